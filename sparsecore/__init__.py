@@ -1,0 +1,44 @@
+"""Sparse by nature, by design, by learning: sparsity in recurrent language models.
+
+The public names below are loaded on first use, so that ``import sparsecore`` stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "InputError": "sparsecore.errors",
+    "chi": "sparsecore.emergent.chi",
+    "effective_units": "sparsecore.emergent.chi",
+    "hoyer": "sparsecore.emergent.chi",
+    "chi_softmax_gradient": "sparsecore.emergent.chi",
+    "track": "sparsecore.emergent.tracker",
+    "frequency_correlation": "sparsecore.stats.correlation",
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+if TYPE_CHECKING:
+    from sparsecore.emergent.chi import chi as chi
+    from sparsecore.emergent.chi import chi_softmax_gradient as chi_softmax_gradient
+    from sparsecore.emergent.chi import effective_units as effective_units
+    from sparsecore.emergent.chi import hoyer as hoyer
+    from sparsecore.emergent.tracker import track as track
+    from sparsecore.errors import InputError as InputError
+    from sparsecore.stats.correlation import frequency_correlation as frequency_correlation
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        value = getattr(importlib.import_module(_PUBLIC[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'sparsecore' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

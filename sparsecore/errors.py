@@ -1,0 +1,29 @@
+"""The one exception that reaches a user: a single clear line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Bad input: one line that names what was wrong and what would be right.
+
+    The command line prints it as ``error: …`` and exits with code 2; in Python it is an ordinary
+    ``ValueError``.
+    """
+
+
+def near_match(name: str, known: Iterable[str]) -> str:
+    """`` (did you mean 'x'?)`` for the closest known name, else the list of known names.
+
+    >>> near_match("sed", ["seed", "epochs"])
+    " (did you mean 'seed'?)"
+    >>> near_match("qqq", ["seed", "epochs"])
+    ' (known: epochs, seed)'
+    """
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    if close:
+        return f" (did you mean {close[0]!r}?)"
+    return f" (known: {', '.join(known)})"
