@@ -1,0 +1,84 @@
+# Everything here works from Python >= 3.11, make and a package index: the first target that needs
+# it makes the virtual environment .venv from requirements.lock.
+
+PYTHON ?= python3
+PRESET ?= quick
+DEVICE ?= auto
+PORT   ?= 8000
+ARGS   ?=
+
+BIN := .venv/bin
+UV  := $(BIN)/uv pip install --quiet --python $(BIN)/python
+
+# uv reads the same settings as pip under names of its own, with commas between several
+comma := ,
+space := $(subst ,, )
+ifdef PIP_FIND_LINKS
+export UV_FIND_LINKS ?= $(subst $(space),$(comma),$(strip $(PIP_FIND_LINKS)))
+endif
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+ifdef PIP_EXTRA_INDEX_URL
+export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help venv book notebooks lab serve test unit test-slow lint types format lock clean distclean
+
+help:  ## this list
+	@echo 'make TARGET [PRESET=quick|small|paper] [DEVICE=auto|cpu|cuda] [ARGS=…]'
+	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## (.*)/  make \1 \t\2/' | expand -t 20
+
+venv: .venv/.ready  ## the virtual environment .venv, every package as pinned in requirements.lock
+
+.venv/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, $(PYTHON) is " + sys.version.split()[0] + "; name another: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.lock)"
+	$(UV) -r requirements.lock
+	$(UV) --no-deps -e .
+	@touch $@
+
+book: .venv/.ready  ## run the notebooks that changed, build the book, print the page to open
+	$(BIN)/python -m tools.book -p preset $(PRESET) -p device $(DEVICE) $(ARGS)
+
+notebooks: .venv/.ready  ## run the notebooks that changed (ARGS="-p seed 1" sets more parameters)
+	$(BIN)/python -m tools.notebooks -p preset $(PRESET) -p device $(DEVICE) $(ARGS)
+
+lab: .venv/.ready  ## JupyterLab on the notebooks (percent scripts: open with "Jupytext Notebook")
+	$(BIN)/jupyter lab notebooks
+
+serve: book  ## the book at http://localhost:8000 (PORT=…)
+	$(BIN)/python -m http.server --directory _build/html --bind 127.0.0.1 $(PORT)
+
+test: .venv/.ready  ## all of it: style, types, notebooks, the book with warnings as errors, tests
+	$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet .
+	$(BIN)/basedpyright
+	$(BIN)/python -m tools.book
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m 'not slow' $(ARGS)
+
+unit: .venv/.ready  ## the tests that need neither notebooks nor the book (ARGS=tests/data)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m 'not slow' --ignore=tests/notebooks --ignore=tests/book $(ARGS)
+
+test-slow: .venv/.ready  ## the long tests
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m slow $(ARGS)
+
+lint: .venv/.ready  ## ruff: style and likely bugs
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: .venv/.ready  ## pyright over the library, tests and tools
+	$(BIN)/basedpyright
+
+format: .venv/.ready  ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+lock: .venv/.ready  ## pin every package anew: requirements.lock, environment.yml (ARGS=--upgrade)
+	$(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --extra book --extra cluster --extra dev --no-header --no-annotate $(ARGS) -o requirements.lock
+	$(BIN)/python -m tools.lock
+
+clean:  ## remove what make book and make test made (runs and caches under SPARSECORE_HOME stay)
+	rm -rf _build notebooks/executed .pytest_cache .ruff_cache .hypothesis
+
+distclean: clean  ## and the virtual environment
+	rm -rf .venv
