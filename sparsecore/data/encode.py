@@ -1,0 +1,131 @@
+"""A text file to word ids: every word kept, sentences and documents marked, nothing filtered yet.
+
+The result is cached by the content of the file, so that another threshold, split or cap does not
+read the text again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecore.data.pool import parallel_map
+from sparsecore.data.readers import Chunk, decode, read_chunks
+from sparsecore.data.text import EOS, UNK, normalise, split_sentences, tokenize
+
+UNK_ID, EOS_ID = 0, 1
+_DOCUMENT = "\x1d"
+_BREAK = f"\n{_DOCUMENT}\n"
+_BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
+_TITLE = re.compile(r"^ ?= (?!=).*(?<!=) = ?$", re.MULTILINE)
+_HEADING = re.compile(r"^[ \t]*=.*=[ \t]*$", re.MULTILINE)
+_SHORT_LINE = re.compile(r"^[^\s.!?]+(?:[ \t]+[^\s.!?]+){0,4}\.?[ \t]*$", re.MULTILINE)
+_CONTROL = re.compile(r"[\x0b\x0c\x1c-\x1f\x85\u2028\u2029]")
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Words of a chunk by local id, its ids (each sentence ends in 1) and where documents end."""
+
+    words: list[str]
+    ids: NDArray[np.int32]
+    documents: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The ids of a whole split (each sentence ends in ``EOS_ID``) and the end of each document."""
+
+    ids: NDArray[np.int32]
+    documents: NDArray[np.int64]
+
+
+def sentences_of(text: str, form: str) -> str:
+    """``text`` with one sentence a line; a line with the group separator ends a document.
+
+    Headings are left out: ``= Title =`` lines, and, in files of documents separated by blank lines,
+    lines of at most five words with no mark of punctuation but one final full stop.
+    """
+    text = normalise(_CONTROL.sub(" ", text))
+    if form == "headings":
+        text = _HEADING.sub("", _TITLE.sub(_BREAK, text))
+    elif form == "blank lines":
+        text = _BLANK_LINES.sub(_BREAK, text)
+        text = _SHORT_LINE.sub("", text)
+    elif form == "wrapped":
+        text = _BLANK_LINES.sub(_DOCUMENT, text).replace("\n", " ").replace(_DOCUMENT, _BREAK)
+    else:
+        text = text.replace("\n", _BREAK)
+    return split_sentences(text)
+
+
+def encode_chunk(chunk: Chunk) -> Encoded:
+    """Tokenise one chunk and number its words in the order they appear."""
+    tokens = tokenize(sentences_of(decode(chunk), chunk.form))
+    tokens.append("\n")
+    index: defaultdict[str, int] = defaultdict(count().__next__)
+    for special in (UNK, "\n", _DOCUMENT):
+        index[special]
+    ids = np.fromiter(map(index.__getitem__, tokens), np.int32, len(tokens))
+    mark = (ids == EOS_ID) | (ids == 2)
+    empty = np.empty(len(ids), bool)
+    empty[0] = ids[0] == EOS_ID
+    np.logical_and(mark[1:] & (ids[1:] == EOS_ID), mark[:-1], out=empty[1:])
+    ids = ids[~empty]
+    is_document = ids == 2
+    documents = np.flatnonzero(is_document)
+    documents = documents - np.arange(len(documents))
+    words = list(index)
+    words[EOS_ID] = EOS
+    return Encoded(words, ids[~is_document], documents)
+
+
+def encode_file(
+    path: Path,
+    index: dict[str, int],
+    output: Path,
+    advance: Callable[[int], object] | None = None,
+    workers: int | None = None,
+) -> NDArray[np.int64]:
+    """Write the ids of ``path`` (int32) to ``output``; returns where its documents end.
+
+    ``index`` gives the id of every word and grows. Memory holds a few chunks, the index and the
+    document ends; the text passes through.
+    """
+    ends: list[NDArray[np.int64]] = []
+    written = 0
+    with open(output, "wb") as sink:
+        for part in parallel_map(encode_chunk, read_chunks(path, advance), workers):
+            ids = _renumber(part, index)
+            sink.write(ids.astype("<i4", copy=False).tobytes())
+            ends.append(part.documents + written)
+            written += len(ids)
+    ends.append(np.array([written]))
+    return np.unique(np.concatenate(ends)[np.concatenate(ends) > 0])
+
+
+def _renumber(part: Encoded, index: dict[str, int]) -> NDArray[np.int32]:
+    table = np.fromiter(
+        (index.setdefault(word, len(index)) for word in part.words), np.int32, len(part.words)
+    )
+    return table[part.ids]
+
+
+def new_index() -> dict[str, int]:
+    """An index that knows ``<unk>``, ``<eos>`` and the document mark."""
+    return {UNK: UNK_ID, EOS: EOS_ID, _DOCUMENT: 2}
+
+
+def save_words(path: Path, index: Iterable[str]) -> None:
+    path.write_text("\n".join(index), encoding="utf-8")
+
+
+def load_words(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").split("\n")

@@ -1,0 +1,249 @@
+"""A language-modelling corpus from a name or a path: tokenised, filtered, split, memory-mapped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecore.data.encode import UNK_ID, Tokens, encode_file, load_words, new_index, save_words
+from sparsecore.data.readers import SPLITS, find_splits
+from sparsecore.data.splits import head, split_documents
+from sparsecore.data.vocabulary import Filtered, Vocabulary, filter_rare, rarest_word
+from sparsecore.errors import InputError, near_match
+from sparsecore.files import atomic_folder, sha256_file, write_json
+from sparsecore.home import cache_dir
+
+VERSION = 1  # raise when the same text would give other tokens or splits
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A prepared corpus. Words are lower-cased; every sentence ends in ``<eos>`` (id 1).
+
+    ``train``, ``valid`` and ``test`` are read-only, memory-mapped int32 vectors of word ids;
+    ``sha256`` names the content and the settings of the preparation, ``folder`` where it lies, and
+    ``info`` counts what was kept (tokens, types, sentences, share of ``<unk>``) and says where the
+    text came from.
+    """
+
+    name: str
+    sha256: str
+    folder: Path
+    vocabulary: Vocabulary = field(repr=False)
+    train: NDArray[np.int32] = field(repr=False)
+    valid: NDArray[np.int32] = field(repr=False)
+    test: NDArray[np.int32] = field(repr=False)
+    info: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a corpus comes from: one file, split by document, or one file for each split."""
+
+    name: str
+    files: dict[str, Path]  # {"all": …} or {"train": …, "valid": …, "test": …}
+    description: str
+    licence: str = "unknown"
+
+
+def prepare_corpus(
+    corpus: str,
+    *,
+    threshold: int = 100,
+    max_tokens: int | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> Corpus:
+    """Tokenise, lower-case, split and filter a corpus as Saphra & Lopez (2019, §3) do.
+
+    ``corpus`` is ``"embedded"`` (the documentation strings of the installed Python packages), a
+    name of the download registry (fetch it first), or a local path: a text file (plain, ``.gz`` or
+    ``.xz``), split 70/10/20 by document in an order drawn from ``seed``, or a folder with a train,
+    a valid and a test file. Files hold documents separated by blank lines, or, if no line is blank,
+    one document or sentence a line.
+
+    Every sentence with a word seen fewer than ``threshold`` times in the training split is dropped;
+    words still rarer than that are then ``<unk>``. ``max_tokens`` caps the training split before
+    this filter, the valid and test splits at 1/7 and 2/7 of it.
+
+    The result is cached by the content of the text and these settings. Raises
+    :class:`~sparsecore.errors.InputError`, with nothing written, if the text cannot be read, is too
+    short, or nothing passes the filter.
+    """
+    if threshold < 1:
+        raise InputError(f"threshold must be at least 1, not {threshold}")
+    if max_tokens is not None and max_tokens < 1:
+        raise InputError(f"max_tokens must be at least 1 (or None for all), not {max_tokens}")
+    source = find_source(corpus, progress=progress)
+    content = {split: content_hash(path) for split, path in source.files.items()}
+    settings = {
+        "content": content,
+        "threshold": threshold,
+        "max_tokens": max_tokens,
+        "seed": seed if "all" in content else None,
+        "version": VERSION,
+    }
+    sha256 = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    folder = cache_dir("corpora") / sha256
+    if not (folder / "info.json").is_file():
+        tokens, words = load_tokens(source, content, progress)
+        splits = split_documents(tokens["all"], seed) if "all" in tokens else _ids(tokens)
+        if max_tokens is not None:
+            splits = _cap(splits, max_tokens, source)
+        result = filter_rare(splits, words, threshold)
+        _check(result, splits, len(words), threshold, source)
+        _save(folder, source, result, settings)
+    return _load(folder, source, sha256)
+
+
+def find_source(corpus: str, progress: bool = True) -> Source:
+    """The files of ``corpus``; :class:`InputError` if it is neither a known name nor a path."""
+    if corpus == "embedded":
+        raise InputError("the embedded corpus is not there yet")
+    path = Path(os.path.expanduser(corpus))
+    if path.is_dir():
+        return Source(path.name, dict(find_splits(path)), f"local folder {path.name}")
+    if path.is_file():
+        name = path.name.removesuffix(".xz").removesuffix(".gz").removesuffix(".txt")
+        return Source(name, {"all": path}, f"local file {path.name}")
+    if os.sep in corpus or corpus.endswith((".txt", ".xz", ".gz")):
+        raise InputError(f"corpus path {corpus} does not exist")
+    raise InputError(f"unknown corpus {corpus!r}{near_match(corpus, ['embedded'])}")
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of a file, remembered as long as its path, size and time of change stay the same."""
+    path = path.resolve()
+    state = path.stat()
+    key = hashlib.sha256(str(path).encode()).hexdigest()[:32]
+    memo = cache_dir("hashes") / f"{key}.json"
+    stamp = [state.st_size, state.st_mtime_ns]
+    try:
+        known = json.loads(memo.read_text())
+        if known["stamp"] == stamp:
+            return known["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    digest = sha256_file(path)
+    write_json(memo, {"stamp": stamp, "sha256": digest})
+    return digest
+
+
+def load_tokens(
+    source: Source, content: dict[str, str], progress: bool
+) -> tuple[dict[str, Tokens], list[str]]:
+    """The ids of every word of the source, from the cache or made now; and the words."""
+    key = hashlib.sha256(json.dumps([content, VERSION], sort_keys=True).encode()).hexdigest()
+    folder = cache_dir("tokens") / key
+    if not (folder / "words.txt").is_file():
+        index = new_index()
+        with atomic_folder(folder) as temporary, _bar(source, progress) as advance:
+            for split, path in source.files.items():
+                ends = encode_file(path, index, temporary / f"{split}.ids", advance)
+                if not len(ends):
+                    raise InputError(f"corpus file {path} has no words")
+                np.save(temporary / f"{split}.documents.npy", ends)
+            save_words(temporary / "words.txt", index)
+    tokens = {
+        split: Tokens(
+            np.memmap(folder / f"{split}.ids", "<i4", "r"),
+            np.load(folder / f"{split}.documents.npy"),
+        )
+        for split in source.files
+    }
+    return tokens, load_words(folder / "words.txt")
+
+
+@contextmanager
+def _bar(source: Source, progress: bool) -> Iterator[Callable[[int], object]]:
+    from tqdm.auto import tqdm
+
+    size = sum(path.stat().st_size for path in source.files.values())
+    label = f"reading {source.name}"
+    with tqdm(
+        total=size, unit="B", unit_scale=True, desc=label, disable=not progress, delay=0.5
+    ) as bar:
+        yield bar.update
+
+
+def _ids(tokens: dict[str, Tokens]) -> dict[str, NDArray[np.int32]]:
+    return {split: np.asarray(tokens[split].ids) for split in SPLITS}
+
+
+def _cap(
+    splits: dict[str, NDArray[np.int32]], max_tokens: int, source: Source
+) -> dict[str, NDArray[np.int32]]:
+    caps = {"train": max_tokens, "valid": -(-max_tokens // 7), "test": -(-2 * max_tokens // 7)}
+    capped = {split: head(ids, caps[split]) for split, ids in splits.items()}
+    for split, ids in capped.items():
+        if not len(ids):
+            raise InputError(
+                f"max_tokens={max_tokens} is too small: the {split} split of {source.name} has no "
+                f"whole sentence within {caps[split]} tokens"
+            )
+    return capped
+
+
+def _check(
+    result: Filtered,
+    splits: dict[str, NDArray[np.int32]],
+    size: int,
+    threshold: int,
+    source: Source,
+) -> None:
+    """Raise :class:`InputError` if nothing useful passed the filter, naming what would."""
+    empty = [split for split in SPLITS if not len(result.splits[split])]
+    if not empty and len(result.vocabulary) >= 4:
+        return
+    counts = np.bincount(splits["train"], minlength=size)
+    rarest = [rarest_word(splits[split], counts) for split in SPLITS]
+    some = min(int(np.max(np.minimum(r, counts.max(initial=0)))) for r in rarest)
+    half = min(int(np.median(np.minimum(r, counts.max(initial=0)))) for r in rarest)
+    what = (
+        f"keeps no sentence of the {empty[0]} split of {source.name}"
+        if empty
+        else f"leaves fewer than 2 words in the vocabulary of {source.name}"
+    )
+    advice = (
+        f"a threshold of at most {some} keeps some, {max(half, 1)} about half"
+        if some >= 1 and some < threshold
+        else "the text is too short: give more of it"
+    )
+    raise InputError(f"threshold={threshold} {what}; {advice}")
+
+
+def _save(folder: Path, source: Source, result: Filtered, settings: dict[str, Any]) -> None:
+    tokens = {split: len(ids) for split, ids in result.splits.items()}
+    unknown = {split: float(np.mean(ids == UNK_ID)) for split, ids in result.splits.items()}
+    info = {
+        "name": source.name,
+        "source": source.description,
+        "licence": source.licence,
+        **settings,
+        "types": len(result.vocabulary),
+        "tokens": tokens,
+        "sentences_kept": result.kept,
+        "sentences_dropped": result.dropped,
+        "unk_share": unknown,
+    }
+    with atomic_folder(folder) as temporary:
+        for split, ids in result.splits.items():
+            (temporary / f"{split}.bin").write_bytes(ids.astype("<i4").tobytes())
+        result.vocabulary.save(temporary / "vocabulary.parquet")
+        write_json(temporary / "info.json", info)
+
+
+def _load(folder: Path, source: Source, sha256: str) -> Corpus:
+    arrays = {split: np.memmap(folder / f"{split}.bin", "<i4", "r") for split in SPLITS}
+    info = json.loads((folder / "info.json").read_text())
+    vocabulary = Vocabulary.load(folder / "vocabulary.parquet")
+    return Corpus(source.name, sha256, folder, vocabulary, **arrays, info=info)

@@ -1,0 +1,187 @@
+"""Text files, plain or compressed, read as a stream of chunks that end between documents."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import gzip
+import lzma
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from sparsecore.errors import InputError
+
+SPLITS = ("train", "valid", "test")
+BLOCK = 1 << 20  # bytes read at once
+LONGEST = 8 << 20  # a longer document is handed out in pieces
+FORMATS = {
+    "headings": "a document begins at each ' = Title = ' line",
+    "blank lines": "documents separated by blank lines, each line a paragraph",
+    "wrapped": "documents separated by blank lines, their lines wrapped",
+    "lines": "one document or sentence a line",
+}
+
+_ALIASES = {"train": "train", "training": "train", "valid": "valid", "validation": "valid",
+            "val": "valid", "dev": "valid", "test": "test", "testing": "test"}  # fmt: skip
+_BLANK = re.compile(rb"\n[ \t\r]*\n")
+_TITLE = re.compile(r"^ ?= (?!=).*(?<!=) = ?$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some bytes of a file, the offset of the first, the file's format and name."""
+
+    data: bytes
+    offset: int
+    form: str
+    path: str
+
+
+def find_splits(folder: Path) -> dict[str, Path]:
+    """The train, valid and test file of ``folder``, told by a word of their names.
+
+    ``train.txt.xz``, ``ptb.valid.txt``, ``wiki.test.tokens``; ``dev`` and ``validation`` are taken
+    for valid. Raises :class:`InputError` if one is missing or stands there twice.
+    """
+    found: dict[str, list[Path]] = {name: [] for name in SPLITS}
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and not path.name.startswith("."):
+            for word in re.split(r"[^a-z]+", path.name.lower()):
+                if word in _ALIASES:
+                    found[_ALIASES[word]].append(path)
+                    break
+    for split, paths in found.items():
+        if not paths:
+            raise InputError(
+                f"corpus folder {folder} has no {split} file; it needs a train, a valid and a test "
+                f"text file, such as {split}.txt or {split}.txt.xz"
+            )
+        if len(paths) > 1:
+            names = " and ".join(path.name for path in paths)
+            raise InputError(f"corpus folder {folder} has more than one {split} file: {names}")
+    return {split: paths[0] for split, paths in found.items()}
+
+
+def detect_format(sample: str) -> str:
+    """The format (a key of :data:`FORMATS`) of a file that begins with ``sample``.
+
+    Headings if a line reads ``= Title =``; else blank lines if any line is blank, in which case the
+    lines are wrapped ones if nearly all have at most 100 characters and most of those that are
+    followed by another line do not end as a sentence does; else lines.
+    """
+    if _TITLE.search(sample):
+        return "headings"
+    blocks = re.split(r"\n[ \t]*\n", sample.strip("\n"))
+    if len(blocks) < 2:
+        return "lines"
+    inner = [line.rstrip() for block in blocks for line in block.split("\n")[:-1] if line.strip()]
+    if not inner:
+        return "blank lines"
+    long = sum(len(line) > 100 for line in inner) / len(inner)
+    ended = sum(line[-1] in ".!?:\"')" for line in inner) / len(inner)
+    return "wrapped" if long < 0.05 and ended < 0.5 else "blank lines"
+
+
+def read_chunks(path: Path, advance: Callable[[int], object] | None = None) -> Iterator[Chunk]:
+    """The text of ``path`` (plain, ``.gz`` or ``.xz``) in pieces of about a megabyte.
+
+    A piece ends after a document, unless the document is longer than 8 MB. ``advance`` is told how
+    many bytes of the file itself were read since the last call. Raises :class:`InputError` if the
+    file is empty, cannot be read, is cut short or is not text.
+    """
+    with _open(path) as (stream, raw):
+        before, offset, rest = 0, 0, b""
+        first = _read(stream, path)
+        if not first:
+            raise InputError(f"corpus file {path} is empty")
+        if first.startswith(codecs.BOM_UTF8):
+            first, offset = first[3:], 3
+        check_text(first, offset, path)
+        form = detect_format(_prefix(first).replace("\r\n", "\n"))
+        block = first
+        while block:
+            if advance is not None:
+                advance(raw.tell() - before)
+                before = raw.tell()
+            rest += block
+            cut = _cut(rest, form)
+            if cut:
+                yield Chunk(rest[:cut], offset, form, str(path))
+                rest, offset = rest[cut:], offset + cut
+            block = _read(stream, path)
+        if rest:
+            yield Chunk(rest, offset, form, str(path))
+
+
+def check_text(data: bytes, offset: int, path: Path | str) -> None:
+    """Raise :class:`InputError` if ``data``, which begins at ``offset``, has a NUL byte."""
+    position = data.find(b"\0")
+    if position >= 0:
+        raise InputError(
+            f"corpus file {path} is not text (a NUL byte at offset {offset + position}); "
+            "give UTF-8 text, plain or compressed as .gz or .xz"
+        )
+
+
+def decode(chunk: Chunk) -> str:
+    """The chunk's text, with ``\\n`` line ends; :class:`InputError` if it is not UTF-8."""
+    check_text(chunk.data, chunk.offset, chunk.path)
+    try:
+        text = chunk.data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"corpus file {chunk.path} is not UTF-8 text: byte 0x{chunk.data[error.start]:02x} at "
+            f"offset {chunk.offset + error.start}; convert it, e.g. with iconv"
+        ) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def _cut(data: bytes, form: str) -> int:
+    """Where the last document of ``data`` that is surely whole ends (0: nowhere yet)."""
+    if form == "lines":
+        cut = data.rfind(b"\n") + 1
+    elif form == "headings":
+        cut = max(data.rfind(b"\n = "), data.rfind(b"\n= ")) + 1
+    else:
+        start = max(0, len(data) - BLOCK)
+        cut = max((match.end() for match in _BLANK.finditer(data, start)), default=0)
+    if not cut and len(data) > LONGEST:
+        cut = (data.rfind(b"\n") + 1) or (data.rfind(b" ") + 1)
+    return cut
+
+
+def _prefix(block: bytes) -> str:
+    return codecs.getincrementaldecoder("utf-8")("replace").decode(block)
+
+
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """The decompressed stream of a file, and the file itself (for its position)."""
+    try:
+        raw = open(path, "rb")
+    except OSError as error:
+        raise InputError(f"cannot read corpus file {path}: {error.strerror}") from error
+    with raw:
+        head = raw.read(6)
+        raw.seek(0)
+        if head.startswith(b"\xfd7zXZ\0"):
+            yield cast("IO[bytes]", lzma.LZMAFile(raw)), raw
+        elif head.startswith(b"\x1f\x8b"):
+            yield cast("IO[bytes]", gzip.GzipFile(fileobj=raw)), raw
+        else:
+            yield raw, raw
+
+
+def _read(stream: IO[bytes], path: Path) -> bytes:
+    try:
+        return stream.read(BLOCK)
+    except (lzma.LZMAError, zlib.error, EOFError, gzip.BadGzipFile) as error:
+        raise InputError(
+            f"corpus file {path} is damaged or cut short ({error}); fetch or compress it again"
+        ) from error
+    except OSError as error:
+        raise InputError(f"cannot read corpus file {path}: {error.strerror or error}") from error
