@@ -1,0 +1,241 @@
+"""Does a word's mean chi go with its frequency? rho per epoch, layer, signal and role.
+
+    rho_target(h) = corr_w( mean over t with target w of chi(h_t), freq(w) )      (rho-left)
+    rho_input(h)  = corr_w( mean over t with input w of chi(h_t), freq(w) )       (rho-right)
+
+Saphra & Lopez 2019, §3. The paper's correlation is Pearson's on raw frequency; as word
+frequencies span five orders of magnitude, a handful of words carry it, so Spearman, Pearson on
+log frequency and partial correlations stand beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sparsecore.errors import InputError, near_match
+from sparsecore.stats import bootstrap
+from sparsecore.stats.tables import (
+    EXCLUDED,
+    Block,
+    describe_group,
+    group_columns,
+    require_columns,
+    word_blocks,
+)
+
+METHODS = {
+    "pearson": "Pearson's correlation with raw frequency, as in the paper",
+    "spearman": "Spearman's rank correlation",
+    "pearson_log": "Pearson's correlation with log frequency",
+    "partial_class": "log frequency, given the word's class (open, closed, none)",
+    "partial_length": "log frequency, given the word's length in characters",
+    "partial_class_length": "log frequency, given class and length",
+}
+DEFAULT_METHODS = ("pearson", "spearman", "pearson_log", "partial_class", "partial_length")
+
+
+def frequency_correlation(
+    table: pd.DataFrame,
+    by: Sequence[str] | None = None,
+    methods: Sequence[str] | None = None,
+    value: str = "chi",
+    *,
+    min_frequency: float = 0,
+    exclude: Iterable[str] = EXCLUDED,
+    n_boot: int = 1000,
+    n_permutations: int = 0,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """rho = corr_w(mean chi of w, freq(w)) for each group of a per-word table, with intervals.
+
+    Parameters
+    ----------
+    table : one row a word and group, as ``tracker.table()`` and ``run.statistics()`` give:
+        columns word, frequency (occurrences), the value (chi has no unit, l1 is in nats per unit
+        of activation), and whatever tells the groups apart; ``word_class`` (open|closed|none)
+        for the methods that control for class.
+    by : the columns that make a group; default those of seed, epoch, layer, signal, role present.
+    methods : names from ``METHODS``; default all but the last (without ``partial_class`` where the
+        table has no ``word_class``).
+    value : the column to correlate with frequency, ``"chi"`` or ``"l1"``.
+    min_frequency, exclude : rarer words, and these words, are left out; so are words whose value
+        is NaN (never seen in that role).
+    n_boot : resamples of the words for the interval (0: none, low and high are NaN).
+    n_permutations : shuffles for the two-sided p-value of "no relation" (0: NaN).
+    seed : of the resamples; the same seed gives the same numbers.
+
+    Returns
+    -------
+    One row a group and method: the by-columns, value, method, rho, low, high (95 % percentile
+    bootstrap over words, widened to contain rho), p_permutation, words (how many).
+    rho is NaN where frequency or the value is constant (given the controls).
+    The interval answers "would other words have given the same?"; for raw frequency, whose mass
+    is in few words, it is wide and only roughly a 95 % one.
+
+    Raises InputError for a missing column, an unknown method, a repeated word, or a group of fewer
+    than 3 words. Saphra & Lopez 2019, §3.
+
+    >>> table = pd.DataFrame({"word": list("abcd"), "frequency": [1, 10, 100, 1000],
+    ...                       "chi": [0.1, 0.2, 0.3, 0.4]})
+    >>> frequency_correlation(table, methods=["spearman", "pearson_log"])[["method", "rho"]]
+            method  rho
+    0     spearman  1.0
+    1  pearson_log  1.0
+    """
+    methods = _check_methods(table, methods)
+    _check_counts(n_boot=n_boot, n_permutations=n_permutations)
+    by = group_columns(table, by)
+    blocks = word_blocks(table, value, by, exclude=exclude, min_frequency=min_frequency)
+    rows = []
+    for block in blocks:
+        estimates, replicates = _correlate(block, methods, n_boot, seed)
+        for method in methods:
+            low, high = bootstrap.percentile_interval(replicates[method], estimates[method])
+            p = _permutation_p(block, method, n_permutations, seed)
+            for g, key in enumerate(block.keys):
+                rows.append(
+                    {
+                        **dict(zip(by, key, strict=True)),
+                        "value": value,
+                        "method": method,
+                        "rho": estimates[method][g],
+                        "low": low[g],
+                        "high": high[g],
+                        "p_permutation": p[g],
+                        "words": len(block.words),
+                    }
+                )
+    result = pd.DataFrame(rows)
+    result["method"] = pd.Categorical(result["method"], categories=methods)
+    result = result.sort_values([*by, "method"], kind="stable", ignore_index=True)
+    return result.astype({"method": "str"})
+
+
+def correlation_change(
+    table: pd.DataFrame,
+    first: Any,
+    last: Any,
+    over: str = "epoch",
+    by: Sequence[str] | None = None,
+    methods: Sequence[str] = ("pearson", "pearson_log"),
+    value: str = "chi",
+    *,
+    min_frequency: float = 0,
+    exclude: Iterable[str] = EXCLUDED,
+    n_boot: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """rho(last) - rho(first), with a 95 % interval that resamples the same words for both.
+
+    ``over`` is the column in which ``first`` and ``last`` are values: epochs, or layers, signals,
+    roles. The words are paired: only those with a value on both sides enter. Returns the
+    by-columns, value, method, first, last (the two rho), change, low, high, words.
+    Raises InputError as :func:`frequency_correlation`, and where a group lacks one of the two.
+    """
+    require_columns(table, [over, "word"])
+    methods = _check_methods(table, methods)
+    _check_counts(n_boot=n_boot)
+    by = [column for column in group_columns(table, by) if column != over]
+    for side in (first, last):
+        if not (table[over] == side).any():
+            known = [str(v) for v in table[over].unique()]
+            raise InputError(f"{over} {side!r} is not in the table{near_match(str(side), known)}")
+    pair = table[table[over].isin([first, last]) & table[value].notna()]
+    sides = pair.groupby([*by, "word"], observed=True, sort=False)[over].transform("nunique")
+    blocks = word_blocks(
+        pair[sides == 2], value, [*by, over], exclude=exclude, min_frequency=min_frequency
+    )
+    rows = []
+    for block in blocks:
+        estimates, replicates = _correlate(block, methods, n_boot, seed)
+        index = {key: g for g, key in enumerate(block.keys)}
+        for key in dict.fromkeys(key[:-1] for key in block.keys):
+            if (*key, first) not in index or (*key, last) not in index:
+                raise InputError(
+                    f"{describe_group(by, key)} has other words or frequencies at {over} {first!r}"
+                    f" than at {last!r}: their rho cannot be compared word by word"
+                )
+            a, b = index[(*key, first)], index[(*key, last)]
+            for method in methods:
+                change = estimates[method][[b]] - estimates[method][[a]]
+                draws = replicates[method][:, [b]] - replicates[method][:, [a]]
+                low, high = bootstrap.percentile_interval(draws, change)
+                rows.append(
+                    {
+                        **dict(zip(by, key, strict=True)),
+                        "value": value,
+                        "method": method,
+                        "first": estimates[method][a],
+                        "last": estimates[method][b],
+                        "change": change[0],
+                        "low": low[0],
+                        "high": high[0],
+                        "words": len(block.words),
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def _correlate(
+    block: Block, methods: Sequence[str], n_boot: int, seed: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Estimates (G) and bootstrap replicates (R × G) of each method."""
+    ones = np.ones((len(block.words), 1))
+    estimates = {method: _rho(block, method, ones)[0] for method in methods}
+    parts: dict[str, list[Any]] = {method: [] for method in methods}
+    for weights in bootstrap.resample_weights(len(block.words), n_boot, seed):
+        for method in methods:
+            parts[method].append(_rho(block, method, weights))
+    empty = np.empty((0, len(block.keys)))
+    return estimates, {method: np.concatenate([empty, *parts[method]]) for method in methods}
+
+
+def _rho(block: Block, method: str, weights: bootstrap.Floats) -> bootstrap.Floats:
+    if method == "spearman":
+        return bootstrap.weighted_spearman(weights, block.frequency, block.values)
+    x, controls = _x_and_controls(block, method)
+    return bootstrap.weighted_correlation(weights, x, block.values, controls)
+
+
+def _permutation_p(block: Block, method: str, permutations: int, seed: int) -> bootstrap.Floats:
+    x, controls = _x_and_controls(block, method)
+    y = block.values
+    if method == "spearman":
+        x, y = bootstrap.ranks(x[:, None])[:, 0], bootstrap.ranks(y)
+    return bootstrap.permutation_p(x, y, controls, permutations, seed)
+
+
+def _x_and_controls(block: Block, method: str) -> tuple[bootstrap.Floats, bootstrap.Floats]:
+    """Frequency as the method takes it (N) and what it is controlled for (N × K)."""
+    x = block.frequency if method in ("pearson", "spearman") else np.log(block.frequency)
+    controls: list[Any] = []
+    if method in ("partial_class", "partial_class_length"):
+        controls += [block.word_class == "open", block.word_class == "closed"]
+    if method in ("partial_length", "partial_class_length"):
+        controls += [[len(word) for word in block.words]]
+    columns = [np.asarray(column, dtype=np.float64) for column in controls]
+    return x, np.stack(columns, axis=1) if columns else np.empty((len(x), 0))
+
+
+def _check_methods(table: pd.DataFrame, methods: Sequence[str] | None) -> list[str]:
+    if methods is None:
+        return [m for m in DEFAULT_METHODS if m != "partial_class" or "word_class" in table.columns]
+    methods = [methods] if isinstance(methods, str) else list(methods)
+    if not methods:
+        raise InputError(f"methods is empty; choose from {', '.join(METHODS)}")
+    for method in methods:
+        if method not in METHODS:
+            raise InputError(f"unknown method {method!r}{near_match(str(method), METHODS)}")
+        if method.startswith("partial_class") and "word_class" not in table.columns:
+            raise InputError(f"method {method!r} needs a column 'word_class' (open|closed|none)")
+    return methods
+
+
+def _check_counts(**counts: int) -> None:
+    for name, count in counts.items():
+        if not isinstance(count, (int, np.integer)) or count < 0:
+            raise InputError(f"{name} must be a whole number of 0 or more, not {count!r}")

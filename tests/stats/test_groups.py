@@ -1,0 +1,127 @@
+"""Differences between groups, what few words weigh, and trends over epochs and seeds."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats as scipy_stats
+
+from sparsecore.errors import InputError
+from sparsecore.stats.groups import mean_difference
+from sparsecore.stats.influence import without_most_frequent, word_influence
+from sparsecore.stats.seeds import over_seeds, trend
+
+scipy: Any = scipy_stats  # its stubs know no named results
+
+
+def record(table, index=0) -> dict[Any, Any]:
+    return table.to_dict("records")[index]
+
+
+def two_groups(shift, n=(120, 80), seed=0):
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "word": [f"w{i}" for i in range(sum(n))],
+            "frequency": 100,
+            "chi": np.r_[rng.normal(0.1 + shift, 0.02, n[0]), rng.normal(0.1, 0.02, n[1])],
+            "word_class": ["closed"] * n[0] + ["open"] * n[1],
+        }
+    )
+
+
+def test_difference_of_means_has_the_interval_of_theory():
+    table = two_groups(0.01)
+    row = record(mean_difference(table, n_boot=4000))
+    sides = [table.loc[table["word_class"] == c, "chi"] for c in ("closed", "open")]
+    assert row["difference"] == pytest.approx(sides[0].mean() - sides[1].mean())
+    welch = scipy.ttest_ind(*sides, equal_var=False).confidence_interval()
+    width = welch.high - welch.low
+    assert row["low"] == pytest.approx(welch.low, abs=0.07 * width)
+    assert row["high"] == pytest.approx(welch.high, abs=0.07 * width)
+    assert (row["words_a"], row["words_b"]) == (120, 80)
+
+
+def test_swapping_the_groups_flips_the_sign():
+    table = two_groups(0.01)
+    a = record(mean_difference(table, n_boot=0))["difference"]
+    assert record(mean_difference(table, "open", "closed", n_boot=0))["difference"] == -a
+
+
+def test_difference_by_group_and_its_errors():
+    table = pd.concat([two_groups(0.0, seed=e).assign(epoch=e) for e in range(3)])
+    assert mean_difference(table, n_boot=10)["epoch"].tolist() == [0, 1, 2]
+    with pytest.raises(InputError, match="did you mean 'closed'"):
+        mean_difference(table, "close")
+    with pytest.raises(InputError, match="epoch=0 has 1 closed words"):
+        mean_difference(pd.concat([two_groups(0, n=(1, 5)).assign(epoch=0)]))
+
+
+def test_one_heavy_word_carries_pearson():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "word": [f"w{i:03d}" for i in range(100)],
+            "frequency": np.r_[100_000, rng.integers(10, 50, 99)],
+            "chi": np.r_[1.0, rng.normal(0.1, 0.01, 99)],
+        }
+    )
+    found = without_most_frequent(table, drop=[1, 0]).set_index("dropped")
+    assert found["rho"][0] > 0.99
+    assert abs(found["rho"][1]) < 0.3
+    rest = table.iloc[1:]
+    expected = scipy.pearsonr(rest["frequency"], rest["chi"]).statistic
+    assert found["rho"][1] == pytest.approx(expected)
+    assert found["words"][1] == 99
+    assert found["frequency_share"][1] == pytest.approx(1e5 / table["frequency"].sum())
+    heaviest = word_influence(table, top=3)
+    assert heaviest.loc[0, "word"] == "w000"
+    assert heaviest.loc[0, "rho_without"] == pytest.approx(expected)
+    assert len(heaviest) == 3
+
+
+def test_dropping_more_words_than_there_are_is_skipped():
+    table = two_groups(0.0, n=(3, 3)).assign(frequency=range(10, 16))
+    assert without_most_frequent(table, drop=[0, 3, 4])["dropped"].tolist() == [0, 3]
+    with pytest.raises(InputError, match="drop must hold"):
+        without_most_frequent(table, drop=[-1])
+
+
+def test_seeds_are_summarised_by_students_interval():
+    table = pd.DataFrame({"seed": [0, 1, 2], "layer": "lstm2", "rho": [0.1, 0.2, 0.4]})
+    row = record(over_seeds(table, "rho", ["layer"]))
+    interval = scipy.ttest_1samp(table["rho"], 0).confidence_interval()
+    assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high))
+    assert (row["lowest"], row["highest"], row["seeds"]) == (0.1, 0.4, 3)
+    lone = record(over_seeds(table.head(1), "rho", ["layer"]))
+    assert lone["mean"] == 0.1
+    assert np.isnan(lone["low"])
+    with pytest.raises(InputError, match="seed 0 occurs more than once in layer=lstm2"):
+        over_seeds(pd.concat([table, table]), "rho", ["layer"])
+
+
+def test_trend_finds_slope_rank_and_change():
+    epochs = np.arange(11)
+    table = pd.concat(
+        [
+            pd.DataFrame({"seed": s, "epoch": epochs, "rho": 0.02 * epochs + 0.01 * s})
+            for s in range(3)
+        ]
+    )
+    found = trend(table).set_index("statistic")
+    assert found["mean"].to_dict() == pytest.approx({"slope": 0.02, "rank": 1.0, "change": 0.2})
+    assert found["high"]["slope"] == pytest.approx(0.02)
+    later = trend(table.assign(rho=table["epoch"].clip(lower=5) * 1.0), first=5)
+    assert later.set_index("statistic").loc["slope", "mean"] == pytest.approx(1.0)
+
+
+def test_trend_of_nothing_and_of_too_little():
+    flat = pd.DataFrame({"seed": 0, "epoch": [0, 1, 2], "rho": 0.3})
+    found = trend(flat).set_index("statistic")
+    assert found["mean"]["slope"] == 0
+    assert "rank" not in found.index
+    with pytest.raises(InputError, match="seed=0 has 2 values of epoch"):
+        trend(flat.head(2))
+    with pytest.raises(InputError, match="no rows with a 'rho'"):
+        trend(flat.assign(rho=np.nan))
