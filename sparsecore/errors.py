@@ -6,12 +6,19 @@ import difflib
 from collections.abc import Iterable
 
 
+class TrainingError(RuntimeError):
+    """A run that cannot go on (divergence, say): one line; the command line exits with code 1."""
+
+
 class InputError(ValueError):
     """Bad input: one line that names what was wrong and what would be right.
 
     The command line prints it as ``error: …`` and exits with code 2; in Python it is an ordinary
-    ``ValueError``.
+    ``ValueError``; in a notebook it is shown without the stack.
     """
+
+    def _render_traceback_(self) -> list[str]:  # IPython asks for it
+        return [f"{type(self).__name__}: {self}"]
 
 
 def near_match(name: str, known: Iterable[str]) -> str:

@@ -1,0 +1,129 @@
+"""Concentration of a vector: chi and its relatives (Saphra & Lopez 2019, §2).
+
+    chi(v) = ||v||2 / ||v||1            in [1/sqrt(D), 1]
+
+1 for a vector with a single non-zero entry, 1/sqrt(D) for one whose D entries have equal
+magnitude. All functions ignore the scale, the signs and the order of the entries, are
+differentiable, and work in float32 at least (half precision is widened first).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from sparsecore.errors import InputError
+
+
+def concentration(v: Tensor, dim: int = -1) -> tuple[Tensor, Tensor]:
+    """chi and the ℓ1 norm together, in one pass: both have the shape of ``v`` without ``dim``.
+
+    Entries are divided by the largest magnitude before they are squared, so that gradients of
+    1e-30 neither underflow nor overflow. A zero vector has chi NaN and ℓ1 0.
+    """
+    if v.ndim == 0 or v.shape[dim] == 0:
+        raise InputError(
+            f"chi needs a vector with at least one entry along dim={dim}, got shape {tuple(v.shape)}"
+        )
+    if not v.dtype.is_floating_point:
+        v = v.to(torch.get_default_dtype())
+    elif v.dtype in (torch.float16, torch.bfloat16):
+        v = v.float()
+    scale = v.detach().abs().amax(dim, keepdim=True)
+    tiny = torch.finfo(v.dtype).tiny
+    scaled = v / scale.clamp_min(tiny)
+    l1 = torch.linalg.vector_norm(scaled, 1, dim)
+    l2 = torch.linalg.vector_norm(scaled, 2, dim)
+    return l2 / l1, l1 * scale.squeeze(dim).clamp_min(tiny)
+
+
+def chi(v: Tensor, dim: int = -1) -> Tensor:
+    """chi(v) = ||v||2 / ||v||1, the reciprocal Taxicab-Euclidean norm ratio.
+
+    Args:
+        v: any shape; the vectors lie along ``dim`` and have D entries.
+        dim: the axis of the vectors.
+
+    Returns:
+        The shape of ``v`` without ``dim``: values in [1/sqrt(D), 1], NaN for a zero vector.
+
+    Raises:
+        InputError: the axis is empty.
+
+    Source: Saphra & Lopez 2019, §2 (after Repetti et al. 2015).
+
+    >>> chi(torch.tensor([[3.0, 0.0, 0.0, 0.0], [1.0, -1.0, 1.0, -1.0]]))
+    tensor([1.0000, 0.5000])
+    """
+    return concentration(v, dim)[0]
+
+
+def effective_units(v: Tensor, dim: int = -1) -> Tensor:
+    """1/chi^2 = (||v||1 / ||v||2)^2 in [1, D]: how many equal entries would be as concentrated.
+
+    Args, shapes and errors as :func:`chi`.
+
+    >>> effective_units(torch.tensor([2.0, 2.0, 0.0, 0.0]))
+    tensor(2.)
+    """
+    return chi(v, dim).pow(-2)
+
+
+def hoyer(v: Tensor, dim: int = -1) -> Tensor:
+    """(sqrt(D) - 1/chi) / (sqrt(D) - 1) in [0, 1]: chi made comparable between widths.
+
+    Args and shapes as :func:`chi`.
+
+    Raises:
+        InputError: D < 2, where every vector is as concentrated as it can be.
+
+    Source: Hoyer 2004, "Non-negative matrix factorization with sparseness constraints".
+
+    >>> hoyer(torch.tensor([[5.0, 0.0, 0.0], [1.0, 1.0, 1.0]]))
+    tensor([1., 0.])
+    """
+    if v.ndim and v.shape[dim] == 1:
+        raise InputError(f"hoyer needs vectors of at least 2 entries, got shape {tuple(v.shape)}")
+    root = v.shape[dim] ** 0.5
+    return (root - 1 / chi(v, dim)) / (root - 1)
+
+
+def chi_softmax_gradient(logits: Tensor, target: Tensor) -> Tensor:
+    """chi of the softmax gradient p - onehot(target), without materialising it.
+
+    With r the softmax over the *wrong* words alone, ||p - onehot||1 = 2q and
+    ||p - onehot||2^2 = q^2 (1 + sum r^2), q = 1 - p_target, so
+
+        chi = 1/2 sqrt(1 + sum_{j != target} r_j^2)         in (1/2, 1/sqrt(2)]:
+
+    it depends only on how the wrong words share their mass, not on how sure the model is.
+
+    Args:
+        logits: (..., V) unnormalised scores, V >= 2.
+        target: (...) integer ids in [0, V).
+
+    Returns:
+        (...) chi of the gradient of the cross entropy with respect to the logits.
+
+    Raises:
+        InputError: V < 2, or shapes that do not match.
+
+    Source: Saphra & Lopez 2019, §4 (the quantity); the closed form is this project's.
+
+    >>> chi_softmax_gradient(torch.tensor([4.0, 1.0, 1.0]), torch.tensor(0))
+    tensor(0.6124)
+    """
+    if logits.ndim == 0 or logits.shape[-1] < 2:
+        raise InputError(
+            f"chi_softmax_gradient needs at least 2 logits a position, got {tuple(logits.shape)}"
+        )
+    if target.shape != logits.shape[:-1]:
+        raise InputError(
+            f"target has shape {tuple(target.shape)}, "
+            f"but logits {tuple(logits.shape)} need {tuple(logits.shape[:-1])}"
+        )
+    if logits.dtype in (torch.float16, torch.bfloat16):
+        logits = logits.float()
+    wrong = logits.scatter(-1, target.unsqueeze(-1), float("-inf"))
+    sum_of_squares = (torch.logsumexp(2 * wrong, -1) - 2 * torch.logsumexp(wrong, -1)).exp()
+    return 0.5 * (1 + sum_of_squares).sqrt()

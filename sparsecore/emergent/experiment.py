@@ -1,0 +1,153 @@
+"""The experiment of Saphra & Lopez 2019 as a value: train the LM, record chi word by word."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sparsecore.errors import InputError, near_match
+
+if TYPE_CHECKING:
+    from sparsecore.data.language import Corpus
+
+FORMAT = 1  # of the run folder; part of the hash
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # embedded text, 2 CPU cores, under a minute
+    "quick": {
+        "corpus": "embedded",
+        "max_tokens": 150_000,
+        "threshold": 8,
+        "class_threshold": 8,
+        "embedding_size": 64,
+        "hidden_size": 64,
+        "batch_size": 20,
+        "epochs": 4,
+    },
+    # real open text, about an hour on 2 cores
+    "small": {"corpus": "wikitext-2", "threshold": 5, "class_threshold": 5, "epochs": 10},
+    # the paper's scale, on the largest open corpus of the registry
+    "paper": {"corpus": "wikitext-103"},
+}
+
+
+@dataclass(frozen=True)
+class Emergent:
+    """A language model trained while chi of its activations and gradients is recorded.
+
+    The defaults are the paper's.
+
+    Attributes:
+        corpus: ``embedded``, a name of ``sparsecore data list``, or a path.
+        threshold: words seen less often in the training text are filtered out (the paper's 100).
+        max_tokens: cap on the training text before filtering; None for all of it.
+        tagger: ``sparsecore`` (the one shipped) or an installed spaCy pipeline.
+        tag_tokens: how much of the training text to tag; None for all of it.
+        class_threshold: a word has a part of speech only if the majority, and at least this many,
+            of its occurrences are so tagged (the paper's 100).
+        embedding_size, hidden_size, num_layers, dropout: of the model.
+        batch_size, sequence_length: B parallel texts, T steps of backpropagation through time.
+        learning_rate: of plain SGD, quartered when the validation loss fails to improve.
+        clip: largest ℓ2 norm of the whole gradient.
+        epochs: passes over the training text, after the untrained epoch 0.
+        gradient: ``upward`` (from the layers above, the paper's) or ``total`` (with the recurrent
+            path).
+        dropout_side: tap each layer ``before`` (the paper's) or ``after`` its dropout.
+        seed: of initial weights and dropout masks.
+        device: ``auto``, ``cpu``, ``cuda``, ….
+        precision: ``float32``, ``tf32`` or ``bf16``.
+    """
+
+    corpus: str = "embedded"
+    threshold: int = 100
+    max_tokens: int | None = None
+    tagger: str = "sparsecore"
+    tag_tokens: int | None = None
+    class_threshold: int = 100
+    embedding_size: int = 200
+    hidden_size: int = 200
+    num_layers: int = 2
+    dropout: float = 0.2
+    batch_size: int = 40
+    sequence_length: int = 35
+    learning_rate: float = 20.0
+    clip: float = 0.25
+    epochs: int = 50
+    gradient: str = "upward"
+    dropout_side: str = "before"
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "float32"
+
+    name: ClassVar[str] = "emergent"
+
+    @classmethod
+    def preset(cls, preset: str, **overrides: Any) -> Emergent:
+        """The named preset, with fields of your own where given (None leaves the preset's).
+
+        Raises:
+            InputError: unknown preset or field, with the nearest name.
+        """
+        if preset not in PRESETS:
+            raise InputError(f"unknown preset {preset!r}{near_match(preset, PRESETS)}")
+        fields = {field.name for field in dataclasses.fields(cls)}
+        for name in overrides:
+            if name not in fields:
+                raise InputError(f"unknown parameter {name!r}{near_match(name, fields)}")
+        given = {name: value for name, value in overrides.items() if value is not None}
+        return cls(**{**PRESETS[preset], **given})
+
+    def __post_init__(self) -> None:
+        for name in (
+            "threshold class_threshold embedding_size hidden_size num_layers batch_size "
+            "sequence_length epochs"
+        ).split():
+            _require(self, name, isinstance(getattr(self, name), int), "an integer")
+            _require(self, name, getattr(self, name) >= 1, "at least 1")
+        for name in ("max_tokens", "tag_tokens"):
+            value = getattr(self, name)
+            _require(self, name, value is None or value >= 1, "at least 1, or none")
+        _require(self, "dropout", 0 <= self.dropout < 1, "in [0, 1)")
+        _require(self, "learning_rate", self.learning_rate > 0, "above 0")
+        _require(self, "clip", self.clip > 0, "above 0")
+        _require(self, "gradient", self.gradient in ("upward", "total"), "'upward' or 'total'")
+        _require(
+            self, "dropout_side", self.dropout_side in ("before", "after"), "'before' or 'after'"
+        )
+
+    def prepare(self, progress: bool = True) -> Corpus:
+        """Check device and precision, and prepare the text (cached)."""
+        from sparsecore.data.language import prepare_corpus
+        from sparsecore.training.batches import columns
+        from sparsecore.training.device import precision_of, resolve_device
+
+        with precision_of(self.precision, resolve_device(self.device)):
+            pass
+        corpus = prepare_corpus(
+            self.corpus, threshold=self.threshold, max_tokens=self.max_tokens, progress=progress
+        )
+        for split in ("train", "valid"):
+            columns(getattr(corpus, split), self.batch_size, f"{split} text of {corpus.name!r}")
+        return corpus
+
+    def identity(self, inputs: Corpus) -> dict[str, Any]:
+        """What the run's numbers depend on; its hash names the run folder."""
+        from sparsecore.training.device import resolve_device
+
+        fields = dataclasses.asdict(self)
+        fields["corpus"] = inputs.sha256
+        fields["device"] = resolve_device(self.device).type
+        return {"experiment": self.name, "format": FORMAT, **fields}
+
+    def run(self, inputs: Corpus, folder: Path, progress: bool = True) -> None:
+        """Compute the run into ``folder``, going on from its last checkpoint if there is one."""
+        from sparsecore.emergent.train import train
+
+        train(self, inputs, folder, progress)
+
+
+def _require(config: Emergent, name: str, condition: bool, right: str) -> None:
+    if not condition:
+        raise InputError(f"{name} must be {right}, got {getattr(config, name)!r}")

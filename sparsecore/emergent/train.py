@@ -1,0 +1,240 @@
+"""Train the language model and write, after every epoch, chi of each signal for each word.
+
+Epoch 0 is the untrained network: the same pass over the training text, without updates. A
+checkpoint follows every epoch and every few minutes within one; a run killed anywhere goes on from
+the last one to the same numbers.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from sparsecore.emergent.tracker import Tracker, track
+from sparsecore.errors import TrainingError
+from sparsecore.files import atomic_path
+from sparsecore.models.language_model import LSTMLanguageModel, State, detach
+from sparsecore.training.batches import columns, num_windows, window
+from sparsecore.training.checkpoint import load_checkpoint, of_prefix, save_checkpoint, with_prefix
+from sparsecore.training.device import precision_of, resolve_device
+from sparsecore.training.language import evaluate
+from sparsecore.training.schedule import Quartering
+
+if TYPE_CHECKING:
+    from sparsecore.data.language import Corpus
+    from sparsecore.emergent.experiment import Emergent
+
+CHECKPOINT_SECONDS = 120.0
+
+
+@dataclass
+class Progress:
+    """What a checkpoint holds beside the tensors."""
+
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    seconds: float = 0.0
+    schedule: Quartering = field(default_factory=lambda: Quartering(1.0))
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    timing: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Training:
+    """The live objects of one run: model, tracker, text, and where it stands."""
+
+    def __init__(self, config: Emergent, corpus: Corpus, folder: Path) -> None:
+        self.config, self.corpus, self.folder = config, corpus, folder
+        self.device = resolve_device(config.device)
+        torch.manual_seed(config.seed)
+        self.model = LSTMLanguageModel(
+            len(corpus.vocabulary),
+            config.embedding_size,
+            config.hidden_size,
+            config.num_layers,
+            config.dropout,
+        ).to(self.device)
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=config.learning_rate)
+        self.train_text = columns(corpus.train, config.batch_size, "training text")
+        self.valid_text = columns(corpus.valid, config.batch_size, "validation text")
+        self.num_steps = num_windows(self.train_text, config.sequence_length)
+        self.state: State | None = None
+        self.progress = Progress(schedule=Quartering(config.learning_rate))
+        self.tracker = self._tracker()
+        self.checkpoint = folder / "checkpoint.safetensors"
+        if self.checkpoint.exists():
+            self._load()
+
+    def _tracker(self) -> Tracker:
+        after = self.config.dropout_side == "after"
+        layers = {
+            name: f"{name}_dropout" if after else name for name in self.model.signals
+        }
+        words = self.corpus.vocabulary.words
+        gradient: Any = self.config.gradient
+        return track(self.model, layers, gradient=gradient, vocabulary=words)
+
+    def save(self) -> None:
+        sums = {".".join(key): value for key, value in self.tracker.sums.items()}
+        carried = self.state or []
+        state = {f"{i}.{n}": t for i, hc in enumerate(carried) for n, t in zip("hc", hc, strict=True)}
+        at = self.progress
+        save_checkpoint(
+            self.checkpoint,
+            {
+                **with_prefix("model", self.model.state_dict()),
+                **with_prefix("sums", sums),
+                **with_prefix("state", state),
+            },
+            {**vars(at), "schedule": vars(at.schedule)},
+        )
+
+    def _load(self) -> None:
+        tensors, values = load_checkpoint(self.checkpoint, self.device)
+        self.model.load_state_dict(of_prefix("model", tensors))
+        sums = of_prefix("sums", tensors)
+        self.tracker.load_sums({tuple(key.split(".")): value for key, value in sums.items()})  # pyright: ignore
+        state = of_prefix("state", tensors)
+        self.state = [(state[f"{i}.h"], state[f"{i}.c"]) for i in range(len(state) // 2)] or None
+        self.progress = Progress(**{**values, "schedule": Quartering(**values["schedule"])})
+
+    def run_epoch(self, progress: bool) -> None:
+        """The rest of the current epoch, its statistics, and the step-size rule."""
+        at, config = self.progress, self.config
+        positions = config.batch_size * config.sequence_length
+        self.model.train()
+        started = last_save = time.monotonic()
+        bar = tqdm(
+            total=self.num_steps,
+            initial=at.step,
+            desc=f"epoch {at.epoch}/{config.epochs}",
+            unit="step",
+            disable=not progress,
+            leave=False,
+        )
+        with bar, self.tracker:
+            while at.step < self.num_steps:
+                at.loss_sum += self.train_step(at.step)
+                at.step += 1
+                bar.update()
+                if at.step % 20 == 0:
+                    bar.set_postfix(loss=f"{at.loss_sum / (at.step * positions):.3f}", refresh=False)
+                if time.monotonic() - last_save > CHECKPOINT_SECONDS:
+                    last_save = time.monotonic()
+                    self.save()
+        valid_loss = evaluate(self.model, self.valid_text, config.sequence_length)
+        at.seconds += time.monotonic() - started
+        self._end_epoch(valid_loss)
+
+    def train_step(self, index: int) -> float:
+        """One window forward, backward and, after epoch 0, one SGD update; the summed loss in nats."""
+        config = self.config
+        inputs, targets = window(self.train_text, index, config.sequence_length, self.device)
+        self.tracker.words(input_ids=inputs, target_ids=targets, gradient_scale=targets.numel())
+        self.model.zero_grad(set_to_none=True)
+        hidden, state = self.model(inputs, self.state)
+        loss, chi, l1 = self.model.loss(hidden, targets)
+        loss.backward()
+        self.tracker.add("softmax", "gradient", chi, l1)
+        self.state = detach(state)
+        value = float(loss)
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"training diverged in epoch {self.progress.epoch} at step {index}: the loss is "
+                f"{value}; try a smaller learning_rate (now {config.learning_rate}) "
+                f"or clip (now {config.clip})"
+            )
+        if self.progress.epoch > 0:
+            nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
+            self.optimizer.param_groups[0]["lr"] = self.progress.schedule.learning_rate
+            self.optimizer.step()
+        return value * targets.numel()
+
+    def _end_epoch(self, valid_loss: float) -> None:
+        at = self.progress
+        learning_rate = at.schedule.learning_rate if at.epoch else 0.0
+        cut = at.schedule.update(valid_loss)
+        tokens = self.train_text[1:].numel()
+        at.epochs.append(
+            {
+                "epoch": at.epoch,
+                "train_loss": at.loss_sum / tokens,
+                "valid_loss": valid_loss,
+                "valid_perplexity": math.exp(min(valid_loss, 700.0)),
+                "learning_rate": learning_rate,
+                "step_cut": cut,
+            }
+        )
+        at.timing.append({"epoch": at.epoch, "seconds": at.seconds, "tokens": tokens})
+        write_table(self.folder / f"statistics/epoch-{at.epoch:03d}.parquet", self._statistics())
+        write_table(self.folder / "epochs.parquet", pd.DataFrame(at.epochs))
+        write_table(self.folder / "timing.parquet", pd.DataFrame(at.timing))
+        at.epoch, at.step, at.loss_sum, at.seconds = at.epoch + 1, 0, 0.0, 0.0
+        self.state = None
+        self.tracker.sums.clear()
+        self.save()
+
+    def _statistics(self) -> pd.DataFrame:
+        table = self.tracker.table()
+        small = {"word_id": "int32", "chi": "float32", "l1": "float32", "count": "int32"}
+        return table[["word_id", "layer", "signal", "role", "chi", "l1", "count"]].astype(
+            {**small, "layer": "category", "signal": "category", "role": "category"}
+        )
+
+
+def train(config: Emergent, corpus: Corpus, folder: Path, progress: bool = True) -> None:
+    """Run the experiment into ``folder``; see the module's text for what appears there.
+
+    Raises:
+        InputError: the text is too short for the batch, or the disk is full.
+        TrainingError: the loss stopped being a number.
+    """
+    training = Training(config, corpus, folder)
+    if not (folder / "words.parquet").exists():
+        write_table(folder / "words.parquet", describe_words(config, corpus, progress))
+    with precision_of(config.precision, training.device):
+        while training.progress.epoch <= config.epochs:
+            training.run_epoch(progress)
+            if progress:
+                tqdm.write(_line(training.progress))
+    weights: dict[str, Tensor] = {k: v.cpu() for k, v in training.model.state_dict().items()}
+    with atomic_path(folder / "weights.safetensors") as temporary:
+        save_file(weights, temporary)
+    training.checkpoint.unlink()
+
+
+def describe_words(config: Emergent, corpus: Corpus, progress: bool) -> pd.DataFrame:
+    """word, frequency, pos, share, word_class of every word, by id."""
+    from sparsecore.data.tagging import tag_counts
+    from sparsecore.emergent.words import word_classes
+
+    tags = tag_counts(corpus, config.tagger, config.tag_tokens, progress)
+    vocabulary = corpus.vocabulary
+    return word_classes(
+        vocabulary.words, vocabulary.counts, tags, min_count=config.class_threshold
+    )
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a Parquet file atomically; the same table gives the same bytes."""
+    with atomic_path(path) as temporary:
+        table.to_parquet(temporary, index=False, compression="zstd")
+
+
+def _line(at: Progress) -> str:
+    row, timing = at.epochs[-1], at.timing[-1]
+    return (
+        f"epoch {row['epoch']:2d}  train loss {row['train_loss']:.3f}  "
+        f"valid loss {row['valid_loss']:.3f}  perplexity {row['valid_perplexity']:.1f}  "
+        f"step size {row['learning_rate']:g}{' (cut)' if row['step_cut'] else ''}  "
+        f"{timing['seconds']:.0f} s"
+    )

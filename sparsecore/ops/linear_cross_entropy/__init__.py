@@ -1,0 +1,9 @@
+"""Cross entropy of a linear layer's logits, with the statistics of its gradient.
+
+``chunked`` is the fast way (never holds all logits), ``naive`` the obvious one.
+"""
+
+from sparsecore.ops.linear_cross_entropy.chunked import linear_cross_entropy
+from sparsecore.ops.linear_cross_entropy.naive import naive_linear_cross_entropy
+
+__all__ = ["linear_cross_entropy", "naive_linear_cross_entropy"]

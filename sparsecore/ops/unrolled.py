@@ -1,0 +1,61 @@
+"""A one-layer recurrent module step by step, so that each hidden state is a tensor of its own.
+
+A tap on the output of a fused ``nn.LSTM`` sees only what the layers above pass down. The total
+gradient of h_t also comes back from step t + 1; to see it, every h_t must be a node of the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from sparsecore.errors import InputError
+
+CELLS: dict[type[nn.RNNBase], Callable[..., Tensor | tuple[Tensor, Tensor]]] = {
+    nn.LSTM: torch.lstm_cell,
+    nn.GRU: torch.gru_cell,
+}
+
+
+def check_unrollable(module: nn.Module, name: str) -> None:
+    """Raise :class:`InputError` unless ``module`` is one that :func:`unroll` can follow."""
+    if type(module) not in CELLS:
+        raise InputError(
+            f"total gradients need layer {name!r} to be nn.LSTM or nn.GRU, "
+            f"got {type(module).__name__}; use gradient='upward'"
+        )
+    assert isinstance(module, nn.RNNBase)
+    if module.num_layers != 1 or module.bidirectional or module.proj_size:
+        raise InputError(
+            f"total gradients need layer {name!r} to have one layer, one direction and no "
+            f"projection, got num_layers={module.num_layers}, "
+            f"bidirectional={module.bidirectional}, proj_size={module.proj_size}; "
+            "make each layer a module of its own"
+        )
+
+
+def unroll(
+    module: nn.RNNBase, x: Tensor, state: Tensor | tuple[Tensor, Tensor] | None
+) -> tuple[list[Tensor], Tensor | tuple[Tensor, Tensor]]:
+    """The module's hidden states as T tensors (B, H) and its final state.
+
+    Args:
+        module: passes :func:`check_unrollable`.
+        x: its input, (T, B, E), or (B, T, E) if it is ``batch_first``.
+        state: its initial state as the module takes it, or None for zeros.
+    """
+    is_lstm = isinstance(module, nn.LSTM)
+    cell = CELLS[type(module)]
+    steps = x.unbind(1 if module.batch_first else 0)
+    zeros = x.new_zeros(1, steps[0].shape[0], module.hidden_size)
+    if state is None:
+        state = (zeros, zeros) if is_lstm else zeros
+    carried = tuple(s.squeeze(0) for s in state) if is_lstm else state.squeeze(0)  # pyright: ignore
+    outputs = []
+    for x_t in steps:
+        carried = cell(x_t, carried, *module._flat_weights)
+        outputs.append(carried[0] if is_lstm else carried)
+    final = tuple(s.unsqueeze(0) for s in carried) if is_lstm else carried.unsqueeze(0)  # pyright: ignore
+    return outputs, final  # pyright: ignore

@@ -1,0 +1,43 @@
+"""Where and with what a run was made."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from datetime import UTC, datetime
+from typing import Any
+
+PACKAGES = ("sparsecore", "torch", "numpy", "pandas", "scipy", "spacy")
+
+
+def describe_environment(identity: dict[str, Any], inputs: Any) -> dict[str, Any]:
+    """Versions, machine, date, and what the prepared inputs say of themselves."""
+    import torch
+
+    device = identity.get("device", "cpu")
+    name = torch.cuda.get_device_name() if device == "cuda" else processor()
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        **{package: importlib.metadata.version(package) for package in PACKAGES},
+        "device": device,
+        "device_name": name,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "system": platform.system(),
+        "identity": identity,
+        "corpus": {"name": inputs.name, "sha256": inputs.sha256, **inputs.info},
+    }
+
+
+def processor() -> str:
+    """The processor's model name, where the system tells it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

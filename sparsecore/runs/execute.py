@@ -1,0 +1,69 @@
+"""From an experiment's configuration to its finished run folder, computed at most once."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from filelock import FileLock, Timeout
+
+from sparsecore.files import write_json, write_text
+from sparsecore.home import runs_dir
+from sparsecore.runs.environment import describe_environment
+from sparsecore.runs.store import DONE, Run
+
+log = logging.getLogger(__name__)
+
+
+class Experiment(Protocol):
+    """What :func:`execute` asks of a configuration (a frozen dataclass)."""
+
+    name: ClassVar[str]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def prepare(self, progress: bool = True) -> Any: ...
+    def identity(self, inputs: Any) -> dict[str, Any]: ...
+    def run(self, inputs: Any, folder: Path, progress: bool = True) -> None: ...
+
+
+def execute(config: Experiment, progress: bool = True) -> Run:
+    """Run the experiment, or return its run if it is finished already.
+
+    The folder's name is a hash of everything the numbers depend on, the text included. A run that
+    was killed goes on from its last checkpoint. A second process with the same configuration waits
+    for the first and returns its run.
+
+    Raises:
+        InputError: bad input, before anything is written.
+    """
+    inputs = config.prepare(progress)
+    identity = config.identity(inputs)
+    run = Run(runs_dir(config.name) / hash_of(identity))
+    if run.done:
+        return run
+    run.path.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run.path / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        log.warning("run %s is being computed by another process: waiting for it", run.path.name)
+        lock.acquire()
+    with lock:
+        if not run.done:
+            write_json(run.path / "config.json", dataclasses.asdict(config))
+            write_json(run.path / "environment.json", describe_environment(identity, inputs))
+            config.run(inputs, run.path, progress)
+            write_text(run.path / DONE, datetime.now(UTC).isoformat(timespec="seconds") + "\n")
+        lock.release()
+    return run
+
+
+def hash_of(identity: dict[str, Any]) -> str:
+    """Twelve hex digits of the SHA-256 of a JSON-able identity, keys in order."""
+    text = json.dumps(identity, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

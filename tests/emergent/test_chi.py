@@ -1,0 +1,103 @@
+"""chi, its relatives and the closed form of the softmax gradient's chi."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import sparsecore as sc
+
+vectors = st.lists(
+    st.floats(-1e6, 1e6).filter(lambda x: x == 0 or abs(x) > 1e-6), min_size=1, max_size=40
+).filter(any)
+
+
+@settings(deadline=None)
+@given(vectors, st.floats(1e-3, 1e3), st.randoms())
+def test_bounds_and_invariances(values, factor, random):
+    v = torch.tensor(values, dtype=torch.float64)
+    chi = sc.chi(v).item()
+    assert 1 / math.sqrt(len(v)) - 1e-12 <= chi <= 1 + 1e-12
+    shuffled = values.copy()
+    random.shuffle(shuffled)
+    assert sc.chi(-factor * torch.tensor(shuffled, dtype=torch.float64)).item() == pytest.approx(
+        chi, rel=1e-12
+    )
+    assert sc.effective_units(v).item() == pytest.approx(chi**-2)
+    if len(v) > 1:
+        assert -1e-9 <= sc.hoyer(v).item() <= 1 + 1e-9
+
+
+def test_known_values():
+    assert sc.chi(torch.tensor([0.0, -7.0, 0.0])).item() == 1
+    assert sc.chi(torch.ones(25)).item() == pytest.approx(0.2)
+    assert sc.effective_units(torch.ones(25)).item() == pytest.approx(25)
+    assert sc.chi(torch.tensor([3.0, 4.0])).item() == pytest.approx(5 / 7)
+    gaussian = torch.randn(2000, 200, generator=torch.Generator().manual_seed(0))
+    assert sc.chi(gaussian).mean().item() == pytest.approx(math.sqrt(math.pi / 400), rel=5e-3)
+
+
+@pytest.mark.parametrize("scale", [1e-40, 1e-30, 1e30])
+def test_neither_underflow_nor_overflow(scale):
+    v = torch.tensor([3.0, -4.0, 0.0]) * scale
+    assert sc.chi(v).item() == pytest.approx(5 / 7, rel=1e-4)
+
+
+def test_zero_vector_is_nan_and_others_are_not_touched():
+    result = sc.chi(torch.tensor([[0.0, 0.0], [0.0, 2.0]]))
+    assert result[0].isnan() and result[1] == 1
+
+
+def test_any_axis_and_half_precision():
+    v = torch.randn(3, 4, 5)
+    torch.testing.assert_close(sc.chi(v, dim=1), sc.chi(v.transpose(1, 2)))
+    assert sc.chi(v.bfloat16()).dtype is torch.float32
+    assert sc.chi(torch.tensor([1, 1])).item() == pytest.approx(0.5**0.5)
+
+
+def test_differentiable():
+    v = torch.tensor([[1.0, -2.0, 0.5], [3.0, 1.0, 1.0]], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(sc.chi, v)
+    assert torch.autograd.gradcheck(sc.hoyer, v)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(2, 30), st.integers(0, 10**6), st.floats(0.01, 30))
+def test_softmax_gradient_closed_form(vocabulary, seed, scale):
+    g = torch.Generator().manual_seed(seed)
+    logits = torch.randn(4, 3, vocabulary, generator=g, dtype=torch.float64) * scale
+    target = torch.randint(vocabulary, (4, 3), generator=g)
+    leaf = logits.clone().requires_grad_()
+    loss = torch.nn.functional.cross_entropy(leaf.flatten(0, 1), target.flatten(), reduction="sum")
+    (gradient,) = torch.autograd.grad(loss, leaf)
+    clear = gradient.abs().sum(-1) > 1e-6  # written out, p - onehot cancels when p_target -> 1
+    ours = sc.chi_softmax_gradient(logits, target)
+    torch.testing.assert_close(ours[clear], sc.chi(gradient)[clear], rtol=1e-7, atol=1e-7)
+    assert ((ours > 0.5) & (ours <= 0.5**0.5 + 1e-12)).all()
+
+
+def test_softmax_gradient_of_two_words_and_grad():
+    logits = torch.tensor([[1.0, -3.0]], dtype=torch.float64, requires_grad=True)
+    assert sc.chi_softmax_gradient(logits, torch.tensor([0])).item() == pytest.approx(0.5**0.5)
+    wide = torch.randn(2, 5, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(
+        lambda x: sc.chi_softmax_gradient(x, torch.tensor([0, 3])), wide
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: sc.chi(torch.empty(3, 0)), "at least one entry"),
+        (lambda: sc.chi(torch.tensor(1.0)), "at least one entry"),
+        (lambda: sc.hoyer(torch.ones(3, 1)), "at least 2 entries"),
+        (lambda: sc.chi_softmax_gradient(torch.ones(2, 1), torch.zeros(2).long()), "2 logits"),
+        (lambda: sc.chi_softmax_gradient(torch.ones(2, 3), torch.zeros(3).long()), r"\(3,\)"),
+    ],
+)
+def test_bad_input_is_one_clear_line(call, message):
+    with pytest.raises(sc.InputError, match=message) as caught:
+        call()
+    assert "\n" not in str(caught.value)
