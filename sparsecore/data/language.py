@@ -29,7 +29,7 @@ VERSION = 1  # raise when the same text would give other tokens or splits
 class Corpus:
     """A prepared corpus. Words are lower-cased; every sentence ends in ``<eos>`` (id 1).
 
-    ``train``, ``valid`` and ``test`` are read-only, memory-mapped int32 vectors of word ids;
+    ``train``, ``valid`` and ``test`` are memory-mapped int32 vectors of word ids (copy on write);
     ``sha256`` names the content and the settings of the preparation, ``folder`` where it lies, and
     ``info`` counts what was kept (tokens, types, sentences, share of ``<unk>``) and says where the
     text came from.
@@ -243,7 +243,7 @@ def _save(folder: Path, source: Source, result: Filtered, settings: dict[str, An
 
 
 def _load(folder: Path, source: Source, sha256: str) -> Corpus:
-    arrays = {split: np.memmap(folder / f"{split}.bin", "<i4", "r") for split in SPLITS}
+    arrays = {split: np.memmap(folder / f"{split}.bin", "<i4", "c") for split in SPLITS}
     info = json.loads((folder / "info.json").read_text())
     vocabulary = Vocabulary.load(folder / "vocabulary.parquet")
     return Corpus(source.name, sha256, folder, vocabulary, **arrays, info=info)

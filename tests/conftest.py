@@ -1,0 +1,39 @@
+"""What all tests share: a home of their own, one thread, and a small generated text."""
+
+import os
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory, monkeypatch):
+    """Every test has an empty ``SPARSECORE_HOME``."""
+    folder = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("SPARSECORE_HOME", str(folder))
+    return folder
+
+
+def small_text(sentences: int = 400, seed: int = 0) -> str:
+    """Generated English-like sentences, one document a line, with a Zipf-like vocabulary."""
+    generator = np.random.default_rng(seed)
+    subjects = "the a this every some no".split()
+    nouns = "model word layer network gradient unit text vector neuron corpus".split()
+    verbs = "learns reads sees predicts returns keeps follows".split()
+    lines = []
+    for _ in range(sentences):
+        d, e = generator.choice(subjects, 2, p=[0.5, 0.2, 0.1, 0.1, 0.05, 0.05])
+        n, m = nouns[min(generator.geometric(0.3), 10) - 1], generator.choice(nouns)
+        lines.append(f"{d} {n} {generator.choice(verbs)} {e} {m} .")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def text_file(tmp_path):
+    """A text of 400 generated sentences."""
+    path = tmp_path / "small.txt"
+    path.write_text(small_text())
+    return path

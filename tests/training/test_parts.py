@@ -1,0 +1,86 @@
+"""Columns and windows, checkpoints, evaluation, precision."""
+
+import numpy as np
+import pytest
+import torch
+
+from sparsecore.errors import InputError
+from sparsecore.models.language_model import LSTMLanguageModel, num_parameters
+from sparsecore.training.batches import columns, num_windows, window
+from sparsecore.training.checkpoint import load_checkpoint, save_checkpoint
+from sparsecore.training.device import precision_of, resolve_device
+from sparsecore.training.language import evaluate
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(("length", "batch", "steps"), [(101, 4, 6), (40, 4, 9), (24, 4, 5)])
+def test_windows_cover_every_target_once_in_order(length, batch, steps):
+    ids = np.arange(length, dtype=np.int32)
+    text = columns(ids, batch)
+    seen = [window(text, i, steps, CPU) for i in range(num_windows(text, steps))]
+    inputs = torch.cat([x for x, _ in seen])
+    targets = torch.cat([y for _, y in seen])
+    assert torch.equal(targets, inputs + 1)
+    assert torch.equal(targets, text[1:].long())
+    assert text[0].tolist() == [i * (length // batch) for i in range(batch)]
+
+
+def test_text_shorter_than_a_batch():
+    with pytest.raises(InputError, match="valid text has 7 tokens, too few for batch_size=4"):
+        columns(np.arange(7, dtype=np.int32), 4, "valid text")
+
+
+def test_checkpoint_restores_tensors_values_and_randomness(tmp_path):
+    path = tmp_path / "c.safetensors"
+    torch.manual_seed(3)
+    tied = torch.randn(3)
+    save_checkpoint(path, {"a": tied, "b": tied, "n": torch.tensor([1 << 60])}, {"x": [0.1, None]})
+    expected = torch.rand(4)
+    torch.manual_seed(7)
+    tensors, state = load_checkpoint(path, CPU)
+    assert torch.equal(torch.rand(4), expected)
+    assert state == {"x": [0.1, None]} and set(tensors) == {"a", "b", "n"}
+    assert torch.equal(tensors["a"], tied) and tensors["n"].item() == 1 << 60
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"\x80\x04."])
+def test_damaged_checkpoint_is_one_clear_line(tmp_path, content):
+    path = tmp_path / "c.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="is damaged; delete it to start anew"):
+        load_checkpoint(path, CPU)
+
+
+def test_evaluate_equals_one_pass_over_the_text():
+    torch.manual_seed(0)
+    model = LSTMLanguageModel(11, 4, 5).double()
+    text = torch.randint(11, (23, 3))
+    whole = torch.nn.functional.cross_entropy(
+        model.eval().logits(model(text[:-1])[0]).flatten(0, 1), text[1:].flatten()
+    )
+    model.train()
+    assert evaluate(model, text, 4) == pytest.approx(whole.item(), rel=1e-12)
+    assert model.training
+
+
+def test_paper_model_size():
+    model = LSTMLanguageModel(19_500)
+    lstm = 4 * 200 * (200 + 200 + 2)
+    assert num_parameters(model) == 19_500 * 200 + 2 * lstm + 19_500 * 201
+
+
+def test_precision_is_put_back():
+    before = torch.get_float32_matmul_precision()
+    with precision_of("tf32", CPU):
+        assert torch.get_float32_matmul_precision() == "high"
+    assert torch.get_float32_matmul_precision() == before
+    with precision_of("bf16", CPU):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is torch.bfloat16
+
+
+def test_devices():
+    assert resolve_device("cpu") == CPU
+    assert resolve_device("auto").type in ("cpu", "cuda")
+    with pytest.raises(InputError, match="unknown device 'gpu'"):
+        resolve_device("gpu")
