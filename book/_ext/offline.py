@@ -1,0 +1,31 @@
+"""Keep the pages from asking any other host: drop scripts that would, once a page is put together.
+
+Jupyter Book always loads sphinx-thebe, whose script comes from a CDN; nothing here uses it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sphinx.application import Sphinx
+
+
+def drop_outside_files(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Take thebe's files, and any script or style sheet with an outside address, off the page."""
+    for kind in ("script_files", "css_files"):
+        if kind in context:
+            context[kind] = [item for item in context[kind] if not _is_unwanted(item)]
+
+
+def _is_unwanted(item: Any) -> bool:
+    address = str(getattr(item, "filename", None) or item)
+    attributes = getattr(item, "attributes", {})
+    return "://" in address or "thebe" in address or "thebe" in str(attributes.get("body", ""))
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Run after every other extension has added its files."""
+    app.connect("html-page-context", drop_outside_files, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,247 @@
+"""Run the notebooks: percent script → jupytext → papermill → `notebooks/executed/NAME.ipynb`.
+
+Only what changed runs again: an executed copy carries the fingerprint of its script, the library,
+the reference tables, the lock file and its parameters. A copy is replaced whole or not at all, so
+an interrupted or failing run leaves the last good one. `python -m tools.notebooks --help`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from sparsecore.errors import InputError, near_match
+from sparsecore.files import write_text
+from sparsecore.runs.notebook import assignments, compare_parameters
+from tools.tidy import NotebookFailure, failure_of, tidy
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = ROOT / "notebooks"
+EXECUTED = SCRIPTS / "executed"
+WORK = ROOT / "_build" / "notebooks"  # copies under way, and the ones that failed
+
+
+def scripts(names: Sequence[str] = ()) -> list[Path]:
+    """The percent scripts, or those named; an unknown name is an :class:`InputError`."""
+    known = {path.stem: path for path in sorted(SCRIPTS.glob("*.py"))}
+    for name in names:
+        if name not in known:
+            raise InputError(f"unknown notebook {name!r}{near_match(name, known)}")
+    return [known[name] for name in names] if names else list(known.values())
+
+
+def declared_parameters(script: Path) -> dict[str, Any]:
+    """The parameters of a script and their defaults: its cell tagged ``parameters``."""
+    import jupytext
+
+    notebook: Any = jupytext.read(script)
+    cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    if len(cells) != 1:
+        raise InputError(f"{script.name} must have one cell tagged 'parameters', not {len(cells)}")
+    return assignments(cells[0].source)
+
+
+def assign_parameters(
+    chosen: Iterable[Path], given: Mapping[str, Any]
+) -> dict[Path, dict[str, Any]]:
+    """What each script is run with: those of the ``given`` values that it declares.
+
+    A name that no script declares, or a value of the wrong kind, is an :class:`InputError`.
+    Values equal to the default are left out, so that they do not clutter the page.
+    """
+    declared = {script: declared_parameters(script) for script in chosen}
+    every = {name: value for defaults in declared.values() for name, value in defaults.items()}
+    compare_parameters(given, every)
+    return {
+        script: {k: v for k, v in given.items() if k in defaults and v != defaults[k]}
+        for script, defaults in declared.items()
+    }
+
+
+def fingerprint(script: Path, parameters: Mapping[str, Any]) -> str:
+    """SHA-256 of all that decides what an executed copy shows."""
+    digest = hashlib.sha256(json.dumps(dict(parameters), sort_keys=True).encode())
+    for path in [script, ROOT / "requirements.lock", *files(ROOT / "sparsecore"), *results()]:
+        digest.update(f"\0{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def files(folder: Path) -> list[Path]:
+    """Every file below ``folder``, sorted, without what Python and editors leave behind."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
+    )
+
+
+def results() -> list[Path]:
+    """The committed tables of the reference runs."""
+    return files(ROOT / "book" / "results")
+
+
+def is_fresh(script: Path, mark: str) -> bool:
+    """Whether the executed copy of ``script`` carries the fingerprint ``mark``."""
+    try:
+        notebook = json.loads(executed_path(script).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return notebook["metadata"].get("sparsecore", {}).get("fingerprint") == mark
+
+
+def executed_path(script: Path) -> Path:
+    """Where the executed copy of ``script`` lies."""
+    return EXECUTED / f"{script.stem}.ipynb"
+
+
+def run_notebook(script: Path, parameters: Mapping[str, Any], mark: str) -> float:
+    """Run one script, put its executed copy in place, return the seconds it took.
+
+    Raises :class:`NotebookFailure`, with what went wrong in which cell; the copy run so far is
+    then left under ``_build/notebooks``.
+    """
+    import jupytext
+    import nbformat
+    import papermill
+
+    started = time.monotonic()
+    WORK.mkdir(parents=True, exist_ok=True)
+    draft = WORK / f"{script.stem}.ipynb"
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    try:
+        papermill.execute_notebook(
+            jupytext.read(script),  # pyright: ignore[reportArgumentType]
+            str(draft),
+            parameters=dict(parameters),
+            kernel_name="python3",
+            progress_bar=False,
+            cwd=str(ROOT),
+            extra_arguments=["--IPKernelApp.log_level=40"],  # it warns of its own transport
+        )
+    except Exception as error:
+        raise failure_of(error, script.relative_to(ROOT), draft.relative_to(ROOT)) from None
+    notebook = tidy(nbformat.read(draft, as_version=4))
+    notebook.metadata["sparsecore"] = {"fingerprint": mark, "parameters": dict(parameters)}
+    write_text(executed_path(script), nbformat.writes(notebook) + "\n")
+    draft.unlink()
+    return time.monotonic() - started
+
+
+def run_notebooks(
+    given: Mapping[str, Any], names: Sequence[str] = (), *, jobs: int | None = None
+) -> list[Path]:
+    """Bring the executed copies up to date; return the paths of all of them.
+
+    The first stale notebook runs alone, because the experiment it computes is the one that the
+    others only read; those then run side by side, ``jobs`` at a time (default: one a core, at most
+    four).
+    """
+    chosen = scripts(names)
+    parameters = assign_parameters(chosen, given)
+    with _one_at_a_time():
+        marks = {script: fingerprint(script, parameters[script]) for script in chosen}
+        stale = [script for script in chosen if not is_fresh(script, marks[script])]
+        work = [(script, parameters[script], marks[script]) for script in stale]
+        for batch in (work[:1], work[1:]):
+            _run_batch(batch, jobs or min(os.cpu_count() or 1, 4))
+    return [executed_path(script) for script in chosen]
+
+
+def _run_batch(batch: list[tuple[Path, dict[str, Any], str]], jobs: int) -> None:
+    if not batch:
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        waiting = [
+            (script, pool.submit(run_notebook, script, parameters, mark))
+            for script, parameters, mark in batch
+        ]
+        failures = []
+        for script, future in waiting:
+            try:
+                print(f"  {script.stem}  {future.result():.0f} s", flush=True)
+            except NotebookFailure as failure:
+                failures.append(str(failure))
+    if failures:
+        raise NotebookFailure("\n\n".join(failures))
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Two builds at once would run the same notebooks twice: the second waits for the first."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    with open(WORK / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def parse_value(text: str) -> Any:
+    """A parameter's value as typed on the command line, read as papermill reads it.
+
+    >>> [parse_value(text) for text in ("3", "0.5", "True", "None", "ptb")]
+    [3, 0.5, True, None, 'ptb']
+    """
+    words = {"True": True, "False": False, "None": None}
+    if text in words:
+        return words[text]
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return text
+
+
+def argument_parser(description: str) -> argparse.ArgumentParser:
+    """The options that running notebooks and building the book share."""
+    parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
+    parser.add_argument(
+        "-p",
+        dest="parameters",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="set a parameter of the notebooks, as with papermill: -p preset small -p seed 1",
+    )
+    parser.add_argument("--jobs", type=int, help="notebooks side by side (default: one a core)")
+    return parser
+
+
+def given_parameters(pairs: Iterable[Sequence[str]]) -> dict[str, Any]:
+    """The ``-p NAME VALUE`` pairs of a command line; ``device auto`` is what happens anyway."""
+    return {name: parse_value(value) for name, value in pairs}
+
+
+def report(action: Any) -> int:
+    """Call ``action``; turn what a person can mend into a line or two and an exit code."""
+    try:
+        action()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except NotebookFailure as failure:
+        print(f"\n{failure}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line: run the named notebooks (all by default) where they changed."""
+    parser = argument_parser("Run the notebooks that changed.")
+    parser.add_argument("names", nargs="*", metavar="NOTEBOOK", help="emergent_targets, …")
+    options = parser.parse_args(arguments)
+    given = given_parameters(options.parameters)
+    return report(lambda: run_notebooks(given, options.names, jobs=options.jobs))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
