@@ -1,0 +1,97 @@
+"""Fig. 2: concentration of the top layer's gradient, word by word, over the epochs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from sparsecore.stats.tables import require_columns
+from sparsecore.view import style
+
+_CHI = f"${style.TOP_GRADIENT}$"
+
+
+def exposure_heatmap(
+    table: pd.DataFrame,
+    words: int = 300,
+    limits: tuple[float, float] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Mean chi of the h² gradient: target words (most frequent at the bottom) by epochs.
+
+    ``table``: word, frequency, epoch, chi (mean over positions whose target is the word). The
+    ``words`` most frequent are drawn. ``limits``: of the colour scale, default the 1st and 99th
+    percentile, so that one word does not set it.
+    """
+    grid = _grid(table, words)
+    ax = style.new_axes(ax, height=5.2)
+    low, high = limits or tuple(np.nanpercentile(grid.to_numpy(), [1, 99]))
+    mesh = ax.pcolormesh(
+        np.arange(len(grid.columns) + 1) - 0.5 + float(grid.columns[0]),
+        np.arange(len(grid) + 1),
+        grid.to_numpy(),
+        cmap=style.SEQUENTIAL,
+        vmin=low,
+        vmax=high,
+        rasterized=True,
+    )
+    ranks = _label_ranks(len(grid))
+    ax.set_yticks([r - 0.5 for r in ranks], [f"{grid.index[r - 1]}  {r}" for r in ranks])
+    ax.set_ylabel("target words by frequency rank\n(most frequent at the bottom)")
+    ax.set_xlabel("epoch (0: before any training)")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    ax.grid(False)
+    figure = ax.get_figure()
+    assert figure is not None
+    bar = figure.colorbar(mesh, ax=ax, pad=0.02)
+    bar.set_label(f"mean concentration {_CHI}", color=style.INK)
+    bar.ax.tick_params(colors=style.INK)
+    bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
+    return ax
+
+
+def exposure_lines(
+    table: pd.DataFrame,
+    bands: tuple[int, ...] = (1, 3, 10, 30, 100, 300),
+    ax: Axes | None = None,
+) -> Axes:
+    """The same as lines: mean chi of the h² gradient for words of a band of frequency ranks.
+
+    ``bands``: the last rank of each band. Bands with no word in the table are left out.
+    """
+    grid = _grid(table, max(bands))
+    ax = style.new_axes(ax)
+    edges = [(a + 1, b) for a, b in zip((0, *bands[:-1]), bands, strict=True) if a < len(grid)]
+    shades = colormaps["plasma"](np.linspace(0.42, 0.76, len(edges)))[::-1]
+    for (first, last), shade in zip(edges, shades, strict=True):
+        part = grid.iloc[first - 1 : last]
+        last = first - 1 + len(part)
+        name = f"rank {first}" if first == last else f"ranks {first}–{last}"
+        example = part.index[0]
+        line = part.mean()
+        ax.plot(line.index, line, color=shade, linewidth=1.8, label=f"{name} (“{example}” …)")
+    ax.set_xlabel("epoch (0: before any training)")
+    ax.set_ylabel(f"mean concentration of the gradient, {_CHI}")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    style.legend(ax, loc="center left", bbox_to_anchor=(1.01, 0.5), title="target words")
+    if ax.legend_ is not None:
+        ax.legend_.get_title().set_color(style.INK)
+    return ax
+
+
+def _grid(table: pd.DataFrame, words: int) -> pd.DataFrame:
+    """Words (most frequent first) × epochs; the mean over seeds where there are several."""
+    require_columns(table, ["word", "frequency", "epoch", "chi"])
+    order = table.groupby("word", observed=True)["frequency"].max()
+    order = order.sort_values(ascending=False, kind="stable").index[:words]
+    means = table.groupby(["word", "epoch"], observed=True)["chi"].mean().unstack("epoch")
+    return means.reindex(order)
+
+
+def _label_ranks(count: int) -> list[int]:
+    """1 and some evenly spaced ranks, so that the labels do not touch."""
+    step = max(1, round(count / 12 / 5) * 5) if count > 24 else 1
+    return sorted({1, *range(step, count + 1, step)})
