@@ -78,22 +78,23 @@ def word_classes(
     )
 
 
-def matched_samples(table: pd.DataFrame, size: int = 120) -> pd.DataFrame:
-    """``size`` open-class and ``size`` closed-class words whose mean frequencies are closest.
+def matched_samples(table: pd.DataFrame, size: int = 120, tolerance: float = 0.01) -> pd.DataFrame:
+    """``size`` open-class and ``size`` closed-class words of nearly the same mean frequency.
 
     The paper sorts "all open and closed class words by frequency, then choos[es] a range of each
     sorted list with a similar average frequency" (Saphra & Lopez 2019, §3), ``size`` = 120. It does
-    not say which range. Here every pair of ranges, ``size`` neighbours in each list sorted from most
-    to least frequent (ties in order of the alphabet), is considered, and the one with the smallest
-    ratio of the two mean frequencies is taken; of equally good ones the most frequent. The ratio,
-    not the difference, because two ranges of rare words always differ by little.
+    not say which range. Here every pair of ranges is considered, ``size`` neighbours in each list
+    sorted from most to least frequent (ties in order of the alphabet). Of the pairs whose two mean
+    frequencies differ by at most ``tolerance`` (1 %), the most frequent one is taken, because its
+    words are measured best; if no pair is that close, the closest, by the ratio of the means.
+    ``tolerance=0`` asks for the closest pair wherever it lies.
 
     ``table`` has the columns ``word``, ``frequency`` and ``word_class``, as :func:`word_classes`
     gives; the result has these three, open words first, each class from most to least frequent.
     Deterministic: the order of the rows of ``table`` does not matter.
 
-    Raises :class:`~sparsecore.errors.InputError` if a column is missing, ``size`` is below 1 or a
-    class has fewer than ``size`` words of frequency 1 or more.
+    Raises :class:`~sparsecore.errors.InputError` if a column is missing, ``size`` is below 1,
+    ``tolerance`` is negative or a class has fewer than ``size`` words of frequency 1 or more.
     """
     columns = ["word", "word_class", "frequency"]
     missing = [name for name in columns if name not in table.columns]
@@ -101,6 +102,8 @@ def matched_samples(table: pd.DataFrame, size: int = 120) -> pd.DataFrame:
         raise InputError(f"table has no column {missing[0]!r}; word_classes() makes such a table")
     if size < 1:
         raise InputError(f"size must be at least 1; got {size}")
+    if not 0 <= tolerance < np.inf:
+        raise InputError(f"tolerance must be at least 0; got {tolerance}")
     lists = {name: _sorted(table.loc[table["word_class"] == name, columns]) for name in _CLASSES}
     for name, rows in lists.items():
         if len(rows) < size:
@@ -109,7 +112,8 @@ def matched_samples(table: pd.DataFrame, size: int = 120) -> pd.DataFrame:
                 "smaller size, a larger corpus or a lower min_count"
             )
     sums = {name: _range_sums(rows["frequency"].to_numpy(), size) for name, rows in lists.items()}
-    starts = dict(zip(_CLASSES, _closest(sums["open"], sums["closed"]), strict=True))
+    found = _closest(sums["open"], sums["closed"], tolerance)
+    starts = dict(zip(_CLASSES, found, strict=True))
     chosen = [lists[name].iloc[starts[name] : starts[name] + size] for name in _CLASSES]
     return pd.concat(chosen, ignore_index=True)
 
@@ -128,20 +132,19 @@ def _range_sums(frequency: np.ndarray, size: int) -> np.ndarray:
     return total[size:] - total[:-size]
 
 
-def _closest(a: np.ndarray, b: np.ndarray) -> tuple[int, int]:
+def _closest(a: np.ndarray, b: np.ndarray, tolerance: float) -> tuple[int, int]:
     """Indices of the entries of two descending positive vectors whose ratio is closest to 1.
 
-    Among equally close pairs the one with the largest entries, then the smallest indices. For each
-    entry of ``a`` only its two neighbours in ``b`` can be closest, so this takes N log N.
+    Ratios within ``1 + tolerance`` count as equal; of equal pairs the one with the largest sum is
+    taken, then the smallest indices. For each entry of ``a`` only three entries of ``b`` can be
+    best: the largest within the tolerance and the two neighbours. Hence N log N.
     """
-    after = np.searchsorted(-b, -a, side="left")  # the first entry of b that is not above a's
-    value = b[np.clip(after, 0, len(b) - 1)]
     first = np.searchsorted(-b, -b, side="left")  # of equal entries the first
-    pairs = []
-    for at in (after, after - 1):
-        at = first[np.clip(at, 0, len(b) - 1)]
-        pairs.append((np.arange(len(a)), at))
-    i, j = (np.concatenate(part) for part in zip(*pairs, strict=True))
-    high, low = np.maximum(a[i], b[j]), np.minimum(a[i], b[j])
-    best = np.lexsort((j, i, -(a[i] + b[j]), high / low))[0]
+    below = np.searchsorted(-b, -a, side="left")  # the first entry that is not above a's
+    within = np.searchsorted(-b, -a * (1 + tolerance), side="left")
+    j = first[np.clip(np.concatenate([within, below, below - 1]), 0, len(b) - 1)]
+    i = np.tile(np.arange(len(a)), 3)
+    ratio = np.maximum(a[i], b[j]) / np.minimum(a[i], b[j])
+    distance = np.where(ratio <= 1 + tolerance, 1.0, ratio)
+    best = np.lexsort((j, i, -(a[i] + b[j]), distance))[0]
     return int(i[best]), int(j[best])
