@@ -11,6 +11,7 @@ log frequency and partial correlations stand beside it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,6 @@ from sparsecore.stats.tables import (
     Block,
     describe_group,
     group_columns,
-    require_columns,
     word_blocks,
 )
 
@@ -115,69 +115,64 @@ def frequency_correlation(
     return result.astype({"method": "str"})
 
 
-def correlation_change(
+def correlation_replicates(
     table: pd.DataFrame,
-    first: Any,
-    last: Any,
-    over: str = "epoch",
-    by: Sequence[str] | None = None,
-    methods: Sequence[str] = ("pearson", "pearson_log"),
+    by: Sequence[str],
+    method: str = "pearson",
     value: str = "chi",
     *,
     min_frequency: float = 0,
     exclude: Iterable[str] = EXCLUDED,
     n_boot: int = 1000,
     seed: int = 0,
-) -> pd.DataFrame:
-    """rho(last) - rho(first), with a 95 % interval that resamples the same words for both.
+) -> Replicates:
+    """rho of every group together with its bootstrap replicates, for questions about several rho.
 
-    ``over`` is the column in which ``first`` and ``last`` are values: epochs, or layers, signals,
-    roles. The words are paired: only those with a value on both sides enter. Returns the
-    by-columns, value, method, first, last (the two rho), change, low, high, words.
-    Raises InputError as :func:`frequency_correlation`, and where a group lacks one of the two.
+    Groups over the same words share their resamples, so a difference between two of them (epochs,
+    layers, signals) is paired by word. Arguments and errors as :func:`frequency_correlation`.
     """
-    require_columns(table, [over, "word"])
-    methods = _check_methods(table, methods)
+    (method,) = _check_methods(table, [method])
     _check_counts(n_boot=n_boot)
-    by = [column for column in group_columns(table, by) if column != over]
-    for side in (first, last):
-        if not (table[over] == side).any():
-            known = [str(v) for v in table[over].unique()]
-            raise InputError(f"{over} {side!r} is not in the table{near_match(str(side), known)}")
-    pair = table[table[over].isin([first, last]) & table[value].notna()]
-    sides = pair.groupby([*by, "word"], observed=True, sort=False)[over].transform("nunique")
-    blocks = word_blocks(
-        pair[sides == 2], value, [*by, over], exclude=exclude, min_frequency=min_frequency
+    by = group_columns(table, by)
+    keys: list[tuple[Any, ...]] = []
+    estimates, replicates = [], []
+    for block in word_blocks(table, value, by, exclude=exclude, min_frequency=min_frequency):
+        found, draws = _correlate(block, [method], n_boot, seed)
+        keys += block.keys
+        estimates.append(found[method])
+        replicates.append(draws[method])
+    return Replicates(
+        by=tuple(by),
+        index={key: g for g, key in enumerate(keys)},
+        estimates=np.concatenate(estimates),
+        draws=np.concatenate(replicates, axis=1),
     )
-    rows = []
-    for block in blocks:
-        estimates, replicates = _correlate(block, methods, n_boot, seed)
-        index = {key: g for g, key in enumerate(block.keys)}
-        for key in dict.fromkeys(key[:-1] for key in block.keys):
-            if (*key, first) not in index or (*key, last) not in index:
-                raise InputError(
-                    f"{describe_group(by, key)} has other words or frequencies at {over} {first!r}"
-                    f" than at {last!r}: their rho cannot be compared word by word"
-                )
-            a, b = index[(*key, first)], index[(*key, last)]
-            for method in methods:
-                change = estimates[method][[b]] - estimates[method][[a]]
-                draws = replicates[method][:, [b]] - replicates[method][:, [a]]
-                low, high = bootstrap.percentile_interval(draws, change)
-                rows.append(
-                    {
-                        **dict(zip(by, key, strict=True)),
-                        "value": value,
-                        "method": method,
-                        "first": estimates[method][a],
-                        "last": estimates[method][b],
-                        "change": change[0],
-                        "low": low[0],
-                        "high": high[0],
-                        "words": len(block.words),
-                    }
-                )
-    return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """rho of G groups (``estimates``: G) and R bootstrap replicates of each (``draws``: R × G)."""
+
+    by: tuple[str, ...]
+    index: dict[tuple[Any, ...], int]  # by-values -> g
+    estimates: bootstrap.Floats
+    draws: bootstrap.Floats
+
+    def contrast(self, terms: dict[tuple[Any, ...], float]) -> tuple[float, float, float]:
+        """sum of coefficient × rho over groups, and its 95 % interval: value, low, high.
+
+        ``terms`` maps by-values to coefficients: ``{("lstm2", 9): 1.0, ("lstm2", 1): -1.0}`` is how
+        much rho grew from epoch 1 to 9. Raises InputError for a group that is not there.
+        """
+        for key in terms:
+            if key not in self.index:
+                raise InputError(f"there is no group {describe_group(self.by, key)}")
+        columns = [self.index[key] for key in terms]
+        coefficients = np.array(list(terms.values()), dtype=np.float64)
+        value = self.estimates[columns] @ coefficients
+        draws = self.draws[:, columns] @ coefficients
+        low, high = bootstrap.percentile_interval(draws[:, None], np.array([value]))[:, 0]
+        return float(value), float(low), float(high)
 
 
 def _correlate(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sparsecore.errors import InputError
 from sparsecore.stats import bootstrap
-from sparsecore.stats.correlation import METHODS, correlation_change, frequency_correlation
+from sparsecore.stats.correlation import METHODS, correlation_replicates, frequency_correlation
 
 scipy: Any = scipy_stats  # its stubs know no named results
 
@@ -242,23 +242,25 @@ def test_a_constant_value_has_no_correlation():
     assert not np.isnan(one(within, "pearson")["rho"])
 
 
-def test_change_is_paired_by_word():
-    table = pd.concat([words_table(300, slope=0.0, epoch=0), words_table(300, slope=0.03, epoch=9)])
-    row = correlation_change(table, 0, 9, methods=["pearson_log"], n_boot=300).to_dict("records")[0]
-    each = frequency_correlation(table, methods=["pearson_log"], n_boot=300)
-    assert row["first"] == pytest.approx(each["rho"][0])
-    assert row["change"] == pytest.approx(each["rho"][1] - each["rho"][0])
-    assert 0 < row["low"] <= row["change"] <= row["high"]
-    noise = np.random.default_rng(0).normal(size=300) * 1e-4
-    same = pd.concat(
-        [
-            words_table(300, epoch=0),
-            words_table(300, epoch=9).assign(chi=words_table(300)["chi"] + noise),
-        ]
+def test_contrasts_are_paired_by_word():
+    rising = pd.concat(
+        [words_table(300, slope=0.0, epoch=0), words_table(300, slope=0.03, epoch=9)]
     )
-    row = correlation_change(same, 0, 9, methods=["pearson_log"], n_boot=300).to_dict("records")[0]
-    single = one(words_table(300), "pearson_log", n_boot=300)
-    assert row["high"] - row["low"] < 0.1 * (single["high"] - single["low"])
+    found = correlation_replicates(rising, ["epoch"], "pearson_log", n_boot=300)
+    each = frequency_correlation(rising, methods=["pearson_log"], n_boot=300)
+    value, low, high = found.contrast({(9,): 1.0, (0,): -1.0})
+    assert value == pytest.approx(each["rho"][1] - each["rho"][0])
+    assert 0 < low <= value <= high
+    alone = found.contrast({(9,): 1.0})
+    assert alone == pytest.approx(tuple(each[["rho", "low", "high"]].iloc[1]))
+
+    noise = np.random.default_rng(0).normal(size=300) * 1e-4
+    again = words_table(300, epoch=9).assign(chi=words_table(300)["chi"] + noise)
+    steady = pd.concat([words_table(300, epoch=0), again])
+    found = correlation_replicates(steady, ["epoch"], "pearson_log", n_boot=300)
+    _, low, high = found.contrast({(9,): 1.0, (0,): -1.0})
+    _, alone_low, alone_high = found.contrast({(9,): 1.0})
+    assert high - low < 0.1 * (alone_high - alone_low)
 
 
 @pytest.mark.parametrize(
@@ -290,7 +292,7 @@ def test_a_small_group_is_named():
         frequency_correlation(table)
 
 
-def test_change_needs_both_sides():
-    table = pd.concat([words_table(9, epoch=0), words_table(9, epoch=1)])
-    with pytest.raises(InputError, match="epoch 7 is not in the table"):
-        correlation_change(table, 0, 7)
+def test_a_contrast_names_the_group_that_is_missing():
+    found = correlation_replicates(words_table(9, epoch=0), ["epoch"], n_boot=5)
+    with pytest.raises(InputError, match="there is no group epoch=7"):
+        found.contrast({(7,): 1.0})
