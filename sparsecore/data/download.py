@@ -1,0 +1,143 @@
+"""Download over https and unpack safely: checked bytes or nothing."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+from urllib.parse import urljoin, urlsplit
+
+from sparsecore.data.catalogue import Remote
+from sparsecore.errors import InputError
+
+SCHEMES = frozenset({"https"})
+_CHUNK = 1 << 16
+
+
+def download(remote: Remote, path: Path, sha256: str | None, progress: bool = True) -> Path:
+    """Put the bytes of ``remote`` at ``path``, from the first of its mirrors that gives them.
+
+    Nothing is left behind unless their SHA-256 is ``sha256`` (None: not checked). A file that is
+    there already and has that checksum is kept.
+
+    Raises :class:`~sparsecore.errors.InputError`, one line, if no mirror can be reached, the
+    checksum is wrong, an address or redirection is not https, or the disk is full.
+    """
+    import pooch
+    import requests
+
+    for url in remote.urls:
+        _check_scheme(url)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _check_space(path.parent, remote)
+    pooch.get_logger().setLevel("WARNING")
+    options: dict[str, Any] = {
+        "headers": {"User-Agent": "sparsecore (research data download)"},
+        "hooks": {"response": _check_redirect},
+        "timeout": 30,
+    }
+    problems = []
+    for url in remote.urls:
+        fetcher: Any = pooch.HTTPDownloader(progressbar=progress, chunk_size=_CHUNK, **options)
+        try:
+            known = f"sha256:{sha256}" if sha256 else None
+            pooch.retrieve(url, known, path.name, path.parent, downloader=fetcher)
+            return path
+        except requests.RequestException as error:
+            problems.append(f"{urlsplit(url).hostname}: {_reason(error)}")
+        except ValueError as error:
+            if isinstance(error, InputError):
+                raise
+            problems.append(f"{urlsplit(url).hostname}: wrong sha256, expected {sha256}")
+        except OSError as error:
+            raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    raise InputError(f"cannot download {path.name} ({'; '.join(problems)}); nothing was kept")
+
+
+def extract(archive: Path, members: dict[str, str], folder: Path) -> None:
+    """Copy ``members`` (name in ``folder`` -> name in ``archive``) out of a zip or tar archive.
+
+    Only the named members are read, and written under names of our own; an archive that holds a
+    name which would leave its folder (absolute, or with ``..``) is refused as a whole.
+    """
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as packed:
+                names = _check_names(packed.namelist(), archive)
+                for target, member in members.items():
+                    with packed.open(names[member]) as source:
+                        _copy(source, folder / target)
+        else:
+            with tarfile.open(archive) as packed:
+                names = _check_names(packed.getnames(), archive)
+                for target, member in members.items():
+                    entry = packed.getmember(names[member])
+                    source = packed.extractfile(entry) if entry.isreg() else None
+                    if source is None:
+                        raise InputError(f"{member} in {archive.name} is not a plain file")
+                    with source:
+                        _copy(source, folder / target)
+    except KeyError as error:
+        raise InputError(f"{archive.name} has no {error.args[0]}; nothing was kept") from error
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as error:
+        raise InputError(f"{archive.name} is not a sound zip or tar archive") from error
+
+
+def is_archive(name: str) -> bool:
+    """Whether a file of this name is to be unpacked."""
+    return name.endswith((".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz"))
+
+
+def _check_names(names: Iterable[str], archive: Path) -> dict[str, str]:
+    """The names as they are, by their tidy form (``./a`` is ``a``), if all of them are safe."""
+    tidy = {}
+    for name in names:
+        path = PurePosixPath(name.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or ":" in str(path).split("/")[0]:
+            raise InputError(f"{archive.name} holds an unsafe name, {name!r}; nothing was unpacked")
+        tidy[str(path)] = name
+    return tidy
+
+
+def _copy(source: IO[bytes], target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with open(target, "wb") as handle:
+        shutil.copyfileobj(source, handle, 1 << 20)
+
+
+def _check_scheme(url: str) -> None:
+    if urlsplit(url).scheme not in SCHEMES:
+        raise InputError(f"{url} is not an https address; downloads are made over https only")
+
+
+def _check_redirect(response: Any, *_: Any, **__: Any) -> None:
+    if response.is_redirect:
+        _check_scheme(urljoin(response.url, response.headers["location"]))
+
+
+def _check_space(folder: Path, remote: Remote) -> None:
+    free = shutil.disk_usage(folder).free
+    if remote.size is not None and remote.size > free:
+        raise InputError(
+            f"{remote.size / 1e6:,.0f} MB are to be downloaded and {folder} has "
+            f"{free / 1e6:,.0f} MB free; make room or set SPARSECORE_HOME to another disk"
+        )
+
+
+def _reason(error: Exception) -> str:
+    import requests
+
+    response = getattr(error, "response", None)
+    if response is not None:
+        return f"status {response.status_code}"
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "no valid https certificate"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection broke off"
+    return "no connection"

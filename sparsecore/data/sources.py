@@ -1,0 +1,213 @@
+"""The data sets that can be fetched by name, each into a folder of plain text files.
+
+Three places a corpus can come from: the text that is embedded in the installed packages, a path of
+your own, and these downloads. Nothing is ever downloaded unless :func:`fetch` is called.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+import pandas as pd
+
+from sparsecore.data.catalogue import SOURCES, DataSource, Remote
+from sparsecore.data.download import download, extract, is_archive
+from sparsecore.errors import InputError, near_match
+from sparsecore.files import atomic_folder, sha256_file, write_json
+from sparsecore.home import cache_dir
+
+__all__ = ["SOURCES", "describe", "fetch", "find", "require", "resolve", "table"]
+
+MANIFEST = "source.json"
+UNPINNED = "no published sha256: pinned at first download"
+
+
+def find(name: str) -> DataSource:
+    """The data set called ``name``; :class:`InputError` with the near match if there is none."""
+    if name not in SOURCES:
+        raise InputError(f"unknown data set {name!r}{near_match(name, SOURCES)}")
+    return SOURCES[name]
+
+
+def resolve(name: str) -> Path | None:
+    """The folder of a fetched data set; None if it has not been fetched, or not wholly.
+
+    Raises :class:`InputError` for an unknown name.
+    """
+    source = find(name)
+    folder = _folder(source)
+    try:
+        sizes = {file["name"]: file["size"] for file in _manifest(folder)["files"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    complete = all((folder / file).is_file() for file in source.files) and all(
+        (folder / file).stat().st_size == sizes.get(file) for file in source.files
+    )
+    return folder if complete else None
+
+
+def require(name: str) -> Path:
+    """The folder of a fetched data set; :class:`InputError` with the command that fetches it."""
+    folder = resolve(name)
+    if folder is None:
+        raise InputError(f"{name} is not downloaded; `sparsecore data fetch {name}` does it")
+    return folder
+
+
+def fetch(name: str, progress: bool = True) -> Path:
+    """Download ``name`` over https, check it, unpack it; the folder it is in.
+
+    A data set that is there already is not downloaded again. Files get plain names: ``train.txt``,
+    ``valid.txt``, ``test.txt`` for language models, ``train.conllu``, ``dev.conllu``,
+    ``test.conllu`` for tagged text, ``DOMAIN/positive.review`` and ``DOMAIN/negative.review`` for
+    reviews, GloVe's own for word vectors. ``source.json`` beside them records addresses, SHA-256 of
+    every file, licence and citation.
+
+    Every download is checked against its published SHA-256. Where none has been published, the
+    hash of the first download is recorded, and any later download must have the same.
+
+    Raises :class:`~sparsecore.errors.InputError`, one line, with nothing half-written: unknown
+    name, no connection, wrong checksum, archive of the wrong form, full disk.
+    """
+    source = find(name)
+    ready = resolve(name)
+    if ready is not None:
+        return ready
+    folder, work = _folder(source), cache_dir("downloads", ".incoming", name)
+    try:
+        loads = [_load(source, remote, work, progress) for remote in source.remotes]
+        if folder.exists():  # incomplete or changed by hand
+            shutil.rmtree(folder)
+        with atomic_folder(folder) as temporary:
+            for path in loads:
+                members = _members(source, path.name)
+                if is_archive(path.name):
+                    extract(path, members, temporary)
+                else:
+                    for target in members:
+                        shutil.copyfile(path, temporary / target)
+            _write_manifest(source, temporary, loads)
+        for path in loads:
+            _pin(source, path)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return folder
+
+
+def table() -> pd.DataFrame:
+    """All data sets: name, kind, title, megabytes to download, licence, checksum, where it is."""
+    rows = []
+    for source in SOURCES.values():
+        folder = resolve(source.name)
+        rows.append(
+            {
+                "name": source.name,
+                "kind": source.kind,
+                "title": source.title,
+                "megabytes": None if source.size is None else round(source.size / 1e6, 1),
+                "licence": source.licence,
+                "checksum": "sha256" if source.pinned else "at first download",
+                "folder": "" if folder is None else str(folder),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def describe(name: str) -> pd.Series:
+    """Everything known of one data set, as a column of named values."""
+    source = find(name)
+    folder = resolve(name)
+    facts: dict[str, Any] = {
+        "name": source.name,
+        "title": source.title,
+        "kind": source.kind,
+        "download": "size unknown" if source.size is None else f"{source.size / 1e6:,.1f} MB",
+        "licence": source.licence,
+        "citation": source.citation,
+        "homepage": source.homepage,
+        "files": ", ".join(source.files),
+        "folder": "not downloaded" if folder is None else str(folder),
+    }
+    for remote in source.remotes:
+        file = _file_name(remote)
+        facts[f"address of {file}"] = " or ".join(remote.urls)
+        pin = _pins().get(_pin_key(source, file))
+        known = f"{UNPINNED}{f' ({pin})' if pin else ''}"
+        facts[f"sha256 of {file}"] = remote.sha256 or known
+    return pd.Series(facts, name=name)
+
+
+def _folder(source: DataSource) -> Path:
+    return cache_dir("downloads") / source.name
+
+
+def _file_name(remote: Remote) -> str:
+    return PurePosixPath(urlsplit(remote.urls[0]).path).name
+
+
+def _members(source: DataSource, file: str) -> dict[str, str]:
+    """The files to keep of one download: all of an archive's, or the one that is the download."""
+    if is_archive(file):
+        return source.files
+    return {target: member for target, member in source.files.items() if member == file}
+
+
+def _load(source: DataSource, remote: Remote, work: Path, progress: bool) -> Path:
+    name = _file_name(remote)
+    pin = _pins().get(_pin_key(source, name))
+    return download(remote, work / name, remote.sha256 or pin, progress)
+
+
+def _write_manifest(source: DataSource, folder: Path, loads: list[Path]) -> None:
+    files = [
+        {"name": name, "size": (folder / name).stat().st_size, "sha256": sha256_file(folder / name)}
+        for name in source.files
+    ]
+    downloads = [
+        {"urls": list(remote.urls), "sha256": sha256_file(path)}
+        for remote, path in zip(source.remotes, loads, strict=True)
+    ]
+    record = {
+        "name": source.name,
+        "title": source.title,
+        "licence": source.licence,
+        "citation": source.citation,
+        "homepage": source.homepage,
+        "downloads": downloads,
+        "files": files,
+    }
+    write_json(folder / MANIFEST, record)
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+
+
+def _pins() -> dict[str, str]:
+    """SHA-256 of first downloads that had no published one, by data set and file."""
+    try:
+        return json.loads(_pin_file().read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise InputError(
+            f"{_pin_file()} is damaged ({error}); remove it to pin downloads anew"
+        ) from error
+
+
+def _pin(source: DataSource, path: Path) -> None:
+    if any(_file_name(remote) == path.name and remote.sha256 for remote in source.remotes):
+        return
+    write_json(_pin_file(), _pins() | {_pin_key(source, path.name): sha256_file(path)})
+
+
+def _pin_key(source: DataSource, file: str) -> str:
+    return f"{source.name}/{file}"
+
+
+def _pin_file() -> Path:
+    return cache_dir("downloads") / "pinned.json"
