@@ -59,6 +59,8 @@ def sentences_of(text: str, form: str) -> str:
     elif form == "blank lines":
         text = _BLANK_LINES.sub(_BREAK, text)
         text = _SHORT_LINE.sub("", text)
+    elif form == "sentences":
+        return _BLANK_LINES.sub(_BREAK, text)
     elif form == "wrapped":
         text = _BLANK_LINES.sub(_DOCUMENT, text).replace("\n", " ").replace(_DOCUMENT, _BREAK)
     else:
@@ -92,6 +94,7 @@ def encode_file(
     index: dict[str, int],
     output: Path,
     advance: Callable[[int], object] | None = None,
+    form: str | None = None,
     workers: int | None = None,
 ) -> NDArray[np.int64]:
     """Write the ids of ``path`` (int32) to ``output``; returns where its documents end.
@@ -102,7 +105,7 @@ def encode_file(
     ends: list[NDArray[np.int64]] = []
     written = 0
     with open(output, "wb") as sink:
-        for part in parallel_map(encode_chunk, read_chunks(path, advance), workers):
+        for part in parallel_map(encode_chunk, read_chunks(path, advance, form), workers):
             ids = _renumber(part, index)
             sink.write(ids.astype("<i4", copy=False).tobytes())
             ends.append(part.documents + written)
@@ -124,8 +127,10 @@ def new_index() -> dict[str, int]:
 
 
 def save_words(path: Path, index: Iterable[str]) -> None:
+    """Write the words of an index, one a line, in the order of their ids."""
     path.write_text("\n".join(index), encoding="utf-8")
 
 
 def load_words(path: Path) -> list[str]:
+    """Read what :func:`save_words` wrote."""
     return path.read_text(encoding="utf-8").split("\n")

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsecore.data.embedded import harvest
 from sparsecore.data.encode import UNK_ID, Tokens, encode_file, load_words, new_index, save_words
 from sparsecore.data.readers import SPLITS, find_splits
 from sparsecore.data.splits import head, split_documents
@@ -53,6 +54,7 @@ class Source:
     files: dict[str, Path]  # {"all": …} or {"train": …, "valid": …, "test": …}
     description: str
     licence: str = "unknown"
+    form: str | None = None  # of the files; detected if None
 
 
 def prepare_corpus(
@@ -108,7 +110,16 @@ def prepare_corpus(
 def find_source(corpus: str, progress: bool = True) -> Source:
     """The files of ``corpus``; :class:`InputError` if it is neither a known name nor a path."""
     if corpus == "embedded":
-        raise InputError("the embedded corpus is not there yet")
+        folder = harvest(progress)
+        packages = len(json.loads((folder / "info.json").read_text())["packages"])
+        description = f"documentation strings of {packages} installed Python packages"
+        return Source(
+            "embedded",
+            {"all": folder / "text.txt"},
+            description,
+            licence="that of each package",
+            form="sentences",
+        )
     path = Path(os.path.expanduser(corpus))
     if path.is_dir():
         return Source(path.name, dict(find_splits(path)), f"local folder {path.name}")
@@ -142,13 +153,15 @@ def load_tokens(
     source: Source, content: dict[str, str], progress: bool
 ) -> tuple[dict[str, Tokens], list[str]]:
     """The ids of every word of the source, from the cache or made now; and the words."""
-    key = hashlib.sha256(json.dumps([content, VERSION], sort_keys=True).encode()).hexdigest()
+    key = hashlib.sha256(
+        json.dumps([content, VERSION, source.form], sort_keys=True).encode()
+    ).hexdigest()
     folder = cache_dir("tokens") / key
     if not (folder / "words.txt").is_file():
         index = new_index()
         with atomic_folder(folder) as temporary, _bar(source, progress) as advance:
             for split, path in source.files.items():
-                ends = encode_file(path, index, temporary / f"{split}.ids", advance)
+                ends = encode_file(path, index, temporary / f"{split}.ids", advance, source.form)
                 if not len(ends):
                     raise InputError(f"corpus file {path} has no words")
                 np.save(temporary / f"{split}.documents.npy", ends)

@@ -23,6 +23,7 @@ FORMATS = {
     "blank lines": "documents separated by blank lines, each line a paragraph",
     "wrapped": "documents separated by blank lines, their lines wrapped",
     "lines": "one document or sentence a line",
+    "sentences": "documents separated by blank lines, one sentence a line",
 }
 
 _ALIASES = {"train": "train", "training": "train", "valid": "valid", "validation": "valid",
@@ -86,11 +87,14 @@ def detect_format(sample: str) -> str:
     return "wrapped" if long < 0.05 and ended < 0.5 else "blank lines"
 
 
-def read_chunks(path: Path, advance: Callable[[int], object] | None = None) -> Iterator[Chunk]:
+def read_chunks(
+    path: Path, advance: Callable[[int], object] | None = None, form: str | None = None
+) -> Iterator[Chunk]:
     """The text of ``path`` (plain, ``.gz`` or ``.xz``) in pieces of about a megabyte.
 
     A piece ends after a document, unless the document is longer than 8 MB. ``advance`` is told how
-    many bytes of the file itself were read since the last call. Raises :class:`InputError` if the
+    many bytes of the file itself were read since the last call. ``form`` is detected unless it is
+    given. Raises :class:`InputError` if the
     file is empty, cannot be read, is cut short or is not text.
     """
     with _open(path) as (stream, raw):
@@ -101,7 +105,7 @@ def read_chunks(path: Path, advance: Callable[[int], object] | None = None) -> I
         if first.startswith(codecs.BOM_UTF8):
             first, offset = first[3:], 3
         check_text(first, offset, path)
-        form = detect_format(_prefix(first).replace("\r\n", "\n"))
+        form = form or detect_format(_prefix(first).replace("\r\n", "\n"))
         block = first
         while block:
             if advance is not None:
@@ -162,14 +166,14 @@ def _prefix(block: bytes) -> str:
 def _open(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     """The decompressed stream of a file, and the file itself (for its position)."""
     try:
-        raw = open(path, "rb")
+        raw = open(path, "rb")  # noqa: SIM115
     except OSError as error:
         raise InputError(f"cannot read corpus file {path}: {error.strerror}") from error
     with raw:
         head = raw.read(6)
         raw.seek(0)
         if head.startswith(b"\xfd7zXZ\0"):
-            yield cast("IO[bytes]", lzma.LZMAFile(raw)), raw
+            yield cast("IO[bytes]", lzma.LZMAFile(raw)), raw  # noqa: SIM115
         elif head.startswith(b"\x1f\x8b"):
             yield cast("IO[bytes]", gzip.GzipFile(fileobj=raw)), raw
         else:

@@ -16,26 +16,26 @@ EOS = "<eos>"
 
 # Never the last word of a sentence when a capital letter or a number follows.
 _TITLES = frozenset(
-    "mr mrs ms messrs dr prof st mt gen col lt sgt capt cmdr maj adm rev hon sen rep gov pres fr sr "
-    "vs cf e.g i.e eg ie viz approx ca fig figs eq eqs eqn sec secs ref refs ch chap vol vols no nos "
-    "pp p pt ed eds resp al op art incl excl ver v def thm lem prop".split()
+    "mr mrs ms messrs dr prof st mt gen col lt sgt capt cmdr maj adm rev hon sen rep gov pres "
+    "fr sr vs cf e.g i.e eg ie viz approx ca fig figs eq eqs eqn sec secs ref refs ch chap vol "
+    "vols no nos pp p pt ed eds resp al op art incl excl ver v def thm lem prop".split()
 )
 # An abbreviation, after which a sentence may end as well.
 _OTHER_ABBREVIATIONS = frozenset(
-    "jan feb mar apr jun jul aug sept sep oct nov dec jr inc ltd co corp bros etc dept univ assn "
-    "ave blvd rd ft mon tue tues wed thu thurs fri sat sun min max avg est".split()
+    "jan feb mar apr jun jul aug sept sep oct nov dec jr inc ltd co corp bros etc dept univ "
+    "assn ave blvd rd ft mon tue tues wed thu thurs fri sat sun min max avg est".split()
 )
 # Words that open a sentence more often than they follow an abbreviation.
 _STARTERS = frozenset(
-    "The A An In On At It He She They We I This That These Those There If When While As For But And "
-    "Its His Her Their Our You What After Before During However Although Since By With From To One "
-    "Note See".split()
+    "The A An In On At It He She They We I This That These Those There If When While As For But "
+    "And Its His Her Their Our You What After Before During However Although Since By With From "
+    "To One Note See".split()
 )
 
 _CANDIDATE = re.compile(
     r"""
-    (?<=\S)[.!?]+["')\]”’»]*[ \t]+(?=["'(\[“‘«]*[A-Z0-9À-ÖØ-Þ<]) |  # run-on text: the next word has a capital
-    [ ](?:\.|[!?]+)[ ](?!['’]?n?['’]?t\b)                           # tokenised text: a terminator by itself
+    (?<=\S)[.!?]+["')\]”’»]*[ \t]+(?=["'(\[“‘«]*[A-Z0-9À-ÖØ-Þ<]) |  # run-on text
+    [ ](?:\.|[!?]+)[ ](?!['’]?n?['’]?t\b)  # tokenised: a terminator by itself
     """,
     re.VERBOSE,
 )
@@ -95,7 +95,7 @@ def _ends_sentence(text: str, begin: int, end: int) -> bool:
         return False
     if (len(word) == 1 and word.isalpha() and word != "I") or _INITIALS.fullmatch(word):
         after = _WORD_AFTER.search(text, end, end + 24)
-        return len(word) > 1 and after is not None and after.group() in _STARTERS
+        return after is not None and after.group() in _STARTERS
     if word.lower() in _OTHER_ABBREVIATIONS:
         after = _WORD_AFTER.search(text, end, end + 24)
         return after is not None and after.group() in _STARTERS
@@ -103,7 +103,7 @@ def _ends_sentence(text: str, begin: int, end: int) -> bool:
 
 
 _ABBREVIATIONS = "|".join(
-    sorted((word for word in _TITLES | _OTHER_ABBREVIATIONS if len(word) > 1 and "." not in word))
+    sorted(word for word in _TITLES | _OTHER_ABBREVIATIONS if len(word) > 1 and "." not in word)
 )
 _TOKEN = re.compile(
     rf"""
