@@ -23,7 +23,7 @@ from sparsecore.errors import InputError, near_match
 from sparsecore.files import atomic_folder, sha256_file, write_json
 from sparsecore.home import cache_dir
 
-VERSION = 1  # raise when the same text would give other tokens or splits
+VERSION = 2  # raise when the same text would give other tokens or splits
 
 
 @dataclass(frozen=True)

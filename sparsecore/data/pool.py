@@ -11,11 +11,13 @@ import importlib
 import os
 import pickle
 import queue
+import signal
 import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import Any
 
 
@@ -37,7 +39,7 @@ def parallel_map(
     """
     workers = default_workers() if workers is None else workers
     source = iter(items)
-    head = [item for item, _ in zip(source, range(2), strict=False)]
+    head = list(islice(source, 2))
     if workers < 2 or len(head) < 2:
         yield from map(function, head)
         yield from map(function, source)
@@ -115,12 +117,13 @@ def _serve(name: str) -> None:
     """The helper's loop: items on standard input, ``(good, value)`` on standard output."""
     module, _, attribute = name.partition(":")
     function = getattr(importlib.import_module(module), attribute)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its helpers
     read, write = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr
     while True:
         try:
             item = pickle.load(read)
-        except (EOFError, KeyboardInterrupt):
+        except EOFError:
             return
         try:
             answer = (True, function(item))
