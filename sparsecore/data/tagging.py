@@ -50,7 +50,8 @@ def load_tagger(name: str = OWN) -> Language:
     Ours writes the universal part of speech to ``token.tag_`` and expects lower-cased words; other
     pipelines are loaded by :func:`spacy.load`, without what parts of speech do not need.
 
-    Raises :class:`~sparsecore.errors.InputError` if no such pipeline is installed.
+    Raises :class:`~sparsecore.errors.InputError` if no such pipeline is installed or it fails to
+    load.
     """
     import spacy
     from spacy.util import get_installed_models
@@ -63,7 +64,11 @@ def load_tagger(name: str = OWN) -> Language:
             f"no spaCy pipeline {name!r} is installed{known}; "
             f"`python -m spacy download {name}` installs one of spaCy's own"
         )
-    return spacy.load(name, exclude=_NOT_NEEDED)
+    try:
+        return spacy.load(name, exclude=_NOT_NEEDED)
+    except (AttributeError, ImportError, OSError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(f"{name!r} is not a spaCy pipeline that loads here: {reason}") from error
 
 
 def tag_counts(

@@ -17,6 +17,7 @@ import pytest
 
 from sparsecore.data import catalogue, commands, download, sources
 from sparsecore.data.catalogue import SOURCES, DataSource, Remote
+from sparsecore.data.language import prepare_corpus
 from sparsecore.errors import InputError
 
 
@@ -300,6 +301,21 @@ def test_a_full_disk_is_said_before_and_during(
         with pytest.raises(InputError, match="No space left on device"):
             sources.fetch("toy", progress=False)
     assert left(tmp_path) == []
+
+
+def test_a_fetched_corpus_can_be_prepared(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = b"the cat sat on the mat .\nthe dog sat on the cat .\n" * 20
+    packed = zipped(dict.fromkeys(TEXTS, text))
+    server.content["/toy.zip"] = packed
+    add(monkeypatch, Remote((f"{server.url}/toy.zip",), sha(packed), len(packed)))
+    with pytest.raises(InputError, match="`sparsecore data fetch toy` does it"):
+        prepare_corpus("toy", threshold=1, progress=False)
+    sources.fetch("toy", progress=False)
+    corpus = prepare_corpus("toy", threshold=1, progress=False)
+    assert corpus.name == "toy" and corpus.info["licence"] == "CC0"
+    assert len(corpus.train) == len(corpus.valid) == 320
+    with pytest.raises(InputError, match="did you mean 'wikitext-2'"):
+        prepare_corpus("wikitext2", progress=False)
 
 
 def test_an_unknown_name_gets_its_near_match() -> None:

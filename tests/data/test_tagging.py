@@ -168,6 +168,8 @@ def test_bad_names_and_lengths_get_one_line(
     with pytest.raises(InputError, match=r"no spaCy pipeline 'sparsecor' .*'sparsecore'") as error:
         tag_counts(corpus(), tagger="sparsecor", progress=False)
     assert "\n" not in str(error.value)
+    with pytest.raises(InputError, match="'numpy' is not a spaCy pipeline that loads here"):
+        load_tagger("numpy")
     with pytest.raises(InputError, match="max_tokens must be at least 1, or None for all; got 0"):
         tag_counts(corpus(), max_tokens=0)
     spacy.blank("en").to_disk(tmp_path / "blank")
