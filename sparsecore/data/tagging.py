@@ -66,7 +66,7 @@ def load_tagger(name: str = OWN) -> Language:
         )
     try:
         return spacy.load(name, exclude=_NOT_NEEDED)
-    except (AttributeError, ImportError, OSError, ValueError) as error:
+    except Exception as error:  # a package of any kind may have that name
         reason = str(error).strip().partition("\n")[0]
         raise InputError(f"{name!r} is not a spaCy pipeline that loads here: {reason}") from error
 
