@@ -148,6 +148,8 @@ def run_notebooks(
     four).
     """
     chosen = scripts(names)
+    if not chosen:
+        return []
     parameters = assign_parameters(chosen, given)
     with _one_at_a_time():
         marks = {script: fingerprint(script, parameters[script]) for script in chosen}

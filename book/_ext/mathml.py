@@ -18,10 +18,23 @@ from sphinx.util.math import get_node_equation_number
 logger = logging.getLogger(__name__)
 
 
+# What the converter does not know, in words that it knows; and what browsers would draw badly.
+_TEX = {"{aligned}": "{split}", r"\overline": r"\bar"}
+_DRAWN = {"<mo>&#x02016;</mo>": '<mo stretchy="false">&#x02016;</mo>'}
+
+
 def to_mathml(tex: str, display: str) -> str:
     """The ``<math>`` element of a TeX formula; ``display`` is ``inline`` or ``block``."""
-    element = convert(tex.strip(), display=display)
-    return element.replace("<math ", f'<math alttext="{escape(tex.strip())}" ', 1)
+    tex = tex.strip()
+    element = convert(_replace(tex, _TEX), display=display)
+    label = f'<math alttext="{escape(tex)}" '
+    return _replace(element, _DRAWN).replace("<math ", label, 1)
+
+
+def _replace(text: str, table: dict[str, str]) -> str:
+    for old, new in table.items():
+        text = text.replace(old, new)
+    return text
 
 
 def _render(node: nodes.Element, display: str) -> str:
@@ -40,7 +53,7 @@ def visit_math(self: Any, node: nodes.math) -> None:
 
 def visit_math_block(self: Any, node: nodes.math_block) -> None:
     """A displayed formula, with its number if it has a label."""
-    self.body.append(self.starttag(node, "div", CLASS="math math-display"))
+    self.body.append(self.starttag(node, "div", CLASS="math-display"))
     if node["number"]:
         number = get_node_equation_number(self, node)
         self.body.append(f'<span class="eqno">({number})')
