@@ -1,9 +1,9 @@
 """The ``embedded`` corpus: English sentences from the documentation of the installed packages.
 
 Every Python environment holds some million words of technical English, written by people: the
-documentation strings of its packages. They are read from the source files in ``site-packages``
-(parsed, never imported), cleaned to plain sentences, and each kept once. The corpus thus depends on
-the packages that are installed; its content hash says which text a result comes from.
+documentation strings of the standard library and of the installed packages. They are read from the
+source files (never imported), cleaned to plain sentences, and each is kept once. The corpus thus
+depends on the packages that are installed; its content hash says which text a result comes from.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import re
-import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,12 +28,13 @@ from sparsecore.home import cache_dir
 if TYPE_CHECKING:
     import pandas as pd
 
-VERSION = 1  # raise when the same packages would give other sentences
+VERSION = 2  # raise when the same packages would give other sentences
 LARGEST = 1 << 20  # larger source files are data
 BATCH = 1 << 20  # bytes of source handed to a process at once
 
 _SKIPPED = frozenset(
-    {"tests", "test", "testing", "_testing", "__pycache__", "node_modules", "sparsecore"}
+    "tests test testing _testing __pycache__ node_modules site-packages dist-packages "
+    "lib2to3 idlelib sparsecore".split()
 )
 _SKIPPED_FILES = ("test_", "conftest", "license")
 _KEY = re.compile(r"[^a-z]+")
@@ -48,7 +49,8 @@ def harvest(progress: bool = True) -> Path:
     """
     folders = site_folders()
     packages = installed(folders)
-    key = hashlib.sha256(json.dumps([packages, sys.version_info[:2], VERSION]).encode()).hexdigest()
+    state = json.dumps([packages, platform.python_version(), VERSION])
+    key = hashlib.sha256(state.encode()).hexdigest()
     folder = cache_dir("embedded") / key
     if not (folder / "info.json").is_file():
         _write(folder, folders, packages, progress)
@@ -67,8 +69,9 @@ def documentation(progress: bool = True) -> pd.DataFrame:
 
 
 def site_folders() -> list[Path]:
-    """The folders that hold the installed packages of this environment."""
-    paths = {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")}
+    """The folders of the standard library and of the installed packages."""
+    names = ("stdlib", "purelib", "platlib")
+    paths = {Path(sysconfig.get_path(name)).resolve() for name in names}
     return sorted(path for path in paths if path.is_dir())
 
 
@@ -167,6 +170,7 @@ def _write(folder: Path, folders: list[Path], packages: list[str], progress: boo
             temporary / "paragraphs.parquet",
         )
         info = {
+            "python": platform.python_version(),
             "packages": packages,
             "modules": len(documents),
             "paragraphs": len(rows),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecore.data.embedded import harvest
 from sparsecore.data.encode import UNK_ID, Tokens, encode_file, load_words, new_index, save_words
-from sparsecore.data.readers import SPLITS, find_splits
+from sparsecore.data.locate import Source, content_hash, find_source
+from sparsecore.data.readers import SPLITS
 from sparsecore.data.splits import head, split_documents
-from sparsecore.data.vocabulary import Filtered, Vocabulary, filter_rare, rarest_word
-from sparsecore.errors import InputError, near_match
-from sparsecore.files import atomic_folder, sha256_file, write_json
+from sparsecore.data.vocabulary import Filtered, Vocabulary, filter_rare
+from sparsecore.errors import InputError
+from sparsecore.files import atomic_folder, write_json
 from sparsecore.home import cache_dir
 
 VERSION = 2  # raise when the same text would give other tokens or splits
@@ -44,17 +43,6 @@ class Corpus:
     valid: NDArray[np.int32] = field(repr=False)
     test: NDArray[np.int32] = field(repr=False)
     info: dict[str, Any] = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a corpus comes from: one file, split by document, or one file for each split."""
-
-    name: str
-    files: dict[str, Path]  # {"all": …} or {"train": …, "valid": …, "test": …}
-    description: str
-    licence: str = "unknown"
-    form: str | None = None  # of the files; detected if None
 
 
 def prepare_corpus(
@@ -85,6 +73,8 @@ def prepare_corpus(
         raise InputError(f"threshold must be at least 1, not {threshold}")
     if max_tokens is not None and max_tokens < 1:
         raise InputError(f"max_tokens must be at least 1 (or None for all), not {max_tokens}")
+    if seed < 0:
+        raise InputError(f"seed must be 0 or more, not {seed}")
     source = find_source(corpus, progress=progress)
     content = {split: content_hash(path) for split, path in source.files.items()}
     settings = {
@@ -102,51 +92,9 @@ def prepare_corpus(
         if max_tokens is not None:
             splits = _cap(splits, max_tokens, source)
         result = filter_rare(splits, words, threshold)
-        _check(result, splits, len(words), threshold, source)
+        _check(result, splits, words, threshold, source)
         _save(folder, source, result, settings)
     return _load(folder, source, sha256)
-
-
-def find_source(corpus: str, progress: bool = True) -> Source:
-    """The files of ``corpus``; :class:`InputError` if it is neither a known name nor a path."""
-    if corpus == "embedded":
-        folder = harvest(progress)
-        packages = len(json.loads((folder / "info.json").read_text())["packages"])
-        description = f"documentation strings of {packages} installed Python packages"
-        return Source(
-            "embedded",
-            {"all": folder / "text.txt"},
-            description,
-            licence="that of each package",
-            form="sentences",
-        )
-    path = Path(os.path.expanduser(corpus))
-    if path.is_dir():
-        return Source(path.name, dict(find_splits(path)), f"local folder {path.name}")
-    if path.is_file():
-        name = path.name.removesuffix(".xz").removesuffix(".gz").removesuffix(".txt")
-        return Source(name, {"all": path}, f"local file {path.name}")
-    if os.sep in corpus or corpus.endswith((".txt", ".xz", ".gz")):
-        raise InputError(f"corpus path {corpus} does not exist")
-    raise InputError(f"unknown corpus {corpus!r}{near_match(corpus, ['embedded'])}")
-
-
-def content_hash(path: Path) -> str:
-    """SHA-256 of a file, remembered as long as its path, size and time of change stay the same."""
-    path = path.resolve()
-    state = path.stat()
-    key = hashlib.sha256(str(path).encode()).hexdigest()[:32]
-    memo = cache_dir("hashes") / f"{key}.json"
-    stamp = [state.st_size, state.st_mtime_ns]
-    try:
-        known = json.loads(memo.read_text())
-        if known["stamp"] == stamp:
-            return known["sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    digest = sha256_file(path)
-    write_json(memo, {"stamp": stamp, "sha256": digest})
-    return digest
 
 
 def load_tokens(
@@ -209,29 +157,38 @@ def _cap(
 def _check(
     result: Filtered,
     splits: dict[str, NDArray[np.int32]],
-    size: int,
+    words: list[str],
     threshold: int,
     source: Source,
 ) -> None:
     """Raise :class:`InputError` if nothing useful passed the filter, naming what would."""
-    empty = [split for split in SPLITS if not len(result.splits[split])]
-    if not empty and len(result.vocabulary) >= 4:
+    lack = _lack(result)
+    if not lack:
         return
-    counts = np.bincount(splits["train"], minlength=size)
-    rarest = [rarest_word(splits[split], counts) for split in SPLITS]
-    some = min(int(np.max(np.minimum(r, counts.max(initial=0)))) for r in rarest)
-    half = min(int(np.median(np.minimum(r, counts.max(initial=0)))) for r in rarest)
-    what = (
-        f"keeps no sentence of the {empty[0]} split of {source.name}"
-        if empty
-        else f"leaves fewer than 2 words in the vocabulary of {source.name}"
+    smaller = threshold
+    while smaller > 1:
+        smaller //= 2
+        trial = filter_rare(splits, words, smaller)
+        if not _lack(trial):
+            share = trial.kept["train"] / (trial.kept["train"] + trial.dropped["train"])
+            raise InputError(
+                f"threshold={threshold} leaves {lack} of {source.name}; threshold={smaller} would "
+                f"keep {share:.0%} of its training sentences and {len(trial.vocabulary)} words"
+            )
+    raise InputError(
+        f"threshold={threshold} leaves {lack} of {source.name}, and no smaller one helps: "
+        "the text is too short"
     )
-    advice = (
-        f"a threshold of at most {some} keeps some, {max(half, 1)} about half"
-        if some >= 1 and some < threshold
-        else "the text is too short: give more of it"
-    )
-    raise InputError(f"threshold={threshold} {what}; {advice}")
+
+
+def _lack(result: Filtered) -> str:
+    """What is missing after the filter; empty if nothing is."""
+    for split in SPLITS:
+        if not len(result.splits[split]):
+            return f"no sentence in the {split} split"
+    if len(result.vocabulary) < 4:  # <unk>, <eos> and two words
+        return "fewer than 2 words in the vocabulary"
+    return ""
 
 
 def _save(folder: Path, source: Source, result: Filtered, settings: dict[str, Any]) -> None:

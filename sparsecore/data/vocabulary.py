@@ -69,14 +69,6 @@ def keep_sentences(ids: Ids, allowed: NDArray[np.bool_]) -> tuple[Ids, int, int]
     return kept, int(good.sum()), int((~good).sum())
 
 
-def rarest_word(ids: Ids, counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """For each sentence the count of its rarest word, ``<unk>`` and ``<eos>`` apart."""
-    counts = counts.copy()
-    counts[[UNK_ID, EOS_ID]] = np.iinfo(np.int64).max
-    starts, _ = sentence_bounds(ids)
-    return np.minimum.reduceat(counts[ids], starts)
-
-
 @dataclass(frozen=True)
 class Filtered:
     """What the filter leaves of each split, the vocabulary, and its book-keeping."""

@@ -1,0 +1,49 @@
+"""The parallel map returns every item, in order, and raises what a helper raised."""
+
+import math
+import operator
+
+import pytest
+
+from sparsecore.data.encode import encode_chunk
+from sparsecore.data.pool import default_workers, parallel_map
+from sparsecore.data.readers import Chunk
+from sparsecore.errors import InputError
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 25])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_item_once_and_in_order(number, workers):
+    assert list(parallel_map(math.sqrt, range(number), workers)) == [
+        math.sqrt(item) for item in range(number)
+    ]
+
+
+def test_items_are_drawn_lazily():
+    drawn = []
+
+    def items():
+        for number in range(100):
+            drawn.append(number)
+            yield number
+
+    results = parallel_map(operator.neg, items(), 2)
+    assert next(results) == 0
+    assert len(drawn) < 20
+    results.close()  # type: ignore[attr-defined]
+
+
+def test_an_exception_in_a_helper_is_raised_here():
+    with pytest.raises(TypeError, match="bad operand"):
+        list(parallel_map(operator.neg, [1, 2, "three"], 2))
+
+
+def test_an_input_error_survives_the_way_back():
+    bad = Chunk(b"abc\xff\n", 0, "lines", "a.txt")
+    chunks = [Chunk(b"good text\n", 0, "lines", "a.txt"), bad, bad]
+    with pytest.raises(InputError, match="offset 3"):
+        list(parallel_map(encode_chunk, chunks, 2))
+
+
+def test_at_least_one_worker():
+    assert default_workers() >= 1
