@@ -28,7 +28,7 @@ from sparsecore.home import cache_dir
 if TYPE_CHECKING:
     import pandas as pd
 
-VERSION = 2  # raise when the same packages would give other sentences
+VERSION = 3  # raise when the same packages would give other sentences
 LARGEST = 1 << 20  # larger source files are data
 BATCH = 1 << 20  # bytes of source handed to a process at once
 

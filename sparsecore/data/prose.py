@@ -9,12 +9,13 @@ from sparsecore.data.text import normalise, split_sentences
 # Each rule is tried only on text that holds its sign.
 _INLINE = (
     ("$", re.compile(r"(?<!\w)\$[^$]+\$"), "\\\\"),  # a backslash rejects the sentence
-    (":`", re.compile(r":math:`[^`]*`"), "\\\\"),
+    (":`", re.compile(r":(?:math|cite[\w:]*|footcite[\w:]*):`[^`]*`"), "\\\\"),
     (":`", re.compile(r":[\w:+.-]+:`[!~.]?([^`<]+?)\s*<[^`>]*>`"), r"\1"),
     (":`", re.compile(r":[\w:+.-]+:`[!~.]*(?:[\w.]+\.)?([^`.]*?)(?:\(\))?`"), r"\1"),
     ("`_", re.compile(r"`([^`<]+?)\s*<[^`>]*>`_{1,2}"), r"\1"),
     ("`_", re.compile(r"`([^`<]+)`_{1,2}(?!\w)"), r"\1"),
     ("](", re.compile(r"!?\[([^\]]+)\]\([^)]*\)"), r"\1"),
+    ("[", re.compile(r"\b(?:in|by|from|of|see|per|to|and|follow\w*)\s+\[\S+\]_"), "\\\\"),
     ("[", re.compile(r"\s?\[(?:\d+|#\w*|[A-Z]\w+\d+\w?|\*)\]_?"), ""),
     ("``", re.compile(r"``(?:[a-z]\w*\.)*([A-Za-z][A-Za-z-]*)``"), r"\1"),
     ("`", re.compile(r"(?<!`)`~?(?:[a-z]\w*\.)*([A-Za-z][A-Za-z-]*)`(?!`)"), r"\1"),

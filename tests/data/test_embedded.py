@@ -146,6 +146,8 @@ def test_mark_up_is_taken_off(marked, plain):
         "The sentence that has no end is one that goes on and on for so long that it is cut off",
         "Too short.",
         "The value of :math:`x^2` is positive.",
+        "The notation that is used here follows [1]_.",
+        "It is the method described in :cite:t:`smith`.",
         "See https://example.org for the details.",
         "One | of | the | rows | of a table.",
         "The bracket (is not closed here.",
