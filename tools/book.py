@@ -21,6 +21,7 @@ from tools.notebooks import (
     argument_parser,
     files,
     given_parameters,
+    one_at_a_time,
     report,
     run_notebooks,
 )
@@ -57,9 +58,12 @@ def build() -> bool:
 
     Warnings are errors: :class:`NotebookFailure` names them, and the last good book stays.
     """
-    mark = fingerprint()
-    if is_fresh(mark):
-        return False
+    with one_at_a_time():
+        mark = fingerprint()
+        return not is_fresh(mark) and _build(mark)
+
+
+def _build(mark: str) -> bool:
     shutil.rmtree(NEXT, ignore_errors=True)
     command = [_jupyter_book(), "build", ".", "--path-output", str(NEXT), "-W", "-n"]
     command += ["--keep-going"]

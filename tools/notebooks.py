@@ -151,7 +151,7 @@ def run_notebooks(
     if not chosen:
         return []
     parameters = assign_parameters(chosen, given)
-    with _one_at_a_time():
+    with one_at_a_time():
         marks = {script: fingerprint(script, parameters[script]) for script in chosen}
         stale = [script for script in chosen if not is_fresh(script, marks[script])]
         work = [(script, parameters[script], marks[script]) for script in stale]
@@ -179,7 +179,7 @@ def _run_batch(batch: list[tuple[Path, dict[str, Any], str]], jobs: int) -> None
 
 
 @contextlib.contextmanager
-def _one_at_a_time() -> Iterator[None]:
+def one_at_a_time() -> Iterator[None]:
     """Two builds at once would run the same notebooks twice: the second waits for the first."""
     WORK.mkdir(parents=True, exist_ok=True)
     with open(WORK / ".lock", "w") as lock:
