@@ -211,7 +211,7 @@ def _x_and_controls(block: Block, method: str) -> tuple[bootstrap.Floats, bootst
     if method in ("partial_class", "partial_class_length"):
         controls += [block.word_class == "open", block.word_class == "closed"]
     if method in ("partial_length", "partial_class_length"):
-        controls += [[len(word) for word in block.words]]
+        controls += [[len(str(word)) for word in block.words]]
     columns = [np.asarray(column, dtype=np.float64) for column in controls]
     return x, np.stack(columns, axis=1) if columns else np.empty((len(x), 0))
 
