@@ -78,7 +78,7 @@ class Part:
 
     finding: int
     part: str
-    method: str  # "" where no correlation is involved
+    method: str  # of the correlation; "mean" where none is involved
     value: float
     low: float
     high: float
@@ -216,8 +216,9 @@ def finding_7(top: pd.DataFrame, words: pd.DataFrame, **options: Any) -> Iterato
         matched = _difference(top[top["word"].isin(sample["word"])], **options)
         everyone = _difference(top, **options)
     name = f"mean chi closed less open, {size} + {size} matched words"
-    yield Part(7, name, "", *matched, outcome=_side(matched, 0))
-    yield Part(7, "mean chi closed less open, all words", "", *everyone, outcome=_side(everyone, 0))
+    yield Part(7, name, "mean", *matched, outcome=_side(matched, 0))
+    name = "mean chi closed less open, all words"
+    yield Part(7, name, "mean", *everyone, outcome=_side(everyone, 0))
 
 
 def finding_8(e: Evidence) -> Iterator[Part]:

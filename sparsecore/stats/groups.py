@@ -1,8 +1,9 @@
-"""Two groups of words: whose mean is higher, and by how much."""
+"""Groups of words: their means, and whose is higher, by how much."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,37 @@ from sparsecore.stats.tables import (
     select_words,
 )
 
+GIVEN = ("log_frequency",)
+
+
+def group_means(
+    table: pd.DataFrame,
+    by: Sequence[str],
+    value: str = "chi",
+    *,
+    min_frequency: float = 0,
+    exclude: Iterable[str] = EXCLUDED,
+    n_boot: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Mean over the words of each group, with a 95 % bootstrap interval over words.
+
+    Columns: the by-columns, value, mean, low, high, words.
+    """
+    by = group_columns(table, by)
+    chosen = select_words(table, value, exclude=exclude, min_frequency=min_frequency)
+    rows = []
+    for key, part in _groups(chosen, by):
+        values = part[value].to_numpy(dtype=float)
+        mean = values.mean()
+        draws = _resample(values, np.empty((len(values), 0)), n_boot, seed)[:, 0]
+        low, high = percentile_interval(draws[:, None], np.array([mean]))[:, 0]
+        named = dict(zip(by, key, strict=True))
+        rows.append(
+            {**named, "value": value, "mean": mean, "low": low, "high": high, "words": len(values)}
+        )
+    return pd.DataFrame(rows)
+
 
 def mean_difference(
     table: pd.DataFrame,
@@ -25,6 +57,7 @@ def mean_difference(
     group: str = "word_class",
     by: Sequence[str] | None = None,
     value: str = "chi",
+    given: str | None = None,
     *,
     min_frequency: float = 0,
     exclude: Iterable[str] = EXCLUDED,
@@ -33,6 +66,8 @@ def mean_difference(
 ) -> pd.DataFrame:
     """mean over words of ``a`` minus mean over words of ``b``, with a 95 % bootstrap interval.
 
+    With ``given="log_frequency"`` the two are compared at the same log frequency: the coefficient
+    of membership in ``a`` in the least-squares fit of the value on membership and log frequency.
     Words are resampled within each group, so both keep their size. Columns: the by-columns,
     value, a, b (names), mean_a, mean_b, difference, low, high, words_a, words_b.
     Raises InputError for a missing column, an unknown group, or fewer than 2 words in one.
@@ -47,42 +82,92 @@ def mean_difference(
     for name in (a, b):
         if name not in known:
             raise InputError(f"{group} has no {name!r}{near_match(name, known)}")
+    if given is not None and given not in GIVEN:
+        raise InputError(f"given must be None or 'log_frequency', not {given!r}")
     by = group_columns(table, by)
     chosen = select_words(table, value, exclude=exclude, min_frequency=min_frequency)
-    groups = chosen.groupby(by, sort=True, observed=True) if by else [((), chosen)]
     rows = []
-    for key, part in groups:
+    for key, part in _groups(chosen, by):
         named = dict(zip(by, key, strict=True))
-        sides = [part.loc[part[group] == name, value].to_numpy(dtype=float) for name in (a, b)]
+        sides = [part[part[group] == name] for name in (a, b)]
         for name, side in zip((a, b), sides, strict=True):
             if len(side) < 2:
                 where = describe_group(by, list(named.values()))
                 raise InputError(f"{where} has {len(side)} {name} words; a mean needs 2 or more")
-        draws = [_resampled_means(side, n_boot, seed + shift) for shift, side in enumerate(sides)]
-        difference = np.array([sides[0].mean() - sides[1].mean()])
-        low, high = percentile_interval((draws[0] - draws[1])[:, None], difference)
+        values = [side[value].to_numpy(dtype=float) for side in sides]
+        difference, low, high = _difference(sides, values, given, n_boot, seed)
         rows.append(
             {
                 **named,
                 "value": value,
                 "a": a,
                 "b": b,
-                "mean_a": sides[0].mean(),
-                "mean_b": sides[1].mean(),
-                "difference": difference[0],
-                "low": low[0],
-                "high": high[0],
-                "words_a": len(sides[0]),
-                "words_b": len(sides[1]),
+                "mean_a": values[0].mean(),
+                "mean_b": values[1].mean(),
+                "difference": difference,
+                "low": low,
+                "high": high,
+                "words_a": len(values[0]),
+                "words_b": len(values[1]),
             }
         )
     return pd.DataFrame(rows)
 
 
-def _resampled_means(values: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-    """Means of bootstrap resamples: R."""
-    parts = [
-        weights.T @ values / len(values)
-        for weights in resample_weights(len(values), resamples, seed)
+def _groups(table: pd.DataFrame, by: list[str]) -> Any:
+    return table.groupby(by, sort=True, observed=True) if by else [((), table)]
+
+
+def _difference(
+    sides: list[pd.DataFrame],
+    values: list[np.ndarray],
+    given: str | None,
+    n_boot: int,
+    seed: int,
+) -> tuple[float, float, float]:
+    """Difference of (adjusted) means and its interval.
+
+    The adjusted difference is mean(y_a) - mean(y_b) - slope · (mean(x_a) - mean(x_b)), with the
+    slope common to both groups (x: log frequency).
+    """
+    controls = [
+        np.log(side[["frequency"]].to_numpy(dtype=float)) if given else np.empty((len(side), 0))
+        for side in sides
     ]
-    return np.concatenate([np.empty(0), *parts])
+    estimate = _adjusted(
+        [_moments(np.ones((len(v), 1)), v, c) for v, c in zip(values, controls, strict=True)]
+    )
+    moments = [
+        _resample(v, c, n_boot, seed + shift)
+        for shift, (v, c) in enumerate(zip(values, controls, strict=True))
+    ]
+    low, high = percentile_interval(_adjusted(moments)[:, None], estimate)[:, 0]
+    return float(estimate[0]), float(low), float(high)
+
+
+def _moments(weights: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Per resample (rows): mean of y, and with a control x its mean, S_xx and S_xy: R × 1 or 4."""
+    share = weights.T / len(y)
+    mean_y = share @ y
+    if not x.shape[1]:
+        return mean_y[:, None]
+    mean_x = share @ x[:, 0]
+    s_xx = len(y) * (share @ x[:, 0] ** 2 - mean_x**2)
+    s_xy = len(y) * (share @ (x[:, 0] * y) - mean_x * mean_y)
+    return np.stack([mean_y, mean_x, s_xx, s_xy], axis=1)
+
+
+def _adjusted(moments: list[np.ndarray]) -> np.ndarray:
+    a, b = moments
+    plain = a[:, 0] - b[:, 0]
+    if a.shape[1] == 1:
+        return plain
+    s_xx = a[:, 2] + b[:, 2]
+    slope = np.where(s_xx > 1e-12, (a[:, 3] + b[:, 3]) / np.where(s_xx > 1e-12, s_xx, 1), 0.0)
+    return plain - slope * (a[:, 1] - b[:, 1])
+
+
+def _resample(y: np.ndarray, x: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+    """:func:`_moments` of bootstrap resamples."""
+    parts = [_moments(w, y, x) for w in resample_weights(len(y), resamples, seed)]
+    return np.concatenate([np.empty((0, 1 if not x.shape[1] else 4)), *parts])

@@ -99,7 +99,7 @@ def test_more_concentrated_function_words_are_the_seventh():
 
     lifted = of(decide(change=lift), 7)
     assert lifted["outcome"].tolist() == ["yes", "yes"]
-    assert (lifted["method"] == "").all()
+    assert (lifted["method"] == "mean").all()
     assert "matched words" in lifted["part"].iloc[0]
 
 

@@ -74,7 +74,7 @@ def test_spearman_shares_ranks_among_ties_as_scipy_does():
 
 
 @pytest.mark.parametrize("method", ["pearson", "spearman", "pearson_log"])
-@pytest.mark.parametrize("decimals", [2, 15])
+@pytest.mark.parametrize("decimals", [2, 15])  # 2: many ties
 def test_resamples_equal_scipy_on_the_rows_drawn(method, decimals):
     table = words_table(50)
     x, y = table["frequency"].to_numpy(float), table["chi"].round(decimals).to_numpy()
@@ -89,6 +89,20 @@ def test_resamples_equal_scipy_on_the_rows_drawn(method, decimals):
     for r in range(7):
         rows = np.repeat(np.arange(50), weights[:, r].astype(int))
         assert found[r] == pytest.approx(oracle(x[rows], y[rows]).statistic, abs=1e-10)
+
+
+def test_a_few_ties_by_chance_hardly_change_a_resample():
+    table = words_table(800)
+    y = table["chi"].to_numpy().copy()
+    y[:3] = y[10]
+    x = table["frequency"].to_numpy(float)
+    (weights,) = bootstrap.resample_weights(800, 5, seed=3)
+    together = bootstrap.weighted_spearman(weights, x, y[:, None])[:, 0]
+    for r in range(5):  # one resample at a time is exact
+        exact = bootstrap.weighted_spearman(weights[:, [r]], x, y[:, None])[0, 0]
+        rows = np.repeat(np.arange(800), weights[:, r].astype(int))
+        assert exact == pytest.approx(scipy.spearmanr(x[rows], y[rows]).statistic, abs=1e-10)
+        assert together[r] == pytest.approx(exact, abs=1e-4)
 
 
 def test_weights_are_resamples_of_the_same_size_and_of_every_word():

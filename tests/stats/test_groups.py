@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats as scipy_stats
+import statsmodels.api as sm
 
 from sparsecore.errors import InputError
-from sparsecore.stats.groups import mean_difference
+from sparsecore.stats.groups import group_means, mean_difference
 from sparsecore.stats.influence import without_most_frequent, word_influence
 from sparsecore.stats.seeds import over_seeds, trend
 
@@ -56,6 +57,35 @@ def test_difference_by_group_and_its_errors():
         mean_difference(table, "close")
     with pytest.raises(InputError, match="epoch=0 has 1 closed words"):
         mean_difference(pd.concat([two_groups(0, n=(1, 5)).assign(epoch=0)]))
+
+
+def test_difference_at_equal_frequency_is_the_coefficient_of_a_regression():
+    rng = np.random.default_rng(3)
+    table = two_groups(0.0)
+    log_frequency = rng.normal(5, 1, len(table)) + 1.5 * (table["word_class"] == "closed")
+    table["frequency"] = np.exp(log_frequency)
+    table["chi"] += 0.02 * log_frequency  # the classes differ by their frequency alone
+    plain = record(mean_difference(table, n_boot=0))
+    row = record(mean_difference(table, given="log_frequency", n_boot=2000))
+    design = sm.add_constant(np.c_[table["word_class"] == "closed", log_frequency].astype(float))
+    fit = sm.OLS(table["chi"].to_numpy(), design).fit()
+    assert plain["difference"] > 0.02
+    assert row["difference"] == pytest.approx(fit.params[1])
+    assert abs(row["difference"]) < plain["difference"] / 4
+    assert row["high"] - row["low"] == pytest.approx(np.ptp(fit.conf_int()[1]), rel=0.15)
+    with pytest.raises(InputError, match="given must be None or 'log_frequency'"):
+        mean_difference(table, given="length")
+
+
+def test_group_means_have_the_interval_of_theory():
+    table = two_groups(0.0)
+    found = group_means(table, ["word_class"], n_boot=4000).set_index("word_class")
+    values = table.loc[table["word_class"] == "open", "chi"]
+    theory = scipy.ttest_1samp(values, 0).confidence_interval()
+    assert found["mean"]["open"] == pytest.approx(values.mean())
+    assert found["low"]["open"] == pytest.approx(theory.low, abs=0.0005)
+    assert found["high"]["open"] == pytest.approx(theory.high, abs=0.0005)
+    assert found["words"].to_dict() == {"closed": 120, "open": 80}
 
 
 def test_one_heavy_word_carries_pearson():
