@@ -8,14 +8,13 @@ PORT   ?= 8000
 ARGS   ?=
 
 BIN := .venv/bin
-UV  := $(BIN)/uv pip install --quiet --python $(BIN)/python
+UV   = UV_FIND_LINKS='$(FIND_LINKS)' $(BIN)/uv pip install --quiet --python $(BIN)/python
 
 # uv reads the same settings as pip under names of its own, with commas between several
 comma := ,
 space := $(subst ,, )
-ifdef PIP_FIND_LINKS
-export UV_FIND_LINKS ?= $(subst $(space),$(comma),$(strip $(PIP_FIND_LINKS)))
-endif
+PIP_CONFIG = $(shell $(BIN)/python -m pip config get global.find-links 2>/dev/null)
+FIND_LINKS = $(or $(UV_FIND_LINKS),$(subst $(space),$(comma),$(strip $(or $(PIP_FIND_LINKS),$(PIP_CONFIG)))))
 ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
