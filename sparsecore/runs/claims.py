@@ -1,0 +1,262 @@
+"""The papers' claims as data: ``book/results/claims.toml``, read, checked, and decided from runs.
+
+People write what is claimed and the rule that decides it; :func:`decide_emergent_claims` fills in
+``value``, ``interval``, ``verdict`` and where they come from, and leaves every other line as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sparsecore.emergent.findings import verdict
+from sparsecore.errors import InputError, near_match
+from sparsecore.files import write_text
+from sparsecore.runs.reference import read_provenance, read_summary
+
+VERDICTS = ("holds", "partly", "fails", "undecided")
+COMPUTED = ("value", "interval", "corpus", "preset", "seeds", "verdict", "parts", "elsewhere")
+DEFAULT_PATH = Path("book/results/claims.toml")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of a paper, and what our runs say of it."""
+
+    id: str
+    paper: str  # key of the bibliography
+    where: str  # table or figure
+    claim: str
+    statistic: str  # what decides it, in words
+    rule: str  # when it holds
+    paper_value: str  # as the paper gives it
+    verdict: str = "undecided"
+    value: float | None = None
+    interval: list[float] | None = None
+    corpus: str = ""
+    preset: str = ""
+    seeds: list[int] = field(default_factory=list)
+    note: str = ""
+    parts: list[dict[str, Any]] = field(default_factory=list)  # every part of the rule
+    elsewhere: list[dict[str, Any]] = field(default_factory=list)  # on other corpora
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "value": (float, int),
+    "interval": (list,),
+    "seeds": (list,),
+    "parts": (list,),
+    "elsewhere": (list,),
+}
+_REQUIRED = ("id", "paper", "where", "claim", "statistic", "rule", "paper_value")
+_DECIDED = ("value", "interval", "corpus", "preset", "seeds")
+
+
+def read_claims(path: Path = DEFAULT_PATH) -> list[Claim]:
+    """The claims in a file, in its order. InputError with one line for the first thing wrong."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"there is no {path}") from None
+    return parse_claims(text, str(path))
+
+
+def parse_claims(text: str, name: str = "claims.toml") -> list[Claim]:
+    """The claims in TOML text: unknown fields, missing ones and wrong values are one clear line."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{name} is not valid TOML: {error}") from None
+    for key in data:
+        if key != "claim":
+            raise InputError(f"{name}: unknown table {key!r}{near_match(key, ['claim'])}")
+    rows = data.get("claim", [])
+    if not isinstance(rows, list) or not rows:
+        raise InputError(f"{name} has no [[claim]]")
+    claims = [_claim(row, f"{name}: claim {row.get('id', n + 1)!r}") for n, row in enumerate(rows)]
+    seen: set[str] = set()
+    for claim in claims:
+        if claim.id in seen:
+            raise InputError(f"{name}: claim {claim.id!r} is there more than once")
+        seen.add(claim.id)
+    return claims
+
+
+def _claim(row: dict[str, Any], where: str) -> Claim:
+    known = [f.name for f in fields(Claim)]
+    for key, value in row.items():
+        if key not in known:
+            raise InputError(f"{where}: unknown field {key!r}{near_match(key, known)}")
+        expected = _TYPES.get(key, (str,))
+        if not isinstance(value, expected) or isinstance(value, bool):
+            names = " or ".join(t.__name__ for t in expected)
+            raise InputError(f"{where}: {key} must be a {names}, not {value!r}")
+    for key in _REQUIRED:
+        if not str(row.get(key, "")).strip():
+            raise InputError(f"{where}: {key} is missing")
+    found = row.get("verdict", "undecided")
+    if found not in VERDICTS:
+        raise InputError(f"{where}: unknown verdict {found!r}{near_match(found, VERDICTS)}")
+    if found != "undecided":
+        for key in _DECIDED:
+            if key not in row:
+                raise InputError(f"{where}: verdict {found!r} without {key}")
+    interval = row.get("interval")
+    if interval is not None:
+        numbers = len(interval) == 2 and all(isinstance(x, float | int) for x in interval)
+        if not numbers or interval[0] > interval[1]:
+            raise InputError(f"{where}: interval must be [low, high], not {interval!r}")
+    return Claim(**row)
+
+
+def claims_table(claims: Sequence[Claim]) -> pd.DataFrame:
+    """One row a claim: id, where, claim, paper, ours (with interval), corpus, seeds, verdict."""
+    return pd.DataFrame(
+        {
+            "id": [claim.id for claim in claims],
+            "where": [claim.where for claim in claims],
+            "claim": [claim.claim for claim in claims],
+            "paper": [claim.paper_value for claim in claims],
+            "ours": [format_value(claim.value, claim.interval) for claim in claims],
+            "corpus": [claim.corpus for claim in claims],
+            "seeds": [len(claim.seeds) for claim in claims],
+            "verdict": [claim.verdict for claim in claims],
+        }
+    )
+
+
+def format_value(value: float | None, interval: Sequence[float] | None) -> str:
+    """``0.43 [0.39, 0.47]``, three decimals where the number is small; a dash for none.
+
+    >>> format_value(0.4321, [0.39, 0.4712]), format_value(-0.0123, [-0.02, -0.004])
+    ('0.43 [0.39, 0.47]', '−0.012 [−0.020, −0.004]')
+    """
+    if value is None:
+        return "–"
+    ends = [value, *(interval or [])]
+    digits = (
+        2 if max(abs(x) for x in ends) >= 0.1 else 3 if max(abs(x) for x in ends) >= 0.01 else 4
+    )
+    shown = [f"{x:.{digits}f}".replace("-", "−") for x in ends]
+    return shown[0] + (f" [{', '.join(shown[1:])}]" if interval else "")
+
+
+def decide_emergent_claims(
+    folders: Sequence[Path], path: Path = DEFAULT_PATH, prefix: str = "emergent-"
+) -> list[Claim]:
+    """Decide the claims ``emergent-1`` … from reference folders, and write the file anew.
+
+    ``folders`` hold summaries (``sparsecore reference``); the first gives each claim's value and
+    verdict, the others its ``elsewhere``. Only the computed fields are replaced. Returns the
+    claims. Raises InputError, with nothing written, where a folder or a claim is missing.
+    """
+    if not folders:
+        raise InputError("name at least one folder of reference tables")
+    results = [_results(folder) for folder in folders]
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    before = parse_claims(text, str(path))
+    known = [claim.id for claim in before]
+    for finding, main in results[0].items():
+        name = f"{prefix}{finding}"
+        if name not in known:
+            raise InputError(f"{path} has no claim {name!r}{near_match(name, known)}")
+        others = [other[finding] for other in results[1:] if finding in other]
+        others = [{k: v for k, v in other.items() if k != "parts"} for other in others]
+        text = _replace_fields(text, name, {**main, "elsewhere": others})
+    after = parse_claims(text, str(path))
+    for old, new in zip(before, after, strict=True):
+        changed = [f.name for f in fields(Claim) if getattr(old, f.name) != getattr(new, f.name)]
+        assert set(changed) <= set(COMPUTED), f"{old.id}: {changed}"
+    write_text(path, text)
+    return after
+
+
+def _results(folder: Path) -> dict[int, dict[str, Any]]:
+    """Computed fields of each finding, from one reference folder."""
+    tables, provenance = read_summary(folder), read_provenance(folder)
+    if tables is None or provenance is None:
+        raise InputError(f"{folder} has no reference tables; write them with: sparsecore reference")
+    results = {}
+    for finding, parts in tables["findings"].groupby("finding", sort=True):
+        headline = parts.iloc[0]
+        results[int(str(finding))] = {
+            "verdict": verdict(parts["outcome"].tolist()),
+            "value": _number(headline["value"]),
+            "interval": [_number(headline["low"]), _number(headline["high"])],
+            "corpus": str(provenance["corpus"].get("name", folder.name)),
+            "preset": preset_name(provenance),
+            "seeds": provenance["seeds"],
+            "parts": [
+                {
+                    "part": row["part"],
+                    "method": row["method"],
+                    "value": _number(row["value"]),
+                    "interval": [_number(row["low"]), _number(row["high"])],
+                    "outcome": row["outcome"],
+                }
+                for _, row in parts.iterrows()
+            ],
+        }
+    return results
+
+
+def preset_name(provenance: dict[str, Any]) -> str:
+    """The preset whose settings these are, with the fields that differ: ``small, threshold=12``."""
+    from sparsecore.emergent.experiment import PRESETS, Emergent
+
+    settings = provenance["settings"]
+    best: tuple[int, str] | None = None
+    for preset in PRESETS:
+        own = {f: getattr(Emergent.preset(preset), f) for f in settings}
+        differ = [f"{key}={value}" for key, value in settings.items() if own[key] != value]
+        if best is None or len(differ) < best[0]:
+            best = (len(differ), ", ".join([preset, *differ]))
+    assert best is not None
+    return best[1]
+
+
+def _number(value: Any) -> float:
+    return round(float(value), 4)
+
+
+def _replace_fields(text: str, claim_id: str, computed: dict[str, Any]) -> str:
+    """The text with the computed fields of one claim replaced, one line each, at its end."""
+    blocks = re.split(r"(?m)^(?=\[\[claim\]\])", text)
+    names = "|".join(COMPUTED)
+    for index, block in enumerate(blocks):
+        if not re.search(rf'(?m)^id\s*=\s*"{re.escape(claim_id)}"\s*$', block):
+            continue
+        kept = re.sub(rf"(?m)^({names})\s*=.*\n?", "", block).rstrip("\n")
+        lines = [
+            f"{key} = {_toml(computed[key])}"
+            for key in COMPUTED
+            if key in computed and not _unknown(computed[key])
+        ]
+        blocks[index] = "\n".join([kept, *lines]) + "\n" + ("\n" if index < len(blocks) - 1 else "")
+    return "".join(blocks)
+
+
+def _unknown(value: Any) -> bool:
+    """NaN, or an interval of NaN: the file says nothing rather than nan."""
+    if isinstance(value, list) and value and isinstance(value[0], float):
+        return any(math.isnan(x) for x in value)
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, dict):
+        kept = {k: v for k, v in value.items() if not _unknown(v)}
+        return "{" + ", ".join(f"{k} = {_toml(v)}" for k, v in kept.items()) + "}"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return repr(value)

@@ -1,0 +1,132 @@
+"""Claims as data: the committed file, one line for each mistake, verdicts that come from runs."""
+
+from pathlib import Path
+
+import pytest
+
+from sparsecore.emergent.findings import verdict
+from sparsecore.errors import InputError
+from sparsecore.runs.claims import (
+    COMPUTED,
+    Claim,
+    claims_table,
+    decide_emergent_claims,
+    format_value,
+    parse_claims,
+    preset_name,
+    read_claims,
+)
+from sparsecore.runs.reference import read_summary, summarise
+from sparsecore.runs.store import Run
+from tests import synthetic
+
+COMMITTED = Path(__file__).parents[2] / "book" / "results" / "claims.toml"
+
+ROW = """
+[[claim]]
+id = "emergent-1"
+paper = "saphra2019"
+where = "Fig. 2"
+claim = "It grows."
+statistic = "rho"
+rule = "above 0"  # a human's comment
+paper_value = "positive"
+"""
+OURS = 'value = 0.4\ninterval = [0.3, 0.5]\ncorpus = "c"\npreset = "small"\nseeds = [0, 1]\n'
+
+
+def test_the_committed_claims_are_the_eight_findings():
+    claims = read_claims(COMMITTED)
+    emergent = [claim for claim in claims if claim.id.startswith("emergent-")]
+    assert [claim.id for claim in emergent] == [f"emergent-{n}" for n in range(1, 9)]
+    assert {claim.paper for claim in emergent} == {"saphra2019"}
+    for claim in emergent:
+        if claim.parts:  # decided: the verdict is the one its parts give
+            assert claim.verdict == verdict([part["outcome"] for part in claim.parts])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "has no .*claim"),
+        ("[[claim]\n", "not valid TOML"),
+        ("[[claims]]\nid = 'a'\n", r"unknown table 'claims' \(did you mean 'claim'\?\)"),
+        (ROW.replace("rule", "rules"), r"unknown field 'rules' \(did you mean 'rule'\?\)"),
+        (ROW.replace('statistic = "rho"', ""), "'emergent-1': statistic is missing"),
+        (ROW.replace('"rho"', '" "'), "statistic is missing"),
+        (ROW + 'verdict = "hold"\n', r"unknown verdict 'hold' \(did you mean 'holds'\?\)"),
+        (ROW + 'verdict = "holds"\n', "verdict 'holds' without value"),
+        (ROW + 'value = "0.4"\n', "value must be a float or int, not '0.4'"),
+        (ROW + "interval = [0.5, 0.3]\n", r"interval must be \[low, high\], not \[0.5, 0.3\]"),
+        (ROW + "interval = [0.5]\n", r"interval must be \[low, high\]"),
+        (ROW + ROW, "'emergent-1' is there more than once"),
+    ],
+)
+def test_each_mistake_is_one_line(text, message):
+    with pytest.raises(InputError, match=message) as caught:
+        parse_claims(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_decided_row_is_read():
+    (claim,) = parse_claims(ROW + OURS + 'verdict = "holds"\n')
+    assert (claim.value, claim.interval, claim.seeds) == (0.4, [0.3, 0.5], [0, 1])
+    table = claims_table([claim])
+    assert table["ours"].tolist() == ["0.40 [0.30, 0.50]"]
+    assert format_value(None, None) == "–"
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reference")
+    run = Run(synthetic.write_run(folder / "run", count=300, epochs=3))
+    summarise([run], folder / "out", n_boot=40)
+    return folder / "out"
+
+
+def test_deciding_fills_in_the_computed_fields_and_nothing_else(reference, tmp_path):
+    path = tmp_path / "claims.toml"
+    path.write_text(COMMITTED.read_text(encoding="utf-8"), encoding="utf-8")
+    before = read_claims(path)
+    after = decide_emergent_claims([reference, reference], path)
+    tables = read_summary(reference)
+    assert tables is not None
+    for old, new in zip(before, after, strict=True):
+        for name in Claim.__dataclass_fields__:
+            if name not in COMPUTED:
+                assert getattr(old, name) == getattr(new, name)
+        parts = tables["findings"].query(f"finding == {new.id.removeprefix('emergent-')}")
+        assert new.verdict == verdict(parts["outcome"].tolist())
+        assert len(new.parts) == len(parts)
+        assert new.elsewhere[0]["verdict"] == new.verdict
+    assert after[0].value == pytest.approx(tables["findings"]["value"][0])
+    again = path.read_text(encoding="utf-8")
+    assert again.startswith("# What the papers claim")
+    decide_emergent_claims([reference, reference], path)
+    assert path.read_text(encoding="utf-8") == again
+
+
+def test_a_statistic_that_a_run_cannot_give_is_left_out(reference, tmp_path):
+    path = tmp_path / "claims.toml"
+    path.write_text(COMMITTED.read_text(encoding="utf-8"), encoding="utf-8")
+    fifth = decide_emergent_claims([reference], path)[4]  # its only cut comes after one epoch
+    assert fifth.verdict == "undecided"
+    assert fifth.value is None
+    assert "nan" not in path.read_text(encoding="utf-8")
+
+
+def test_deciding_needs_tables_and_the_claim(reference, tmp_path):
+    path = tmp_path / "claims.toml"
+    path.write_text(ROW.replace("emergent-1", "emergent-9"), encoding="utf-8")
+    with pytest.raises(InputError, match="no claim 'emergent-1'"):
+        decide_emergent_claims([reference], path)
+    with pytest.raises(InputError, match="has no reference tables"):
+        decide_emergent_claims([tmp_path / "nothing"], path)
+    with pytest.raises(InputError, match="at least one folder"):
+        decide_emergent_claims([], path)
+    assert path.read_text(encoding="utf-8") == ROW.replace("emergent-1", "emergent-9")
+
+
+def test_the_preset_is_named_with_what_differs():
+    settings = {"threshold": 12, "epochs": 10, "hidden_size": 200}
+    assert preset_name({"settings": settings}) == "small, threshold=12"
