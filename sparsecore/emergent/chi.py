@@ -23,7 +23,7 @@ def concentration(v: Tensor, dim: int = -1) -> tuple[Tensor, Tensor]:
     """
     if v.ndim == 0 or v.shape[dim] == 0:
         raise InputError(
-            f"chi needs a vector with at least one entry along dim={dim}, got shape {tuple(v.shape)}"
+            f"chi needs at least one entry along dim={dim}, got a vector of shape {tuple(v.shape)}"
         )
     if not v.dtype.is_floating_point:
         v = v.to(torch.get_default_dtype())

@@ -118,13 +118,16 @@ class Emergent:
         )
 
     def prepare(self, progress: bool = True) -> Corpus:
-        """Check device and precision, and prepare the text (cached)."""
+        """Check device, precision and tagger, and prepare the text (cached)."""
         from sparsecore.data.language import prepare_corpus
+        from sparsecore.data.tagging import OWN, load_tagger
         from sparsecore.training.batches import columns
         from sparsecore.training.device import precision_of, resolve_device
 
         with precision_of(self.precision, resolve_device(self.device)):
             pass
+        if self.tagger != OWN:
+            load_tagger(self.tagger)
         corpus = prepare_corpus(
             self.corpus, threshold=self.threshold, max_tokens=self.max_tokens, progress=progress
         )

@@ -18,6 +18,7 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -181,15 +182,18 @@ class Tracker:
         """
         import pandas as pd
 
+        words = None if self.vocabulary is None else np.array(self.vocabulary, dtype=object)
+        counts = None if self.counts is None else np.asarray(self.counts)
         parts = []
-        for (layer, signal, role), sums in self.sums.items():
+        for layer, signal, role in sorted(self.sums, key=self._order):
+            sums = self.sums[layer, signal, role]
             chi, l1, count = (column.cpu().numpy() for column in means(sums))
             seen = count.nonzero()[0]
             parts.append(
                 pd.DataFrame(
                     {
-                        "word": [self.vocabulary[i] for i in seen] if self.vocabulary else seen,
-                        "frequency": [self.counts[i] for i in seen] if self.counts else count[seen],
+                        "word": seen if words is None else words[seen],
+                        "frequency": count[seen] if counts is None else counts[seen],
                         "layer": layer,
                         "signal": signal,
                         "role": role,
@@ -266,6 +270,11 @@ class Tracker:
         self.sums[key] = have
         return have
 
+    def _order(self, key: Key) -> tuple[int, Key]:
+        """Layers as they were given, then what was added by name."""
+        names = list(self.layers)
+        return names.index(key[0]) if key[0] in names else len(names), key
+
     def _current(self, layer: str) -> dict[str, Tensor]:
         if self._words is None:
             raise InputError(
@@ -282,20 +291,20 @@ def _find_layers(
         raise InputError(f"layers must be a list of names or modules, got {layers!r:.60}")
     modules = dict(model.named_modules())
     names = {module: name for name, module in modules.items()}
-    pairs = (
-        layers.items() if isinstance(layers, Mapping) else [(None, layer) for layer in layers]
+    pairs: list[tuple[str, str | nn.Module]] = (
+        list(layers.items()) if isinstance(layers, Mapping) else [("", layer) for layer in layers]
     )
     found: dict[str, nn.Module] = {}
     for alias, layer in pairs:
-        if isinstance(layer, str):
-            if layer not in modules or not layer:
-                known = [name for name in modules if name]
-                raise InputError(f"the model has no layer {layer!r}{near_match(layer, known)}")
-            found[alias or layer] = modules[layer]
-        elif layer in names:
+        if isinstance(layer, nn.Module):
+            if layer not in names:
+                raise InputError(f"a {type(layer).__name__} given as a layer is not in the model")
             found[alias or names[layer] or type(layer).__name__] = layer
+        elif layer and layer in modules:
+            found[alias or layer] = modules[layer]
         else:
-            raise InputError(f"a {type(layer).__name__} given as a layer is no part of the model")
+            known = [name for name in modules if name]
+            raise InputError(f"the model has no layer {layer!r}{near_match(layer, known)}")
     if not found:
         raise InputError("track() needs at least one layer, got none")
     return found

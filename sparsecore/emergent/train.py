@@ -76,17 +76,18 @@ class Training:
 
     def _tracker(self) -> Tracker:
         after = self.config.dropout_side == "after"
-        layers = {
-            name: f"{name}_dropout" if after else name for name in self.model.signals
-        }
+        layers = {name: f"{name}_dropout" if after else name for name in self.model.signals}
         words = self.corpus.vocabulary.words
         gradient: Any = self.config.gradient
         return track(self.model, layers, gradient=gradient, vocabulary=words)
 
     def save(self) -> None:
+        """Write the checkpoint."""
         sums = {".".join(key): value for key, value in self.tracker.sums.items()}
         carried = self.state or []
-        state = {f"{i}.{n}": t for i, hc in enumerate(carried) for n, t in zip("hc", hc, strict=True)}
+        state = {
+            f"{i}.{n}": t for i, hc in enumerate(carried) for n, t in zip("hc", hc, strict=True)
+        }
         at = self.progress
         save_checkpoint(
             self.checkpoint,
@@ -127,7 +128,9 @@ class Training:
                 at.step += 1
                 bar.update()
                 if at.step % 20 == 0:
-                    bar.set_postfix(loss=f"{at.loss_sum / (at.step * positions):.3f}", refresh=False)
+                    bar.set_postfix(
+                        loss=f"{at.loss_sum / (at.step * positions):.3f}", refresh=False
+                    )
                 if time.monotonic() - last_save > CHECKPOINT_SECONDS:
                     last_save = time.monotonic()
                     self.save()
@@ -136,7 +139,7 @@ class Training:
         self._end_epoch(valid_loss)
 
     def train_step(self, index: int) -> float:
-        """One window forward, backward and, after epoch 0, one SGD update; the summed loss in nats."""
+        """One window forward and backward, an SGD update after epoch 0; the summed loss (nats)."""
         config = self.config
         inputs, targets = window(self.train_text, index, config.sequence_length, self.device)
         self.tracker.words(input_ids=inputs, target_ids=targets, gradient_scale=targets.numel())
@@ -146,7 +149,7 @@ class Training:
         loss.backward()
         self.tracker.add("softmax", "gradient", chi, l1)
         self.state = detach(state)
-        value = float(loss)
+        value = loss.detach().item()
         if not math.isfinite(value):
             raise TrainingError(
                 f"training diverged in epoch {self.progress.epoch} at step {index}: the loss is "
@@ -219,9 +222,7 @@ def describe_words(config: Emergent, corpus: Corpus, progress: bool) -> pd.DataF
 
     tags = tag_counts(corpus, config.tagger, config.tag_tokens, progress)
     vocabulary = corpus.vocabulary
-    return word_classes(
-        vocabulary.words, vocabulary.counts, tags, min_count=config.class_threshold
-    )
+    return word_classes(vocabulary.words, vocabulary.counts, tags, min_count=config.class_threshold)
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

@@ -26,9 +26,17 @@ class Experiment(Protocol):
     name: ClassVar[str]
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
-    def prepare(self, progress: bool = True) -> Any: ...
-    def identity(self, inputs: Any) -> dict[str, Any]: ...
-    def run(self, inputs: Any, folder: Path, progress: bool = True) -> None: ...
+    def prepare(self, progress: bool = True) -> Any:
+        """Check the configuration and read its inputs."""
+        ...
+
+    def identity(self, inputs: Any) -> dict[str, Any]:
+        """What the numbers depend on."""
+        ...
+
+    def run(self, inputs: Any, folder: Path, progress: bool = True) -> None:
+        """Compute the run into ``folder``."""
+        ...
 
 
 def execute(config: Experiment, progress: bool = True) -> Run:

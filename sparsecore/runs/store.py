@@ -1,7 +1,7 @@
 """Finished and unfinished runs: folders under ``$SPARSECORE_HOME/runs/<experiment>/<hash>/``.
 
-    config.json  environment.json  words.parquet  epochs.parquet  timing.parquet
-    statistics/epoch-000.parquet …  weights.safetensors  DONE
+config.json  environment.json  words.parquet  epochs.parquet  timing.parquet
+statistics/epoch-000.parquet …  weights.safetensors  DONE
 """
 
 from __future__ import annotations
@@ -64,7 +64,10 @@ class Run:
         signal: str | None = None,
         role: str | None = None,
     ) -> pd.DataFrame:
-        """chi per word: epoch, word_id, word, frequency, pos, word_class, layer, signal, role, chi, l1, count.
+        """chi per word, one row per epoch, word, layer, signal and role.
+
+        Columns: epoch, word_id, word, frequency, pos, word_class, layer, signal, role, chi, l1,
+        count.
 
         Args:
             epochs: which epochs; negative ones count from the last (-1). None reads all.
@@ -74,7 +77,9 @@ class Run:
             InputError: an epoch, layer, signal or role that the run does not have.
         """
         last = int(self.epochs["epoch"].max())
-        wanted = range(last + 1) if epochs is None else [e + last + 1 if e < 0 else e for e in epochs]
+        wanted = (
+            range(last + 1) if epochs is None else [e + last + 1 if e < 0 else e for e in epochs]
+        )
         parts = []
         for epoch in wanted:
             if not 0 <= epoch <= last:
@@ -92,7 +97,17 @@ class Run:
         words = self.words[["word", "frequency", "pos", "word_class"]]
         described = words.iloc[table["word_id"]].reset_index(drop=True)
         table = pd.concat([table, described], axis=1)
-        order = ["epoch", "word_id", *words.columns, "layer", "signal", "role", "chi", "l1", "count"]
+        order = [
+            "epoch",
+            "word_id",
+            *words.columns,
+            "layer",
+            "signal",
+            "role",
+            "chi",
+            "l1",
+            "count",
+        ]
         return table[order]
 
     def _file(self, name: str) -> Path:

@@ -207,9 +207,7 @@ def test_negative_ids_and_pauses_count_for_nothing():
 
 def test_table_has_words_and_corpus_frequencies():
     words = ["<unk>", "a", "b", "c", "d"]
-    with sc.track(
-        model64(), ["embedding"], vocabulary=words, counts=[9, 8, 7, 6, 5]
-    ) as tracker:
+    with sc.track(model64(), ["embedding"], vocabulary=words, counts=[9, 8, 7, 6, 5]) as tracker:
         ids = torch.tensor([[1, 2]])
         tracker.words(input_ids=ids)
         hidden, _ = tracker_model(tracker)(ids)
@@ -231,7 +229,7 @@ def tracker_model(tracker):
         (lambda m: sc.track(m, ["lstm3"]), r"no layer 'lstm3' \(did you mean 'lstm[12]'"),
         (lambda m: sc.track(m, "lstm1"), "must be a list"),
         (lambda m: sc.track(m, []), "at least one layer"),
-        (lambda m: sc.track(m, [nn.Linear(1, 1)]), "no part of the model"),
+        (lambda m: sc.track(m, [nn.Linear(1, 1)]), "not in the model"),
         (lambda m: sc.track(m, ["lstm1"], gradient="up"), "'upward' or 'total', got 'up'"),
         (lambda m: sc.track(m, ["lstm1"], vocabulary=["a"], counts=[1, 2]), "2 counts"),
         (lambda m: sc.track(m, ["lstm1"]).table(), "nothing was tracked"),

@@ -1,0 +1,139 @@
+"""The command line: ``sparsecore run|runs|data|reference|claims``.
+
+Every error a user can cause is one line, ``error: …``, with exit code 2; a run that fails on its
+own (divergence) exits with 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from sparsecore import __version__
+from sparsecore.errors import InputError, TrainingError, near_match
+
+Command = Callable[[list[str]], None]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        _dispatch(arguments)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except TrainingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _dispatch(arguments: list[str]) -> None:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_usage())
+    elif arguments[0] == "--version":
+        print(f"sparsecore {__version__}")
+    elif arguments[0] in COMMANDS:
+        COMMANDS[arguments[0]](arguments[1:])
+    else:
+        raise InputError(f"unknown command {arguments[0]!r}{near_match(arguments[0], COMMANDS)}")
+
+
+def _usage() -> str:
+    lines = ["Sparsity in recurrent language models: run experiments, read their results.", ""]
+    lines += ["usage: sparsecore COMMAND [--help] …", "", "commands:"]
+    for name, command in COMMANDS.items():
+        lines.append(f"  {name:<10} {(command.__doc__ or '').splitlines()[0]}")
+    lines += ["", "start with:  sparsecore run emergent --preset quick"]
+    return "\n".join(lines)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose errors are one line, like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the arguments with one line."""
+        raise InputError(f"{message} (see {self.prog} --help)")
+
+
+def run(arguments: list[str]) -> None:
+    """Run an experiment, or return at once if it is finished already."""
+    from sparsecore.runs.options import EXPERIMENTS, parse_experiment
+
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("usage: sparsecore run EXPERIMENT [--preset quick|small|paper] [--field value …]\n")
+        print("experiments:")
+        for name, summary in EXPERIMENTS.items():
+            print(f"  {name:<10} {summary}")
+        print("\nfields of one: sparsecore run emergent --help")
+        return
+    config, progress = parse_experiment(arguments)
+
+    from sparsecore.runs.execute import execute
+
+    finished = execute(config, progress=progress)
+    print(finished.epochs.round(4).to_string(index=False))
+    print(f"\nrun folder: {finished.path}")
+
+
+def runs(arguments: list[str]) -> None:
+    """List the runs on this machine."""
+    parser = Parser(prog="sparsecore runs", description=runs.__doc__)
+    parser.add_argument("experiment", nargs="?", help="only this experiment's")
+    experiment = parser.parse_args(arguments).experiment
+
+    from sparsecore.runs.store import list_runs
+
+    found = list_runs(experiment)
+    if not found:
+        print("no runs yet; start with: sparsecore run emergent --preset quick")
+    for one in found:
+        state = "done" if one.done else "unfinished"
+        corpus, seed = one.config.get("corpus"), one.config.get("seed")
+        print(f"{one.path.parent.name}/{one.path.name}  {state:<10}  {corpus}  seed {seed}")
+
+
+def data(arguments: list[str]) -> None:
+    """List, describe and fetch corpora."""
+    from sparsecore.data import commands
+
+    parser = Parser(prog="sparsecore data", description=data.__doc__)
+    actions = parser.add_subparsers(dest="action", required=True, metavar="list|info|fetch")
+    actions.add_parser("list", help="the corpora that can be named")
+    for action, text in (("info", "describe one corpus"), ("fetch", "download one corpus")):
+        actions.add_parser(action, help=text).add_argument("name")
+    chosen = parser.parse_args(arguments)
+    if chosen.action == "list":
+        commands.list_sources()
+    elif chosen.action == "info":
+        commands.info(chosen.name)
+    else:
+        commands.fetch(chosen.name)
+
+
+def reference(arguments: list[str]) -> None:
+    """Summarise finished runs (seeds of one corpus) into small tables for the book."""
+    parser = Parser(prog="sparsecore reference", description=reference.__doc__)
+    parser.add_argument("runs", nargs="+", help="run folders or hashes")
+    parser.add_argument("--out", required=True, help="folder of the tables")
+    chosen = parser.parse_args(arguments)
+
+    from pathlib import Path
+
+    from sparsecore.runs.reference import summarise
+    from sparsecore.runs.store import open_run
+
+    summarise([open_run(one) for one in chosen.runs], Path(chosen.out))
+    print(f"tables: {chosen.out}")
+
+
+COMMANDS: dict[str, Command] = {"run": run, "runs": runs, "data": data, "reference": reference}
+
+if __name__ == "__main__":
+    sys.exit(main())

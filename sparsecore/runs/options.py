@@ -1,0 +1,84 @@
+"""An experiment's fields as command-line options: dataclass in, clear one-line errors out."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import importlib
+import io
+import re
+from typing import Any
+
+from sparsecore.errors import InputError, near_match
+
+EXPERIMENTS = {"emergent": "how concentrated are an LSTM's activations and gradients, word by word"}
+HELP = "--preset quick|small|paper chooses the defaults below, --no-progress hides the bars."
+CLASSES = {"emergent": "sparsecore.emergent.experiment:Emergent"}
+
+
+def experiment_class(name: str) -> Any:
+    """The configuration class of an experiment.
+
+    Raises:
+        InputError: unknown experiment, with the nearest name.
+    """
+    if name not in CLASSES:
+        raise InputError(f"unknown experiment {name!r}{near_match(name, CLASSES)}")
+    module, _, attribute = CLASSES[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def parse_experiment(arguments: list[str]) -> tuple[Any, bool]:
+    """``[experiment, --preset, …, --field, value, …]`` -> configuration, show progress.
+
+    Raises:
+        InputError: unknown experiment, preset or option (with the nearest name), or a bad value.
+        SystemExit: with code 0, after ``--help``.
+    """
+    import tyro
+
+    experiment = experiment_class(arguments[0])
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    first.add_argument("--preset", default="quick")
+    first.add_argument("--no-progress", action="store_true")
+    try:
+        own, rest = first.parse_known_args(arguments[1:])
+    except argparse.ArgumentError as error:
+        raise InputError(f"{error}") from error
+    default = experiment.preset(own.preset)
+    prog = f"sparsecore run {arguments[0]} --preset {own.preset}"
+    asked_for_help = "--help" in rest or "-h" in rest
+    if not asked_for_help:
+        _check_names(rest, default)
+    rest = ["None" if value == "none" else value for value in rest]
+    summary = f"{(experiment.__doc__ or '').splitlines()[0]}\n\n{HELP}"
+    heard = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(heard):
+            config = tyro.cli(
+                experiment, args=rest, default=default, prog=prog, description=summary
+            )
+    except SystemExit as stop:
+        if stop.code:
+            raise InputError(_first_sentence(heard.getvalue())) from None
+        raise
+    return config, not own.no_progress
+
+
+def _check_names(arguments: list[str], default: Any) -> None:
+    known = {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(default)}
+    for argument in arguments:
+        name = argument.partition("=")[0].replace("_", "-")
+        if name.startswith("--") and name not in known:
+            raise InputError(
+                f"unknown option {name}{near_match(name, {*known, '--preset', '--no-progress'})}"
+            )
+
+
+def _first_sentence(box: str) -> str:
+    """The message inside a framed, wrapped error, on one line."""
+    lines = [line.strip(" │") for line in box.splitlines() if not line.startswith(("╭", "╰"))]
+    text = "\n".join(lines).strip()
+    text = re.split(r"\n\n|\n─", text)[0]
+    return " ".join(text.split()) or "the options cannot be read"
