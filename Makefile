@@ -13,7 +13,7 @@ UV   = UV_FIND_LINKS='$(FIND_LINKS)' $(BIN)/uv pip install --quiet --python $(BI
 # uv reads the same settings as pip under names of its own, with commas between several
 comma := ,
 space := $(subst ,, )
-PIP_CONFIG = $(shell $(BIN)/python -m pip config get global.find-links 2>/dev/null)
+PIP_CONFIG = $(shell $(PYTHON) -m pip config get global.find-links 2>/dev/null)
 FIND_LINKS = $(or $(UV_FIND_LINKS),$(subst $(space),$(comma),$(strip $(or $(PIP_FIND_LINKS),$(PIP_CONFIG)))))
 ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
