@@ -1,12 +1,16 @@
 """The Sphinx extensions of the book: formulas, docstrings as plain text, nothing from outside."""
 
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from docstrings import escape_docstring
 from mathml import to_mathml
 from offline import drop_outside_files
+from results import _ours, _run_row, table, verdict_badge
+
+from sparsecore.runs.claims import Claim
 
 
 @pytest.mark.parametrize(
@@ -50,3 +54,51 @@ def test_scripts_from_outside_are_dropped():
     context = {"script_files": [own, outside, thebe], "css_files": ["_static/sphinx-thebe.css"]}
     drop_outside_files(None, "p", "t", context, None)  # pyright: ignore[reportArgumentType]
     assert context == {"script_files": [own], "css_files": []}
+
+
+def test_each_corpus_has_a_line_with_its_interval():
+    fields = dict.fromkeys(
+        ("id", "paper", "where", "claim", "statistic", "rule", "paper_value"), "x"
+    )
+    claim = Claim(
+        **fields,
+        value=0.42,
+        interval=[0.4, 0.44],
+        corpus="wikitext-2",
+        elsewhere=[{"value": -0.011, "interval": [-0.02, 0.0], "corpus": "other"}],
+    )
+    lines = _ours(claim).astext().split("\n\n")
+    assert lines == ["0.42 [0.40, 0.44] wikitext-2", "−0.011 [−0.020, 0.000] other"]
+    assert _ours(Claim(**fields)).astext() == "–"
+
+
+def test_a_verdict_says_in_words_what_its_colour_says():
+    badge = verdict_badge("fails")
+    assert badge.astext() == "fails"
+    assert 'classes="verdict verdict-fails"' in str(badge)
+
+
+def test_a_reference_run_is_told_with_the_command_that_makes_it():
+    from sparsecore.emergent.experiment import Emergent
+
+    settings = dict(vars(Emergent.preset("small", epochs=7)))
+    for own in ("seed", "device", "corpus"):
+        del settings[own]
+    provenance = {
+        "corpus": {"name": "wikitext-2"},
+        "settings": settings,
+        "seeds": [0, 1],
+        "devices": ["some CPU"],
+        "minutes": [61.2, 58.0],
+    }
+    row = [
+        cell.astext() for cell in _run_row(Path("emergent/wikitext-2/provenance.json"), provenance)
+    ]
+    command = "sparsecore run emergent --preset small --corpus wikitext-2 --epochs 7"
+    assert row == ["wikitext-2", command, "0, 1", "some CPU", "58–61"]
+
+
+def test_tables_have_a_header_and_scroll_by_themselves():
+    drawn = table(["A"], [[verdict_badge("holds")]], "claims")
+    assert drawn["classes"] == ["table-scroll"]
+    assert drawn.astext().split() == ["A", "holds"]

@@ -1,0 +1,173 @@
+"""Directives that draw committed results when the book is built, so that no number is typed.
+
+```{claims}               the claims of book/results/claims.toml with their verdicts
+```{claims} emergent-     those whose id begins so
+```{claim-details} ID     how one claim is decided: statistic, rule, every part, other corpora
+```{reference-runs}       the runs behind them: text, command, hardware, time
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from sparsecore.errors import InputError, near_match
+from sparsecore.runs.claims import Claim, format_value, preset_name, read_claims
+
+METHODS = {
+    "pearson": "raw frequency",
+    "pearson_log": "log frequency",
+    "mean": "mean chi",
+}
+OUTCOMES = {"yes": "true", "no": "false", "unsure": "open"}
+
+
+class Claims(SphinxDirective):
+    """One row a claim: what the paper says, what our runs say, the verdict."""
+
+    optional_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """The table."""
+        prefix = self.arguments[0] if self.arguments else ""
+        claims = [claim for claim in self.read() if claim.id.startswith(prefix)]
+        rows = [
+            [_claim(c), _text(c.paper_value), _ours(c), verdict_badge(c.verdict)] for c in claims
+        ]
+        return [table(["Finding", "In the paper", "Here", "Verdict"], rows, "claims")]
+
+    def read(self) -> list[Claim]:
+        """All claims; what is wrong with the file is one line at the directive."""
+        path = Path(self.env.srcdir) / "book" / "results" / "claims.toml"
+        self.env.note_dependency(str(path))
+        try:
+            return read_claims(path)
+        except InputError as error:
+            raise self.error(str(error)) from None
+
+
+class ClaimDetails(Claims):
+    """How one claim is decided."""
+
+    optional_arguments = 0
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Statistic, rule and verdict, then the parts."""
+        claims = {claim.id: claim for claim in self.read()}
+        name = self.arguments[0]
+        if name not in claims:
+            raise self.error(f"there is no claim {name!r}{near_match(name, claims)}")
+        claim = claims[name]
+        told = nodes.field_list(classes=["claim-details"])
+        for label, body in (
+            ("Statistic", _text(claim.statistic)),
+            ("Rule", _text(claim.rule)),
+            ("Note", _text(claim.note)),
+        ):
+            if body.astext():
+                told += nodes.field("", nodes.field_name("", label), nodes.field_body("", body))
+        parts: list[list[nodes.Node]] = [
+            [
+                _text(part["part"]),
+                _text(METHODS.get(part["method"])),
+                _text(format_value(part.get("value"), part.get("interval"))),
+                _text(OUTCOMES.get(part["outcome"])),
+            ]
+            for part in claim.parts
+        ]
+        shown = [table(["Part of the rule", "Of", "Value", "Is"], parts, "parts")] if parts else []
+        return [told, *shown]
+
+
+class ReferenceRuns(SphinxDirective):
+    """The runs behind the claims and the figures of the chapters, from their provenance files."""
+
+    def run(self) -> list[nodes.Node]:
+        """One row a folder of reference tables; a sentence where there is none yet."""
+        root = Path(self.env.srcdir) / "book" / "results"
+        rows = []
+        for path in sorted(root.glob("*/*/provenance.json")):
+            self.env.note_dependency(str(path))
+            rows.append(_run_row(path, json.loads(path.read_text(encoding="utf-8"))))
+        if not rows:
+            return [_text("There are no reference runs yet.")]
+        return [table(["Text", "Command", "Seeds", "Hardware", "Minutes a seed"], rows, "runs")]
+
+
+def _run_row(path: Path, provenance: dict[str, Any]) -> list[nodes.Node]:
+    corpus = provenance["corpus"]
+    name = str(corpus.get("name", path.parent.name))
+    preset, *changed = preset_name(provenance).split(", ")
+    words = ["sparsecore", "run", path.parent.parent.name, "--preset", preset, "--corpus", name]
+    for setting in changed:
+        field, value = setting.split("=", 1)
+        words += ["--" + field.replace("_", "-"), value]
+    minutes = sorted({round(float(value)) for value in provenance["minutes"] if value is not None})
+    return [
+        _text(name),
+        nodes.paragraph("", "", nodes.literal("", shlex.join(words))),
+        _text(", ".join(map(str, provenance["seeds"]))),
+        _text(", ".join(filter(None, provenance["devices"]))),
+        _text("–".join(map(str, [minutes[0], minutes[-1]][: len(minutes)])) if minutes else "–"),
+    ]
+
+
+def _claim(claim: Claim) -> nodes.Node:
+    where = nodes.inline("", f" {claim.where}", classes=["where"])
+    return nodes.paragraph("", "", nodes.Text(claim.claim), where)
+
+
+def _ours(claim: Claim) -> nodes.Node:
+    """The value on each corpus, a line each."""
+    if claim.value is None:
+        return _text("–")
+    block = nodes.line_block(classes=["ours"])
+    for result in [claim_result(claim), *claim.elsewhere]:
+        value = format_value(result.get("value"), result.get("interval"))
+        corpus = nodes.inline("", f" {result.get('corpus', '')}", classes=["where"])
+        block += nodes.line("", "", nodes.Text(value), corpus)
+    return block
+
+
+def claim_result(claim: Claim) -> dict[str, Any]:
+    """The main result of a claim in the form of those elsewhere."""
+    return {"value": claim.value, "interval": claim.interval, "corpus": claim.corpus}
+
+
+def verdict_badge(verdict: str) -> nodes.Element:
+    """The verdict as a word in a coloured ring; the word says all that the colour does."""
+    badge = nodes.inline("", verdict, classes=["verdict", f"verdict-{verdict}"])
+    return nodes.paragraph("", "", badge)
+
+
+def _text(text: object) -> nodes.Node:
+    return nodes.paragraph("", str(text or ""))
+
+
+def table(header: list[str], rows: list[list[nodes.Node]], kind: str) -> nodes.Element:
+    """A table that scrolls sideways by itself where a page is too narrow for it."""
+    group = nodes.tgroup(cols=len(header))
+    group += [nodes.colspec(colwidth=1) for _ in header]
+    group += nodes.thead("", _row([_text(name) for name in header]))
+    group += nodes.tbody("", *(_row(row) for row in rows))
+    drawn = nodes.table("", group, classes=[kind])
+    return nodes.container("", drawn, classes=["table-scroll"])
+
+
+def _row(cells: list[Any]) -> nodes.row:
+    return nodes.row("", *(nodes.entry("", cell) for cell in cells))
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the directives."""
+    app.add_directive("claims", Claims)
+    app.add_directive("claim-details", ClaimDetails)
+    app.add_directive("reference-runs", ReferenceRuns)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
