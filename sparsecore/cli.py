@@ -133,7 +133,41 @@ def reference(arguments: list[str]) -> None:
     print(f"tables: {chosen.out}")
 
 
-COMMANDS: dict[str, Command] = {"run": run, "runs": runs, "data": data, "reference": reference}
+def claims(arguments: list[str]) -> None:
+    """Show what the papers claim and what our runs say of it; decide it anew."""
+    parser = Parser(prog="sparsecore claims", description=claims.__doc__)
+    parser.add_argument(
+        "--decide",
+        nargs="+",
+        metavar="FOLDER",
+        help="write the verdicts from these folders of `sparsecore reference`, the main one first",
+    )
+
+    from pathlib import Path
+
+    from sparsecore.runs.claims import (
+        DEFAULT_PATH,
+        claims_table,
+        decide_emergent_claims,
+        read_claims,
+    )
+
+    parser.add_argument("--file", type=Path, default=DEFAULT_PATH, help="default: %(default)s")
+    chosen = parser.parse_args(arguments)
+    if chosen.decide:
+        decide_emergent_claims([Path(folder) for folder in chosen.decide], chosen.file)
+    for claim in claims_table(read_claims(chosen.file)).to_dict("records"):
+        print(f"{claim['id']}  {claim['where']}  {claim['verdict']}  {claim['ours']}")
+        print(f"  {claim['claim']}\n")
+
+
+COMMANDS: dict[str, Command] = {
+    "run": run,
+    "runs": runs,
+    "data": data,
+    "reference": reference,
+    "claims": claims,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -18,16 +18,16 @@ PRESETS: dict[str, dict[str, Any]] = {
     # embedded text, 2 CPU cores, under a minute
     "quick": {
         "corpus": "embedded",
-        "max_tokens": 150_000,
+        "max_tokens": 300_000,
         "threshold": 8,
         "class_threshold": 8,
-        "embedding_size": 64,
-        "hidden_size": 64,
+        "embedding_size": 100,
+        "hidden_size": 100,
         "batch_size": 20,
-        "epochs": 4,
+        "epochs": 5,
     },
     # real open text, about an hour on 2 cores
-    "small": {"corpus": "wikitext-2", "threshold": 5, "class_threshold": 5, "epochs": 10},
+    "small": {"corpus": "wikitext-2", "threshold": 10, "class_threshold": 10, "epochs": 12},
     # the paper's scale, on the largest open corpus of the registry
     "paper": {"corpus": "wikitext-103"},
 }

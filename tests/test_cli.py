@@ -1,0 +1,89 @@
+"""The command line as a user types it: what it prints, exit codes, start-up."""
+
+import subprocess
+import sys
+
+import pytest
+
+from sparsecore.cli import main
+from tests.conftest import small_text
+
+SMALL = (
+    "--threshold 2 --class-threshold 2 --hidden-size 8 --embedding-size 8 --batch-size 4 "
+    "--epochs 1 --device cpu --max-tokens none --no-progress"
+).split()
+
+
+def test_run_runs_and_open_again(tmp_path, capsys):
+    text = tmp_path / "mine.txt"
+    text.write_text(small_text())
+    command = ["run", "emergent", "--corpus", str(text), *SMALL]
+    assert main(command) == 0
+    first = capsys.readouterr().out
+    assert "valid_perplexity" in first and "run folder:" in first
+    assert main(command) == 0
+    assert capsys.readouterr().out == first
+    assert main(["runs"]) == 0
+    listed = capsys.readouterr().out
+    assert listed.startswith("emergent/") and "done" in listed and "seed 0" in listed
+
+
+def test_nothing_yet(capsys):
+    assert main(["runs"]) == 0
+    assert "no runs yet" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["--help"], ["run"], ["run", "emergent", "--help"], ["data", "--help"], ["data", "list"]],
+)
+def test_help_is_friendly(arguments, capsys):
+    try:
+        code = main(arguments)
+    except SystemExit as stop:
+        code = stop.code
+    captured = capsys.readouterr()
+    assert code == 0 and len(captured.out) > 100 and not captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["rnu"], "unknown command 'rnu' (did you mean 'run'?)"),
+        (["run", "emergnt"], "unknown experiment 'emergnt' (did you mean 'emergent'?)"),
+        (["run", "emergent", "--preset", "quik"], "unknown preset 'quik' (did you mean 'quick'?)"),
+        (["run", "emergent", "--preset"], "expected one argument"),
+        (["run", "emergent", "--sede", "3"], "unknown option --sede (did you mean '--seed'?)"),
+        (["run", "emergent", "--seed", "x"], "Error parsing --seed: invalid literal for int()"),
+        (["run", "emergent", "--epochs", "0"], "epochs must be at least 1, got 0"),
+        (["run", "emergent", "--corpus", "wikitext-22"], "unknown corpus 'wikitext-22'"),
+        (["run", "emergent", "--corpus", "missing/file.txt"], "missing/file.txt"),
+        (["data", "inof", "ptb"], "invalid choice: 'inof'"),
+        (["data", "info", "pbt"], "'ptb'"),
+        (["reference", "123", "--out", "x"], "there is no run '123'"),
+        (["claims", "--file", "none.toml"], "none.toml"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys):
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ") and message in captured.err
+    assert captured.err.count("\n") == 1 and not captured.out
+
+
+def test_divergence_exits_with_1(tmp_path, capsys):
+    text = tmp_path / "mine.txt"
+    text.write_text(small_text())
+    command = ["run", "emergent", "--corpus", str(text), *SMALL]
+    assert main([*command, "--epochs", "5", "--learning-rate", "1e38", "--clip", "1e38"]) == 1
+    assert "error: training diverged" in capsys.readouterr().err
+
+
+def test_import_and_help_stay_light():
+    """Neither loads PyTorch, pandas, spaCy or plotting (what takes seconds)."""
+    script = (
+        "import sys, sparsecore; from sparsecore.cli import main; main(['--help']); "
+        "main(['run']); heavy = {'torch', 'pandas', 'numpy', 'scipy', 'spacy', 'seaborn', "
+        "'matplotlib'} & set(sys.modules); sys.exit(str(heavy) if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
