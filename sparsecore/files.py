@@ -34,7 +34,8 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
         except OSError as error:
             raise _write_error(target, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 @contextlib.contextmanager

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
@@ -24,7 +23,13 @@ from sparsecore.errors import TrainingError
 from sparsecore.files import atomic_path
 from sparsecore.models.language_model import LSTMLanguageModel, State, detach
 from sparsecore.training.batches import columns, num_windows, window
-from sparsecore.training.checkpoint import load_checkpoint, of_prefix, save_checkpoint, with_prefix
+from sparsecore.training.checkpoint import (
+    load_checkpoint,
+    of_prefix,
+    save_checkpoint,
+    save_tensors,
+    with_prefix,
+)
 from sparsecore.training.device import precision_of, resolve_device
 from sparsecore.training.language import evaluate
 from sparsecore.training.schedule import Quartering
@@ -210,8 +215,7 @@ def train(config: Emergent, corpus: Corpus, folder: Path, progress: bool = True)
             if progress:
                 tqdm.write(_line(training.progress))
     weights: dict[str, Tensor] = {k: v.cpu() for k, v in training.model.state_dict().items()}
-    with atomic_path(folder / "weights.safetensors") as temporary:
-        save_file(weights, temporary)
+    save_tensors(folder / "weights.safetensors", weights)
     training.checkpoint.unlink()
 
 

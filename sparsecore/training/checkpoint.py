@@ -27,8 +27,19 @@ def save_checkpoint(path: Path, tensors: dict[str, Tensor], state: dict[str, Any
     everything[CPU_RNG] = torch.get_rng_state()
     if torch.cuda.is_available():
         everything[CUDA_RNG] = torch.cuda.get_rng_state()
-    with atomic_path(path) as temporary:
-        save_file(everything, temporary, metadata={"state": json.dumps(state)})
+    save_tensors(path, everything, {"state": json.dumps(state)})
+
+
+def save_tensors(
+    path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None
+) -> None:
+    """Write a safetensors file atomically; a full disk is one :class:`InputError`."""
+    try:
+        with atomic_path(path) as temporary:
+            save_file(tensors, temporary, metadata=metadata)
+    except SafetensorError as error:
+        reason = str(error).removeprefix("Error while serializing: ").removeprefix("I/O error: ")
+        raise InputError(f"cannot write {path}: {reason}") from error
 
 
 def load_checkpoint(path: Path, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:
