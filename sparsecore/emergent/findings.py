@@ -129,8 +129,8 @@ def findings(
 
 def finding_1(e: Evidence) -> Iterator[Part]:
     """rho of the top gradient with target frequency is positive, and grows over training."""
-    yield _above(1, "rho at E", e, e.rho({(e.last, *TOP, "target"): 1}), 0)
-    yield _above(1, "rho at E less rho at 1", e, _change(e, *TOP, "target"), 0)
+    yield _above(1, "ρ at the last epoch", e, e.rho({(e.last, *TOP, "target"): 1}), 0)
+    yield _above(1, "its change since epoch 1", e, _change(e, *TOP, "target"), 0)
 
 
 def finding_2(e: Evidence) -> Iterator[Part]:
@@ -144,9 +144,9 @@ def finding_2(e: Evidence) -> Iterator[Part]:
         found.append(rho)
         outcomes.append({"yes": "no", "no": "yes"}.get(_all([strong, growing]), "unsure"))
     largest = max(found, key=lambda interval: interval[0])
-    yield _part(2, "largest rho at E of another signal", e, largest, _all(outcomes))
+    yield _part(2, "largest ρ of another signal, last epoch", e, largest, _all(outcomes))
     dispersed = e.rho({(e.last, "lstm2", "activation", "target"): 1})
-    yield _below(2, "rho at E of h2 activations", e, dispersed, SLIGHT)
+    yield _below(2, "ρ of h² activations, last epoch", e, dispersed, SLIGHT)
 
 
 def finding_3(e: Evidence) -> Iterator[Part]:
@@ -156,15 +156,17 @@ def finding_3(e: Evidence) -> Iterator[Part]:
     end = e.rho({(e.last, *bottom): 1, (e.last, *lower): -1})
     begin = e.rho({(1, *lower): 1, (1, *bottom): -1})
     overtakes = _all([_side(end, 0), _side(begin, 0)])
-    yield _part(3, "rho(he) less rho(h1) at E, below it at 1", e, end, overtakes)
-    yield _above(3, "rho(h1) at 1", e, e.rho({(1, *lower): 1}), 0)
+    yield _part(
+        3, "ρ of hᵉ less ρ of h¹, last epoch (and the reverse at epoch 1)", e, end, overtakes
+    )
+    yield _above(3, "ρ of h¹ at epoch 1", e, e.rho({(1, *lower): 1}), 0)
     slower = UNKNOWN
     if e.last >= 2:  # [rho(M) - rho(0)] / M - [rho(E) - rho(M)] / (E - M), per epoch
         m, rest = e.middle, e.last - e.middle
         slower = e.rho(
             {(m, *lower): 1 / m + 1 / rest, (0, *lower): -1 / m, (e.last, *lower): -1 / rest}
         )
-    yield _above(3, "gain of rho(h1) an epoch: first half less second", e, slower, 0)
+    yield _above(3, "gain of h¹ per epoch: first half of training less second", e, slower, 0)
 
 
 def finding_4(e: Evidence) -> Iterator[Part]:
@@ -174,7 +176,7 @@ def finding_4(e: Evidence) -> Iterator[Part]:
     ]
     outcomes = [_within(rho, SLIGHT) for rho in rhos]
     largest = max(rhos, key=lambda interval: abs(interval[0]))
-    yield _part(4, "largest |rho| of a gradient in any epoch", e, largest, _all(outcomes))
+    yield _part(4, "ρ furthest from 0, any gradient, any epoch", e, largest, _all(outcomes))
 
 
 def finding_5(e: Evidence) -> Iterator[Part]:
@@ -186,8 +188,8 @@ def finding_5(e: Evidence) -> Iterator[Part]:
         after = e.rho(_over_activations(since))
         both = {epoch: since.get(epoch, 0) - before.get(epoch, 0) for epoch in before | since}
         steeper = e.rho(_over_activations(both))
-    yield _above(5, "slope after the first cut less slope before", e, steeper, 0)
-    yield _above(5, "slope after the first cut", e, after, 0)
+    yield _above(5, "slope of ρ after the first step cut less slope before", e, steeper, 0)
+    yield _above(5, "slope of ρ after the first step cut", e, after, 0)
 
 
 def finding_6(e: Evidence) -> Iterator[Part]:
@@ -199,9 +201,9 @@ def finding_6(e: Evidence) -> Iterator[Part]:
         gain["open"] = e.classes.contrast(ends)
         later = e.classes.contrast(ends | {(e.last, "closed"): -1.0, (e.middle, "closed"): 1.0})
     early = e.classes.contrast({(1, "closed"): 1.0, (1, "open"): -1.0})
-    yield _above(6, "gain of rho from M to E: open less closed", e, later, 0)
-    yield _above(6, "rho at 1: closed less open", e, early, 0)
-    yield _above(6, "gain of rho from M to E: open", e, gain["open"], 0)
+    yield _above(6, "gain in the second half of training: open less closed", e, later, 0)
+    yield _above(6, "ρ at epoch 1: closed less open", e, early, 0)
+    yield _above(6, "gain in the second half of training: open", e, gain["open"], 0)
 
 
 def finding_7(top: pd.DataFrame, words: pd.DataFrame, **options: Any) -> Iterator[Part]:
@@ -215,9 +217,9 @@ def finding_7(top: pd.DataFrame, words: pd.DataFrame, **options: Any) -> Iterato
         sample = matched_samples(known, size)
         matched = _difference(top[top["word"].isin(sample["word"])], **options)
         everyone = _difference(top, **options)
-    name = f"mean chi closed less open, {size} + {size} matched words"
+    name = f"mean χ: closed less open, {size} + {size} matched words"
     yield Part(7, name, "mean", *matched, outcome=_side(matched, 0))
-    name = "mean chi closed less open, all words"
+    name = "mean χ: closed less open, all words"
     yield Part(7, name, "mean", *everyone, outcome=_side(everyone, 0))
 
 
@@ -226,12 +228,12 @@ def finding_8(e: Evidence) -> Iterator[Part]:
     rhos = [e.l1.contrast({(epoch,): 1.0}) for epoch in range(1, e.last + 1)]
     lowest = min(rhos, key=lambda interval: interval[0])
     outcome = _all([_side(rho, -SLIGHT) for rho in rhos])
-    yield _part(8, "lowest rho of l1 in any epoch", e, lowest, outcome)
+    yield _part(8, "lowest ρ of ℓ1, any epoch", e, lowest, outcome)
     softmax = ("softmax", "gradient", "target")
     gap = e.rho({(e.last, *TOP, "target"): 1, (e.last, *softmax): -1})
     weak = _flip(_side(e.rho({(e.last, *softmax): 1}), STRONG))
     both = _all([_side(gap, 0), weak])
-    yield _part(8, "rho of h2 gradient less rho of softmax gradient at E", e, gap, both)
+    yield _part(8, "ρ of h² gradient less ρ of softmax gradient, last epoch", e, gap, both)
 
 
 RULES: tuple[Callable[[Evidence], Iterator[Part]], ...] = (

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from sparsecore.errors import InputError
+from sparsecore.errors import InputError, near_match
 from sparsecore.stats.tables import require_columns
 from sparsecore.view import style
 from sparsecore.view.training import mark_step_cuts
@@ -57,20 +57,25 @@ def correlations_over_epochs(
 def class_correlations(
     table: pd.DataFrame,
     column: str = "rho",
+    method: str = "pearson",
     epochs: pd.DataFrame | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """rho (or mean chi) of the top gradient over the epochs, by word class (Fig. 4).
 
     ``table``: epoch, group (open|closed|matched open|matched closed), the column with its
-    ``low`` and ``high`` (``column_low`` and ``column_high`` for other columns than rho), and seed
-    where there are several.
+    ``low`` and ``high`` (``chi_low`` and ``chi_high`` for chi), method and seed where there are
+    several.
     """
     names = {"rho": ("low", "high"), "chi": ("chi_low", "chi_high")}
     if column not in names:
         raise InputError(f"column must be 'rho' or 'chi', not {column!r}")
     low, high = names[column]
     require_columns(table, ["epoch", "group", column, low, high])
+    if "method" in table.columns:
+        if not (table["method"] == method).any():
+            raise InputError(f"unknown method {method!r}{near_match(method, set(table['method']))}")
+        table = table[table["method"] == method]
     ax = style.new_axes(ax)
     if column == "rho":
         ax.axhline(0, color=style.INK, linewidth=0.8)

@@ -56,11 +56,14 @@ def exposure_heatmap(
 def exposure_lines(
     table: pd.DataFrame,
     bands: tuple[int, ...] = (1, 3, 10, 30, 100, 300),
+    width: int | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """The same as lines: mean chi of the h² gradient for words of a band of frequency ranks.
 
     ``bands``: the last rank of each band. Bands with no word in the table are left out.
+    ``width``: D; two lines then mark the least possible chi, 1/√D, and that of D independent
+    normal numbers, √(π/2D).
     """
     grid = _grid(table, max(bands))
     ax = style.new_axes(ax)
@@ -73,6 +76,16 @@ def exposure_lines(
         example = part.index[0]
         line = part.mean()
         ax.plot(line.index, line, color=shade, linewidth=1.8, label=f"{name} (“{example}” …)")
+    if width is not None:
+        floor, noise = width**-0.5, (np.pi / (2 * width)) ** 0.5
+        ax.axhline(floor, color=style.INK, linewidth=1.0, label=r"least possible, $1/\sqrt{D}$")
+        ax.axhline(
+            noise,
+            color=style.INK,
+            linewidth=1.0,
+            linestyle=":",
+            label=r"random numbers, $\sqrt{\pi/2D}$",
+        )
     ax.set_xlabel("epoch (0: before any training)")
     ax.set_ylabel(f"mean concentration of the gradient, {_CHI}")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 
-from sparsecore.errors import InputError
+from sparsecore.errors import InputError, near_match
 from sparsecore.view import style
+
+Tables = Mapping[str, pd.DataFrame]
 
 
 def beside(
-    draw: Callable[[Any, Axes], Axes],
-    reference: Any,
-    yours: Any,
+    draw: Callable[..., Axes],
+    reference: Tables | None,
+    yours: Tables | None,
+    table: str,
+    *,
+    cuts: bool = False,
+    each: tuple[Mapping[str, Any], Mapping[str, Any]] = ({}, {}),
     titles: tuple[str, str] = ("reference runs", "your run"),
     same_y: bool = True,
     height: float = style.HEIGHT,
+    **options: Any,
 ) -> np.ndarray:
-    """Two panels, left the reference and right the reader's run; one panel if either is None.
+    """One figure function, two panels: left the reference runs, right the reader's run.
 
-    ``draw(table, ax)`` draws one panel; any of the figure functions with its options bound. The
-    panels share their y axis where ``same_y``, and their legend.
-    Returns the array of axes.
+    ``reference`` and ``yours``: tables by name (a summary), or None, which leaves one panel.
+    ``table``: the name of the one to draw. ``cuts``: mark the step-size cuts of the table
+    ``epochs``. ``options`` go to ``draw`` for both panels, ``each`` to one of them. The panels
+    share their y axis where ``same_y``, and their legend. Returns the array of axes.
     """
     panels = [
-        (table, title)
-        for table, title in zip((reference, yours), titles, strict=True)
-        if table is not None
+        (tables, own, title)
+        for tables, own, title in zip((reference, yours), each, titles, strict=True)
+        if tables is not None
     ]
     if not panels:
-        raise InputError("beside needs a reference table or one of your own; both are None")
+        raise InputError("beside needs reference tables or your own; both are None")
     figure, axes = plt.subplots(
         1,
         len(panels),
@@ -43,8 +52,11 @@ def beside(
         sharey=same_y,
         squeeze=False,
     )
-    for index, (ax, (table, title)) in enumerate(zip(axes[0], panels, strict=True)):
-        draw(table, ax)
+    for index, (ax, (tables, own, title)) in enumerate(zip(axes[0], panels, strict=True)):
+        if table not in tables:
+            raise InputError(f"there is no table {table!r}{near_match(table, tables)}")
+        marks = {"epochs": tables["epochs"]} if cuts else {}
+        draw(tables[table], ax=ax, **options, **marks, **own)
         ax.set_title(title, color=style.INK, fontsize="medium")
         if same_y and index > 0:
             ax.set_ylabel("")

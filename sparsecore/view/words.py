@@ -48,7 +48,7 @@ def chi_against_frequency(
     ax.set_xscale("log")
     ax.set_xlabel("occurrences in the training text (log scale)")
     ax.set_ylabel(label)
-    if value == "chi":
+    if value.startswith("chi"):
         _effective_units(ax)
     _name_words(ax, chosen, value, names)
     style.legend(ax, loc="upper left", markerscale=1.6)

@@ -48,8 +48,10 @@ def test_what_was_put_in_is_found(table):
         assert outcomes == ["yes"] * len(outcomes), finding
     assert "no" not in set(of(table, 4)["outcome"])
     overtakes = of(table, 3).iloc[[0]]
-    assert overtakes["part"].str.contains("he").all()
-    assert (of(table, 3).loc[of(table, 3)["part"] == "rho(h1) at 1", "outcome"] == "yes").any()
+    assert overtakes["part"].str.contains("hᵉ").all()
+    assert (
+        of(table, 3).loc[of(table, 3)["part"] == "ρ of h¹ at epoch 1", "outcome"] == "yes"
+    ).any()
 
 
 def test_a_run_without_the_effect_fails_the_first_finding():
@@ -116,7 +118,7 @@ def test_small_gradients_of_frequent_words_fail_the_eighth():
 def test_too_few_epochs_leave_parts_unsure():
     short = decide(epochs=1)
     grown = of(short, 1)
-    assert set(grown.loc[grown["part"].str.contains("less"), "outcome"]) == {"unsure"}
+    assert set(grown.loc[grown["part"].str.contains("change"), "outcome"]) == {"unsure"}
     assert set(of(short, 5)["outcome"]) == {"unsure"}
     assert of(short, 5)["value"].isna().all()
     with pytest.raises(InputError, match="no trained epoch"):

@@ -126,9 +126,11 @@ def test_heat_map_has_the_most_frequent_word_at_the_bottom(top_gradient):
 
 
 def test_exposure_lines_are_means_of_frequency_bands(top_gradient):
-    ax = view.exposure_lines(top_gradient, bands=(1, 10, 500))
-    lines = ax.get_lines()
+    ax = view.exposure_lines(top_gradient, bands=(1, 10, 500), width=200)
+    *lines, floor, noise = ax.get_lines()
     assert len(lines) == 3
+    np.testing.assert_allclose(ys(floor), 1 / np.sqrt(200))
+    np.testing.assert_allclose(ys(noise), np.sqrt(np.pi / 400))
     order = top_gradient.drop_duplicates("word").nlargest(10, "frequency")["word"]
     band = top_gradient[top_gradient["word"].isin(order[1:])]
     means = band.groupby(["word", "epoch"])["chi"].mean().groupby("epoch").mean()
@@ -198,18 +200,23 @@ def test_training_curve_has_perplexity_on_the_right():
 
 
 def test_reference_beside_yours(correlations):
-    def draw(table, ax):
-        return view.correlations_over_epochs(table, "target", ax=ax)
-
-    axes = view.beside(draw, correlations, correlations[correlations["seed"] == 0])
+    epochs = synthetic.epochs_table(EPOCHS)
+    mine = correlations[correlations["seed"] == 0]
+    reference = {"correlations": correlations, "epochs": epochs}
+    yours = {"correlations": mine, "epochs": epochs}
+    draw = view.correlations_over_epochs
+    axes = view.beside(draw, reference, yours, "correlations", cuts=True, role="input")
     assert [ax.get_title() for ax in axes] == ["reference runs", "your run"]
     assert axes[0].get_legend() is None
     assert len(figure_of(axes[0]).legends) == 1
-    (alone,) = view.beside(draw, None, correlations)
+    assert r"\rightarrow" in axes[0].get_ylabel()
+    (alone,) = view.beside(draw, None, yours, "correlations")
     assert alone.get_title() == "your run"
     assert alone.get_legend() is not None
     with pytest.raises(InputError, match="both are None"):
-        view.beside(draw, None, None)
+        view.beside(draw, None, None, "correlations")
+    with pytest.raises(InputError, match=r"no table 'correlation' \(did you mean 'correlations'"):
+        view.beside(draw, None, yours, "correlation")
 
 
 def test_other_models_layers_have_colours_and_names():

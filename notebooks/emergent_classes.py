@@ -1,0 +1,98 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Do function words and content words differ?
+#
+# Articles, prepositions, pronouns, conjunctions: the {term}`closed classes <closed class>` have
+# few members, and those are frequent. Nouns, verbs, adjectives, adverbs: the
+# {term}`open classes <open class>` have thousands, most of them rare. If gradients become
+# concentrated with exposure, is that one effect or two?
+#
+# Each word gets the part of speech that most of its occurrences are tagged with, by a small
+# tagger that comes with this project, or by any spaCy pipeline that you name. Words without a
+# majority belong to neither class.
+
+# %% tags=["parameters"]
+preset = "quick"  # quick | small | paper
+corpus = None  # embedded, a name of `sparsecore data list`, or a path; None: the preset's
+epochs = None  # passes over the text; None: the preset's
+seed = 0
+device = "auto"  # auto | cpu | cuda
+reference = "wikitext-2"  # which committed runs stand beside yours
+
+# %% tags=["hide-input"]
+from sparsecore.runs.notebook import check_parameters
+
+check_parameters(globals())
+
+# %% tags=["hide-input"]
+from sparsecore import view
+from sparsecore.runs.page import about, open_page, verdict_sentence, verdicts
+
+page = open_page(preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device)
+about(page)
+
+# %% [markdown]
+# ## What the paper found
+#
+# Figure 4 of {cite:t}`saphra2019` splits $\rho_\leftarrow(\bar h^2)$ by class. Among closed-class
+# words it is high early and soon stable. Among open-class words it goes on rising throughout
+# training. The authors suggest that function words signal syntax, which is learned first, and
+# that content words matter for the particular predictions that are learned afterwards.
+#
+# Since function words are also the frequent ones, they add a control: a
+# {term}`range of 120 words from each class <frequency-matched sample>`, sorted by frequency and
+# chosen so that their mean frequencies agree.
+#
+# ## What the runs here give
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-classes", "caption": "$\\rho_\\leftarrow(\\bar h^2)$ within open and closed classes, and within samples of each matched in frequency; raw frequency (Figure 4 of the paper)."}, "image": {"alt": "Line chart: correlation within open classes, closed classes and the two matched samples, over epochs.", "classes": "dark-light"}}
+axes = view.beside(view.class_correlations, page.reference, page.yours, "classes", cuts=True)
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-classes-log", "caption": "The same on log frequency."}, "image": {"alt": "Line chart: correlation on log frequency within open classes, closed classes and the two matched samples, over epochs.", "classes": "dark-light"}}
+axes = view.beside(
+    view.class_correlations, page.reference, page.yours, "classes", cuts=True, method="pearson_log"
+)
+
+# %% [markdown]
+# The level is a separate question from the correlation. This is the mean concentration itself, in
+# the same four groups:
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-class-means", "caption": "Mean concentration $\\chi(\\bar h^2)$ in the same groups, with 95 % intervals over words."}, "image": {"alt": "Line chart: mean concentration of the upper gradient in open and closed classes and in the matched samples, over epochs.", "classes": "dark-light"}}
+axes = view.beside(
+    view.class_correlations, page.reference, page.yours, "classes", column="chi", same_y=False
+)
+
+# %% [markdown]
+# ## How sure are we?
+#
+# Finding 6 compares the gains in the second half of training; finding 7 the mean concentration of
+# the two classes at the last epoch, in the matched samples and in all words.
+
+# %% tags=["hide-input"]
+verdicts(page, 6, 7)
+
+# %% tags=["hide-input"]
+verdict_sentence(page, 6, 7)
+
+# %% [markdown]
+# Two cautions. A correlation over 120 words has an interval of almost ±0.2, so the dotted lines
+# wobble. And samples with equal *mean* frequency need not be alike: one very frequent function
+# word weighs as much as many content words. [The next page](emergent_words.ipynb) compares the
+# classes at equal log frequency, word by word.
+#
+# ## What to try next
+#
+# - Another tagger, if a spaCy pipeline is installed:
+#   `sparsecore run emergent --preset quick --tagger en_core_web_sm`.
+# - A stricter majority: `--class-threshold 50` leaves only words with a clear class.

@@ -1,0 +1,120 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Is it only that frequent words are easy?
+#
+# Two dull explanations would make the finding uninteresting. Perhaps the gradients of frequent
+# words are simply *small*: the model is confident about them, most units are settled, little is
+# left. Or perhaps the sparsity is inherited from above: the {term}`softmax gradient`, over the
+# words of the vocabulary, might itself be sparse for frequent words, and pass that on.
+
+# %% tags=["parameters"]
+preset = "quick"  # quick | small | paper
+corpus = None  # embedded, a name of `sparsecore data list`, or a path; None: the preset's
+epochs = None  # passes over the text; None: the preset's
+seed = 0
+device = "auto"  # auto | cpu | cuda
+reference = "wikitext-2"  # which committed runs stand beside yours
+
+# %% tags=["hide-input"]
+from sparsecore.runs.notebook import check_parameters
+
+check_parameters(globals())
+
+# %% tags=["hide-input"]
+from sparsecore import view
+from sparsecore.runs.page import about, open_page, rho_sentence, verdict_sentence, verdicts
+
+page = open_page(preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device)
+about(page)
+
+# %% [markdown]
+# ## What the paper found
+#
+# Section 4 of {cite:t}`saphra2019` tests both. If frequent words had small gradients, the size of
+# the gradient, $\lVert\bar h^2\rVert_1$, should be strongly anti-correlated with frequency; in
+# the paper it is "only ever slightly anti-correlated", above −0.1. And the chi of the softmax
+# gradient $\bar x$ has no such strong correlation as that of $\bar h^2$.
+#
+# ## What the runs here give
+#
+# First the sizes. Each gradient is that of the position's own loss, in nats.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-l1", "caption": "Correlation between the mean size $\\ell_1$ of each gradient and the frequency of the target word, raw frequency."}, "image": {"alt": "Line chart: correlation of mean l1 of the gradients with target-word frequency over epochs.", "classes": "dark-light"}}
+axes = view.beside(
+    view.correlations_over_epochs,
+    page.reference,
+    page.yours,
+    "correlations",
+    cuts=True,
+    value="l1",
+)
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-l1-log", "caption": "The same on log frequency."}, "image": {"alt": "Line chart: correlation of mean l1 of the gradients with the logarithm of target-word frequency over epochs.", "classes": "dark-light"}}
+axes = view.beside(
+    view.correlations_over_epochs,
+    page.reference,
+    page.yours,
+    "correlations",
+    cuts=True,
+    value="l1",
+    method="pearson_log",
+)
+
+# %% tags=["hide-input"]
+rho_sentence(
+    page,
+    "At the last epoch, on raw frequency, the size of the $\\bar h^2$ gradient has",
+    value="l1",
+)
+
+# %% tags=["hide-input"]
+rho_sentence(page, "On log frequency it has", value="l1", method="pearson_log")
+
+# %% [markdown]
+# Then the softmax gradient $\bar x = p - \mathbf 1_y$ beside $\bar h^2$. Its chi can only lie
+# between ½ and $1/\sqrt 2$: it is ½ if the wrong words share what the model gives them evenly,
+# and larger if a few of them take it all. How sure the model is of the right word does not enter.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-softmax", "caption": "$\\rho_\\leftarrow$ of the softmax gradient and of the gradient of the upper LSTM layer, raw frequency."}, "image": {"alt": "Line chart: correlation with target-word frequency over epochs for the softmax gradient and the upper LSTM gradient.", "classes": "dark-light"}}
+axes = view.beside(
+    view.correlations_over_epochs,
+    page.reference,
+    page.yours,
+    "correlations",
+    cuts=True,
+    signals=[("lstm2", "gradient"), ("softmax", "gradient")],
+)
+
+# %% [markdown]
+# ## How sure are we?
+#
+# Finding 8 has two parts: the correlation of $\ell_1$ stays above −0.1 in every epoch; and that
+# of the softmax gradient's chi is below that of $\bar h^2$, and not strong.
+
+# %% tags=["hide-input"]
+verdicts(page, 8)
+
+# %% tags=["hide-input"]
+verdict_sentence(page, 8)
+
+# %% [markdown]
+# Raw and log frequency can tell quite different stories about size: the raw correlation is nearly
+# blind to the thousands of words that are rare, the logarithm is not. Where the two rows of the
+# table disagree, the paper's statement rests on the choice of the scale.
+#
+# ## What to try next
+#
+# - Divide the blame by how wrong the model was: the tables have the mean $\ell_1$ of the softmax
+#   gradient as well, which is twice the probability given to wrong words.
+# - Confidence grows with training: `make book ARGS="-p epochs 12"`.

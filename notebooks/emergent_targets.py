@@ -1,0 +1,135 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Which signals follow the frequency of the target?
+#
+# Every layer of the network has an {term}`activation` and a {term}`gradient`. For each word, each
+# of these has a mean {term}`chi` over all positions where that word is the
+# {term}`target <target word>`. This page correlates it with how often the word occurs,
+#
+# $$\rho_\leftarrow(h) = \operatorname{corr}_w\bigl(\operatorname{mean}_{t:\,x_t=w}\chi(h_t),\ \operatorname{freq}(w)\bigr),$$
+#
+# for each layer and signal and every epoch.
+
+# %% tags=["parameters"]
+preset = "quick"  # quick | small | paper
+corpus = None  # embedded, a name of `sparsecore data list`, or a path; None: the preset's
+epochs = None  # passes over the text; None: the preset's
+seed = 0
+device = "auto"  # auto | cpu | cuda
+reference = "wikitext-2"  # which committed runs stand beside yours
+
+# %% tags=["hide-input"]
+from sparsecore.runs.notebook import check_parameters
+
+check_parameters(globals())
+
+# %% tags=["hide-input"]
+from sparsecore import view
+from sparsecore.runs.page import about, open_page, rho_sentence, verdict_sentence, verdicts
+
+page = open_page(preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device)
+about(page)
+
+# %% [markdown]
+# ## What the paper found
+#
+# In Figure 3a of {cite:t}`saphra2019` one line stands out: that of $\bar h^2$, the gradient
+# passed from the softmax to the upper LSTM layer. Its correlation is strong and keeps rising. The
+# activations of the same layer do not follow the frequency of the target, so concentrated
+# gradients are not a mere echo of concentrated activations.
+#
+# ## What the runs here give
+#
+# Solid lines are gradients, dashed lines activations; the colour is the layer. Bands are 95 %
+# intervals over words, thin lines single seeds, vertical dashed lines the cuts of the
+# {term}`step size`. Epoch 0 is the network before any training: what is there already owes
+# nothing to learning.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-targets", "caption": "Correlation $\\rho_\\leftarrow$ between mean concentration and the frequency of the target word, raw frequency (Figure 3a of the paper)."}, "image": {"alt": "Line chart: correlation with target-word frequency over epochs, one line for each layer and signal, with bands.", "classes": "dark-light"}}
+axes = view.beside(
+    view.correlations_over_epochs,
+    page.reference,
+    page.yours,
+    "correlations",
+    cuts=True,
+    role="target",
+)
+
+# %% tags=["hide-input"]
+rho_sentence(page, "At the last epoch, $\\rho_\\leftarrow(\\bar h^2)$ on raw frequency is")
+
+# %% [markdown]
+# Raw frequency is a peculiar yardstick. The most frequent word may occur a thousand times as
+# often as the median word, so that a few function words pull the correlation wherever they lie.
+# On the logarithm of frequency every word has a say:
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-targets-log", "caption": "The same on log frequency."}, "image": {"alt": "Line chart: correlation with the logarithm of target-word frequency over epochs, one line for each layer and signal.", "classes": "dark-light"}}
+axes = view.beside(
+    view.correlations_over_epochs,
+    page.reference,
+    page.yours,
+    "correlations",
+    cuts=True,
+    role="target",
+    method="pearson_log",
+)
+
+# %% tags=["hide-input"]
+rho_sentence(
+    page,
+    "At the last epoch, $\\rho_\\leftarrow(\\bar h^2)$ on log frequency is",
+    method="pearson_log",
+)
+
+# %% [markdown]
+# ## Does it hang on the method?
+#
+# Frequent words are also short, and mostly function words. The partial correlations below take
+# out what the word's class (open, closed, neither) or its length in letters explains. A finding
+# that vanished there would be about grammar or spelling rather than exposure.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-methods", "caption": "$\\rho_\\leftarrow(\\bar h^2)$ at the last epoch by six methods, with 95 % intervals over words; a mark for each seed."}, "image": {"alt": "Dot chart: the same correlation by six methods, each with its interval.", "classes": "dark-light"}}
+axes = view.beside(view.methods_compared, page.reference, page.yours, "correlations", height=3.6)
+
+# %% [markdown]
+# And this is what a few words weigh: Pearson's correlation on raw frequency once the most
+# frequent words are left out. Where the line jumps, the words just dropped had carried it.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-few-words", "caption": "Correlation on raw frequency without the most frequent words, at the last epoch. Below each number, the share of the text that those words make up."}, "image": {"alt": "Line chart: correlation on raw frequency after leaving out the 1, 3, 10, 30, 100 and 300 most frequent words.", "classes": "dark-light"}}
+axes = view.beside(view.without_words, page.reference, page.yours, "influence")
+
+# %% [markdown]
+# ## How sure are we?
+#
+# Finding 1 asks whether $\rho_\leftarrow(\bar h^2)$ is positive and growing; finding 2 whether it
+# is the only one that is strong (0.3 or more) and growing, and whether the activations of the
+# upper layer stay uncorrelated with the frequency of the target.
+
+# %% tags=["hide-input"]
+verdicts(page, 1, 2)
+
+# %% tags=["hide-input"]
+verdict_sentence(page, 1, 2)
+
+# %% [markdown]
+# With thousands of words nearly every correlation differs from 0 by more than chance. The rules
+# therefore ask about size, with thresholds that were written down before the runs were made.
+#
+# ## What to try next
+#
+# - Vocabulary size matters more than the amount of text. Lower the {term}`threshold` and see:
+#   `sparsecore run emergent --preset quick --threshold 4`.
+# - The other side of the {term}`dropout`, which sets one gradient entry in five to zero and so
+#   raises every chi: `sparsecore run emergent --preset quick --dropout-side after`.
+# - Your own model: [](../../book/use.md).

@@ -1,0 +1,116 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Word by word at the end of training
+#
+# A correlation is one number for thousands of words. Here are the words themselves: each a point,
+# by its frequency and the mean concentration of the gradient that it sends into the upper LSTM
+# layer when it is the {term}`target <target word>`.
+
+# %% tags=["parameters"]
+preset = "quick"  # quick | small | paper
+corpus = None  # embedded, a name of `sparsecore data list`, or a path; None: the preset's
+epochs = None  # passes over the text; None: the preset's
+seed = 0
+device = "auto"  # auto | cpu | cuda
+reference = "wikitext-2"  # which committed runs stand beside yours
+
+# %% tags=["hide-input"]
+from sparsecore.runs.notebook import check_parameters
+
+check_parameters(globals())
+
+# %% tags=["hide-input"]
+from sparsecore import view
+from sparsecore.runs.page import (
+    about,
+    difference_sentence,
+    extremes,
+    open_page,
+    verdict_sentence,
+    verdicts,
+    with_matched,
+)
+
+page = open_page(preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device)
+about(page)
+
+# %% [markdown]
+# ## What the paper found
+#
+# Figure 5 of {cite:t}`saphra2019` shows words that occur more than 1,000 times: chi rises with
+# frequency, and function words lie above content words. "Gradients associated with function words
+# are more concentrated than the gradients of content words, even controlling for word frequency."
+#
+# ## What the runs here give
+#
+# The scale on the right translates chi into {term}`effective units`, $1/\chi^2$: how many equally
+# large entries would be as concentrated.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-words", "caption": "Mean concentration $\\chi(\\bar h^2)$ of each target word after the last epoch, against its frequency (Figure 5 of the paper). Squares: closed classes."}, "image": {"alt": "Scatter chart: one point a word, frequency on a logarithmic axis against mean concentration, coloured by class; the most frequent words are named.", "classes": "dark-light"}}
+axes = view.beside(
+    view.chi_against_frequency,
+    page.reference,
+    page.yours,
+    "words",
+    same_y=False,
+    height=5.0,
+    value="chi_lstm2_gradient_target",
+)
+
+# %% [markdown]
+# The samples matched in frequency, a mark for each word:
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-matched", "caption": "Mean concentration of the words in the two samples of equal mean frequency; the bars are the means of the samples."}, "image": {"alt": "Strip chart: concentration of the words of the closed and the open sample, with their means.", "classes": "dark-light"}}
+axes = view.beside(
+    view.samples_compared,
+    with_matched(page.reference),
+    with_matched(page.yours),
+    "matched",
+    same_y=False,
+    height=3.2,
+    value="chi_lstm2_gradient_target",
+)
+
+# %% tags=["hide-input"]
+difference_sentence(page)
+
+# %% [markdown]
+# Which words are they? Among those seen often enough to be measured well, in your run:
+
+# %% tags=["hide-input"]
+extremes(page.yours)
+
+# %% [markdown]
+# ## How sure are we?
+#
+# Finding 7 is decided by the difference of the two means, in the matched samples and in all
+# words.
+
+# %% tags=["hide-input"]
+verdicts(page, 7)
+
+# %% tags=["hide-input"]
+verdict_sentence(page, 7)
+
+# %% [markdown]
+# The sentence above the table of words gives the difference *at equal log frequency*, from a
+# regression on class and frequency together. It uses every word and asks the same question as the
+# matched samples; where the two disagree, the samples were matched in their mean only.
+#
+# ## What to try next
+#
+# - The same for another signal: the table holds all of them, as in
+#   `page.yours["words"]["chi_lstm1_activation_input"]`.
+# - `view.chi_against_frequency(page.yours["words"], value="chi_embedding_activation_input")`
+#   draws it.

@@ -1,0 +1,281 @@
+"""What a notebook of the emergent part shows: the reader's run, the reference beside it, sentences.
+
+Numbers in sentences come from the tables; where there is no reference yet, the sentence says so.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import sparsecore
+from sparsecore.emergent.experiment import Emergent
+from sparsecore.emergent.findings import verdict
+from sparsecore.emergent.summary import matched_words
+from sparsecore.errors import InputError, near_match
+from sparsecore.runs.claims import format_value
+from sparsecore.runs.execute import execute
+from sparsecore.runs.reference import Summary, read_provenance, read_summary, summary_of
+from sparsecore.runs.store import Run
+
+SCALES = {"pearson": "raw", "pearson_log": "log", "mean": "–"}
+OUTCOMES = {"yes": "true", "no": "false", "unsure": "open"}
+
+
+@dataclass(frozen=True)
+class Page:
+    """The reader's run and its tables, and those of the reference runs (None where absent)."""
+
+    run: Run
+    yours: Summary
+    reference: Summary | None
+    provenance: dict[str, Any] | None
+    preset: str
+
+    @property
+    def widths(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Units of the upper layer, D: in the reference runs, in the reader's."""
+        settings = (self.provenance or {}).get("settings", {})
+        reference = {"width": settings["hidden_size"]} if "hidden_size" in settings else {}
+        return reference, {"width": int(self.run.config["hidden_size"])}
+
+
+def open_page(preset: str, reference: str = "wikitext-2", **overrides: Any) -> Page:
+    """Compute (or find) the reader's run and read the reference tables named ``reference``.
+
+    ``overrides``: fields of :class:`~sparsecore.emergent.experiment.Emergent`; None leaves the
+    preset's. InputError for an unknown preset, field, or reference.
+    """
+    config = Emergent.preset(preset, **overrides)
+    folder = reference_folder(reference)
+    run = execute(config, progress=False)
+    return Page(
+        run=run,
+        yours=summary_of(run),
+        reference=read_summary(folder),
+        provenance=read_provenance(folder),
+        preset=preset,
+    )
+
+
+def reference_folder(name: str) -> Path:
+    """``book/results/emergent/NAME`` of the checkout; need not exist if there is no other yet."""
+    roots = [Path.cwd(), *Path.cwd().parents, Path(sparsecore.__file__).parents[1]]
+    found = [root / "book" / "results" / "emergent" for root in roots]
+    base = next((path for path in found if path.is_dir()), found[-1])
+    known = sorted(p.name for p in base.iterdir() if p.is_dir()) if base.is_dir() else []
+    if known and name not in known:
+        raise InputError(f"no reference tables {name!r}{near_match(name, known)}")
+    return base / name
+
+
+def about(page: Page) -> Any:
+    """Two sentences: what the reference runs are, and what the reader's run is."""
+    return markdown(f"{_about_reference(page)}\n\n{_about_yours(page)}")
+
+
+def rho(
+    tables: Summary,
+    layer: str = "lstm2",
+    signal: str = "gradient",
+    role: str = "target",
+    method: str = "pearson",
+    value: str = "chi",
+    epoch: int = -1,
+) -> tuple[float, float, float]:
+    """Mean rho over seeds and the widest ends of their intervals. Epoch -1 is the last."""
+    table = tables["correlations"]
+    last = int(table["epoch"].max())
+    wanted = {
+        "layer": layer,
+        "signal": signal,
+        "role": role,
+        "method": method,
+        "value": value,
+        "epoch": epoch if epoch >= 0 else epoch + last + 1,
+    }
+    for column, what in wanted.items():
+        table = table[table[column] == what]
+    if table.empty:
+        raise InputError(f"there is no rho for {wanted}")
+    return float(table["rho"].mean()), float(table["low"].min()), float(table["high"].max())
+
+
+def rho_sentence(page: Page, what: str, **which: Any) -> Any:
+    """``WHAT: 0.43 [0.39, 0.47] in the reference runs, 0.21 [0.11, 0.31] in yours.``"""
+    parts = []
+    if page.reference is not None:
+        value, *ends = rho(page.reference, **which)
+        parts.append(f"**{format_value(value, ends)}** in the reference runs")
+    value, *ends = rho(page.yours, **which)
+    parts.append(f"**{format_value(value, ends)}** in your run")
+    return markdown(f"{what}: {' and '.join(parts)}.")
+
+
+def verdicts(page: Page, *numbers: int) -> Any:
+    """The parts of these findings: statistic, interval, and what the rule says, for both."""
+    yours = _parts(page.yours, numbers).rename(columns={"shown": "your run", "outcome": "yours"})
+    rows = yours
+    if page.reference is not None:
+        reference = _parts(page.reference, numbers)
+        reference = reference.rename(columns={"shown": "reference runs", "outcome": "reference"})
+        keys = ["finding", "order", "scale"]
+        yours = yours.drop(columns="part")
+        rows = reference.merge(yours, on=keys, how="outer", sort=False)
+    order = ["finding", "part", "scale", "reference runs", "reference", "your run", "yours"]
+    shown = rows[[column for column in order if column in rows.columns]]
+    names = {
+        "part": "statistic",
+        "scale": "frequency",
+        "reference": "true?",
+        "yours": "true? (yours)",
+    }
+    return html_table(shown.rename(columns=names).fillna("–"))
+
+
+def verdict_sentence(page: Page, *numbers: int) -> Any:
+    """``Finding 1 **holds** in the reference runs; in your run it **holds partly**.``"""
+    words = {
+        "holds": "holds",
+        "partly": "holds partly",
+        "fails": "fails",
+        "undecided": "is undecided",
+    }
+    sentences = []
+    for number in numbers:
+        yours = words[_verdict(page.yours, number)]
+        if page.reference is None:
+            sentences.append(f"Finding {number} **{yours}** in your run.")
+        else:
+            reference = words[_verdict(page.reference, number)]
+            sentences.append(
+                f"Finding {number} **{reference}** in the reference runs;"
+                f" in your run it **{yours}**."
+            )
+    return markdown(" ".join(sentences))
+
+
+def difference_sentence(page: Page) -> Any:
+    """Closed less open at the last epoch: in the matched samples, and at equal log frequency."""
+    named = (("the reference runs", page.reference), ("your run", page.yours))
+    sentences = []
+    for name, tables in named:
+        if tables is None:
+            continue
+        table = tables["differences"]
+        last = table[table["epoch"] == table["epoch"].max()]
+        samples = last[last["sample"] == "matched"]
+        words = last[last["sample"] == "all"]
+        shown = [_spread(words, "adjusted", "adjusted_low", "adjusted_high")]
+        if len(samples):
+            shown.insert(0, _spread(samples, "difference", "low", "high"))
+            text = "closed less open is **{}** in the matched samples and **{}**"
+        else:
+            text = "there are too few words for matched samples; closed less open is **{}**"
+        text = text.format(*shown)
+        sentences.append(f"In {name}, {text} in all words at equal log frequency.")
+    return markdown(" ".join(sentences))
+
+
+def _spread(rows: pd.DataFrame, value: str, low: str, high: str) -> str:
+    """Mean over seeds, and the widest ends of their intervals."""
+    return format_value(
+        float(rows[value].mean()), [float(rows[low].min()), float(rows[high].max())]
+    )
+
+
+def matched(tables: Summary) -> pd.DataFrame:
+    """The rows of the word table that are in the samples of equally frequent words."""
+    sample = matched_words(tables["words"])
+    return tables["words"][tables["words"]["word"].isin(sample["word"])]
+
+
+def with_matched(tables: Summary | None) -> Summary | None:
+    """The tables, with one more: ``matched``."""
+    return None if tables is None else {**tables, "matched": matched(tables)}
+
+
+def extremes(
+    tables: Summary,
+    value: str = "chi_lstm2_gradient_target",
+    min_frequency: int = 100,
+    count: int = 8,
+) -> Any:
+    """The most and the least concentrated words of each class among the frequent ones: a table."""
+    words = tables["words"]
+    words = words[words["frequency"] >= min_frequency]
+    columns = {}
+    for word_class in ("closed", "open"):
+        part = words[words["word_class"] == word_class].sort_values(value, ascending=False)
+        for name, chosen in (("most", part.head(count)), ("least", part.tail(count).iloc[::-1])):
+            shown = [f"{w} ({v:.3f})" for w, v in zip(chosen["word"], chosen[value], strict=True)]
+            columns[f"{word_class}, {name} concentrated"] = pd.Series(shown, dtype=object)
+    return html_table(pd.DataFrame(columns).fillna(""))
+
+
+def markdown(text: str) -> Any:
+    """Text that the page shows as prose."""
+    from IPython.display import Markdown
+
+    return Markdown(text)
+
+
+def html_table(table: pd.DataFrame) -> Any:
+    """A table without its index, words escaped."""
+    from IPython.display import HTML
+
+    return HTML(table.to_html(index=False, border=0))
+
+
+def _about_reference(page: Page) -> str:
+    if page.provenance is None:
+        return "**Reference runs.** None in this checkout yet: the figures show your run alone."
+    corpus, settings = page.provenance["corpus"], page.provenance["settings"]
+    seeds = len(page.provenance["seeds"])
+    return (
+        f"**Reference runs.** {corpus.get('name', 'the reference corpus')}{_size(corpus)}, words"
+        f" seen at least {settings['threshold']} times; {settings['epochs']} epochs,"
+        f" {'one seed' if seeds == 1 else f'{seeds} seeds'},"
+        f" {settings['hidden_size']} units a layer."
+    )
+
+
+def _about_yours(page: Page) -> str:
+    config = page.run.config
+    corpus = page.run.environment.get("corpus", {})
+    return (
+        f"**Your run.** Preset `{page.preset}`: {corpus.get('name', Path(config['corpus']).name)}"
+        f"{_size(corpus)}, words seen at least {config['threshold']} times;"
+        f" {config['epochs']} epochs, seed {config['seed']}, {config['hidden_size']} units a layer."
+    )
+
+
+def _size(corpus: dict[str, Any]) -> str:
+    tokens, types = corpus.get("tokens"), corpus.get("types")
+    if isinstance(tokens, dict):
+        tokens = tokens.get("train")
+    if not isinstance(tokens, int) or not isinstance(types, int):
+        return ""
+    return f" ({tokens:,} words of text, {types:,} different ones)"
+
+
+def _verdict(tables: Summary, number: int) -> str:
+    parts = tables["findings"]
+    return verdict(parts.loc[parts["finding"] == number, "outcome"].tolist())
+
+
+def _parts(tables: Summary, numbers: tuple[int, ...]) -> pd.DataFrame:
+    parts = tables["findings"]
+    parts = parts[parts["finding"].isin(numbers)].copy()
+    parts["order"] = parts.groupby(["finding", "method"]).cumcount()
+    parts["scale"] = parts["method"].map(SCALES)
+    parts["shown"] = [
+        "–" if math.isnan(v) else format_value(v, [low, high])
+        for v, low, high in zip(parts["value"], parts["low"], parts["high"], strict=True)
+    ]
+    parts["outcome"] = parts["outcome"].map(OUTCOMES)
+    return parts[["finding", "order", "part", "scale", "shown", "outcome"]]
