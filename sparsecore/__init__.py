@@ -18,6 +18,10 @@ _PUBLIC = {
     "chi_softmax_gradient": "sparsecore.emergent.chi",
     "track": "sparsecore.emergent.tracker",
     "frequency_correlation": "sparsecore.stats.correlation",
+    "block_sizes": "sparsecore.predefined.geometry",
+    "input_windows": "sparsecore.predefined.geometry",
+    "matching_geometry": "sparsecore.predefined.geometry",
+    "bin_rows": "sparsecore.predefined.geometry",
 }
 
 __all__ = ["__version__", *_PUBLIC]
@@ -29,6 +33,10 @@ if TYPE_CHECKING:
     from sparsecore.emergent.chi import hoyer as hoyer
     from sparsecore.emergent.tracker import track as track
     from sparsecore.errors import InputError as InputError
+    from sparsecore.predefined.geometry import bin_rows as bin_rows
+    from sparsecore.predefined.geometry import block_sizes as block_sizes
+    from sparsecore.predefined.geometry import input_windows as input_windows
+    from sparsecore.predefined.geometry import matching_geometry as matching_geometry
     from sparsecore.stats.correlation import frequency_correlation as frequency_correlation
 
 
