@@ -190,7 +190,7 @@ def test_bins_keep_the_promised_entries(words, dim, extra, data):
     widths = bin_widths(dim, num_bins)
     entries = sum(r * w for r, w in zip(rows, widths, strict=True))
     assert rows[0] == words and len(rows) == num_bins and sum(widths) == dim
-    assert all(a >= b for a, b in itertools.pairwise(rows))
+    assert all(a >= b for a, b in itertools.pairwise(rows[:-1]))
     assert min(rows) >= 0
     if rows[-1] > 0 and num_bins > 1:
         assert abs(entries - density * dim * words) <= widths[-1] / 2 + 1
