@@ -183,7 +183,11 @@ def one_at_a_time() -> Iterator[None]:
     """Two builds at once would run the same notebooks twice: the second waits for the first."""
     WORK.mkdir(parents=True, exist_ok=True)
     with open(WORK / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("  waiting for another build to finish …", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

@@ -134,3 +134,19 @@ def test_a_parameter_that_papermill_would_accept_fails_in_the_notebook_itself(pl
 def test_command_line_tells_errors_in_one_line(place, capsys):
     assert notebooks.main(["-p", "sede", "3"]) == 2
     assert capsys.readouterr().err == "error: unknown parameter 'sede' (did you mean 'seed'?)\n"
+
+
+def test_a_second_build_waits_and_says_so(place, capsys):
+    import threading
+
+    with notebooks.one_at_a_time():
+        second = threading.Thread(target=lambda: notebooks.run_notebooks({"seed": 0}, ["first"]))
+        second.daemon = True
+        script = notebooks.scripts(["first"])[0]
+        run(script)
+        second.start()
+        second.join(timeout=0.5)
+        assert second.is_alive()
+    second.join(timeout=60)
+    assert not second.is_alive()
+    assert "waiting for another build" in capsys.readouterr().out
