@@ -210,3 +210,15 @@ def test_presets():
         Emergent.preset("smal")
     with pytest.raises(InputError, match=r"unknown parameter 'sead' \(did you mean 'seed'"):
         Emergent.preset("quick", sead=1)
+
+
+@pytest.mark.parametrize("gradient", ["upward", "total"])
+def test_bf16_is_close_to_float32(text_file, gradient):
+    fields = {"epochs": 2, "gradient": gradient, "dropout": 0.0, "learning_rate": 2.0}
+    exact = execute(small(text_file, **fields), progress=False)
+    rough = execute(small(text_file, precision="bf16", **fields), progress=False)
+    assert rough.path != exact.path
+    a, b = (run.epochs["valid_loss"].iloc[-1] for run in (exact, rough))
+    assert a == pytest.approx(b, rel=0.02) and a != b
+    mean_a, mean_b = (run.statistics([0], "lstm2")["chi"].mean() for run in (exact, rough))
+    assert mean_a == pytest.approx(mean_b, rel=0.02)
