@@ -1,0 +1,59 @@
+"""Draw the README's picture from the tables of a reference run.
+
+`python -m tools.picture book/results/emergent/wikitext-2` writes `book/_static/picture.png`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sparsecore.errors import InputError
+from sparsecore.files import atomic_path
+
+OUT = Path(__file__).resolve().parent.parent / "book" / "_static" / "picture.png"
+
+
+def draw(folder: Path, out: Path = OUT) -> None:
+    """Left: chi of the gradient, words by epochs. Right: its correlation with word frequency.
+
+    ``folder`` holds the tables of reference runs; InputError where there are none.
+    """
+    import matplotlib.pyplot as plt
+
+    from sparsecore import view
+    from sparsecore.runs.reference import read_summary
+
+    tables = read_summary(folder)
+    if tables is None:
+        raise InputError(f"{folder} has no reference tables; write them with: sparsecore reference")
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(12, 4.6), dpi=100, layout="constrained", width_ratios=(1, 1)
+    )
+    view.exposure_heatmap(tables["exposure"], ax=left)
+    left.set_title("Each row is a word: brighter, more concentrated gradient")
+    view.correlations_over_epochs(
+        tables["correlations"], method="pearson_log", epochs=tables["epochs"], ax=right
+    )
+    right.set_title("Does concentration follow word frequency (logarithm)?")
+    with atomic_path(out) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})
+    plt.close(figure)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    try:
+        draw(parser.parse_args(arguments).folder)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
