@@ -24,7 +24,7 @@ _PUBLIC = {
     "bin_rows": "sparsecore.predefined.geometry",
 }
 
-__all__ = ["__version__", *_PUBLIC]
+__all__ = ["__version__", *_PUBLIC]  # pyright: ignore[reportUnsupportedDunderAll]
 
 if TYPE_CHECKING:
     from sparsecore.emergent.chi import chi as chi

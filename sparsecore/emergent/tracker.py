@@ -291,9 +291,11 @@ def _find_layers(
         raise InputError(f"layers must be a list of names or modules, got {layers!r:.60}")
     modules = dict(model.named_modules())
     names = {module: name for name, module in modules.items()}
-    pairs: list[tuple[str, str | nn.Module]] = (
-        list(layers.items()) if isinstance(layers, Mapping) else [("", layer) for layer in layers]
-    )
+    pairs: list[tuple[str, str | nn.Module]] = []
+    if isinstance(layers, Mapping):
+        pairs += [(str(alias), layer) for alias, layer in layers.items()]
+    else:
+        pairs += [("", layer) for layer in layers]
     found: dict[str, nn.Module] = {}
     for alias, layer in pairs:
         if isinstance(layer, nn.Module):
