@@ -24,13 +24,13 @@
 
 # %% tags=["parameters"]
 preset = "quick"  # quick | small | paper
-corpus = None  # embedded, a name of `sparsecore data list`, or a path; None: the preset's
+corpus = None  # embedded, a name or a path; None: the preset's
 epochs = None  # passes over the text; None: the preset's
 seed = 0
 device = "auto"  # auto | cpu | cuda
 reference = "wikitext-2"  # which committed runs stand beside yours
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 from sparsecore.runs.notebook import check_parameters
 
 check_parameters(globals())
@@ -79,10 +79,10 @@ axes = view.beside(
 # Finding 6 compares the gains in the second half of training; finding 7 the mean concentration of
 # the two classes at the last epoch, in the matched samples and in all words.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 verdicts(page, 6, 7)
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 verdict_sentence(page, 6, 7)
 
 # %% [markdown]

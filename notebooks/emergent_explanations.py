@@ -20,13 +20,13 @@
 
 # %% tags=["parameters"]
 preset = "quick"  # quick | small | paper
-corpus = None  # embedded, a name of `sparsecore data list`, or a path; None: the preset's
+corpus = None  # embedded, a name or a path; None: the preset's
 epochs = None  # passes over the text; None: the preset's
 seed = 0
 device = "auto"  # auto | cpu | cuda
 reference = "wikitext-2"  # which committed runs stand beside yours
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 from sparsecore.runs.notebook import check_parameters
 
 check_parameters(globals())
@@ -71,14 +71,12 @@ axes = view.beside(
     method="pearson_log",
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 rho_sentence(
-    page,
-    "At the last epoch, on raw frequency, the size of the $\\bar h^2$ gradient has",
-    value="l1",
+    page, "At the last epoch, on raw frequency, the size of the h² gradient has", value="l1"
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 rho_sentence(page, "On log frequency it has", value="l1", method="pearson_log")
 
 # %% [markdown]
@@ -102,10 +100,10 @@ axes = view.beside(
 # Finding 8 has two parts: the correlation of $\ell_1$ stays above −0.1 in every epoch; and that
 # of the softmax gradient's chi is below that of $\bar h^2$, and not strong.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 verdicts(page, 8)
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 verdict_sentence(page, 8)
 
 # %% [markdown]

@@ -25,13 +25,13 @@
 
 # %% tags=["parameters"]
 preset = "quick"  # quick | small | paper
-corpus = None  # embedded, a name of `sparsecore data list`, or a path; None: the preset's
+corpus = None  # embedded, a name or a path; None: the preset's
 epochs = None  # passes over the text; None: the preset's
 seed = 0
 device = "auto"  # auto | cpu | cuda
 reference = "wikitext-2"  # which committed runs stand beside yours
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 from sparsecore.runs.notebook import check_parameters
 
 check_parameters(globals())
@@ -88,10 +88,10 @@ axes = view.beside(view.training_curve, page.reference, page.yours, "epochs", sa
 # handful of words decide the first. "True" means that the whole 95 % interval is on the claimed
 # side, in every seed.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 verdicts(page, 1)
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 verdict_sentence(page, 1)
 
 # %% [markdown]

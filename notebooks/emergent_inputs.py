@@ -21,13 +21,13 @@
 
 # %% tags=["parameters"]
 preset = "quick"  # quick | small | paper
-corpus = None  # embedded, a name of `sparsecore data list`, or a path; None: the preset's
+corpus = None  # embedded, a name or a path; None: the preset's
 epochs = None  # passes over the text; None: the preset's
 seed = 0
 device = "auto"  # auto | cpu | cuda
 reference = "wikitext-2"  # which committed runs stand beside yours
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 from sparsecore.runs.notebook import check_parameters
 
 check_parameters(globals())
@@ -71,19 +71,19 @@ axes = view.beside(
     method="pearson_log",
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 rho_sentence(
     page,
-    "At the last epoch, on raw frequency, $\\rho_\\rightarrow(h^e)$ is",
+    "At the last epoch, on raw frequency, ρ→(hᵉ) is",
     layer="embedding",
     signal="activation",
     role="input",
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 rho_sentence(
     page,
-    "And $\\rho_\\rightarrow(h^1)$ is",
+    "And ρ→(h¹) is",
     layer="lstm1",
     signal="activation",
     role="input",
@@ -98,10 +98,10 @@ rho_sentence(
 # Finding 5: the slope of the mean correlation of the activations is steeper after the first cut
 # of the step size than before, and positive.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 verdicts(page, 3, 4, 5)
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 verdict_sentence(page, 3, 4, 5)
 
 # %% [markdown]

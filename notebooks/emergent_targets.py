@@ -23,13 +23,13 @@
 
 # %% tags=["parameters"]
 preset = "quick"  # quick | small | paper
-corpus = None  # embedded, a name of `sparsecore data list`, or a path; None: the preset's
+corpus = None  # embedded, a name or a path; None: the preset's
 epochs = None  # passes over the text; None: the preset's
 seed = 0
 device = "auto"  # auto | cpu | cuda
 reference = "wikitext-2"  # which committed runs stand beside yours
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 from sparsecore.runs.notebook import check_parameters
 
 check_parameters(globals())
@@ -66,8 +66,8 @@ axes = view.beside(
     role="target",
 )
 
-# %% tags=["hide-input"]
-rho_sentence(page, "At the last epoch, $\\rho_\\leftarrow(\\bar h^2)$ on raw frequency is")
+# %% tags=["remove-input"]
+rho_sentence(page, "At the last epoch, ρ←(h̄²) on raw frequency is")
 
 # %% [markdown]
 # Raw frequency is a peculiar yardstick. The most frequent word may occur a thousand times as
@@ -85,12 +85,8 @@ axes = view.beside(
     method="pearson_log",
 )
 
-# %% tags=["hide-input"]
-rho_sentence(
-    page,
-    "At the last epoch, $\\rho_\\leftarrow(\\bar h^2)$ on log frequency is",
-    method="pearson_log",
-)
+# %% tags=["remove-input"]
+rho_sentence(page, "At the last epoch, ρ←(h̄²) on log frequency is", method="pearson_log")
 
 # %% [markdown]
 # ## Does it hang on the method?
@@ -116,10 +112,10 @@ axes = view.beside(view.without_words, page.reference, page.yours, "influence")
 # is the only one that is strong (0.3 or more) and growing, and whether the activations of the
 # upper layer stay uncorrelated with the frequency of the target.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 verdicts(page, 1, 2)
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 verdict_sentence(page, 1, 2)
 
 # %% [markdown]

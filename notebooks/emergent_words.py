@@ -19,13 +19,13 @@
 
 # %% tags=["parameters"]
 preset = "quick"  # quick | small | paper
-corpus = None  # embedded, a name of `sparsecore data list`, or a path; None: the preset's
+corpus = None  # embedded, a name or a path; None: the preset's
 epochs = None  # passes over the text; None: the preset's
 seed = 0
 device = "auto"  # auto | cpu | cuda
 reference = "wikitext-2"  # which committed runs stand beside yours
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 from sparsecore.runs.notebook import check_parameters
 
 check_parameters(globals())
@@ -82,13 +82,13 @@ axes = view.beside(
     value="chi_lstm2_gradient_target",
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 difference_sentence(page)
 
 # %% [markdown]
 # Which words are they? Among those seen often enough to be measured well, in your run:
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 extremes(page.yours)
 
 # %% [markdown]
@@ -97,10 +97,10 @@ extremes(page.yours)
 # Finding 7 is decided by the difference of the two means, in the matched samples and in all
 # words.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 verdicts(page, 7)
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 verdict_sentence(page, 7)
 
 # %% [markdown]

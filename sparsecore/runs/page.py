@@ -225,10 +225,12 @@ def markdown(text: str) -> Any:
 
 
 def html_table(table: pd.DataFrame) -> Any:
-    """A table without its index, words escaped."""
+    """A table without its index, words escaped; it scrolls by itself where it is too wide."""
     from IPython.display import HTML
 
-    return HTML(table.to_html(index=False, border=0))
+    text = table.to_html(index=False, border=0, justify="left")
+    text = text.replace('class="dataframe"', 'class="findings"')
+    return HTML(f'<div class="table-scroll">{text}</div>')
 
 
 def _about_reference(page: Page) -> str:

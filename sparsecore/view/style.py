@@ -42,9 +42,9 @@ SYMBOLS = {
 }
 ARROWS = {"target": r"\leftarrow", "input": r"\rightarrow"}
 CLASS_NAMES = {
-    "closed": "closed classes (function words)",
-    "open": "open classes (content words)",
-    "none": "no majority class",
+    "closed": "closed (function words)",
+    "open": "open (content words)",
+    "none": "neither",
 }
 METHOD_NAMES = {
     "pearson": "Pearson, raw frequency",

@@ -51,7 +51,7 @@ def chi_against_frequency(
     if value.startswith("chi"):
         _effective_units(ax)
     _name_words(ax, chosen, value, names)
-    style.legend(ax, loc="upper left", markerscale=1.6)
+    style.legend(ax, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, markerscale=1.6)
     return ax
 
 
