@@ -128,12 +128,8 @@ def verdicts(page: Page, *numbers: int) -> Any:
         rows = reference.merge(yours, on=keys, how="outer", sort=False)
     order = ["finding", "part", "scale", "reference runs", "reference", "your run", "yours"]
     shown = rows[[column for column in order if column in rows.columns]]
-    names = {
-        "part": "statistic",
-        "scale": "frequency",
-        "reference": "true?",
-        "yours": "true? (yours)",
-    }
+    names = {"part": "statistic", "scale": "frequency", "reference": "true?"}
+    names["yours"] = "true?" if page.reference is None else "true in yours?"
     return html_table(shown.rename(columns=names).fillna("–"))
 
 
