@@ -163,7 +163,9 @@ def run_notebooks(
 def _run_batch(batch: list[tuple[Path, dict[str, Any], str]], jobs: int) -> None:
     if not batch:
         return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    jobs = min(jobs, len(batch))
+    options = {"initializer": _share_cores, "initargs": (jobs,)}
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), **options) as pool:
         waiting = [
             (script, pool.submit(run_notebook, script, parameters, mark))
             for script, parameters, mark in batch
@@ -176,6 +178,13 @@ def _run_batch(batch: list[tuple[Path, dict[str, Any], str]], jobs: int) -> None
                 failures.append(str(failure))
     if failures:
         raise NotebookFailure("\n\n".join(failures))
+
+
+def _share_cores(jobs: int) -> None:
+    """Notebooks side by side have threads for their share of the cores (threads beyond it stall each other)."""
+    if jobs > 1:
+        share = max(1, (os.cpu_count() or 1) // jobs)
+        os.environ.setdefault("OMP_NUM_THREADS", str(share))
 
 
 @contextlib.contextmanager
