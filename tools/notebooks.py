@@ -181,7 +181,7 @@ def _run_batch(batch: list[tuple[Path, dict[str, Any], str]], jobs: int) -> None
 
 
 def _share_cores(jobs: int) -> None:
-    """Notebooks side by side have threads for their share of the cores (threads beyond it stall each other)."""
+    """Notebooks side by side each get threads for their share of the cores, and no more."""
     if jobs > 1:
         share = max(1, (os.cpu_count() or 1) // jobs)
         os.environ.setdefault("OMP_NUM_THREADS", str(share))
