@@ -126,6 +126,6 @@ verdict_sentence(page, 1, 2)
 #
 # - Vocabulary size matters more than the amount of text. Lower the {term}`threshold` and see:
 #   `sparsecore run emergent --preset quick --threshold 4`.
-# - The other side of the {term}`dropout`, which sets one gradient entry in five to zero and so
-#   raises every chi: `sparsecore run emergent --preset quick --dropout-side after`.
+# - The other side of the {term}`dropout`, where gradients do not carry its zeros and their chi is
+#   lower: `sparsecore run emergent --preset quick --dropout-side after`.
 # - Your own model: [](../../book/use.md).
