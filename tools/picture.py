@@ -30,14 +30,12 @@ def draw(folder: Path, out: Path = OUT) -> None:
     if tables is None:
         raise InputError(f"{folder} has no reference tables; write them with: sparsecore reference")
     figure, (left, right) = plt.subplots(
-        1, 2, figsize=(12, 4.6), dpi=100, layout="constrained", width_ratios=(1, 1)
+        1, 2, figsize=(12, 4.8), dpi=100, layout="constrained", width_ratios=(3, 4)
     )
     view.exposure_heatmap(tables["exposure"], ax=left)
-    left.set_title("Each row is a word: brighter, more concentrated gradient")
-    view.correlations_over_epochs(
-        tables["correlations"], method="pearson_log", epochs=tables["epochs"], ax=right
-    )
-    right.set_title("Does concentration follow word frequency (logarithm)?")
+    left.set_title("How concentrated is each word's gradient?")
+    view.correlations_over_epochs(tables["correlations"], epochs=tables["epochs"], ax=right)
+    right.set_title("Does it follow how frequent the word is?")
     with atomic_path(out) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
     plt.close(figure)
