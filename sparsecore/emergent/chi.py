@@ -63,7 +63,7 @@ def effective_units(v: Tensor, dim: int = -1) -> Tensor:
 
     Args, shapes and errors as :func:`chi`.
 
-    >>> effective_units(torch.tensor([2.0, 2.0, 0.0, 0.0]))
+    >>> effective_units(torch.tensor([2.0, 2.0, 0.0, 0.0])).round(decimals=4)
     tensor(2.)
     """
     return chi(v, dim).pow(-2)
@@ -79,7 +79,7 @@ def hoyer(v: Tensor, dim: int = -1) -> Tensor:
 
     Source: Hoyer 2004, "Non-negative matrix factorization with sparseness constraints".
 
-    >>> hoyer(torch.tensor([[5.0, 0.0, 0.0], [1.0, 1.0, 1.0]]))
+    >>> hoyer(torch.tensor([[5.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]]))
     tensor([1., 0.])
     """
     if v.ndim and v.shape[dim] == 1:

@@ -128,5 +128,5 @@ def test_deciding_needs_tables_and_the_claim(reference, tmp_path):
 
 
 def test_the_preset_is_named_with_what_differs():
-    settings = {"threshold": 12, "epochs": 10, "hidden_size": 200}
+    settings = {"threshold": 12, "epochs": 12, "hidden_size": 200}
     assert preset_name({"settings": settings}) == "small, threshold=12"
