@@ -23,7 +23,7 @@ export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv book notebooks lab serve test unit test-slow lint types format lock clean distclean
+.PHONY: help venv book notebooks lab serve test unit test-slow lint types format lock bench clean distclean
 
 help:  ## this list
 	@echo 'make TARGET [PRESET=quick|small|paper] [DEVICE=auto|cpu|cuda] [ARGS=…]'
@@ -62,6 +62,9 @@ unit: .venv/.ready  ## the tests that need neither notebooks nor the book (ARGS=
 
 test-slow: .venv/.ready  ## the long tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m slow $(ARGS)
+
+bench: .venv/.ready  ## what the statistics cost: a training step beside plain PyTorch
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.training_step $(ARGS)
 
 lint: .venv/.ready  ## ruff: style and likely bugs
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
