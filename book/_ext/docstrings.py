@@ -1,7 +1,7 @@
 """Let docstrings be plain text: what reStructuredText would take for markup is escaped.
 
 ``||v||1``, ``*`` for a product and ``weight_`` are ordinary in our formulas. Doctests, double
-backquotes and roles stay as they are.
+backquotes, roles and one *emphasised* word stay as they are.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-_SPAN = re.compile(r"(``.+?``|:\w+:`[^`]+`)")
+_SPAN = re.compile(r"(``.+?``|:\w+:`[^`]+`|(?<![\w*])\*\w+\*(?![\w*]))")
 _MARKUP = re.compile(r"[|*\\]|(?<=\w)_(?!\w)")
 
 

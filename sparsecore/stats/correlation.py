@@ -52,32 +52,35 @@ def frequency_correlation(
 ) -> pd.DataFrame:
     """rho = corr_w(mean chi of w, freq(w)) for each group of a per-word table, with intervals.
 
-    Parameters
-    ----------
-    table : one row a word and group, as ``tracker.table()`` and ``run.statistics()`` give:
-        columns word, frequency (occurrences), the value (chi has no unit, l1 is in nats per unit
-        of activation), and whatever tells the groups apart; ``word_class`` (open|closed|none)
-        for the methods that control for class.
-    by : the columns that make a group; default those of seed, epoch, layer, signal, role present.
-    methods : names from ``METHODS``; default all but the last (without ``partial_class`` where the
-        table has no ``word_class``).
-    value : the column to correlate with frequency, ``"chi"`` or ``"l1"``.
-    min_frequency, exclude : rarer words, and these words, are left out; so are words whose value
-        is NaN (never seen in that role).
-    n_boot : resamples of the words for the interval (0: none, low and high are NaN).
-    n_permutations : shuffles for the two-sided p-value of "no relation" (0: NaN).
-    seed : of the resamples; the same seed gives the same numbers.
+    Args:
+        table: one row a word and group, as ``tracker.table()`` and ``run.statistics()`` give:
+            columns word, frequency (occurrences), the value (chi has no unit, l1 is in nats per
+            unit of activation), and whatever tells the groups apart; ``word_class``
+            (open|closed|none) for the methods that control for class.
+        by: the columns that make a group; default those of seed, epoch, layer, signal, role
+            present.
+        methods: names from ``METHODS``; default all but the last (without ``partial_class`` where
+            the table has no ``word_class``).
+        value: the column to correlate with frequency, ``"chi"`` or ``"l1"``.
+        min_frequency: rarer words are left out; so are words whose value is NaN (never seen in
+            that role).
+        exclude: words that are left out.
+        n_boot: resamples of the words for the interval (0: none, low and high are NaN).
+        n_permutations: shuffles for the two-sided p-value of "no relation" (0: NaN).
+        seed: of the resamples; the same seed gives the same numbers.
 
-    Returns
-    -------
-    One row a group and method: the by-columns, value, method, rho, low, high (95 % percentile
-    bootstrap over words, widened to contain rho), p_permutation, words (how many).
-    rho is NaN where frequency or the value is constant (given the controls).
-    The interval answers "would other words have given the same?"; for raw frequency, whose mass
-    is in few words, it is wide and only roughly a 95 % one.
+    Returns:
+        pandas.DataFrame: One row a group and method. Columns: the by-columns, value, method, rho,
+        low, high (95 % percentile bootstrap over words, widened to contain rho), p_permutation,
+        words (how many). rho is NaN where frequency or the value is constant (given the controls).
+        The interval answers "would other words have given the same?"; for raw frequency, whose
+        mass is in few words, it is wide and only roughly a 95 % one.
 
-    Raises InputError for a missing column, an unknown method, a repeated word, or a group of fewer
-    than 3 words. Saphra & Lopez 2019, §3.
+    Raises:
+        InputError: a missing column, an unknown method, a repeated word, or a group of fewer than
+            3 words.
+
+    Source: Saphra & Lopez 2019, §3.
 
     >>> table = pd.DataFrame({"word": list("abcd"), "frequency": [1, 10, 100, 1000],
     ...                       "chi": [0.1, 0.2, 0.3, 0.4]})

@@ -43,7 +43,7 @@ def test_docstrings_keep_code_and_lose_accidental_markup():
         ">>> f(2 ** 3)",
         "8 | 4",
         "",
-        r"after \*this\*",
+        "after *this*",
     ]
 
 
