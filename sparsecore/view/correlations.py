@@ -131,8 +131,8 @@ def methods_compared(
     ax.set_ylim(len(methods) - 0.5, -0.5)
     arrow = style.ARROWS[role]
     ax.set_xlabel(
-        f"correlation with {role}-word frequency, "
-        f"$\\rho_{{{arrow}}}({style.symbol(layer, signal)})$, 95 % interval over words"
+        f"correlation with {role}-word\nfrequency, "
+        f"$\\rho_{{{arrow}}}({style.symbol(layer, signal)})$"
     )
     ax.grid(False, axis="y")
     return ax
