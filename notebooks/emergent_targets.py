@@ -36,7 +36,14 @@ check_parameters(globals())
 
 # %% tags=["hide-input"]
 from sparsecore import view
-from sparsecore.runs.page import about, open_page, rho_sentence, verdict_sentence, verdicts
+from sparsecore.runs.page import (
+    about,
+    null_sentence,
+    open_page,
+    rho_sentence,
+    verdict_sentence,
+    verdicts,
+)
 
 page = open_page(preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device)
 about(page)
@@ -118,9 +125,12 @@ verdicts(page, 1, 2)
 # %% tags=["remove-input"]
 verdict_sentence(page, 1, 2)
 
+# %% tags=["remove-input"]
+null_sentence(page)
+
 # %% [markdown]
 # With thousands of words nearly every correlation differs from 0 by more than chance. The rules
-# therefore ask about size, with thresholds that were written down before the runs were made.
+# therefore ask about size, with thresholds that were fixed before the runs were looked at.
 #
 # ## What to try next
 #

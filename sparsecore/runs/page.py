@@ -21,7 +21,9 @@ from sparsecore.runs.claims import format_value
 from sparsecore.runs.execute import execute
 from sparsecore.runs.reference import Summary, read_provenance, read_summary, summary_of
 from sparsecore.runs.store import Run
+from sparsecore.stats.correlation import frequency_correlation
 
+TWO_SCALES = ("pearson", "pearson_log")
 SCALES = {"pearson": "raw", "pearson_log": "log", "mean": "–"}
 OUTCOMES = {"yes": "true", "no": "false", "unsure": "open"}
 
@@ -114,6 +116,26 @@ def rho_sentence(page: Page, what: str, **which: Any) -> Any:
     value, *ends = rho(page.yours, **which)
     parts.append(f"**{format_value(value, ends)}** in your run")
     return markdown(f"{what}: {' and '.join(parts)}.")
+
+
+def null_sentence(page: Page, n_permutations: int = 1000) -> Any:
+    """How often shuffled frequencies correlate with chi of the h² gradient as much as the true."""
+    parts = []
+    for tables, whose in ((page.reference, "in the reference runs"), (page.yours, "in your run")):
+        if tables is None:
+            continue
+        words = tables["words"].rename(columns={"chi_lstm2_gradient_target": "chi"})
+        table = words[["word", "frequency", "chi"]].assign(role="target")
+        found = frequency_correlation(
+            table, ["role"], list(TWO_SCALES), n_boot=0, n_permutations=n_permutations
+        ).set_index("method")["p_permutation"]
+        shown = [f"{found[method]:.3f} on {SCALES[method]} frequency" for method in TWO_SCALES]
+        parts.append(f"p = {' and '.join(shown)} {whose}")
+    return markdown(
+        f"Is it more than chance? Frequencies shuffled {n_permutations:,} times among the words "
+        f"correlate as much, in either direction, with {'; '.join(parts)} (last epoch; the least "
+        f"possible p is {1 / (n_permutations + 1):.3f})."
+    )
 
 
 def verdicts(page: Page, *numbers: int) -> Any:

@@ -50,6 +50,13 @@ def test_sentences_say_whose_numbers_they_are(alone, beside):
     assert "at equal log frequency" in pages.difference_sentence(alone).data
 
 
+def test_null_is_told_for_both(alone, beside):
+    text = pages.null_sentence(beside, n_permutations=200).data
+    assert "shuffled 200 times" in text and "0.005 on log frequency" in text
+    assert text.count("on log frequency") == 2 and "the least possible p is 0.005" in text
+    assert pages.null_sentence(alone, n_permutations=200).data.count("on log frequency") == 1
+
+
 def test_the_table_of_parts_has_a_row_for_each(alone, beside):
     parts = alone.yours["findings"].query("finding in [1, 7]")
     html = pages.verdicts(alone, 1, 7).data

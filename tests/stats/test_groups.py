@@ -1,4 +1,4 @@
-"""Differences between groups, what few words weigh, and trends over epochs and seeds."""
+"""Differences between groups, and what few words weigh."""
 
 from typing import Any
 
@@ -11,7 +11,6 @@ import statsmodels.api as sm
 from sparsecore.errors import InputError
 from sparsecore.stats.groups import group_means, mean_difference
 from sparsecore.stats.influence import without_most_frequent, word_influence
-from sparsecore.stats.seeds import over_seeds, trend
 
 scipy: Any = scipy_stats  # its stubs know no named results
 
@@ -116,42 +115,3 @@ def test_dropping_more_words_than_there_are_is_skipped():
     assert without_most_frequent(table, drop=[0, 3, 4])["dropped"].tolist() == [0, 3]
     with pytest.raises(InputError, match="drop must hold"):
         without_most_frequent(table, drop=[-1])
-
-
-def test_seeds_are_summarised_by_students_interval():
-    table = pd.DataFrame({"seed": [0, 1, 2], "layer": "lstm2", "rho": [0.1, 0.2, 0.4]})
-    row = record(over_seeds(table, "rho", ["layer"]))
-    interval = scipy.ttest_1samp(table["rho"], 0).confidence_interval()
-    assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high))
-    assert (row["lowest"], row["highest"], row["seeds"]) == (0.1, 0.4, 3)
-    lone = record(over_seeds(table.head(1), "rho", ["layer"]))
-    assert lone["mean"] == 0.1
-    assert np.isnan(lone["low"])
-    with pytest.raises(InputError, match="seed 0 occurs more than once in layer=lstm2"):
-        over_seeds(pd.concat([table, table]), "rho", ["layer"])
-
-
-def test_trend_finds_slope_rank_and_change():
-    epochs = np.arange(11)
-    table = pd.concat(
-        [
-            pd.DataFrame({"seed": s, "epoch": epochs, "rho": 0.02 * epochs + 0.01 * s})
-            for s in range(3)
-        ]
-    )
-    found = trend(table).set_index("statistic")
-    assert found["mean"].to_dict() == pytest.approx({"slope": 0.02, "rank": 1.0, "change": 0.2})
-    assert found["high"]["slope"] == pytest.approx(0.02)
-    later = trend(table.assign(rho=table["epoch"].clip(lower=5) * 1.0), first=5)
-    assert later.set_index("statistic").loc["slope", "mean"] == pytest.approx(1.0)
-
-
-def test_trend_of_nothing_and_of_too_little():
-    flat = pd.DataFrame({"seed": 0, "epoch": [0, 1, 2], "rho": 0.3})
-    found = trend(flat).set_index("statistic")
-    assert found["mean"]["slope"] == 0
-    assert "rank" not in found.index
-    with pytest.raises(InputError, match="seed=0 has 2 values of epoch"):
-        trend(flat.head(2))
-    with pytest.raises(InputError, match="no rows with a 'rho'"):
-        trend(flat.assign(rho=np.nan))
