@@ -69,7 +69,13 @@ axes = view.beside(
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-exposure-lines", "caption": "The same, averaged over bands of frequency ranks. Grey: the least possible value, and that of random numbers."}, "image": {"alt": "Line chart: mean concentration over epochs, one line for each band of frequency ranks, with two grey reference levels.", "classes": "dark-light"}}
 axes = view.beside(
-    view.exposure_lines, page.reference, page.yours, "exposure", same_y=False, each=page.widths
+    view.exposure_lines,
+    page.reference,
+    page.yours,
+    "exposure",
+    same_y=False,
+    each=page.widths,
+    examples=False,
 )
 
 # %% [markdown]

@@ -57,13 +57,15 @@ def exposure_lines(
     table: pd.DataFrame,
     bands: tuple[int, ...] = (1, 3, 10, 30, 100, 300),
     width: int | None = None,
+    examples: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
     """The same as lines: mean chi of the h² gradient for words of a band of frequency ranks.
 
     ``bands``: the last rank of each band. Bands with no word in the table are left out.
     ``width``: D; two lines then mark the least possible chi, 1/√D, and that of D independent
-    normal numbers, √(π/2D).
+    normal numbers, √(π/2D). ``examples``: name the first word of each band in the legend (other
+    texts have other words, so panels that share a legend go without).
     """
     grid = _grid(table, max(bands))
     ax = style.new_axes(ax)
@@ -73,9 +75,10 @@ def exposure_lines(
         part = grid.iloc[first - 1 : last]
         last = first - 1 + len(part)
         name = f"rank {first}" if first == last else f"ranks {first}–{last}"
-        example = part.index[0]
+        if examples:
+            name += f" (“{part.index[0]}” …)"
         line = part.mean()
-        ax.plot(line.index, line, color=shade, linewidth=1.8, label=f"{name} (“{example}” …)")
+        ax.plot(line.index, line, color=shade, linewidth=1.8, label=name)
     if width is not None:
         floor, noise = width**-0.5, (np.pi / (2 * width)) ** 0.5
         ax.axhline(floor, color=style.INK, linewidth=1.0, label=r"least possible, $1/\sqrt{D}$")
