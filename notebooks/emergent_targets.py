@@ -134,7 +134,7 @@ null_sentence(page)
 #
 # ## What to try next
 #
-# - Vocabulary size matters more than the amount of text. Lower the {term}`threshold` and see:
+# - Does the size of the vocabulary matter? Lower the {term}`threshold` and see:
 #   `sparsecore run emergent --preset quick --threshold 4`.
 # - The other side of the {term}`dropout`, where gradients do not carry its zeros and their chi is
 #   lower: `sparsecore run emergent --preset quick --dropout-side after`.

@@ -116,6 +116,9 @@ class Emergent:
         _require(
             self, "dropout_side", self.dropout_side in ("before", "after"), "'before' or 'after'"
         )
+        reachable = self.gradient == "upward" or self.dropout_side == "before"
+        right = "'before' with gradient='total' (the recurrent path does not pass the dropout)"
+        _require(self, "dropout_side", reachable, right)
 
     def prepare(self, progress: bool = True) -> Corpus:
         """Check device, precision and tagger, and prepare the text (cached)."""

@@ -193,6 +193,7 @@ def test_bad_input_writes_no_run(text_file, changes, message):
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
         ({"learning_rate": -1.0}, "learning_rate must be above 0"),
         ({"gradient": "down"}, "gradient must be 'upward' or 'total', got 'down'"),
+        ({"gradient": "total", "dropout_side": "after"}, "dropout_side must be 'before' with"),
         ({"max_tokens": 0}, "max_tokens must be at least 1"),
     ],
 )
