@@ -10,7 +10,7 @@ threshold:
 
 A part that rests on a correlation is asked twice, of Pearson's rho with raw frequency (the
 paper's) and with log frequency, which a handful of words cannot carry. Seeds are combined by
-unanimity, parts into a verdict by :func:`verdict`.
+unanimity, parts into a verdict by :func:`sparsecore.stats.verdict.verdict`.
 
 Thresholds: a correlation is *strong* from 0.3 and *slight* within ±0.1 (the paper's own bound in
 §4). Epoch 1 is the first epoch of training, E the last, M = ceil(E / 2) the middle.
@@ -30,7 +30,9 @@ from sparsecore.emergent.words import matched_samples
 from sparsecore.errors import InputError
 from sparsecore.stats.correlation import Replicates, correlation_replicates
 from sparsecore.stats.groups import mean_difference
+from sparsecore.stats.seeds import Interval
 from sparsecore.stats.tables import EXCLUDED
+from sparsecore.stats.verdict import every, flip, side, within
 
 STRONG = 0.3
 SLIGHT = 0.1
@@ -47,7 +49,6 @@ GRADIENTS = [
 ]
 TOP = ("lstm2", "gradient")
 
-Interval = tuple[float, float, float]  # value, low, high
 UNKNOWN: Interval = (math.nan, math.nan, math.nan)
 
 
@@ -140,11 +141,11 @@ def finding_2(e: Evidence) -> Iterator[Part]:
     for pair in others:
         rho = e.rho({(e.last, *pair, "target"): 1})
         grown = _change(e, *pair, "target")
-        strong, growing = _side(rho, STRONG), _side(grown, 0)
+        strong, growing = side(rho, STRONG), side(grown, 0)
         found.append(rho)
-        outcomes.append({"yes": "no", "no": "yes"}.get(_all([strong, growing]), "unsure"))
+        outcomes.append({"yes": "no", "no": "yes"}.get(every([strong, growing]), "unsure"))
     largest = max(found, key=lambda interval: interval[0])
-    yield _part(2, "largest ρ of another signal, last epoch", e, largest, _all(outcomes))
+    yield _part(2, "largest ρ of another signal, last epoch", e, largest, every(outcomes))
     dispersed = e.rho({(e.last, "lstm2", "activation", "target"): 1})
     yield _below(2, "ρ of h² activations, last epoch", e, dispersed, SLIGHT)
 
@@ -155,7 +156,7 @@ def finding_3(e: Evidence) -> Iterator[Part]:
     bottom = ("embedding", "activation", "input")
     end = e.rho({(e.last, *bottom): 1, (e.last, *lower): -1})
     begin = e.rho({(1, *lower): 1, (1, *bottom): -1})
-    overtakes = _all([_side(end, 0), _side(begin, 0)])
+    overtakes = every([side(end, 0), side(begin, 0)])
     yield _part(
         3, "ρ of hᵉ less ρ of h¹, last epoch (and the reverse at epoch 1)", e, end, overtakes
     )
@@ -174,9 +175,9 @@ def finding_4(e: Evidence) -> Iterator[Part]:
     rhos = [
         e.rho({(epoch, *pair, "input"): 1}) for pair in GRADIENTS for epoch in range(1, e.last + 1)
     ]
-    outcomes = [_within(rho, SLIGHT) for rho in rhos]
+    outcomes = [within(rho, SLIGHT) for rho in rhos]
     largest = max(rhos, key=lambda interval: abs(interval[0]))
-    yield _part(4, "ρ furthest from 0, any gradient, any epoch", e, largest, _all(outcomes))
+    yield _part(4, "ρ furthest from 0, any gradient, any epoch", e, largest, every(outcomes))
 
 
 def finding_5(e: Evidence) -> Iterator[Part]:
@@ -218,21 +219,21 @@ def finding_7(top: pd.DataFrame, words: pd.DataFrame, **options: Any) -> Iterato
         matched = _difference(top[top["word"].isin(sample["word"])], **options)
         everyone = _difference(top, **options)
     name = f"mean χ: closed less open, {size} + {size} matched words"
-    yield Part(7, name, "mean", *matched, outcome=_side(matched, 0))
+    yield Part(7, name, "mean", *matched, outcome=side(matched, 0))
     name = "mean χ: closed less open, all words"
-    yield Part(7, name, "mean", *everyone, outcome=_side(everyone, 0))
+    yield Part(7, name, "mean", *everyone, outcome=side(everyone, 0))
 
 
 def finding_8(e: Evidence) -> Iterator[Part]:
     """l1 of the top gradient is at most slightly anti-correlated; softmax chi is no match."""
     rhos = [e.l1.contrast({(epoch,): 1.0}) for epoch in range(1, e.last + 1)]
     lowest = min(rhos, key=lambda interval: interval[0])
-    outcome = _all([_side(rho, -SLIGHT) for rho in rhos])
+    outcome = every([side(rho, -SLIGHT) for rho in rhos])
     yield _part(8, "lowest ρ of ℓ1, any epoch", e, lowest, outcome)
     softmax = ("softmax", "gradient", "target")
     gap = e.rho({(e.last, *TOP, "target"): 1, (e.last, *softmax): -1})
-    weak = _flip(_side(e.rho({(e.last, *softmax): 1}), STRONG))
-    both = _all([_side(gap, 0), weak])
+    weak = flip(side(e.rho({(e.last, *softmax): 1}), STRONG))
+    both = every([side(gap, 0), weak])
     yield _part(8, "ρ of h² gradient less ρ of softmax gradient, last epoch", e, gap, both)
 
 
@@ -262,21 +263,6 @@ def over_runs(tables: list[pd.DataFrame]) -> pd.DataFrame:
         seeds=("value", "size"),
     )
     return merged.reset_index().sort_values("finding", kind="stable", ignore_index=True)
-
-
-def verdict(outcomes: list[str]) -> str:
-    """holds: every part yes. partly: some. fails: none, and at least one no. Else undecided.
-
-    >>> verdict(["yes", "yes"]), verdict(["yes", "no"]), verdict(["no", "unsure"])
-    ('holds', 'partly', 'fails')
-    >>> verdict(["unsure"])
-    'undecided'
-    """
-    if all(outcome == "yes" for outcome in outcomes):
-        return "holds"
-    if "yes" in outcomes:
-        return "partly"
-    return "fails" if "no" in outcomes else "undecided"
 
 
 def _of(table: pd.DataFrame, layer: str, signal: str, role: str) -> pd.DataFrame:
@@ -310,35 +296,12 @@ def _difference(table: pd.DataFrame, **options: Any) -> Interval:
     return float(row["difference"]), float(row["low"]), float(row["high"])
 
 
-def _side(interval: Interval, threshold: float) -> str:
-    """yes: above the threshold; no: below it; unsure: neither, or unknown."""
-    _, low, high = interval
-    return "yes" if low > threshold else "no" if high < threshold else "unsure"
-
-
-def _within(interval: Interval, bound: float) -> str:
-    """yes: inside ±bound; no: outside; unsure: across."""
-    _, low, high = interval
-    if -bound < low and high < bound:
-        return "yes"
-    return "no" if low > bound or high < -bound else "unsure"
-
-
-def _flip(outcome: str) -> str:
-    return {"yes": "no", "no": "yes"}.get(outcome, outcome)
-
-
-def _all(outcomes: list[str]) -> str:
-    """no if any is no, else unsure if any is unsure, else yes."""
-    return "no" if "no" in outcomes else "unsure" if "unsure" in outcomes else "yes"
-
-
 def _above(finding: int, part: str, e: Evidence, interval: Interval, threshold: float) -> Part:
-    return _part(finding, part, e, interval, _side(interval, threshold))
+    return _part(finding, part, e, interval, side(interval, threshold))
 
 
 def _below(finding: int, part: str, e: Evidence, interval: Interval, threshold: float) -> Part:
-    return _part(finding, part, e, interval, _flip(_side(interval, threshold)))
+    return _part(finding, part, e, interval, flip(side(interval, threshold)))
 
 
 def _part(finding: int, part: str, e: Evidence, interval: Interval, outcome: str) -> Part:

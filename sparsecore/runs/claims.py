@@ -17,10 +17,10 @@ from typing import Any
 
 import pandas as pd
 
-from sparsecore.emergent.findings import verdict
 from sparsecore.errors import InputError, near_match
 from sparsecore.files import write_text
 from sparsecore.runs.reference import read_provenance, read_summary
+from sparsecore.stats.verdict import verdict
 
 VERDICTS = ("holds", "partly", "fails", "undecided")
 COMPUTED = ("value", "interval", "corpus", "preset", "seeds", "verdict", "parts", "elsewhere")

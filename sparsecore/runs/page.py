@@ -14,7 +14,6 @@ import pandas as pd
 
 import sparsecore
 from sparsecore.emergent.experiment import Emergent
-from sparsecore.emergent.findings import verdict
 from sparsecore.emergent.summary import matched_words
 from sparsecore.errors import InputError, near_match
 from sparsecore.runs.claims import format_value
@@ -22,6 +21,7 @@ from sparsecore.runs.execute import execute
 from sparsecore.runs.reference import Summary, read_provenance, read_summary, summary_of
 from sparsecore.runs.store import Run
 from sparsecore.stats.correlation import frequency_correlation
+from sparsecore.stats.verdict import verdict
 
 TWO_SCALES = ("pearson", "pearson_log")
 SCALES = {"pearson": "raw", "pearson_log": "log", "mean": "–"}

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sparsecore.emergent.findings import findings, over_runs, verdict
+from sparsecore.emergent.findings import findings, over_runs
 from sparsecore.errors import InputError
+from sparsecore.stats.verdict import verdict
 from tests import synthetic
 
 EPOCHS = 6

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from sparsecore.emergent.findings import verdict
 from sparsecore.errors import InputError
 from sparsecore.runs.claims import (
     COMPUTED,
@@ -18,6 +17,7 @@ from sparsecore.runs.claims import (
 )
 from sparsecore.runs.reference import read_summary, summarise
 from sparsecore.runs.store import Run
+from sparsecore.stats.verdict import verdict
 from tests import synthetic
 
 COMMITTED = Path(__file__).parents[2] / "book" / "results" / "claims.toml"
