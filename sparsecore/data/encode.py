@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecore.data.pool import parallel_map
-from sparsecore.data.readers import Chunk, decode, read_chunks
+from sparsecore.data.readers import TOKENISED, Chunk, decode, read_chunks
 from sparsecore.data.text import EOS, UNK, normalise, split_sentences, tokenize
 
 UNK_ID, EOS_ID = 0, 1
@@ -70,6 +70,8 @@ def sentences_of(text: str, form: str) -> str:
 
 def encode_chunk(chunk: Chunk) -> Encoded:
     """Tokenise one chunk and number its words in the order they appear."""
+    if chunk.form == TOKENISED:
+        return _encode_as_it_is(decode(chunk))
     tokens = tokenize(sentences_of(decode(chunk), chunk.form))
     tokens.append("\n")
     index: defaultdict[str, int] = defaultdict(count().__next__)
@@ -87,6 +89,19 @@ def encode_chunk(chunk: Chunk) -> Encoded:
     words = list(index)
     words[EOS_ID] = EOS
     return Encoded(words, ids[~is_document], documents)
+
+
+def _encode_as_it_is(text: str) -> Encoded:
+    """Words are what spaces separate, every line ends in ``<eos>``, an empty one too."""
+    text = text.removesuffix("\n")
+    tokens = [word for line in text.split("\n") for word in (*line.split(), "\n")]
+    index: defaultdict[str, int] = defaultdict(count().__next__)
+    for special in (UNK, "\n"):
+        index[special]
+    ids = np.fromiter(map(index.__getitem__, tokens), np.int32, len(tokens))
+    words = list(index)
+    words[EOS_ID] = EOS
+    return Encoded(words, ids, np.flatnonzero(ids == EOS_ID) + 1)
 
 
 def encode_file(

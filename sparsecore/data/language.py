@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sparsecore.data.encode import UNK_ID, Tokens, encode_file, load_words, new_index, save_words
 from sparsecore.data.locate import Source, content_hash, find_source
-from sparsecore.data.readers import SPLITS
+from sparsecore.data.readers import SPLITS, TOKENISED
 from sparsecore.data.splits import head, split_documents
 from sparsecore.data.vocabulary import Filtered, Vocabulary, filter_rare
 from sparsecore.errors import InputError
@@ -51,6 +51,7 @@ def prepare_corpus(
     threshold: int = 100,
     max_tokens: int | None = None,
     seed: int = 0,
+    tokenised: bool = False,
     progress: bool = True,
 ) -> Corpus:
     """Tokenise, lower-case, split and filter a corpus as Saphra & Lopez (2019, §3) do.
@@ -65,6 +66,9 @@ def prepare_corpus(
     words still rarer than that are then ``<unk>``. ``max_tokens`` caps the training split before
     this filter, the valid and test splits at 1/7 and 2/7 of it.
 
+    ``tokenised`` takes the text as it is: words are what spaces separate, in their case, and every
+    line ends in ``<eos>``, as language models of the Penn Treebank and of WikiText are compared.
+
     The result is cached by the content of the text and these settings. Raises
     :class:`~sparsecore.errors.InputError`, with nothing written, if the text cannot be read, is too
     short, or nothing passes the filter.
@@ -76,6 +80,13 @@ def prepare_corpus(
     if seed < 0:
         raise InputError(f"seed must be 0 or more, not {seed}")
     source = find_source(corpus, progress=progress)
+    if tokenised:
+        if source.form is not None:
+            raise InputError(
+                f"tokenised=True needs a text whose words are separated by spaces; {source.name!r} "
+                "is running text"
+            )
+        source = replace(source, form=TOKENISED)
     content = {split: content_hash(path) for split, path in source.files.items()}
     settings = {
         "content": content,
@@ -84,6 +95,8 @@ def prepare_corpus(
         "seed": seed if "all" in content else None,
         "version": VERSION,
     }
+    if tokenised:
+        settings["tokenised"] = True
     sha256 = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     folder = cache_dir("corpora") / sha256
     if not (folder / "info.json").is_file():

@@ -25,6 +25,7 @@ FORMATS = {
     "lines": "one document or sentence a line",
     "sentences": "documents separated by blank lines, one sentence a line",
 }
+TOKENISED = "tokenised"  # one line after another as they are; never detected, only asked for
 
 _ALIASES = {"train": "train", "training": "train", "valid": "valid", "validation": "valid",
             "val": "valid", "dev": "valid", "test": "test", "testing": "test"}  # fmt: skip
@@ -146,7 +147,7 @@ def decode(chunk: Chunk) -> str:
 
 def _cut(data: bytes, form: str) -> int:
     """Where the last document of ``data`` that is surely whole ends (0: nowhere yet)."""
-    if form == "lines":
+    if form in ("lines", TOKENISED):
         cut = data.rfind(b"\n") + 1
     elif form == "headings":
         cut = max(data.rfind(b"\n = "), data.rfind(b"\n= ")) + 1

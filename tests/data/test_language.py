@@ -232,3 +232,25 @@ def test_a_cache_that_cannot_be_written_is_named(text_file, tmp_path, monkeypatc
     monkeypatch.setenv("SPARSECORE_HOME", str(blocked / "home"))
     with pytest.raises(InputError, match="cannot create"):
         prepare_corpus(str(text_file), progress=False)
+
+
+def test_tokenised_text_is_taken_as_it_is(tmp_path, text_file):
+    """Words keep their case and their marks, each line ends in <eos>, an empty one too."""
+    parts = {"train": "The U.S. can't <unk> N\n\nno no\n", "valid": "no N\n", "test": "The <unk>"}
+    for split, text in parts.items():
+        (tmp_path / f"{split}.txt").write_text(text)
+    corpus = prepare_corpus(str(tmp_path), threshold=1, tokenised=True, progress=False)
+
+    def words(ids):
+        return " ".join(corpus.vocabulary.words[i] for i in ids)
+
+    assert words(corpus.train) == "The U.S. can't <unk> N <eos> <eos> no no <eos>"
+    assert words(corpus.valid) == "no N <eos>" and words(corpus.test) == "The <unk> <eos>"
+    assert corpus.vocabulary.words[:3] == ["<unk>", "<eos>", "no"]
+    with pytest.raises(InputError, match="tokenised=True needs a text whose words"):
+        prepare_corpus("embedded", tokenised=True, progress=False)
+    plain = prepare_corpus(str(text_file), threshold=1, progress=False)
+    assert (
+        plain.sha256
+        != prepare_corpus(str(text_file), threshold=1, tokenised=True, progress=False).sha256
+    )
