@@ -1,0 +1,239 @@
+"""Text with a part of speech for every word, as arrays: for the tagging experiment.
+
+Three places it can come from: the ``embedded`` text with the labels of the tagger that ships with
+the package (*silver*: they are a machine's), a download (``ud-english-ewt``), or files of your own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecore.data.catalogue import SOURCES
+from sparsecore.data.locate import EMBEDDED, content_hash, find_source
+from sparsecore.data.sources import require
+from sparsecore.data.tagged_files import COLUMNS, Tagged, find_files, read_tagged
+from sparsecore.errors import InputError, near_match
+from sparsecore.files import atomic_folder, write_json
+from sparsecore.home import cache_dir
+
+VERSION = 1  # raise when the same files would give other arrays
+KIND = "parts of speech"
+PAD, UNK = "<pad>", "<unk>"
+PAD_ID, UNK_ID = 0, 1
+SPLITS = ("train", "dev", "test")
+HELD_OUT = 10  # where a part is missing, one sentence in ten is set aside for it
+SILVER_SHARE = 5  # dev and test of the embedded text: a fifth of the training sentences each
+SILVER_SENTENCES = 20_000  # of the embedded text, unless max_sentences says otherwise
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """One split: the ids of all words, the ids of their tags, and how long each sentence is."""
+
+    words: NDArray[np.int32]
+    tags: NDArray[np.int32]
+    lengths: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+
+@dataclass(frozen=True)
+class TaggedCorpus:
+    """A prepared tagged corpus. Words keep their case.
+
+    Id 0 is ``<pad>``, id 1 ``<unk>`` (every word that the training split does not have); the words
+    of the training split follow by descending count, ties alphabetically. ``counts`` are those in
+    the training split, so the first two are 0. ``tags`` are sorted. ``sha256`` names the content
+    and the settings of the preparation; ``info`` says where it came from and counts it.
+    """
+
+    name: str
+    sha256: str
+    words: list[str] = field(repr=False)
+    counts: NDArray[np.int64] = field(repr=False)
+    tags: list[str] = field(repr=False)
+    train: Sentences = field(repr=False)
+    dev: Sentences = field(repr=False)
+    test: Sentences = field(repr=False)
+    info: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class _Source:
+    name: str
+    files: dict[str, Path]
+    description: str
+    licence: str = "unknown"
+
+
+def prepare_tagged(
+    corpus: str, column: str = "xpos", *, max_sentences: int | None = None, progress: bool = True
+) -> TaggedCorpus:
+    """The tagged corpus at a name or path, from the cache or read now.
+
+    Args:
+        corpus: ``embedded``; ``ud-english-ewt`` (fetch it first); a folder with a train, a test and
+            perhaps a dev file; or one file. A missing dev part is the last tenth of the training
+            sentences; one file gives its last tenth to test, the tenth before to dev.
+        column: ``xpos`` (the treebank's own tags) or ``upos`` (universal ones). A word/tag file has
+            one column, which is taken either way; the embedded text has ``upos`` alone.
+        max_sentences: cap on the training sentences, the first ones; None for all (20,000 of the
+            embedded text).
+
+    Raises:
+        InputError: bad arguments, unreadable or malformed files (path and line), an empty column.
+    """
+    if column not in COLUMNS:
+        raise InputError(f"tags must be one of {', '.join(COLUMNS)}{near_match(column, COLUMNS)}")
+    if max_sentences is not None and max_sentences < 1:
+        raise InputError(f"max_sentences must be at least 1, or none for all; got {max_sentences}")
+    source = _find(corpus, column, progress)
+    content = {split: content_hash(path) for split, path in source.files.items()}
+    settings: dict[str, Any] = {
+        "content": content,
+        "column": column,
+        "max_sentences": max_sentences,
+        "version": VERSION,
+    }
+    if source.name == EMBEDDED:
+        from sparsecore.data.silver import tagger_sha256
+
+        settings["tagger"] = tagger_sha256()
+    sha256 = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    folder = cache_dir("tagged") / sha256
+    if not (folder / "info.json").is_file():
+        if source.name == EMBEDDED:
+            from sparsecore.data.silver import silver
+
+            cap = SILVER_SENTENCES if max_sentences is None else max_sentences
+            other = -(-cap // SILVER_SHARE)
+            sizes = {"dev": other, "test": other, "train": cap}
+            splits = silver(corpus, content, sizes, progress)
+        else:
+            splits = _read(source, column)
+            splits["train"] = splits["train"][:max_sentences]
+        _save(folder, source, splits, settings)
+    return _load(folder, source.name, sha256)
+
+
+def _find(corpus: str, column: str, progress: bool) -> _Source:
+    if not isinstance(corpus, str) or not corpus.strip():
+        raise InputError(f"corpus must be a name or a path, not {corpus!r}")
+    if corpus == EMBEDDED:
+        if column != "upos":
+            raise InputError(
+                f"the embedded text has universal tags only (of the shipped tagger): "
+                f"use tags='upos', not {column!r}"
+            )
+        found = find_source(EMBEDDED, progress)
+        what = f"{found.description}; silver tags, given by the tagger that ships with sparsecore"
+        return _Source(EMBEDDED, found.files, what, found.licence)
+    if corpus in SOURCES:
+        entry = SOURCES[corpus]
+        if entry.kind != KIND:
+            raise InputError(f"{corpus} holds {entry.kind}, not {KIND}")
+        return _Source(corpus, find_files(require(corpus)), entry.title, entry.licence)
+    path = Path(corpus).expanduser()
+    if not (path.exists() or "/" in corpus or path.suffix):
+        known = [EMBEDDED, *(name for name, entry in SOURCES.items() if entry.kind == KIND)]
+        raise InputError(f"unknown corpus {corpus!r}{near_match(corpus, known)}")
+    name = path.resolve().name
+    return _Source(name, find_files(path), f"local {'file' if path.is_file() else 'folder'} {name}")
+
+
+def _read(source: _Source, column: str) -> dict[str, list[Tagged]]:
+    """The three splits; a missing one is cut off the end of the one that is there."""
+    splits = {split: read_tagged(path, column) for split, path in source.files.items()}
+    if "all" in splits:
+        splits["train"], splits["test"] = _cut(splits.pop("all"), HELD_OUT, source)
+        splits["train"], splits["dev"] = _cut(splits["train"], HELD_OUT - 1, source)
+    elif "dev" not in splits:
+        splits["train"], splits["dev"] = _cut(splits["train"], HELD_OUT, source)
+    return splits
+
+
+def _cut(sentences: list[Tagged], parts: int, source: _Source) -> tuple[list[Tagged], list[Tagged]]:
+    held_out = len(sentences) // parts
+    if not held_out:
+        raise InputError(
+            f"corpus {source.name} has {len(sentences)} sentences where {parts} or more are needed "
+            "to set some aside: give a train, a dev and a test file"
+        )
+    return sentences[:-held_out], sentences[-held_out:]
+
+
+def _save(
+    folder: Path, source: _Source, splits: dict[str, list[Tagged]], settings: dict[str, Any]
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    seen = Counter(word for words, _ in splits["train"] for word in words)
+    for special in (PAD, UNK):
+        seen.pop(special, None)
+    ordered = sorted(seen, key=lambda word: (-seen[word], word))
+    words = [PAD, UNK, *ordered]
+    tags = sorted({tag for part in splits.values() for _, labels in part for tag in labels})
+    arrays = {split: _encode(part, words, tags) for split, part in splits.items()}
+    counts = np.bincount(arrays["train"].words, minlength=len(words))
+    counts[:2] = 0
+    info = {
+        "name": source.name,
+        "source": source.description,
+        "licence": source.licence,
+        **settings,
+        "dev": "a file of its own" if "dev" in source.files else "set aside from the training text",
+        "types": len(ordered),
+        "tags": len(tags),
+        "sentences": {split: len(part) for split, part in arrays.items()},
+        "tokens": {split: len(part.words) for split, part in arrays.items()},
+        "unk_share": {
+            split: float(np.mean(part.words == UNK_ID)) for split, part in arrays.items()
+        },
+    }
+    with atomic_folder(folder) as temporary:
+        for split, part in arrays.items():
+            np.savez(temporary / f"{split}.npz", **vars(part))
+        pq.write_table(pa.table({"word": words, "count": counts}), temporary / "words.parquet")
+        write_json(temporary / "tags.json", tags)
+        write_json(temporary / "info.json", info)
+
+
+def _encode(sentences: list[Tagged], words: list[str], tags: list[str]) -> Sentences:
+    word_id = {word: number for number, word in enumerate(words)}
+    tag_id = {tag: number for number, tag in enumerate(tags)}
+    lengths = np.array([len(part) for part, _ in sentences], np.int32)
+    total = int(lengths.sum())
+    flat_words = (word_id.get(word, UNK_ID) for part, _ in sentences for word in part)
+    flat_tags = (tag_id[tag] for _, part in sentences for tag in part)
+    return Sentences(
+        np.fromiter(flat_words, np.int32, total), np.fromiter(flat_tags, np.int32, total), lengths
+    )
+
+
+def _load(folder: Path, name: str, sha256: str) -> TaggedCorpus:
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(folder / "words.parquet")
+    splits = {}
+    for split in SPLITS:
+        with np.load(folder / f"{split}.npz", allow_pickle=False) as arrays:
+            splits[split] = Sentences(arrays["words"], arrays["tags"], arrays["lengths"])
+    return TaggedCorpus(
+        name,
+        sha256,
+        table["word"].to_pylist(),
+        table["count"].to_numpy().astype(np.int64),
+        json.loads((folder / "tags.json").read_text(encoding="utf-8")),
+        **splits,
+        info=json.loads((folder / "info.json").read_text(encoding="utf-8")),
+    )
