@@ -18,6 +18,8 @@ _PUBLIC = {
     "chi_softmax_gradient": "sparsecore.emergent.chi",
     "track": "sparsecore.emergent.tracker",
     "frequency_correlation": "sparsecore.stats.correlation",
+    "SparseEmbedding": "sparsecore.predefined.embedding",
+    "frequency_order": "sparsecore.predefined.embedding",
     "block_sizes": "sparsecore.predefined.geometry",
     "input_windows": "sparsecore.predefined.geometry",
     "matching_geometry": "sparsecore.predefined.geometry",
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from sparsecore.emergent.chi import hoyer as hoyer
     from sparsecore.emergent.tracker import track as track
     from sparsecore.errors import InputError as InputError
+    from sparsecore.predefined.embedding import SparseEmbedding as SparseEmbedding
+    from sparsecore.predefined.embedding import frequency_order as frequency_order
     from sparsecore.predefined.geometry import bin_rows as bin_rows
     from sparsecore.predefined.geometry import block_sizes as block_sizes
     from sparsecore.predefined.geometry import input_windows as input_windows
