@@ -3,87 +3,20 @@
 A recurrent layer of size h is cut into N blocks; each block has a recurrence of its own
 (W_hh is block-diagonal) and sees a window of γ·i of the i inputs (W_hi is banded). An embedding of
 V words in k dimensions keeps only a staircase: the rarest words have the first dimensions alone.
-This module says how many rows and columns each piece has. Pure arithmetic, no tensors.
+This module says how many rows and columns each piece has. Pure arithmetic, no tensors. (Blocks and
+windows themselves are in :mod:`sparsecore.models.windows`, beside the layers that every part uses.)
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 
 from sparsecore.errors import InputError
+from sparsecore.models.windows import block_sizes as block_sizes
+from sparsecore.models.windows import input_windows as input_windows
+from sparsecore.models.windows import least_gamma
 
-ROUNDING = 1e-7  # added to a window's end before truncation, so that exact ends stay exact
 ALPHA_TOLERANCE = 1e-6  # to which the ratio of consecutive bins is solved
-
-
-def block_sizes(hidden_size: int, num_blocks: int) -> list[int]:
-    """Hidden units of each block: block n ends at floor((n + 1) h / N).
-
-    Args:
-        hidden_size: h.
-        num_blocks: N, 1 <= N <= h.
-
-    Returns:
-        N sizes that add up to h and differ by at most 1.
-
-    Raises:
-        InputError: N outside its legal range.
-
-    Source: Demeester et al. 2018, §3.1.
-
-    >>> block_sizes(1150, 4)
-    [287, 288, 287, 288]
-    """
-    if not 1 <= num_blocks <= hidden_size:
-        raise InputError(
-            f"num_blocks must lie in [1, {hidden_size}] for hidden_size={hidden_size}, "
-            f"got {num_blocks}"
-        )
-    ends = [n * hidden_size // num_blocks for n in range(num_blocks + 1)]
-    return [end - begin for begin, end in itertools.pairwise(ends)]
-
-
-def input_windows(input_size: int, num_blocks: int, gamma: float) -> list[slice]:
-    """The inputs that each block sees: N evenly spread windows of γ·i inputs that cover them all.
-
-    Neighbouring windows share o = i (Nγ - 1)/(N - 1) inputs; positions are truncated, so widths can
-    differ by 1.
-
-    Args:
-        input_size: i.
-        num_blocks: N.
-        gamma: γ, in [1/N, 1].
-
-    Returns:
-        N slices of range(i); the first begins at 0, the last ends at i.
-
-    Raises:
-        InputError: γ or N outside its legal range, or so many blocks that a window is empty.
-
-    Source: Demeester et al. 2018, §3.1 and Fig. 1.
-
-    >>> input_windows(10, 3, 0.5)
-    [slice(0, 5, None), slice(2, 7, None), slice(5, 10, None)]
-    """
-    if not 1 <= num_blocks <= input_size:
-        raise InputError(
-            f"num_blocks must lie in [1, {input_size}] for input_size={input_size}, "
-            f"got {num_blocks}"
-        )
-    if not 1 / num_blocks - 1e-12 <= gamma <= 1:
-        raise InputError(
-            f"gamma must lie in [1/num_blocks, 1] = [{1 / num_blocks:.4g}, 1], got {gamma}"
-        )
-    if num_blocks == 1:
-        return [slice(0, input_size)]
-    width = input_size * gamma
-    stride = width - input_size * (num_blocks * gamma - 1) / (num_blocks - 1)
-    windows = [
-        slice(int(n * stride), int(n * stride + width + ROUNDING)) for n in range(num_blocks)
-    ]
-    windows[-1] = slice(windows[-1].start, input_size)
-    return windows
 
 
 def lstm_parameters(
@@ -135,11 +68,12 @@ def matching_geometry(
         )
     num_blocks = math.ceil((input_size + hidden_size) / budget)
     gamma = min(1.0, (budget - hidden_size / num_blocks) / input_size)
-    if num_blocks > min(input_size, hidden_size) or gamma < 1 / num_blocks:
+    least = least_gamma(input_size, num_blocks)[1]
+    if num_blocks > hidden_size or gamma < least:
         raise InputError(
             f"no sparse layer {input_size} -> {hidden_size} is as small as "
             f"reduce_in={reduce_in}, reduce_out={reduce_out} asks: {num_blocks} blocks would "
-            f"need gamma >= {1 / num_blocks:.4g}, the budget leaves {gamma:.4g}"
+            f"need gamma >= {least:.4g}, the budget leaves {gamma:.4g}"
         )
     return num_blocks, gamma
 

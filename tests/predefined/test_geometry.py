@@ -149,10 +149,10 @@ def test_parameters_of_the_embeddings():
     assert sum(bin_rows(43_815, 20, 0.25)) == 222_384 - 3_309
 
 
-@given(st.integers(1, 60), st.integers(1, 60), st.floats(0, 1), st.data())
-def test_windows_cover_every_input(inputs, num_blocks, extra, data):
-    assume(num_blocks <= inputs)
-    gamma = 1 / num_blocks + extra * (1 - 1 / num_blocks)
+@given(st.integers(1, 60), st.integers(1, 60), st.floats(0, 1))
+def test_windows_cover_every_input(inputs, num_blocks, extra):
+    least = 1 / min(num_blocks, inputs)
+    gamma = least + extra * (1 - least)
     windows = input_windows(inputs, num_blocks, min(gamma, 1.0))
     seen = set()
     for window in windows:
@@ -202,7 +202,13 @@ def test_bins_keep_the_promised_entries(words, dim, extra, data):
         (lambda: block_sizes(5, 6), r"num_blocks must lie in \[1, 5\]"),
         (lambda: input_windows(10, 4, 0.2), r"gamma must lie in \[1/num_blocks, 1\] = \[0.25, 1\]"),
         (lambda: input_windows(10, 4, 1.1), "got 1.1"),
-        (lambda: input_windows(3, 4, 1.0), r"num_blocks must lie in \[1, 3\]"),
+        (
+            lambda: input_windows(3, 4, 0.3),
+            r"gamma must lie in \[1/input_size, 1\] = \[0.3333, 1\]",
+        ),
+        (lambda: input_windows(3, 0, 1.0), "num_blocks must be at least 1, got 0"),
+        (lambda: input_windows(0, 1, 1.0), "input_size must be at least 1, got 0"),
+        (lambda: block_sizes(0, 1), "hidden_size must be at least 1, got 0"),
         (lambda: matching_geometry(10, 10, 0, 1), r"reduce_in must lie in \(0, 1\], got 0"),
         (lambda: matching_geometry(400, 40, 0.02, 0.02), "no sparse layer 400 -> 40"),
         (lambda: bin_rows(100, 10, 0.05), r"density must lie in \[1/num_bins, 1\] = \[0.1, 1\]"),
