@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sparsecore.errors import InputError, near_match
+from sparsecore.models.dropout import check_probability, word_mask
 from sparsecore.ops.staircase import naive_dense, staircase_logits, staircase_lookup
 from sparsecore.predefined.geometry import bin_rows, bin_widths
 
@@ -114,8 +115,7 @@ class SparseEmbedding(nn.Module):
     ) -> None:
         super().__init__()
         rows = bin_rows(num_embeddings, embedding_dim, density, num_bins)
-        if not 0 <= word_dropout < 1:
-            raise InputError(f"word_dropout must lie in [0, 1), got {word_dropout}")
+        check_probability("word_dropout", word_dropout)
         if order is not None:
             _check_order(order, num_embeddings)
             order = order.to(device=device, dtype=torch.int64, copy=True)
@@ -148,9 +148,8 @@ class SparseEmbedding(nn.Module):
             rows = self.order.index_select(0, ids.flatten()).view(ids.shape)
         vectors = staircase_lookup(rows, list(self.tables))
         if self.training and self.word_dropout:
-            keep = vectors.new_empty(self.num_embeddings).bernoulli_(1 - self.word_dropout)
-            keep = keep / (1 - self.word_dropout)
-            vectors = vectors * keep[ids].unsqueeze(-1)
+            mask = word_mask(self.num_embeddings, self.word_dropout, vectors)
+            vectors = vectors * mask[ids].unsqueeze(-1)
         return vectors
 
     def tied_logits(self, hidden: Tensor, bias: Tensor | None = None) -> Tensor:
