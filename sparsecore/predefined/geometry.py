@@ -111,7 +111,8 @@ def bin_rows(
     """How many words have each bin of dimensions, so that δ·k·V entries are left.
 
     Bin m belongs to the r_m most frequent words, r_0 = V. Rows shrink by a ratio α that is solved
-    anew for each bin from what is left of the budget, and the last bin takes the rounding.
+    anew for each bin from what is left of the budget, and the last bin takes the rounding (as far
+    as it has rows; the second and following bins take the rest).
 
     Args:
         num_embeddings: V.
@@ -153,5 +154,12 @@ def bin_rows(
         rows.append(rows[-1] - math.ceil(rows[-1] * (1 - alpha)))
     if num_bins > 1:
         used += rows[-1] * widths[-2]
-        rows.append(max(0, round((math.floor(budget) - used) / widths[-1])))
+        last, m = round((math.floor(budget) - used) / widths[-1]), 1
+        while last > num_embeddings:  # so many bins that rounding left more than the last can hold
+            if rows[m] == num_embeddings:
+                m += 1
+            rows[m] += 1
+            used += widths[m]
+            last = round((math.floor(budget) - used) / widths[-1])
+        rows.append(max(0, last))
     return rows

@@ -182,7 +182,12 @@ def test_matched_layer_stays_near_its_budget(inputs, hidden, a, b):
     assert lstm_parameters(inputs, hidden, num_blocks, gamma) <= budget + slack
 
 
-@given(st.integers(50, 3000), st.integers(1, 30), st.floats(0, 1), st.data())
+def test_many_bins_of_few_words_stay_within_the_words():
+    rows = bin_rows(100, 400, 0.99)
+    assert max(rows) == 100 and sum(rows) == 39_600
+
+
+@given(st.integers(1, 3000), st.integers(1, 30), st.floats(0, 1), st.data())
 def test_bins_keep_the_promised_entries(words, dim, extra, data):
     num_bins = data.draw(st.integers(1, dim))
     density = min(1.0, 1 / num_bins + extra * (1 - 1 / num_bins))
@@ -191,7 +196,7 @@ def test_bins_keep_the_promised_entries(words, dim, extra, data):
     entries = sum(r * w for r, w in zip(rows, widths, strict=True))
     assert rows[0] == words and len(rows) == num_bins and sum(widths) == dim
     assert all(a >= b for a, b in itertools.pairwise(rows[:-1]))
-    assert min(rows) >= 0
+    assert min(rows) >= 0 and max(rows) == words
     if rows[-1] > 0 and num_bins > 1:
         assert abs(entries - density * dim * words) <= widths[-1] / 2 + 1
 
