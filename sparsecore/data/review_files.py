@@ -1,0 +1,229 @@
+"""Labelled documents from files: Amazon's ``.review`` files, and ``label<TAB>text`` a line.
+
+A category is one task: a kind of product, say. A folder holds one or several:
+
+    NAME.task.train  NAME.task.test          tokenised, label<TAB>text; one category a name
+    NAME/positive.review  NAME/negative.review
+    NAME/train.tsv  NAME/dev.tsv  NAME/test.tsv
+    train.tsv  dev.tsv  test.tsv             one category
+
+Every file may be compressed (``.xz``, ``.gz``). The text is UTF-8, or Latin-1 if it is not.
+"""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sparsecore.data.conllu import open_binary
+from sparsecore.errors import InputError
+
+_SPLITS = {"train": "train", "training": "train", "valid": "dev", "validation": "dev", "val": "dev",
+           "dev": "dev", "test": "test", "testing": "test"}  # fmt: skip
+_COMPRESSED = (".xz", ".gz", ".bz2")
+_TAG = re.compile(r"<(/?)(\w+)>\s*$")
+_OTHER_SIGNS = re.compile(r"[^a-z0-9(),!?'`]+")
+_BOUNDARIES = re.compile(r"(n't(?![a-z])|'(?:s|ve|re|d|ll)(?![a-z])|[(),!?])")
+_STANDING = re.compile(r"(?<=\s)[.,!?](?=\s)")
+_ATTACHED = re.compile(r"(?<=\w)[.,!?](?=\s)")
+SAMPLE = 200_000  # characters that tell tokenised text from raw text
+
+Files = dict[str, list[Path]]  # split ("train", "dev", "test" or "all") -> its files
+
+
+@dataclass(frozen=True)
+class Review:
+    """One document as it stands in a file: its label, its tokens, and where it was found."""
+
+    label: str
+    tokens: tuple[str, ...]
+    category: str
+    where: str  # file and line or number, for messages
+
+
+def find_categories(path: Path) -> dict[str, Files]:
+    """The categories of a folder or a file, by name; for each, the files of its splits.
+
+    Raises :class:`InputError` if there are no labelled documents, or a category lacks its train or
+    test file.
+    """
+    if path.is_file():
+        return {_bare(path.name): {"all": [path]}}
+    found: dict[str, Files] = {}
+    for child in sorted(path.iterdir()):
+        if child.name.startswith("."):
+            continue
+        if child.is_dir():
+            files = _files_of(child)
+            if "" in files:
+                found[child.name] = files[""]
+    for name, files in _files_of(path).items():
+        found[name or path.resolve().name] = files
+    if not found:
+        raise InputError(
+            f"{path} holds no reviews: it needs positive.review and negative.review, or train and "
+            "test files of label<TAB>text lines, in itself or in a folder for each category"
+        )
+    for name, files in found.items():
+        missing = {"train", "test"} - set(files)
+        if "all" not in files and missing:
+            raise InputError(f"category {name!r} of {path} has no {min(missing)} file")
+    return dict(sorted(found.items()))
+
+
+def read_reviews(path: Path, category: str) -> Iterator[Review]:
+    """The documents of one file, by its format.
+
+    Raises :class:`InputError`, one line with the place, for a file or a document of the wrong form.
+    """
+    text = read_text(path)
+    if ".review" in path.suffixes:
+        return _read_amazon(text, path, category)
+    return _read_lines(text, path, category)
+
+
+def read_text(path: Path) -> str:
+    """The decompressed text of a file: UTF-8, else Latin-1; line ends as ``\\n``."""
+    try:
+        with open_binary(path) as handle:
+            data = handle.read()
+    except (lzma.LZMAError, zlib.error, gzip.BadGzipFile, EOFError) as error:
+        raise InputError(f"{path} is damaged or cut short ({error})") from error
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    if b"\0" in data:
+        raise InputError(f"{path} is not text: a NUL byte at offset {data.index(0)}")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    return text.replace("\r\n", "\n")
+
+
+def clean(text: str) -> list[str]:
+    r"""Lower-cased tokens of raw text: letters, digits and ``(),!?'```; clitics split off.
+
+    >>> " ".join(clean("I didn't like it (at all)... It's WORTHLESS!"))
+    "i did n't like it ( at all ) it 's worthless !"
+    """
+    plain = _OTHER_SIGNS.sub(" ", text.lower().replace("’", "'"))
+    return _BOUNDARIES.sub(r" \1 ", plain).split()
+
+
+def is_tokenised(sample: str) -> bool:
+    """Whether full stops and commas stand alone more often than they end a word.
+
+    >>> is_tokenised("it works , i think . "), is_tokenised("It works, I think. ")
+    (True, False)
+    """
+    return len(_STANDING.findall(sample)) >= max(1, len(_ATTACHED.findall(sample)))
+
+
+def _files_of(folder: Path) -> dict[str, Files]:
+    """Files of the categories that lie in the folder itself; ``""``: of the folder as a whole."""
+    found: dict[str, Files] = {}
+    for path in sorted(folder.iterdir()):
+        if not path.is_file() or path.name.startswith("."):
+            continue
+        words = _bare(path.name, suffix=False).split(".")
+        if words[-1] == "review":
+            if words[0] in ("positive", "negative"):
+                found.setdefault("", {}).setdefault("all", []).append(path)
+            continue
+        for at, word in enumerate(words):
+            if word in _SPLITS:
+                name = ".".join(w for w in words[:at] if w != "task")
+                found.setdefault(name, {}).setdefault(_SPLITS[word], []).append(path)
+                break
+    for files in found.values():
+        if files.get("all") and len(files["all"]) != 2:
+            raise InputError(f"{folder} needs both positive.review and negative.review")
+    return found
+
+
+def _bare(name: str, suffix: bool = True) -> str:
+    """A file's name without the ending of its compression and, with ``suffix``, of its format."""
+    for ending in _COMPRESSED:
+        name = name.removesuffix(ending)
+    return Path(name).stem if suffix and "." in name else name
+
+
+def _read_lines(text: str, path: Path, category: str) -> Iterator[Review]:
+    split = str.split if is_tokenised(text[:SAMPLE]) else clean
+    lines = text.split("\n")
+    if not lines[-1]:
+        lines.pop()
+    if not lines:
+        raise InputError(f"{path} is empty")
+    for number, line in enumerate(lines, 1):
+        label, tab, body = line.partition("\t")
+        where = f"{path}, line {number}"
+        if not tab or not label.strip():
+            raise InputError(f"{where} is not of the form label<TAB>text: {_shown(line)}")
+        yield Review(label.strip(), tuple(split(body.lower())), category, where)
+
+
+def _read_amazon(text: str, path: Path, category: str) -> Iterator[Review]:
+    stem = _bare(path.name)
+    known = stem if stem in ("positive", "negative") else None
+    number = 0
+    for number, fields in enumerate(_blocks(text.split("\n"), path), 1):
+        where = f"{path}, review {number}"
+        if "review_text" not in fields:
+            raise InputError(f"{where} has no <review_text>")
+        label = known or _label_of(fields.get("rating", ""), where)
+        yield Review(label, tuple(clean(fields["review_text"])), category, where)
+    if not number:
+        raise InputError(f"{path} holds no <review>")
+
+
+def _blocks(lines: Iterable[str], path: Path) -> Iterator[dict[str, str]]:
+    """The fields of each ``<review>`` block; tags stand alone on their lines."""
+    fields: dict[str, str] | None = None
+    tag, body, opened = "", [], 0
+    for number, line in enumerate(lines, 1):
+        match = _TAG.match(line)
+        closing, name = (bool(match[1]), match[2]) if match else (False, "")
+        if tag:
+            if closing and name == tag:
+                assert fields is not None
+                fields[tag], tag = "\n".join(body).strip(), ""
+            elif name == "review":
+                raise InputError(f"{path}, line {number}: <{tag}> is not closed before {line}")
+            else:
+                body.append(line)
+        elif name == "review" and closing != (fields is None):
+            if closing:
+                assert fields is not None
+                yield fields
+                fields = None
+            else:
+                fields, opened = {}, number
+        elif match and not closing and fields is not None and name != "review":
+            tag, body = name, []
+        elif line.strip() and not (fields is None and name == "data"):  # around the whole file
+            raise InputError(
+                f"{path}, line {number}: {_shown(line)} where a "
+                f"{'<review>' if fields is None else 'tag of the review'} should stand"
+            )
+    if fields is not None:
+        raise InputError(f"{path}: the <review> opened at line {opened} is not closed")
+
+
+def _label_of(rating: str, where: str) -> str:
+    try:
+        stars = float(rating)
+    except ValueError:
+        raise InputError(f"{where} has no <rating> that is a number: {rating!r}") from None
+    if stars == 3:
+        raise InputError(f"{where} has 3 stars, which is neither positive nor negative; remove it")
+    return "positive" if stars > 3 else "negative"
+
+
+def _shown(line: str, length: int = 40) -> str:
+    return repr(line if len(line) <= length else f"{line[:length]}…")

@@ -1,0 +1,274 @@
+"""Labelled documents for a two-way decision: read, tokenised, folded, cached.
+
+Three sources: ``embedded`` (does a paragraph of documentation describe a parameter or a returned
+value?), the registry's reviews, or files of one's own (see :mod:`sparsecore.data.review_files`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecore.data.catalogue import SOURCES
+from sparsecore.data.locate import EMBEDDED, content_hash
+from sparsecore.data.review_files import Review, find_categories, read_reviews
+from sparsecore.data.review_folds import FOLDS, Folds, cap, embedded_folds, make_folds
+from sparsecore.errors import InputError, near_match
+from sparsecore.files import atomic_folder, write_json, write_text
+from sparsecore.home import cache_dir
+
+VERSION = 1  # raise when the same files would give other documents
+MIX = "mix"
+KIND = "sentiment"
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Documents one after the other: word ids, where each ends, and its label, 0 or 1."""
+
+    ids: NDArray[np.int32] = field(repr=False)
+    ends: NDArray[np.int64] = field(repr=False)
+    labels: NDArray[np.int64] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Words of each document."""
+        return np.diff(self.ends, prepend=0)
+
+    def words(self, number: int) -> NDArray[np.int32]:
+        """The word ids of one document."""
+        return self.ids[self.ends[number] - self.lengths[number] : self.ends[number]]
+
+
+@dataclass(frozen=True)
+class ReviewCorpus:
+    """A prepared two-way decision task.
+
+    ``words`` is the vocabulary of all documents, most frequent first; ``labels`` the two labels as
+    they stand in the files, in sorted order; ``info`` counts what was kept and what was dropped.
+    """
+
+    name: str
+    sha256: str
+    folder: Path
+    words: list[str] = field(repr=False)
+    labels: tuple[str, str]
+    train: Documents
+    dev: Documents
+    test: Documents
+    info: dict[str, Any] = field(repr=False)
+
+    def tokens(self, split: str, number: int) -> list[str]:
+        """The words of one document of a split (``train``, ``dev`` or ``test``)."""
+        return [self.words[i] for i in getattr(self, split).words(number)]
+
+
+def prepare_reviews(
+    corpus: str,
+    category: str | None = None,
+    *,
+    max_documents: int | None = None,
+    drop_empty: bool = False,
+    seed: int = 0,
+    progress: bool = True,
+) -> ReviewCorpus:
+    """Read, tokenise and fold labelled documents.
+
+    ``corpus`` is ``"embedded"``, a name of the registry (fetch it first), or a path: a folder or a
+    file of a format that :mod:`sparsecore.data.review_files` reads. Raw text is lower-cased and
+    cleaned to letters, digits and ``(),!?'``; tokenised text keeps its tokens, lower-cased.
+
+    ``category`` is one of the folder's, the beginning of one, or ``"mix"`` for all; it may be left
+    out where there is only one. Train, dev and test files are used as they are, except that a text
+    of the test file is dropped from the two others, and one of the dev file from train. Without a
+    dev file a fifth of train becomes dev, in an order drawn from ``seed``; without a test file a
+    fifth of all becomes test first. Equal texts always stay together. ``max_documents`` caps train,
+    and dev at a quarter of it. A document without words is refused, or with ``drop_empty`` left
+    out.
+
+    The result is cached by content and settings. Raises :class:`~sparsecore.errors.InputError`,
+    with nothing written, for files of the wrong form, labels other than two, or splits that lack
+    one of them.
+    """
+    if max_documents is not None and max_documents < 4:
+        raise InputError(f"max_documents must be at least 4 (or None for all), not {max_documents}")
+    if seed < 0:
+        raise InputError(f"seed must be 0 or more, not {seed}")
+    source = _find(corpus, category, progress)
+    settings = {
+        "content": {name: content_hash(path) for name, path in source.paths.items()},
+        "max_documents": max_documents,
+        "drop_empty": drop_empty,
+        "seed": seed,
+        "version": VERSION,
+    }
+    sha256 = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    folder = cache_dir("reviews") / sha256
+    if not (folder / "info.json").is_file():
+        folds = _folds(source, drop_empty, seed)
+        if max_documents is not None:
+            folds = cap(folds, max_documents, seed)
+        labels = _two_labels(folds, source.name)
+        _save(folder, folds, labels, source, settings)
+    return _load(folder, source.name, sha256)
+
+
+def category_names(corpus: str) -> list[str]:
+    """The categories that ``prepare_reviews`` knows in ``corpus``; none for ``embedded``."""
+    return [] if corpus == EMBEDDED else list(find_categories(_path_of(corpus)))
+
+
+@dataclass(frozen=True)
+class _Source:
+    name: str
+    description: str
+    licence: str
+    files: list[tuple[str, str, Path]]  # category, split, path; none for embedded
+    paths: dict[str, Path]  # what the content hash is of
+
+
+def _find(corpus: str, category: str | None, progress: bool) -> _Source:
+    if not isinstance(corpus, str | os.PathLike) or not str(corpus).strip():
+        raise InputError(f"corpus must be a name or a path, not {corpus!r}")
+    corpus = os.fspath(corpus)
+    if corpus == EMBEDDED:
+        from sparsecore.data.embedded import harvest
+
+        if category is not None:
+            raise InputError(f"the embedded documents have no categories, got {category!r}")
+        path = harvest(progress) / "paragraphs.parquet"
+        what = "paragraphs of documentation: of a parameter, or of a returned value"
+        return _Source(EMBEDDED, what, "that of each package", [], {EMBEDDED: path})
+    categories = find_categories(_path_of(corpus))
+    chosen = list(categories) if category == MIX else [_choose(categories, category, corpus)]
+    files = [
+        (name, split, path)
+        for name in chosen
+        for split, paths in categories[name].items()
+        for path in paths
+    ]
+    entry = SOURCES.get(corpus)
+    title = entry.title if entry else f"local files of {Path(corpus).resolve().name}"
+    name = MIX if category == MIX else chosen[0]
+    paths = {"/".join((c, split, path.name)): path for c, split, path in files}
+    return _Source(name, title, entry.licence if entry else "unknown", files, paths)
+
+
+def _path_of(corpus: str) -> Path:
+    from sparsecore.data.sources import require
+
+    if corpus in SOURCES:
+        kind = SOURCES[corpus].kind
+        if kind != KIND:
+            known = ", ".join(_names())
+            raise InputError(f"{corpus} holds {kind}, not labelled documents; those are {known}")
+        return require(corpus)
+    path = Path(corpus).expanduser()
+    if path.exists():
+        return path
+    if os.sep in corpus or path.suffix:
+        raise InputError(f"corpus path {corpus} does not exist")
+    raise InputError(f"unknown corpus {corpus!r}{near_match(corpus, _names())}")
+
+
+def _names() -> list[str]:
+    return [EMBEDDED, *(name for name, entry in SOURCES.items() if entry.kind == KIND)]
+
+
+def _choose(categories: dict[str, Any], category: str | None, corpus: str) -> str:
+    names = list(categories)
+    if category is None:
+        if len(names) == 1:
+            return names[0]
+        raise InputError(f"{corpus} has {len(names)} categories; choose one of {names} or {MIX!r}")
+    begun = [name for name in names if name.startswith(category)]
+    if category in names or len(begun) == 1:
+        return category if category in names else begun[0]
+    raise InputError(f"{corpus} has no category {category!r}{near_match(category, [*names, MIX])}")
+
+
+def _folds(source: _Source, drop_empty: bool, seed: int) -> Folds:
+    if not source.files:
+        return embedded_folds(source.paths[EMBEDDED], seed)
+    read: dict[str, list[Review]] = {}
+    empty = 0
+    for category, split, path in source.files:
+        for review in read_reviews(path, category):
+            if review.tokens:
+                read.setdefault(f"{category}/{split}", []).append(review)
+            elif drop_empty:
+                empty += 1
+            else:
+                raise InputError(
+                    f"{review.where} has no words; remove it, or leave such documents out with "
+                    "drop_empty"
+                )
+    folds = make_folds(read, seed)
+    return Folds(folds.splits, {**folds.dropped, "empty documents": empty})
+
+
+def _two_labels(folds: Folds, name: str) -> tuple[str, str]:
+    found = sorted({r.label for fold in folds.splits.values() for r in fold})
+    if len(found) != 2:
+        shown = ", ".join(repr(label) for label in found[:6]) + (", …" if len(found) > 6 else "")
+        raise InputError(f"{name} has {len(found)} labels ({shown}) where there must be two")
+    for split in FOLDS:
+        for label in found:
+            if not any(r.label == label for r in folds.splits[split]):
+                raise InputError(f"the {split} documents of {name} have none labelled {label!r}")
+    return found[0], found[1]
+
+
+def _save(
+    folder: Path, folds: Folds, labels: Sequence[str], source: _Source, settings: dict[str, Any]
+) -> None:
+    counts = Counter(word for fold in folds.splits.values() for r in fold for word in r.tokens)
+    words = sorted(counts, key=lambda word: (-counts[word], word))
+    index = {word: number for number, word in enumerate(words)}
+    info = {
+        "source": source.description,
+        "licence": source.licence,
+        **settings,
+        "categories": sorted({r.category for r in folds.splits["train"]}),
+        "labels": list(labels),
+        "types": len(words),
+        "documents": {split: len(fold) for split, fold in folds.splits.items()},
+        "tokens": {s: sum(len(r.tokens) for r in fold) for s, fold in folds.splits.items()},
+        "dropped": folds.dropped,
+    }
+    with atomic_folder(folder) as temporary:
+        for split, fold in folds.splits.items():
+            arrays = {
+                "ids": np.array([index[w] for r in fold for w in r.tokens], dtype=np.int32),
+                "ends": np.cumsum([len(r.tokens) for r in fold], dtype=np.int64),
+                "labels": np.array([labels.index(r.label) for r in fold], dtype=np.int64),
+            }
+            for name, array in arrays.items():
+                np.save(temporary / f"{split}.{name}.npy", array)
+        write_text(temporary / "words.txt", "\n".join(words) + "\n")
+        write_json(temporary / "info.json", info)
+
+
+def _load(folder: Path, name: str, sha256: str) -> ReviewCorpus:
+    info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
+    words = (folder / "words.txt").read_text(encoding="utf-8").split("\n")[:-1]
+    splits = {
+        split: Documents(
+            *(np.load(folder / f"{split}.{part}.npy") for part in ("ids", "ends", "labels"))
+        )
+        for split in FOLDS
+    }
+    first, second = info["labels"]
+    return ReviewCorpus(name, sha256, folder, words, (first, second), **splits, info=info)
