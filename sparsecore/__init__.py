@@ -20,6 +20,9 @@ _PUBLIC = {
     "frequency_correlation": "sparsecore.stats.correlation",
     "SparseEmbedding": "sparsecore.predefined.embedding",
     "frequency_order": "sparsecore.predefined.embedding",
+    "SparseLSTM": "sparsecore.predefined.recurrent",
+    "SparseGRU": "sparsecore.predefined.recurrent",
+    "SparseRNN": "sparsecore.predefined.recurrent",
     "block_sizes": "sparsecore.predefined.geometry",
     "input_windows": "sparsecore.predefined.geometry",
     "matching_geometry": "sparsecore.predefined.geometry",
@@ -41,6 +44,9 @@ if TYPE_CHECKING:
     from sparsecore.predefined.geometry import block_sizes as block_sizes
     from sparsecore.predefined.geometry import input_windows as input_windows
     from sparsecore.predefined.geometry import matching_geometry as matching_geometry
+    from sparsecore.predefined.recurrent import SparseGRU as SparseGRU
+    from sparsecore.predefined.recurrent import SparseLSTM as SparseLSTM
+    from sparsecore.predefined.recurrent import SparseRNN as SparseRNN
     from sparsecore.stats.correlation import frequency_correlation as frequency_correlation
 
 
