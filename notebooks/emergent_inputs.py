@@ -34,7 +34,13 @@ check_parameters(globals())
 
 # %% tags=["hide-input"]
 from sparsecore import view
-from sparsecore.runs.page import about, open_page, rho_sentence, verdict_sentence, verdicts
+from sparsecore.runs.pages.emergent import (
+    about,
+    open_page,
+    rho_sentence,
+    verdict_sentence,
+    verdicts,
+)
 
 page = open_page(preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device)
 about(page)

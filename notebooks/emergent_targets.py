@@ -36,7 +36,7 @@ check_parameters(globals())
 
 # %% tags=["hide-input"]
 from sparsecore import view
-from sparsecore.runs.page import (
+from sparsecore.runs.pages.emergent import (
     about,
     null_sentence,
     open_page,

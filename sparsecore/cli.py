@@ -1,4 +1,4 @@
-"""The command line: ``sparsecore run|runs|data|reference|claims``.
+"""The command line: ``sparsecore run|sweep|runs|data|reference|claims``.
 
 Every error a user can cause is one line, ``error: …``, with exit code 2; a run that fails on its
 own (divergence) exits with 1.
@@ -79,7 +79,34 @@ def run(arguments: list[str]) -> None:
 
     finished = execute(config, progress=progress)
     print(finished.epochs.round(4).to_string(index=False))
+    if finished.experiment != "emergent":
+        print()
+        print(finished.results.T.to_string(header=False))
     print(f"\nrun folder: {finished.path}")
+
+
+def sweep(arguments: list[str]) -> None:
+    """Run an experiment's whole study, or a grid of values, several runs at a time."""
+    from sparsecore.runs.options import EXPERIMENTS, parse_sweep
+
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(SWEEP_USAGE)
+        for name, summary in EXPERIMENTS.items():
+            print(f"  {name:<10} {summary}")
+        return
+    chosen = parse_sweep(arguments)
+
+    from pathlib import Path
+
+    from sparsecore.runs.reference import summarise
+    from sparsecore.runs.sweep import run_all
+
+    finished = run_all(chosen.configs, jobs=chosen.jobs, progress=chosen.progress)
+    for one in finished:
+        print(one.path)
+    if chosen.out:
+        summarise(finished, Path(chosen.out))
+        print(f"tables: {chosen.out}")
 
 
 def runs(arguments: list[str]) -> None:
@@ -118,7 +145,7 @@ def data(arguments: list[str]) -> None:
 
 
 def reference(arguments: list[str]) -> None:
-    """Summarise finished runs (seeds of one corpus) into small tables for the book."""
+    """Summarise finished runs (seeds of one configuration, or a study) into small tables."""
     parser = Parser(prog="sparsecore reference", description=reference.__doc__)
     parser.add_argument("runs", nargs="+", help="run folders or hashes")
     parser.add_argument("--out", required=True, help="folder of the tables")
@@ -148,21 +175,35 @@ def claims(arguments: list[str]) -> None:
     from sparsecore.runs.claims import (
         DEFAULT_PATH,
         claims_table,
-        decide_emergent_claims,
+        decide_claims,
         read_claims,
     )
 
     parser.add_argument("--file", type=Path, default=DEFAULT_PATH, help="default: %(default)s")
     chosen = parser.parse_args(arguments)
     if chosen.decide:
-        decide_emergent_claims([Path(folder) for folder in chosen.decide], chosen.file)
+        decide_claims([Path(folder) for folder in chosen.decide], chosen.file)
     for claim in claims_table(read_claims(chosen.file)).to_dict("records"):
         print(f"{claim['id']}  {claim['where']}  {claim['verdict']}  {claim['ours']}")
         print(f"  {claim['claim']}\n")
 
 
+SWEEP_USAGE = """\
+usage: sparsecore sweep EXPERIMENT [--preset quick|small|paper] [--field value …]
+                        [--stage study|tune] [--grid FIELD=A,B,C …] [--seeds N]
+                        [--jobs N] [--out FOLDER] [--no-progress]
+
+Without --grid and --seeds: the runs behind the experiment's figures and tables, or, with --stage
+tune, those that choose its hyper-parameters. With them: the preset with every combination of the
+values given, and N seeds from --seed on. Finished runs are found, not repeated. --jobs runs so many
+at a time, a process and a thread each. --out writes the tables of all runs, as `sparsecore
+reference` does.
+
+experiments:"""
+
 COMMANDS: dict[str, Command] = {
     "run": run,
+    "sweep": sweep,
     "runs": runs,
     "data": data,
     "reference": reference,

@@ -102,6 +102,7 @@ def write_run(
     config = {"corpus": "synthetic", "threshold": 6, "hidden_size": 200, "embedding_size": 200,
               "epochs": epochs, "seed": seed, "device": "cpu"}  # fmt: skip
     environment = {"corpus_sha256": "0" * 64, "torch": "2.13.0", "device": "cpu",
+                   "identity": {"experiment": "emergent"},
                    "date": "2026-01-01T00:00:00+00:00"}  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "environment.json").write_text(json.dumps(environment))

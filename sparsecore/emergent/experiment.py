@@ -82,6 +82,7 @@ class Emergent:
     precision: str = "float32"
 
     name: ClassVar[str] = "emergent"
+    varies: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def preset(cls, preset: str, **overrides: Any) -> Emergent:
@@ -152,6 +153,13 @@ class Emergent:
         from sparsecore.emergent.train import train
 
         train(self, inputs, folder, progress)
+
+
+def study(preset: str, seeds: int | None = None, **overrides: Any) -> list[Emergent]:
+    """The runs behind the figures: ``seeds`` of them, one in ``quick`` and three otherwise."""
+    first = Emergent.preset(preset, **overrides)
+    count = seeds or (1 if preset == "quick" else 3)
+    return [dataclasses.replace(first, seed=first.seed + n) for n in range(count)]
 
 
 def _require(config: Emergent, name: str, condition: bool, right: str) -> None:

@@ -1,6 +1,6 @@
 """The papers' claims as data: ``book/results/claims.toml``, read, checked, and decided from runs.
 
-People write what is claimed and the rule that decides it; :func:`decide_emergent_claims` fills in
+People write what is claimed and the rule that decides it; :func:`decide_claims` fills in
 ``value``, ``interval``, ``verdict`` and where they come from, and leaves every other line as it is.
 """
 
@@ -19,6 +19,8 @@ import pandas as pd
 
 from sparsecore.errors import InputError, near_match
 from sparsecore.files import write_text
+from sparsecore.runs.notebook import PRESETS
+from sparsecore.runs.options import experiment_class
 from sparsecore.runs.reference import read_provenance, read_summary
 from sparsecore.stats.verdict import verdict
 
@@ -149,23 +151,25 @@ def format_value(value: float | None, interval: Sequence[float] | None) -> str:
     return shown[0] + (f" [{', '.join(shown[1:])}]" if interval else "")
 
 
-def decide_emergent_claims(
-    folders: Sequence[Path], path: Path = DEFAULT_PATH, prefix: str = "emergent-"
-) -> list[Claim]:
-    """Decide the claims ``emergent-1`` … from reference folders, and write the file anew.
+def decide_claims(folders: Sequence[Path], path: Path = DEFAULT_PATH) -> list[Claim]:
+    """Decide the claims ``EXPERIMENT-1`` … from reference folders, and write the file anew.
 
     ``folders`` hold summaries (``sparsecore reference``); the first gives each claim's value and
-    verdict, the others its ``elsewhere``. Only the computed fields are replaced. Returns the
-    claims. Raises InputError, with nothing written, where a folder or a claim is missing.
+    verdict, the others, of the same experiment, its ``elsewhere``. Only the computed fields are
+    replaced. Returns the claims. Raises InputError, with nothing written, where a folder or a claim
+    is missing.
     """
     if not folders:
         raise InputError("name at least one folder of reference tables")
+    names = {str((read_provenance(folder) or {}).get("experiment", "")) for folder in folders}
     results = [_results(folder) for folder in folders]
+    if len(names) > 1:
+        raise InputError(f"the folders are of several experiments: {', '.join(sorted(names))}")
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     before = parse_claims(text, str(path))
     known = [claim.id for claim in before]
     for finding, main in results[0].items():
-        name = f"{prefix}{finding}"
+        name = f"{min(names)}-{finding}"
         if name not in known:
             raise InputError(f"{path} has no claim {name!r}{near_match(name, known)}")
         others = [other[finding] for other in results[1:] if finding in other]
@@ -210,12 +214,12 @@ def _results(folder: Path) -> dict[int, dict[str, Any]]:
 
 def preset_name(provenance: dict[str, Any]) -> str:
     """The preset whose settings these are, with the fields that differ: ``small, threshold=12``."""
-    from sparsecore.emergent.experiment import PRESETS, Emergent
-
-    settings = provenance["settings"]
+    experiment = experiment_class(provenance["experiment"])
+    known = {field.name for field in fields(experiment)}
+    settings = {k: v for k, v in provenance["settings"].items() if k in known}
     best: tuple[int, str] | None = None
     for preset in PRESETS:
-        own = {f: getattr(Emergent.preset(preset), f) for f in settings}
+        own = {f: getattr(experiment.preset(preset), f) for f in settings}
         differ = [f"{key}={value}" for key, value in settings.items() if own[key] != value]
         if best is None or len(differ) < best[0]:
             best = (len(differ), ", ".join([preset, *differ]))

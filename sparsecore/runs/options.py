@@ -8,6 +8,7 @@ import dataclasses
 import importlib
 import io
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from sparsecore.errors import InputError, near_match
@@ -64,6 +65,66 @@ def parse_experiment(arguments: list[str]) -> tuple[Any, bool]:
             raise InputError(_first_sentence(heard.getvalue())) from None
         raise
     return config, not own.no_progress
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What ``sparsecore sweep`` was asked for."""
+
+    configs: list[Any]
+    jobs: int
+    out: str | None
+    progress: bool
+
+
+def parse_sweep(arguments: list[str]) -> Sweep:
+    """``[experiment, --preset, …, --grid, field=a,b, --seeds, 3, …]`` -> the runs to make.
+
+    Raises:
+        InputError: unknown experiment, preset, option or field, or a bad value.
+    """
+    from sparsecore.runs.sweep import grid, study_of
+
+    own = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    own.add_argument("--preset", default="quick")
+    own.add_argument("--stage", default="study")
+    own.add_argument("--grid", nargs="+", default=[], metavar="FIELD=A,B")
+    own.add_argument("--seeds", type=int)
+    own.add_argument("--jobs", type=int, default=1)
+    own.add_argument("--out")
+    own.add_argument("--no-progress", action="store_true")
+    try:
+        chosen, rest = own.parse_known_args(arguments[1:])
+    except argparse.ArgumentError as error:
+        raise InputError(f"{error}") from error
+    config, _ = parse_experiment([arguments[0], "--preset", chosen.preset, *rest])
+    preset = type(config).preset(chosen.preset)
+    if chosen.grid or chosen.seeds is not None:
+        if chosen.seeds is not None and chosen.seeds < 1:
+            raise InputError(f"--seeds must be at least 1, got {chosen.seeds}")
+        values = {}
+        for item in chosen.grid:
+            field, _, given = item.partition("=")
+            if not given:
+                raise InputError(f"--grid wants FIELD=A,B,C, got {item!r}")
+            field = field.replace("-", "_")
+            values[field] = [_field_value(arguments[0], field, one) for one in given.split(",")]
+        if chosen.seeds is not None:
+            values["seed"] = list(range(config.seed, config.seed + chosen.seeds))
+        configs = grid(config, values)
+    else:
+        changed = {
+            field.name: getattr(config, field.name)
+            for field in dataclasses.fields(config)
+            if getattr(config, field.name) != getattr(preset, field.name)
+        }
+        configs = study_of(arguments[0], chosen.preset, chosen.stage, **changed)
+    return Sweep(configs, chosen.jobs, chosen.out, not chosen.no_progress)
+
+
+def _field_value(experiment: str, field: str, text: str) -> Any:
+    """A value as the option ``--field text`` would be read."""
+    return getattr(parse_experiment([experiment, f"--{field.replace('_', '-')}", text])[0], field)
 
 
 def _check_names(arguments: list[str], default: Any) -> None:

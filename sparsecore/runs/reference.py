@@ -1,76 +1,68 @@
 """Small tables of finished runs: those of the book's reference runs, and of the reader's own.
 
-A summary is a dict of tables, the same for one run or several seeds:
-
-    epochs        seed, epoch, train_loss, valid_loss, valid_perplexity, learning_rate, step_cut
-    correlations  seed, epoch, layer, signal, role, value, method, rho, low, high, words
-    classes       seed, epoch, group, method, rho, low, high, words, chi, chi_low, chi_high, …
-    differences   seed, epoch, sample, mean_a, mean_b, difference, low, high, adjusted, …
-    exposure      word, frequency, epoch, chi of the h² gradient (mean over seeds)
-    words         word, frequency, pos, word_class, chi of each signal (last epoch, mean over seeds)
-    influence     seed, dropped, rho, words, frequency_share
-    findings      finding, part, method, value, low, high, outcome, seeds
+A summary is a dict of tables, one of them ``findings`` (finding, part, method, value, low, high,
+outcome, seeds), the same for one run, several seeds or a whole study. Each experiment makes its own
+from its runs, see its ``tables``. On disk: a CSV file each, Parquet for the long ones, and
+provenance.json.
 """
 
 from __future__ import annotations
 
+import hashlib
+import importlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from sparsecore.emergent import summary
-from sparsecore.emergent.findings import findings, over_runs
 from sparsecore.errors import InputError
 from sparsecore.files import atomic_path, write_json, write_text
 from sparsecore.home import cache_dir
+from sparsecore.runs import emergent_tables
+from sparsecore.runs.options import experiment_class
 from sparsecore.runs.store import Run
 
 Summary = dict[str, pd.DataFrame]
 
-VERSION = 1  # raise when the same run would give other tables
+VERSION = 2  # raise when the same run would give other tables
 
-CSV = ("epochs", "differences", "influence", "findings")
-PARQUET = ("correlations", "classes", "exposure", "words")
-DIGITS = 4  # kept of chi, rho and their intervals
-_OWN_FIELDS = ("seed", "device", "corpus")  # of a configuration: may differ between the runs
+LONG = 500  # rows from which a table is written as Parquet
+_OWN_FIELDS = ("device", "corpus")  # of a configuration: may differ between the runs
 
 
-def summarise(runs: Sequence[Run], out: Path, n_boot: int = 1000) -> None:
-    """Write the summary of finished runs that differ only in their seed to the folder ``out``.
+def summarise(runs: Sequence[Run], out: Path, **options: Any) -> None:
+    """Write the summary of finished runs that belong together to the folder ``out``.
 
-    One CSV or Parquet file a table, each written atomically, and provenance.json (corpus, settings,
-    seeds, versions, device, dates). The same runs give the same bytes. Raises InputError, with
-    nothing written, for no run, an unfinished run, a seed given twice, or runs that differ in more
-    than their seed.
+    They may differ in their seed and in the fields that the experiment says a study varies. One CSV
+    or Parquet file a table, each written atomically, and provenance.json (corpus, settings, seeds,
+    versions, device, dates). The same runs give the same bytes. Raises InputError, with nothing
+    written, for no run, an unfinished run, one given twice, or runs that do not belong together.
     """
     provenance = describe(runs)
-    tables = tables_of(runs, n_boot)
-    for name in CSV:
-        write_text(out / f"{name}.csv", tables[name].to_csv(index=False, lineterminator="\n"))
-    for name in PARQUET:
-        with atomic_path(out / f"{name}.parquet") as temporary:
-            tables[name].to_parquet(temporary, index=False, compression="zstd")
-    write_json(out / "provenance.json", provenance)
+    tables = tables_of(runs, **options)
+    files = {name: f"{name}.{_suffix(table)}" for name, table in tables.items()}
+    for name, table in tables.items():
+        if files[name].endswith(".csv"):
+            write_text(out / files[name], table.to_csv(index=False, lineterminator="\n"))
+        else:
+            with atomic_path(out / files[name]) as temporary:
+                table.to_parquet(temporary, index=False, compression="zstd")
+    write_json(out / "provenance.json", {**provenance, "tables": files})  # last: all is there
 
 
 def read_summary(folder: Path) -> Summary | None:
-    """The tables in ``folder``; None where it does not exist. InputError if a table is missing."""
-    if not folder.is_dir():
+    """The tables in ``folder``; None where there are none. InputError if a table is missing."""
+    provenance = read_provenance(folder)
+    if provenance is None:
         return None
     tables: Summary = {}
-    for name in (*CSV, *PARQUET):
-        path = folder / (f"{name}.csv" if name in CSV else f"{name}.parquet")
+    for name, file in provenance["tables"].items():
+        path = folder / file
         if not path.is_file():
-            raise InputError(f"{folder} has no {path.name}; write it with: sparsecore reference")
-        # a word may be "nan" or "null": only an empty field is missing
-        tables[name] = (
-            pd.read_csv(path, keep_default_na=False, na_values=[""])
-            if name in CSV
-            else pd.read_parquet(path)
-        )
+            raise InputError(f"{folder} has no {file}; write it with: sparsecore reference")
+        tables[name] = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
     return tables
 
 
@@ -80,54 +72,62 @@ def read_provenance(folder: Path) -> dict[str, Any] | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
-def tables_of(runs: Sequence[Run], n_boot: int = 1000) -> Summary:
-    """The summary of finished runs (seeds of one configuration), in memory."""
+def tables_of(runs: Sequence[Run], **options: Any) -> Summary:
+    """The summary of finished runs that belong together, in memory."""
     check_runs(runs)
-    parts = [_tables_of_run(run, n_boot) for run in runs]
+    if runs[0].experiment == "emergent":
+        return emergent_tables.tables_of(runs, **options)
+    module, _, name = experiment_class(runs[0].experiment).tables.partition(":")
+    make: Callable[..., Summary] = getattr(importlib.import_module(module), name)
+    return {name: table.round(6) for name, table in make(stacked(runs), **options).items()}
+
+
+def stacked(runs: Sequence[Run]) -> Summary:
+    """Every table that the runs have, on top of one another: seed, what varies and run in front."""
+    varies = _varies(runs[0])
     tables: Summary = {}
-    for name in ("epochs", "correlations", "classes", "differences", "influence"):
-        stacked = [
-            part[name].assign(seed=_seed(run)) for run, part in zip(runs, parts, strict=True)
-        ]
-        table = pd.concat(stacked, ignore_index=True)
-        tables[name] = _seed_first(table).sort_values("seed", kind="stable", ignore_index=True)
-    for name, keys in (
-        ("exposure", ["word", "frequency", "epoch"]),
-        ("words", ["word", "frequency", "pos", "word_class"]),
-    ):
-        stacked = pd.concat([part[name] for part in parts], ignore_index=True)
-        tables[name] = stacked.groupby(keys, sort=False, as_index=False).mean()
-    tables["findings"] = over_runs([part["findings"] for part in parts])
-    return {name: _compact(table, name) for name, table in tables.items()}
+    for name in sorted({path.stem for path in runs[0].path.glob("*.parquet")}):
+        parts = []
+        for run in runs:
+            table = run.table(name)
+            front = {"seed": int(run.config["seed"]), **{f: run.config[f] for f in varies}}
+            front["run"] = run.path.name
+            own = table.drop(columns=[column for column in front if column in table.columns])
+            described = pd.DataFrame({k: [v] * len(own) for k, v in front.items()}, own.index)
+            parts.append(pd.concat([described, own], axis=1))
+        tables[name] = pd.concat(parts, ignore_index=True)
+    return tables
 
 
-def summary_of(run: Run, n_boot: int = 300) -> Summary:
-    """The summary of one finished run, made once and then read from the cache.
+def summary_of(runs: Sequence[Run], **options: Any) -> Summary:
+    """The summary of a reader's finished runs, made once and then read from the cache.
 
-    The notebooks look at the reader's own run through it, so six of them pay for one.
+    The notebooks look at their runs through it, so that many pages pay for one.
     """
-    check_runs([run])
-    folder = cache_dir("summaries") / f"{run.path.name}-{n_boot}-v{VERSION}"
-    if not (folder / "provenance.json").is_file():  # written last
-        summarise([run], folder, n_boot)
+    check_runs(runs)
+    key = json.dumps([VERSION, sorted(run.path.name for run in runs), options], sort_keys=True)
+    folder = cache_dir("summaries") / hashlib.sha256(key.encode()).hexdigest()[:24]
+    if not (folder / "provenance.json").is_file():
+        summarise(runs, folder, **options)
     tables = read_summary(folder)
     assert tables is not None
     return tables
 
 
 def describe(runs: Sequence[Run]) -> dict[str, Any]:
-    """Provenance of runs that differ only in their seed; JSON-able, no paths."""
+    """Provenance of runs that belong together; JSON-able, no paths."""
     check_runs(runs)
-    first = runs[0]
-    corpus = dict(first.environment.get("corpus", {}))
-    settings = {k: v for k, v in first.config.items() if k not in _OWN_FIELDS}
+    first, varies = runs[0], _varies(runs[0])
+    unlike = {*_OWN_FIELDS, *varies, "seed"}
     versions = {
         k: v for k, v in first.environment.items() if k not in ("corpus", "identity", "started")
     }
     return {
-        "corpus": corpus,
-        "settings": settings,
-        "seeds": [_seed(run) for run in runs],
+        "experiment": first.experiment,
+        "corpus": dict(first.environment.get("corpus", {})),
+        "settings": {k: v for k, v in first.config.items() if k not in unlike},
+        "varied": {field: _values(runs, field) for field in varies},
+        "seeds": _values(runs, "seed"),
         "runs": [run.path.name for run in runs],
         "environment": versions,
         "devices": sorted({str(run.environment.get("device_name", "")) for run in runs}),
@@ -137,77 +137,54 @@ def describe(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def check_runs(runs: Sequence[Run]) -> None:
-    """Finished, of one configuration and corpus, each seed once; else one clear line."""
+    """Finished, of one experiment, study and corpus, each once; else one clear line."""
     if not runs:
         raise InputError("name at least one finished run")
+    first = runs[0]
     for run in runs:
         if not run.done:
             raise InputError(f"run {run.path.name} is not finished")
-    seeds = [_seed(run) for run in runs]
-    for seed in seeds:
-        if seeds.count(seed) > 1:
-            raise InputError(f"seed {seed} is there more than once; runs must differ in their seed")
+        if run.experiment != first.experiment:
+            raise InputError(
+                f"runs {first.path.name} and {run.path.name} are of two experiments: "
+                f"{first.experiment} and {run.experiment}"
+            )
+    varies = _varies(first)
+    seen: set[str] = set()
+    for run in runs:
+        point = json.dumps([run.config["seed"], *(run.config[field] for field in varies)])
+        if point in seen:
+            also = "".join(f", {field}={run.config[field]}" for field in varies)
+            raise InputError(f"seed {run.config['seed']}{also} is there more than once")
+        seen.add(point)
+    free = {*_OWN_FIELDS, *varies, "seed"}
+    allowed = " and ".join(["the seed", *varies])
     for run in runs[1:]:
-        for field, value in runs[0].config.items():
-            if field not in _OWN_FIELDS and run.config.get(field) != value:
+        for field, value in first.config.items():
+            if field not in free and run.config.get(field) != value:
                 raise InputError(
-                    f"runs {runs[0].path.name} and {run.path.name} differ in {field}:"
-                    f" {value!r} and {run.config.get(field)!r}; only the seed may differ"
+                    f"runs {first.path.name} and {run.path.name} differ in {field}:"
+                    f" {value!r} and {run.config.get(field)!r}; only {allowed} may differ"
                 )
-        if _corpus_hash(run) != _corpus_hash(runs[0]):
-            raise InputError(f"runs {runs[0].path.name} and {run.path.name} are of other corpora")
+        if _corpus_hash(run) != _corpus_hash(first):
+            raise InputError(f"runs {first.path.name} and {run.path.name} are of other corpora")
 
 
-def _tables_of_run(run: Run, n_boot: int) -> Summary:
-    last = int(run.epochs["epoch"].max())
-    epochs = [run.statistics([epoch]) for epoch in range(last + 1)]  # one at a time: less memory
-    by_epoch = [
-        {
-            "correlations": summary.correlation_table(part, n_boot),
-            "classes": summary.class_table(part, run.words, n_boot),
-            "differences": summary.difference_table(part, run.words, n_boot),
-            "exposure": summary.exposure_table(part),
-        }
-        for part in epochs
-    ]
-    tables = {
-        name: pd.concat([part[name] for part in by_epoch], ignore_index=True)
-        for name in by_epoch[0]
-    }
-    everything = pd.concat(epochs, ignore_index=True)
-    return {
-        **tables,
-        "epochs": run.epochs,
-        "words": summary.word_table(epochs[-1]),
-        "influence": summary.influence_table(epochs[-1]),
-        "findings": findings(everything, run.words, run.epochs, n_boot=n_boot),
-    }
+def _suffix(table: pd.DataFrame) -> str:
+    """Parquet for long tables and for those of words, which may be empty, "nan" or "null"."""
+    return "parquet" if len(table) > LONG or "word" in table.columns else "csv"
 
 
-def _compact(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Four decimals, 32-bit numbers, categories: small files, and nothing a figure would miss."""
-    table = table.copy()
-    for column in table.columns:
-        if pd.api.types.is_float_dtype(table[column]):
-            digits = 6 if name == "epochs" else DIGITS
-            table[column] = table[column].round(digits)
-            if name in PARQUET:
-                table[column] = table[column].astype("float32")
-        elif name in PARQUET and pd.api.types.is_integer_dtype(table[column]):
-            table[column] = table[column].astype("int32")
-        elif column not in ("word", "step_cut") and not pd.api.types.is_numeric_dtype(
-            table[column]
-        ):
-            table[column] = table[column].astype("str")
-    return table
+def _varies(run: Run) -> tuple[str, ...]:
+    return tuple(experiment_class(run.experiment).varies)
 
 
-def _seed_first(table: pd.DataFrame) -> pd.DataFrame:
-    return table[["seed", *(column for column in table.columns if column != "seed")]]
-
-
-def _seed(run: Run) -> int:
-    return int(run.config["seed"])
+def _values(runs: Sequence[Run], field: str) -> list[Any]:
+    """The different values of a field: numbers in order, then the others in that of their text."""
+    values = {json.dumps(run.config[field]): run.config[field] for run in runs}
+    numbers = [key for key, value in values.items() if isinstance(value, int | float)]
+    others = sorted(key for key in values if key not in numbers)
+    return [values[key] for key in [*sorted(numbers, key=lambda key: values[key]), *others]]
 
 
 def _corpus_hash(run: Run) -> str:

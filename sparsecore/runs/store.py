@@ -1,7 +1,8 @@
 """Finished and unfinished runs: folders under ``$SPARSECORE_HOME/runs/<experiment>/<hash>/``.
 
-config.json  environment.json  words.parquet  epochs.parquet  timing.parquet
-statistics/epoch-000.parquet …  weights.safetensors  DONE
+All have config.json  environment.json  epochs.parquet  timing.parquet  weights.safetensors  DONE;
+those of the emergent part words.parquet and statistics/epoch-000.parquet …, the others
+results.parquet and tables of their own.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ class Run:
         """Versions, device, threads, corpus and date of the run."""
         return self._json("environment.json")
 
+    @property
+    def experiment(self) -> str:
+        """Which experiment the run is of, as the command line names it."""
+        return str(self.environment["identity"]["experiment"])
+
     @cached_property
     def words(self) -> pd.DataFrame:
         """One row per word id: word, frequency, pos, share, word_class."""
@@ -51,6 +57,11 @@ class Run:
     def epochs(self) -> pd.DataFrame:
         """One row per epoch: train_loss, valid_loss, valid_perplexity, learning_rate, step_cut."""
         return self._table("epochs.parquet")
+
+    @cached_property
+    def results(self) -> pd.DataFrame:
+        """What the run found in the end: one row."""
+        return self._table("results.parquet")
 
     @cached_property
     def timing(self) -> pd.DataFrame:
@@ -109,6 +120,10 @@ class Run:
             "count",
         ]
         return table[order]
+
+    def table(self, name: str) -> pd.DataFrame:
+        """The run's table of that name, such as ``"epochs"``."""
+        return self._table(f"{name}.parquet")
 
     def _file(self, name: str) -> Path:
         path = self.path / name

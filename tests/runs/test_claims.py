@@ -9,7 +9,7 @@ from sparsecore.runs.claims import (
     COMPUTED,
     Claim,
     claims_table,
-    decide_emergent_claims,
+    decide_claims,
     format_value,
     parse_claims,
     preset_name,
@@ -88,7 +88,7 @@ def test_deciding_fills_in_the_computed_fields_and_nothing_else(reference, tmp_p
     path = tmp_path / "claims.toml"
     path.write_text(COMMITTED.read_text(encoding="utf-8"), encoding="utf-8")
     before = read_claims(path)
-    after = decide_emergent_claims([reference, reference], path)
+    after = decide_claims([reference, reference], path)
     tables = read_summary(reference)
     assert tables is not None
     for old, new in zip(before, after, strict=True):
@@ -102,14 +102,14 @@ def test_deciding_fills_in_the_computed_fields_and_nothing_else(reference, tmp_p
     assert after[0].value == pytest.approx(tables["findings"]["value"][0])
     again = path.read_text(encoding="utf-8")
     assert again.startswith("# What the papers claim")
-    decide_emergent_claims([reference, reference], path)
+    decide_claims([reference, reference], path)
     assert path.read_text(encoding="utf-8") == again
 
 
 def test_a_statistic_that_a_run_cannot_give_is_left_out(reference, tmp_path):
     path = tmp_path / "claims.toml"
     path.write_text(COMMITTED.read_text(encoding="utf-8"), encoding="utf-8")
-    fifth = decide_emergent_claims([reference], path)[4]  # its only cut comes after one epoch
+    fifth = decide_claims([reference], path)[4]  # its only cut comes after one epoch
     assert fifth.verdict == "undecided"
     assert fifth.value is None
     assert "nan" not in path.read_text(encoding="utf-8")
@@ -119,14 +119,14 @@ def test_deciding_needs_tables_and_the_claim(reference, tmp_path):
     path = tmp_path / "claims.toml"
     path.write_text(ROW.replace("emergent-1", "emergent-9"), encoding="utf-8")
     with pytest.raises(InputError, match="no claim 'emergent-1'"):
-        decide_emergent_claims([reference], path)
+        decide_claims([reference], path)
     with pytest.raises(InputError, match="has no reference tables"):
-        decide_emergent_claims([tmp_path / "nothing"], path)
+        decide_claims([tmp_path / "nothing"], path)
     with pytest.raises(InputError, match="at least one folder"):
-        decide_emergent_claims([], path)
+        decide_claims([], path)
     assert path.read_text(encoding="utf-8") == ROW.replace("emergent-1", "emergent-9")
 
 
 def test_the_preset_is_named_with_what_differs():
     settings = {"threshold": 12, "epochs": 12, "hidden_size": 200}
-    assert preset_name({"settings": settings}) == "small, threshold=12"
+    assert preset_name({"experiment": "emergent", "settings": settings}) == "small, threshold=12"

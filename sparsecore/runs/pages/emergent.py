@@ -5,27 +5,25 @@ Numbers in sentences come from the tables; where there is no reference yet, the 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-import sparsecore
 from sparsecore.emergent.experiment import Emergent
 from sparsecore.emergent.summary import matched_words
-from sparsecore.errors import InputError, near_match
+from sparsecore.errors import InputError
 from sparsecore.runs.claims import format_value
 from sparsecore.runs.execute import execute
+from sparsecore.runs.pages import parts as common
+from sparsecore.runs.pages.parts import html_table, markdown, reference_folder
 from sparsecore.runs.reference import Summary, read_provenance, read_summary, summary_of
 from sparsecore.runs.store import Run
 from sparsecore.stats.correlation import frequency_correlation
-from sparsecore.stats.verdict import verdict
 
 TWO_SCALES = ("pearson", "pearson_log")
 SCALES = {"pearson": "raw", "pearson_log": "log", "mean": "–"}
-OUTCOMES = {"yes": "true", "no": "false", "unsure": "open"}
 
 
 @dataclass(frozen=True)
@@ -53,26 +51,15 @@ def open_page(preset: str, reference: str = "wikitext-2", **overrides: Any) -> P
     preset's. InputError for an unknown preset, field, or reference.
     """
     config = Emergent.preset(preset, **overrides)
-    folder = reference_folder(reference)
+    folder = reference_folder("emergent", reference)
     run = execute(config, progress=False)
     return Page(
         run=run,
-        yours=summary_of(run),
+        yours=summary_of([run], n_boot=300),
         reference=read_summary(folder),
         provenance=read_provenance(folder),
         preset=preset,
     )
-
-
-def reference_folder(name: str) -> Path:
-    """``book/results/emergent/NAME`` of the checkout; need not exist if there is no other yet."""
-    roots = [Path.cwd(), *Path.cwd().parents, Path(sparsecore.__file__).parents[1]]
-    found = [root / "book" / "results" / "emergent" for root in roots]
-    base = next((path for path in found if path.is_dir()), found[-1])
-    known = sorted(p.name for p in base.iterdir() if p.is_dir()) if base.is_dir() else []
-    if known and name not in known:
-        raise InputError(f"no reference tables {name!r}{near_match(name, known)}")
-    return base / name
 
 
 def about(page: Page) -> Any:
@@ -140,41 +127,12 @@ def null_sentence(page: Page, n_permutations: int = 1000) -> Any:
 
 def verdicts(page: Page, *numbers: int) -> Any:
     """The parts of these findings: statistic, interval, and what the rule says, for both."""
-    yours = _parts(page.yours, numbers).rename(columns={"shown": "your run", "outcome": "yours"})
-    rows = yours
-    if page.reference is not None:
-        reference = _parts(page.reference, numbers)
-        reference = reference.rename(columns={"shown": "reference runs", "outcome": "reference"})
-        keys = ["finding", "order", "scale"]
-        yours = yours.drop(columns="part")
-        rows = reference.merge(yours, on=keys, how="outer", sort=False)
-    order = ["finding", "part", "scale", "reference runs", "reference", "your run", "yours"]
-    shown = rows[[column for column in order if column in rows.columns]]
-    names = {"part": "statistic", "scale": "frequency", "reference": "true?"}
-    names["yours"] = "true?" if page.reference is None else "true in yours?"
-    return html_table(shown.rename(columns=names).fillna("–"))
+    return common.parts_table(page.yours, page.reference, *numbers, scales=SCALES)
 
 
 def verdict_sentence(page: Page, *numbers: int) -> Any:
     """``Finding 1 **holds** in the reference runs; in your run it **holds partly**.``"""
-    words = {
-        "holds": "holds",
-        "partly": "holds partly",
-        "fails": "fails",
-        "undecided": "is undecided",
-    }
-    sentences = []
-    for number in numbers:
-        yours = words[_verdict(page.yours, number)]
-        if page.reference is None:
-            sentences.append(f"Finding {number} **{yours}** in your run.")
-        else:
-            reference = words[_verdict(page.reference, number)]
-            sentences.append(
-                f"Finding {number} **{reference}** in the reference runs;"
-                f" in your run it **{yours}**."
-            )
-    return markdown(" ".join(sentences))
+    return common.verdict_sentence(page.yours, page.reference, *numbers)
 
 
 def difference_sentence(page: Page) -> Any:
@@ -235,22 +193,6 @@ def extremes(
     return html_table(pd.DataFrame(columns).fillna(""))
 
 
-def markdown(text: str) -> Any:
-    """Text that the page shows as prose."""
-    from IPython.display import Markdown
-
-    return Markdown(text)
-
-
-def html_table(table: pd.DataFrame) -> Any:
-    """A table without its index, words escaped; it scrolls by itself where it is too wide."""
-    from IPython.display import HTML
-
-    text = table.to_html(index=False, border=0, justify="left")
-    text = text.replace('class="dataframe"', 'class="findings"')
-    return HTML(f'<div class="table-scroll">{text}</div>')
-
-
 def _about_reference(page: Page) -> str:
     if page.provenance is None:
         return "**Reference runs.** None in this checkout yet: the figures show your run alone."
@@ -281,21 +223,3 @@ def _size(corpus: dict[str, Any]) -> str:
     if not isinstance(tokens, int) or not isinstance(types, int):
         return ""
     return f" ({tokens:,} words of text, {types:,} different ones)"
-
-
-def _verdict(tables: Summary, number: int) -> str:
-    parts = tables["findings"]
-    return verdict(parts.loc[parts["finding"] == number, "outcome"].tolist())
-
-
-def _parts(tables: Summary, numbers: tuple[int, ...]) -> pd.DataFrame:
-    parts = tables["findings"]
-    parts = parts[parts["finding"].isin(numbers)].copy()
-    parts["order"] = parts.groupby(["finding", "method"]).cumcount()
-    parts["scale"] = parts["method"].map(SCALES)
-    parts["shown"] = [
-        "–" if math.isnan(v) else format_value(v, [low, high])
-        for v, low, high in zip(parts["value"], parts["low"], parts["high"], strict=True)
-    ]
-    parts["outcome"] = parts["outcome"].map(OUTCOMES)
-    return parts[["finding", "order", "part", "scale", "shown", "outcome"]]

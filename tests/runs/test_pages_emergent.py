@@ -3,9 +3,10 @@
 import pytest
 
 from sparsecore.errors import InputError
-from sparsecore.runs import page as pages
 from sparsecore.runs.claims import format_value
-from sparsecore.runs.page import Page
+from sparsecore.runs.pages import emergent as pages
+from sparsecore.runs.pages.emergent import Page
+from sparsecore.runs.pages.parts import reference_folder
 from sparsecore.runs.reference import describe, tables_of
 from sparsecore.runs.store import Run
 from tests import synthetic
@@ -80,9 +81,9 @@ def test_matched_words_and_extremes(alone):
 def test_an_unknown_reference_is_named(tmp_path, monkeypatch):
     (tmp_path / "book" / "results" / "emergent" / "wikitext-2").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    assert pages.reference_folder("wikitext-2").is_dir()
+    assert reference_folder("emergent", "wikitext-2").is_dir()
     with pytest.raises(InputError, match=r"'wikitext2' \(did you mean 'wikitext-2'\?\)"):
-        pages.reference_folder("wikitext2")
+        reference_folder("emergent", "wikitext2")
 
 
 def test_widths_are_those_of_the_upper_layer(alone, beside):
