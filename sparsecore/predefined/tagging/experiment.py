@@ -1,0 +1,163 @@
+"""The part-of-speech experiment of Demeester et al. 2018 (§4.2) as a value."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sparsecore.errors import InputError, near_match
+
+if TYPE_CHECKING:
+    from sparsecore.data.tagged import TaggedCorpus
+
+FORMAT = 1  # of the run folder; part of the hash
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # embedded text with silver tags, 2 CPU cores, seconds a model
+    "quick": {
+        "corpus": "embedded",
+        "tags": "upos",
+        "max_sentences": 2000,
+        "epochs": 8,
+        "learning_rate": 5e-3,
+    },
+    # the open treebank with the paper's model and training, a minute a model
+    "small": {"corpus": "ud-english-ewt"},
+    # the same training, on the corpus that you name; the whole grid of Table 2 in its study
+    "paper": {"corpus": "ud-english-ewt"},
+}
+
+
+@dataclass(frozen=True)
+class Tagging:
+    """A small BiLSTM tagger whose word embeddings are dense or sparse from the start.
+
+    The defaults are the paper's (§4.2, Table 2), but for the corpus: the paper's is licensed.
+
+    Attributes:
+        corpus: ``ud-english-ewt``, ``embedded`` (silver tags), or a path to tagged files.
+        tags: ``xpos`` (the treebank's own, 49 in ud-english-ewt) or ``upos`` (17 universal ones).
+        max_sentences: cap on the training sentences; None for all of them.
+        embedding_dim: k.
+        density: δ, the part of the embedding's entries that are trained; 1 is a dense embedding.
+        num_bins: M, how many different lengths the vectors have; None for k.
+        order: which words have long vectors: ``up`` (the frequent ones), ``down`` (the rare ones)
+            or ``none`` (an order drawn at random, the same in every run).
+        hidden_size: of each direction of the LSTM.
+        projection_size: of the tanh layer.
+        word_dropout: probability with which a word's vector is zero for a whole batch.
+        embedding_dropout: variational dropout of embedding dimensions, one mask a sentence.
+        weight_drop: DropConnect on W_hh of both directions.
+        learning_rate: of Adam.
+        batch_size: sentences at once.
+        epochs: passes over the training text; the model after the last one is tested.
+        seed: of initial weights, order of sentences and dropout masks.
+        device: ``auto``, ``cpu``, ``cuda``, ….
+    """
+
+    corpus: str = "ud-english-ewt"
+    tags: str = "xpos"
+    max_sentences: int | None = None
+    embedding_dim: int = 20
+    density: float = 1.0
+    num_bins: int | None = None
+    order: str = "up"
+    hidden_size: int = 10
+    projection_size: int = 10
+    word_dropout: float = 0.0
+    embedding_dropout: float = 0.0
+    weight_drop: float = 0.0
+    learning_rate: float = 1e-3
+    batch_size: int = 20
+    epochs: int = 50
+    seed: int = 0
+    device: str = "auto"
+
+    name: ClassVar[str] = "tagging"
+    varies: ClassVar[tuple[str, ...]] = (
+        "embedding_dim",
+        "density",
+        "order",
+        "word_dropout",
+        "embedding_dropout",
+        "weight_drop",
+        "epochs",
+    )
+    tables: ClassVar[str] = "sparsecore.predefined.tagging.tables:tables_of"
+
+    @classmethod
+    def preset(cls, preset: str, **overrides: Any) -> Tagging:
+        """The named preset, with fields of your own where given (None leaves the preset's).
+
+        Raises:
+            InputError: unknown preset or field, with the nearest name.
+        """
+        if preset not in PRESETS:
+            raise InputError(f"unknown preset {preset!r}{near_match(preset, PRESETS)}")
+        fields = {field.name for field in dataclasses.fields(cls)}
+        for name in overrides:
+            if name not in fields:
+                raise InputError(f"unknown parameter {name!r}{near_match(name, fields)}")
+        given = {name: value for name, value in overrides.items() if value is not None}
+        return cls(**{**PRESETS[preset], **given})
+
+    def __post_init__(self) -> None:
+        from sparsecore.data.tagged_files import COLUMNS
+        from sparsecore.predefined.embedding import ORDERS
+
+        for name in (
+            "embedding_dim hidden_size projection_size batch_size epochs max_sentences num_bins"
+        ).split():
+            value = getattr(self, name)
+            optional = name in ("max_sentences", "num_bins")
+            right = "a whole number of at least 1" + (", or none" if optional else "")
+            valid = (value is None and optional) or (isinstance(value, int) and value >= 1)
+            _require(self, name, valid, right)
+        _require(self, "tags", self.tags in COLUMNS, " or ".join(map(repr, COLUMNS)))
+        _require(self, "order", self.order in ORDERS, " or ".join(map(repr, ORDERS)))
+        for name in ("word_dropout", "embedding_dropout", "weight_drop"):
+            _require(self, name, 0 <= getattr(self, name) < 1, "in [0, 1)")
+        _require(self, "learning_rate", self.learning_rate > 0, "above 0")
+        bins = self.embedding_dim if self.num_bins is None else self.num_bins
+        _require(self, "num_bins", bins <= self.embedding_dim, "at most embedding_dim")
+        legal = 1 / bins - 1e-9 <= self.density <= 1
+        _require(self, "density", legal, f"in [1/num_bins, 1] = [{1 / bins:.4g}, 1]")
+
+    def prepare(self, progress: bool = True) -> TaggedCorpus:
+        """Check the device and read the tagged text (cached)."""
+        from sparsecore.data.tagged import prepare_tagged
+        from sparsecore.training.device import resolve_device
+
+        resolve_device(self.device)
+        corpus = prepare_tagged(
+            self.corpus, self.tags, max_sentences=self.max_sentences, progress=progress
+        )
+        sentences = len(corpus.train)
+        if sentences < self.batch_size:
+            raise InputError(
+                f"batch_size must be at most the {sentences} training sentences of {corpus.name}, "
+                f"got {self.batch_size}"
+            )
+        return corpus
+
+    def identity(self, inputs: TaggedCorpus) -> dict[str, Any]:
+        """What the run's numbers depend on; its hash names the run folder."""
+        from sparsecore.training.device import resolve_device
+
+        fields = dataclasses.asdict(self)
+        fields["corpus"] = inputs.sha256
+        fields["device"] = resolve_device(self.device).type
+        return {"experiment": self.name, "format": FORMAT, **fields}
+
+    def run(self, inputs: TaggedCorpus, folder: Path, progress: bool = True) -> None:
+        """Compute the run into ``folder``, going on from its last checkpoint if there is one."""
+        from sparsecore.predefined.tagging.train import train
+
+        train(self, inputs, folder, progress)
+
+
+def _require(config: Tagging, name: str, condition: bool, right: str) -> None:
+    if not condition:
+        raise InputError(f"{name} must be {right}, got {getattr(config, name)!r}")
