@@ -52,8 +52,8 @@ def find_files(path: Path) -> dict[str, Path]:
         if not files and split != "dev":
             raise InputError(
                 f"corpus folder {path} has no {split} file; it needs a train and a test file (and "
-                f"may have a dev file), such as {split}.conllu or {split}.txt, a word and its tag a "
-                "line"
+                f"may have a dev file), such as {split}.conllu or {split}.txt, a word and its tag "
+                "a line"
             )
     return {split: files[0] for split, files in found.items() if files}
 
