@@ -23,7 +23,7 @@ from sparsecore.runs.claims import Claim, format_value, preset_name, read_claims
 METHODS = {
     "pearson": "raw frequency",
     "pearson_log": "log frequency",
-    "mean": "mean chi",
+    "mean": "mean",
 }
 OUTCOMES = {"yes": "true", "no": "false", "unsure": "open"}
 
@@ -98,25 +98,45 @@ class ReferenceRuns(SphinxDirective):
             rows.append(_run_row(path, json.loads(path.read_text(encoding="utf-8"))))
         if not rows:
             return [_text("There are no reference runs yet.")]
-        return [table(["Text", "Command", "Seeds", "Hardware", "Minutes a seed"], rows, "runs")]
+        return [
+            table(["Text", "Command", "Runs", "Seeds", "Hardware", "Minutes a run"], rows, "runs")
+        ]
 
 
 def _run_row(path: Path, provenance: dict[str, Any]) -> list[nodes.Node]:
     corpus = provenance["corpus"]
     name = str(corpus.get("name", path.parent.name))
     preset, *changed = preset_name(provenance).split(", ")
-    words = ["sparsecore", "run", path.parent.parent.name, "--preset", preset, "--corpus", name]
+    several = len(provenance["runs"]) > 1
+    command = "sweep" if several else "run"
+    words = ["sparsecore", command, provenance["experiment"], "--preset", preset, "--corpus", name]
     for setting in changed:
         field, value = setting.split("=", 1)
         words += ["--" + field.replace("_", "-"), value]
-    minutes = sorted({round(float(value)) for value in provenance["minutes"] if value is not None})
+    if several and not provenance["varied"]:
+        words += ["--seeds", str(len(provenance["seeds"]))]
+    minutes = [float(value) for value in provenance["minutes"] if value is not None]
     return [
         _text(name),
         nodes.paragraph("", "", nodes.literal("", shlex.join(words))),
+        _text(len(provenance["runs"])),
         _text(", ".join(map(str, provenance["seeds"]))),
         _text(", ".join(filter(None, provenance["devices"]))),
-        _text("–".join(map(str, [minutes[0], minutes[-1]][: len(minutes)])) if minutes else "–"),
+        _text(_range(minutes)),
     ]
+
+
+def _range(minutes: list[float]) -> str:
+    """The least and the most, in whole minutes where there are any.
+
+    >>> _range([0.4, 0.62]), _range([28.6, 31.2]), _range([104.0]), _range([])
+    ('0.4–0.6', '29–31', '104', '–')
+    """
+    if not minutes:
+        return "–"
+    digits = 1 if max(minutes) < 10 else 0
+    ends = [f"{value:.{digits}f}" for value in (min(minutes), max(minutes))]
+    return "–".join(dict.fromkeys(ends))
 
 
 def _claim(claim: Claim) -> nodes.Node:

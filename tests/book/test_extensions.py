@@ -85,6 +85,9 @@ def test_a_reference_run_is_told_with_the_command_that_makes_it():
     for own in ("seed", "device", "corpus"):
         del settings[own]
     provenance = {
+        "experiment": "emergent",
+        "varied": {},
+        "runs": ["1a", "2b"],
         "corpus": {"name": "wikitext-2"},
         "settings": settings,
         "seeds": [0, 1],
@@ -94,8 +97,8 @@ def test_a_reference_run_is_told_with_the_command_that_makes_it():
     row = [
         cell.astext() for cell in _run_row(Path("emergent/wikitext-2/provenance.json"), provenance)
     ]
-    command = "sparsecore run emergent --preset small --corpus wikitext-2 --epochs 7"
-    assert row == ["wikitext-2", command, "0, 1", "some CPU", "58–61"]
+    command = "sparsecore sweep emergent --preset small --corpus wikitext-2 --epochs 7 --seeds 2"
+    assert row == ["wikitext-2", command, "2", "0, 1", "some CPU", "58–61"]
 
 
 def test_tables_have_a_header_and_scroll_by_themselves():
