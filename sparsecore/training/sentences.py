@@ -13,7 +13,7 @@ from sparsecore.data.tagged import PAD_ID, Sentences
 from sparsecore.errors import InputError
 
 IGNORED = -100  # the label of padding: what torch's cross entropy leaves out
-POOL = 10  # batches' worth of random sentences that are sorted by length before they are batched
+POOL = 50  # batches' worth of random sentences that are sorted by length before they are batched
 
 
 class Batch(NamedTuple):
@@ -61,7 +61,7 @@ class PaddedSentences:
 def shuffled(sizes: np.ndarray, batch_size: int, seed: int, epoch: int) -> np.ndarray:
     """The batches of an epoch: (number, B) rows in a random order that seed and epoch decide.
 
-    A random order is cut into pools of ten batches; within a pool sentences of similar length share
+    A random order is cut into pools of fifty batches; within a pool sentences of similar length share
     a batch, so little of it is padding; the batches are then shuffled. Sentences beyond the last
     whole batch are left out, other ones every epoch.
 

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sparsecore.errors import InputError, near_match
+from sparsecore.predefined.tagging.study import (
+    DROPOUTS,
+    SEEDS,
+    SETTING,
+    TUNING_EPOCHS,
+    TUNING_SEED,
+    UNTUNED,
+    Dropouts,
+    Setting,
+    choose,
+    fields_of,
+    grid_of,
+    merged,
+    read_results,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from sparsecore.data.tagged import TaggedCorpus
@@ -76,15 +93,7 @@ class Tagging:
     device: str = "auto"
 
     name: ClassVar[str] = "tagging"
-    varies: ClassVar[tuple[str, ...]] = (
-        "embedding_dim",
-        "density",
-        "order",
-        "word_dropout",
-        "embedding_dropout",
-        "weight_drop",
-        "epochs",
-    )
+    varies: ClassVar[tuple[str, ...]] = (*SETTING, *DROPOUTS, "epochs")
     tables: ClassVar[str] = "sparsecore.predefined.tagging.tables:tables_of"
 
     @classmethod
@@ -156,6 +165,61 @@ class Tagging:
         from sparsecore.predefined.tagging.train import train
 
         train(self, inputs, folder, progress)
+
+
+def tune(preset: str, **overrides: Any) -> list[Tagging]:
+    """The runs that choose the dropouts of every setting: the grid of Table 2, or a part of it.
+
+    ``quick`` tunes nothing and has no such runs.
+
+    Raises:
+        InputError: unknown preset or field, or one that the study varies itself.
+    """
+    _check_overrides(preset, overrides)
+    if preset == "quick":
+        return []
+    fixed = {"epochs": TUNING_EPOCHS[preset], **overrides, "seed": TUNING_SEED}
+    return [
+        Tagging.preset(preset, **fixed, **fields_of(setting), **dropouts)
+        for setting in settings_of(preset)
+        for dropouts in grid_of(preset)
+    ]
+
+
+def study(
+    preset: str, dropouts: Mapping[Setting, Dropouts] | None = None, **overrides: Any
+) -> list[Tagging]:
+    """All runs behind Fig. 3 and Table 3, the tuning runs (finished before) among them.
+
+    Args:
+        preset: ``quick`` tunes nothing; ``small`` tunes on a part of Table 2, ``paper`` on all.
+        dropouts: of each setting, instead of those that the tuning runs choose; these are then left
+            out.
+        overrides: other fields of every run; ``seed`` is the first of the seeds.
+
+    Raises:
+        InputError: unknown preset or field, or tuning runs that are not finished yet.
+    """
+    _check_overrides(preset, overrides)
+    tuning = tune(preset, **overrides) if dropouts is None else []
+    if dropouts is None and tuning:
+        dropouts = choose(read_results(tuning))
+    settings = settings_of(preset)
+    chosen = dict.fromkeys(settings, UNTUNED) if dropouts is None else dropouts
+    first = overrides.pop("seed", None) or 0
+    final = [
+        Tagging.preset(preset, **overrides, **merged(setting, chosen), seed=seed)
+        for setting in settings
+        for seed in range(first, first + SEEDS[preset])
+    ]
+    return [*tuning, *final]
+
+
+def _check_overrides(preset: str, overrides: dict[str, Any]) -> None:
+    Tagging.preset(preset, **overrides)
+    for name in (*SETTING, *DROPOUTS):
+        if overrides.get(name) is not None:
+            raise InputError(f"{name} is one of what the study varies; sweep it with --grid")
 
 
 def _require(config: Tagging, name: str, condition: bool, right: str) -> None:

@@ -1,0 +1,143 @@
+"""Which models stand behind Fig. 3 and Table 3, and how their dropouts are chosen (Table 2).
+
+A *setting* is a geometry: (embedding_dim, density, order). Its dropouts are the combination of a
+grid that gives the best accuracy on the dev set, in runs with a seed of their own; the study then
+trains the setting with these dropouts from several other seeds. The test set chooses nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from sparsecore.errors import InputError, near_match
+from sparsecore.home import runs_dir
+
+FULL = 20  # k of the sparse embeddings and of the largest dense one
+TUNING_SEED = 99  # of every tuning run, and of no run of a study
+SETTING = ("embedding_dim", "density", "order")
+DROPOUTS = ("word_dropout", "embedding_dropout", "weight_drop")
+
+Setting = tuple[int, float, str]
+Dropouts = dict[str, float]
+
+SIZES: dict[str, tuple[int, ...]] = {
+    "quick": (2, 3, 5),
+    "small": (2, 3, 4, 5, 10),
+    "paper": (2, 3, 4, 5, 8, 10, 15),
+}
+"""Numbers stored for a word on average, smaller than the full 20. At 1 the two kinds are the same:
+a sparse embedding then stores the first dimension of every word and nothing else."""
+
+ORDER_DENSITIES: dict[str, tuple[float, ...]] = {
+    "quick": (0.25,),
+    "small": (0.25, 0.1),
+    "paper": (0.25, 0.1),
+}
+"""Densities at which the orders ``none`` and ``down`` are trained beside ``up`` (Table 3)."""
+
+SEEDS = {"quick": 2, "small": 4, "paper": 4}
+
+GRID: dict[str, dict[str, tuple[float, ...]]] = {
+    "small": {"word_dropout": (0.0, 0.1), "embedding_dropout": (0.0,), "weight_drop": (0.0, 0.2)},
+    "paper": {
+        "word_dropout": (0.0, 0.1, 0.2),
+        "embedding_dropout": (0.0, 0.1, 0.2, 0.4),
+        "weight_drop": (0.0, 0.2, 0.4),
+    },
+}
+"""The values that are tried: Table 2 whole, or a part of it that fits on two CPU cores."""
+
+TUNING_EPOCHS = {"small": 20, "paper": None}  # None: as many as the study
+
+UNTUNED: Dropouts = {"word_dropout": 0.1, "embedding_dropout": 0.0, "weight_drop": 0.0}
+"""Of the quick preset, which tunes nothing."""
+
+
+def settings_of(preset: str) -> list[Setting]:
+    """Every setting of the preset's study: dense and sparse of each size, then the other orders.
+
+    >>> settings_of("quick")
+    ... # doctest: +NORMALIZE_WHITESPACE
+    [(20, 1.0, 'up'), (2, 1.0, 'up'), (3, 1.0, 'up'), (5, 1.0, 'up'),
+     (20, 0.1, 'up'), (20, 0.15, 'up'), (20, 0.25, 'up'),
+     (20, 0.25, 'none'), (20, 0.25, 'down')]
+    """
+    if preset not in SIZES:
+        raise InputError(f"unknown preset {preset!r}{near_match(preset, SIZES)}")
+    dense = [(size, 1.0, "up") for size in (FULL, *SIZES[preset])]
+    sparse = [(FULL, size / FULL, "up") for size in SIZES[preset]]
+    orders = [(FULL, d, order) for d in ORDER_DENSITIES[preset] for order in ("none", "down")]
+    return [*dense, *sparse, *orders]
+
+
+def grid_of(preset: str) -> list[Dropouts]:
+    """Every combination of dropouts that the preset tries, the least dropout first."""
+    values = GRID.get(preset, {name: (value,) for name, value in UNTUNED.items()})
+    return [
+        dict(zip(DROPOUTS, chosen, strict=True))
+        for chosen in itertools.product(*(values[name] for name in DROPOUTS))
+    ]
+
+
+def fields_of(setting: Setting) -> dict[str, Any]:
+    """A setting as fields of the configuration."""
+    return dict(zip(SETTING, setting, strict=True))
+
+
+def choose(results: pd.DataFrame) -> dict[Setting, Dropouts]:
+    """The dropouts with the best dev accuracy, for each setting.
+
+    Args:
+        results: a row a tuning run: the fields of :data:`SETTING` and :data:`DROPOUTS`, and
+            ``dev_accuracy``, which is averaged where there are several seeds. Of equals the first
+            in the table wins.
+    """
+    means = results.groupby([*SETTING, *DROPOUTS], sort=False)["dev_accuracy"].mean().reset_index()
+    best = means.loc[means.groupby(list(SETTING), sort=False)["dev_accuracy"].idxmax()]
+    return {
+        (int(row["embedding_dim"]), float(row["density"]), str(row["order"])): {
+            name: float(row[name]) for name in DROPOUTS
+        }
+        for row in best.to_dict("records")
+    }
+
+
+def read_results(configs: list[Any]) -> pd.DataFrame:
+    """The results of these configurations' finished runs on this machine, in their order.
+
+    Raises:
+        InputError: not all of them are finished.
+    """
+    wanted = {_key(dataclasses.asdict(config)): index for index, config in enumerate(configs)}
+    found: dict[int, pd.DataFrame] = {}
+    for done in sorted(runs_dir("tagging").glob("*/DONE")):
+        fields = json.loads((done.parent / "config.json").read_text(encoding="utf-8"))
+        index = wanted.get(_key(fields))
+        if index is not None:
+            results = pd.read_parquet(done.parent / "results.parquet")
+            names = (*SETTING, *DROPOUTS, "seed")
+            found[index] = results.assign(**{name: fields[name] for name in names})
+    if len(found) < len(configs):
+        raise InputError(
+            f"{len(found)} of the {len(configs)} runs that choose the dropouts are finished; make "
+            "them first, with the same options: sparsecore sweep tagging --stage tune"
+        )
+    return pd.concat([found[index] for index in range(len(configs))], ignore_index=True)
+
+
+def merged(setting: Setting, dropouts: Mapping[Setting, Dropouts]) -> dict[str, Any]:
+    """Fields of a setting with its dropouts; InputError if none were chosen for it."""
+    if setting not in dropouts:
+        raise InputError(f"no dropouts are given for the setting {setting}")
+    return {**fields_of(setting), **dropouts[setting]}
+
+
+def _key(fields: dict[str, Any]) -> str:
+    """A configuration without the device: the same run wherever it was made."""
+    return json.dumps({k: v for k, v in fields.items() if k != "device"}, sort_keys=True)
