@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecore.data.encode import UNK_ID, Tokens, encode_file, load_words, new_index, save_words
-from sparsecore.data.locate import Source, content_hash, find_source
+from sparsecore.data.locate import EMBEDDED, Source, content_hash, find_source
 from sparsecore.data.readers import SPLITS, TOKENISED
 from sparsecore.data.splits import head, split_documents
 from sparsecore.data.vocabulary import Filtered, Vocabulary, filter_rare
@@ -79,13 +79,12 @@ def prepare_corpus(
         raise InputError(f"max_tokens must be at least 1 (or None for all), not {max_tokens}")
     if seed < 0:
         raise InputError(f"seed must be 0 or more, not {seed}")
+    if tokenised and corpus == EMBEDDED:
+        raise InputError(
+            "tokenised=True needs a text whose words are separated by spaces; 'embedded' is not one"
+        )
     source = find_source(corpus, progress=progress)
     if tokenised:
-        if source.form is not None:
-            raise InputError(
-                f"tokenised=True needs a text whose words are separated by spaces; {source.name!r} "
-                "is running text"
-            )
         source = replace(source, form=TOKENISED)
     content = {split: content_hash(path) for split, path in source.files.items()}
     settings = {

@@ -37,3 +37,24 @@ def window(
     stop = min(start + sequence_length, len(columns) - 1)
     piece = columns[start : stop + 1].to(device=device, dtype=torch.int64)
     return piece[:-1].contiguous(), piece[1:].contiguous()
+
+
+def random_windows(
+    num_targets: int, base: int, generator: np.random.Generator, spread: float = 5.0
+) -> list[tuple[int, int]]:
+    """(start, length) of windows of random length that cover ``num_targets`` targets.
+
+    Each length is max(5, ⌊N(b, 5²)⌋), at most ``base`` + 40, with b = ``base`` 19 times in 20 and
+    half of it otherwise, so that over the epochs every word meets every distance to the cut. The
+    last window takes what is left. The learning rate goes with the length: λ · length / ``base``.
+
+    Source: Merity et al. 2017, §4.1.
+    """
+    windows: list[tuple[int, int]] = []
+    start = 0
+    while start < num_targets:
+        mean = base if generator.random() < 0.95 else base / 2
+        length = min(max(5, int(generator.normal(mean, spread))), base + 40, num_targets - start)
+        windows.append((start, length))
+        start += length
+    return windows

@@ -1,0 +1,60 @@
+"""Text as the models here read it, and passes over it that change nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from sparsecore.models.awd_lstm import AWDLanguageModel, State
+from sparsecore.predefined.embedding import frequency_order
+from sparsecore.training.batches import columns, num_windows, window
+
+if TYPE_CHECKING:
+    from sparsecore.data.language import Corpus
+
+
+def text_columns(corpus: Corpus, split: str, batch_size: int, device: torch.device) -> Tensor:
+    """(L, B) columns of a split on the device, with ids by ascending frequency: 0 is the rarest.
+
+    Raises:
+        InputError: fewer than two tokens a column.
+    """
+    rows = frequency_order(corpus.vocabulary.counts, "up")
+    text = columns(getattr(corpus, split), batch_size, f"{split} text of {corpus.name!r}")
+    return rows[text.long()].to(device)
+
+
+@torch.no_grad()
+def mean_loss(model: AWDLanguageModel, text: Tensor, sequence_length: int) -> float:
+    """Cross entropy in nats a word without any dropout; the state is carried through the text.
+
+    Args:
+        text: (L, B) columns on the model's device.
+    """
+    total = torch.zeros((), dtype=torch.float64, device=text.device)
+    was_training = model.training
+    model.eval()
+    state: State | None = None
+    for index in range(num_windows(text, sequence_length)):
+        inputs, targets = window(text, index, sequence_length, text.device)
+        hidden, _, state = model(inputs, state)
+        total += model.loss(hidden, targets).double() * targets.numel()
+    model.train(was_training)
+    return float(total) / text[1:].numel()
+
+
+@torch.no_grad()
+def accuracy(model: AWDLanguageModel, text: Tensor, sequence_length: int) -> float:
+    """Share of the words after the first that are the model's likeliest next word."""
+    right = torch.zeros((), dtype=torch.int64, device=text.device)
+    was_training = model.training
+    model.eval()
+    state: State | None = None
+    for index in range(num_windows(text, sequence_length)):
+        inputs, targets = window(text, index, sequence_length, text.device)
+        hidden, _, state = model(inputs, state)
+        right += (model.logits(hidden).argmax(-1) == targets).sum()
+    model.train(was_training)
+    return int(right) / text[1:].numel()
