@@ -13,9 +13,17 @@ from typing import Any
 
 from sparsecore.errors import InputError, near_match
 
-EXPERIMENTS = {"emergent": "how concentrated are an LSTM's activations and gradients, word by word"}
+EXPERIMENTS = {
+    "emergent": "how concentrated are an LSTM's activations and gradients, word by word",
+    "tagging": "parts of speech from word embeddings that are short, or sparse, from the start",
+    "language": "an AWD-LSTM language model, dense, or wider and sparse with as many parameters",
+}
 HELP = "--preset quick|small|paper chooses the defaults below, --no-progress hides the bars."
-CLASSES = {"emergent": "sparsecore.emergent.experiment:Emergent"}
+CLASSES = {
+    "emergent": "sparsecore.emergent.experiment:Emergent",
+    "tagging": "sparsecore.predefined.tagging.experiment:Tagging",
+    "language": "sparsecore.predefined.language.experiment:Language",
+}
 
 
 def experiment_class(name: str) -> Any:
