@@ -27,6 +27,7 @@ _PUBLIC = {
     "input_windows": "sparsecore.predefined.geometry",
     "matching_geometry": "sparsecore.predefined.geometry",
     "bin_rows": "sparsecore.predefined.geometry",
+    "RationalRNN": "sparsecore.learned.rational",
 }
 
 __all__ = ["__version__", *_PUBLIC]  # pyright: ignore[reportUnsupportedDunderAll]
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from sparsecore.emergent.chi import hoyer as hoyer
     from sparsecore.emergent.tracker import track as track
     from sparsecore.errors import InputError as InputError
+    from sparsecore.learned.rational import RationalRNN as RationalRNN
     from sparsecore.predefined.embedding import SparseEmbedding as SparseEmbedding
     from sparsecore.predefined.embedding import frequency_order as frequency_order
     from sparsecore.predefined.geometry import bin_rows as bin_rows

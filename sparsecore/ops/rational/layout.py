@@ -1,0 +1,111 @@
+"""The order in which the states of a layer are kept while it runs.
+
+Outside, states stand WFSA by WFSA: (d=0, i=1), (d=0, i=2), …. Inside they stand position by
+position, all first states, then all second states, …, and within a position the longer WFSAs first.
+Then the states of a position and those before them are two slices of the same array, so that a
+step of the recurrence is a few operations on whole slices, for WFSAs of any lengths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from sparsecore.errors import InputError
+
+Pairs = tuple[tuple[slice, slice], ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where states are, inside and outside, for WFSAs of the given lengths.
+
+    Attributes:
+        lengths: transitions of each WFSA, in the order of the caller.
+        wfsas: (D,) the WFSA that stands at each inner place, longest first.
+        rows: (S,) the outer row of each inner state.
+        blocks: for each position i = 1, 2, …, the slice of its states inside.
+        spans: (states, their predecessors), the latter as slices of an array with the D start
+            states in front; the fewest pairs that cover every state.
+        links: the same for the states whose predecessor is not a start state, without those.
+    """
+
+    lengths: tuple[int, ...]
+    wfsas: tuple[int, ...]
+    rows: tuple[int, ...]
+    blocks: tuple[slice, ...]
+    spans: Pairs
+    links: Pairs
+
+    def inside(self, states: Tensor, dim: int = 0) -> Tensor:
+        """Outer order → inner order of states along ``dim``."""
+        return states.index_select(dim, torch.tensor(self.rows, device=states.device))
+
+    def outside(self, states: Tensor, dim: int = 0) -> Tensor:
+        """Inner order → outer order of states along ``dim``."""
+        return states.index_select(dim, torch.tensor(self.rows, device=states.device).argsort())
+
+    def wfsas_inside(self, scores: Tensor, dim: int = 0) -> Tensor:
+        """Outer order → inner order of WFSAs along ``dim``."""
+        return scores.index_select(dim, torch.tensor(self.wfsas, device=scores.device))
+
+    def wfsas_outside(self, scores: Tensor, dim: int = 0) -> Tensor:
+        """Inner order → outer order of WFSAs along ``dim``."""
+        return scores.index_select(dim, torch.tensor(self.wfsas, device=scores.device).argsort())
+
+    def last_rows(self, chosen: Sequence[bool]) -> list[int]:
+        """The inner rows of the last states of the WFSAs that are ``chosen``."""
+        return [
+            self.blocks[self.lengths[d] - 1].start + place
+            for place, d in enumerate(self.wfsas)
+            if chosen[d]
+        ]
+
+
+def check_lengths(lengths: Sequence[int]) -> tuple[int, ...]:
+    """``lengths`` as a tuple; :class:`InputError` unless it holds integers of at least 1."""
+    if isinstance(lengths, int) or len(lengths) == 0 or any(int(n) != n or n < 1 for n in lengths):
+        raise InputError(
+            f"lengths must hold one integer of at least 1 per WFSA, as in [4] * 24, got {lengths!r}"
+        )
+    return tuple(int(n) for n in lengths)
+
+
+@lru_cache(maxsize=256)
+def layout_of(lengths: tuple[int, ...]) -> Layout:
+    """The layout for WFSAs of these lengths."""
+    wfsas = tuple(sorted(range(len(lengths)), key=lambda d: -lengths[d]))
+    starts = [sum(lengths[:d]) for d in range(len(lengths))]
+    rows: list[int] = []
+    blocks: list[slice] = []
+    previous: list[slice] = []  # of each block, counted with the start states
+    for position in range(max(lengths)):
+        longer = [d for d in wfsas if lengths[d] > position]
+        before = len(lengths) + blocks[-1].start if blocks else 0
+        previous.append(slice(before, before + len(longer)))
+        blocks.append(slice(len(rows), len(rows) + len(longer)))
+        rows += [starts[d] + position for d in longer]
+    inner = [slice(s.start - len(lengths), s.stop - len(lengths)) for s in previous]
+    return Layout(
+        lengths,
+        wfsas,
+        tuple(rows),
+        tuple(blocks),
+        _joined(blocks, previous),
+        _joined(blocks[1:], inner[1:]),
+    )
+
+
+def _joined(states: Sequence[slice], previous: Sequence[slice]) -> Pairs:
+    """Neighbouring pairs of slices as one, where both go on where the last ended."""
+    pairs: list[tuple[slice, slice]] = []
+    for to, source in zip(states, previous, strict=True):
+        if pairs and pairs[-1][1].stop == source.start:
+            to = slice(pairs[-1][0].start, to.stop)
+            source = slice(pairs.pop()[1].start, source.stop)
+        pairs.append((to, source))
+    return tuple(pairs)

@@ -1,0 +1,149 @@
+"""The recurrences that keep the best path alone: max-plus and max-times.
+
+    c_t = max(prev(c_{t-1}) ⊗ u_t, c_{t-1} ⊗ f_t)
+    f = sigmoid(x·loop + bias),   u = sigmoid(x·main)
+
+⊗ is + or ×. Where both are equal the main path is taken. Which one was taken is kept, and the way
+back is linear: the gradient follows the path that was chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from sparsecore.ops.rational.layout import Layout
+from sparsecore.ops.rational.steps import chunks_of, projections, run_back, spread, sum_states
+
+
+def maximum(
+    x: Tensor,
+    main: Tensor,
+    loop: Tensor,
+    bias: Tensor,
+    c0: Tensor,
+    final: Tensor | None,
+    mask: Tensor | None,
+    layout: Layout,
+    fixed: list[int],
+    *,
+    add: bool,
+) -> tuple[Tensor, Tensor]:
+    """As :func:`~sparsecore.ops.rational.plus_times.plus_times`; ``add``: ⊗ is +, else ×."""
+    return _Maximum.apply(x, main, loop, bias, c0, final, mask, layout, fixed, add)  # pyright: ignore
+
+
+class _Maximum(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        main: Tensor,
+        loop: Tensor,
+        bias: Tensor,
+        c0: Tensor,
+        final: Tensor | None,
+        mask: Tensor | None,
+        layout: Layout,
+        fixed: list[int],
+        add: bool,
+    ) -> tuple[Tensor, Tensor]:
+        one = 0.0 if add else 1.0
+        times = torch.add if add else torch.mul
+        weight = torch.cat([layout.inside(main), layout.inside(loop)])  # 2S E
+        bias = layout.inside(bias)[:, None, None]
+        weights = None if final is None else layout.inside(final)
+        S, D = len(layout.rows), len(layout.wfsas)
+        scores = x.new_empty(x.shape[0], D, x.shape[1])  # T D B
+        saved: list[Tensor] = []
+        carried = layout.inside(c0, 1).t()  # S B
+        for part in chunks_of(x):
+            u, f = projections(x[part], weight)  # S k B each
+            u.sigmoid_()
+            f.add_(bias).sigmoid_()
+            k, B = f.shape[1:]
+            moved = torch.ones(S, k, B, dtype=torch.bool, device=x.device)  # or: may move
+            still = torch.zeros(S, 1, 1, dtype=torch.bool, device=x.device)  # self-loop is one
+            still[fixed] = True
+            if mask is not None:
+                moved &= mask[part]
+                still = still | ~mask[part]
+            stay = torch.where(still, one, f)
+            c = x.new_empty(D + S, k + 1, B)  # the start states, then all others
+            c[:D] = one
+            c[D:, 0] = carried
+            _run(stay, u, c, moved, layout, times)
+            scores[part] = sum_states(c[D:, 1:], weights, layout).transpose(0, 1)
+            carried = c[D:, k]
+            saved += [f, u, c, moved, still]
+        ctx.layout, ctx.add = layout, add
+        ctx.save_for_backward(x, weight, weights, *saved)
+        return layout.wfsas_outside(scores, 1).transpose(1, 2), layout.outside(carried).t()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_scores: Tensor, grad_states: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, weights, *saved = ctx.saved_tensors
+        layout, add, need = ctx.layout, ctx.add, ctx.needs_input_grad
+        S, D = len(layout.rows), len(layout.wfsas)
+        grad_x = torch.empty_like(x, memory_format=torch.contiguous_format) if need[0] else None
+        grad_weight = torch.zeros_like(
+            weight, dtype=torch.float64
+        )  # over chunks float32 would lose
+        grad_bias, grad_final = x.new_zeros(S), x.new_zeros(S)
+        returning = layout.inside(grad_states.t())  # S B, what comes back from the next step
+        for part in reversed(chunks_of(x)):
+            f, u, c, moved, still = saved[-5:]
+            del saved[-5:]
+            g = spread(layout.wfsas_inside(grad_scores[part].permute(2, 0, 1)), layout)  # S k B
+            if weights is not None:
+                grad_final += (g * c[D:, 1:]).sum((1, 2))
+                g *= weights[:, None, None]
+            g[:, -1] += returning
+            come, stay = moved.to(x.dtype), (~moved).to(x.dtype)
+            if add:
+                returning = run_back(stay, come, g, layout)
+                by_u, by_f = come * g, stay * g
+            else:
+                returning = run_back(stay * torch.where(still, 1.0, f), come * u, g, layout)
+                by_u, by_f = come * g, stay * g * c[D:, :-1]
+                for states, before in layout.spans:
+                    by_u[states] *= c[before, :-1]
+            gradient = torch.stack([by_u * u * (1 - u), (by_f * f * (1 - f)).masked_fill(still, 0)])
+
+            inputs = x[part].flatten(0, 1)
+            matrix = gradient.view(2 * S, -1)
+            grad_weight += torch.mm(matrix, inputs)
+            grad_bias += gradient[1].sum((1, 2))
+            if grad_x is not None:
+                torch.mm(matrix.t(), weight, out=grad_x[part].view_as(inputs))
+        return (
+            grad_x,
+            layout.outside(grad_weight[:S]).to(x.dtype),
+            layout.outside(grad_weight[S:]).to(x.dtype),
+            layout.outside(grad_bias),
+            layout.outside(returning).t(),
+            layout.outside(grad_final) if weights is not None else None,
+            *(None,) * 4,
+        )
+
+
+def _run(
+    stay: Tensor,
+    u: Tensor,
+    c: Tensor,
+    moved: Tensor,
+    layout: Layout,
+    times: Callable[..., Tensor],
+) -> None:
+    """Fill ``c[:, 1:]``; where ``moved`` allows it, leave there whether the main path was taken."""
+    D = len(layout.wfsas)
+    for t in range(u.shape[1]):
+        staying = times(c[D:, t], stay[:, t])
+        coming = torch.cat([times(c[before, t], u[to, t]) for to, before in layout.spans])
+        moved[:, t] &= coming >= staying
+        c[D:, t + 1] = torch.where(moved[:, t], coming, staying)

@@ -1,0 +1,150 @@
+"""The plus-times recurrence: one pass over time, and a backward pass written by hand.
+
+    c_t = f_t ∘ c_{t-1} + u_t ∘ prev(c_{t-1}),   f = sigmoid(x·loop + bias),   u = (x·main)(1 − f)
+
+prev(c) holds, for each state, the state before it in its WFSA (1 for the start state). With G_t the
+gradient of the loss with respect to c_t, all that comes back from later steps included,
+
+    G_t = (own gradient) + f_{t+1} ∘ G_{t+1} + next(u_{t+1} ∘ G_{t+1})
+    d(x·main) = G_t ∘ (1 − f_t) ∘ prev(c_{t-1})      d(x·loop + bias) = G_t ∘ f_t ∘ (c_{t-1} − c_t)
+
+The last is short because f acts on c_t twice, as self-loop and within u, and the terms telescope.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from sparsecore.ops.rational.layout import Layout
+from sparsecore.ops.rational.steps import chunks_of, projections, run_back, spread, sum_states
+
+
+def plus_times(
+    x: Tensor,
+    main: Tensor,
+    loop: Tensor,
+    bias: Tensor,
+    c0: Tensor,
+    final: Tensor | None,
+    mask: Tensor | None,
+    layout: Layout,
+    fixed: list[int],
+) -> tuple[Tensor, Tensor]:
+    """Scores (T, B, D) and last states (B, S).
+
+    x: T B E; main, loop: S E; bias: S; c0: B S; final: S, weights of the states in the scores, or
+    None for 1; mask: T B or None; fixed: the inner rows whose self-loop is 1.
+    """
+    return _PlusTimes.apply(x, main, loop, bias, c0, final, mask, layout, fixed)  # pyright: ignore
+
+
+class _PlusTimes(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        main: Tensor,
+        loop: Tensor,
+        bias: Tensor,
+        c0: Tensor,
+        final: Tensor | None,
+        mask: Tensor | None,
+        layout: Layout,
+        fixed: list[int],
+    ) -> tuple[Tensor, Tensor]:
+        weight = torch.cat([layout.inside(main), layout.inside(loop)])  # 2S E
+        bias = layout.inside(bias)[:, None, None]
+        weights = None if final is None else layout.inside(final)
+        S, D = len(layout.rows), len(layout.wfsas)
+        scores = x.new_empty(x.shape[0], D, x.shape[1])  # T D B
+        saved: list[Tensor] = []
+        carried = layout.inside(c0, 1).t()  # S B
+        for part in chunks_of(x):
+            u, f = projections(x[part], weight)  # S k B each
+            f.add_(bias).sigmoid_()
+            if mask is not None:
+                f.masked_fill_(~mask[part], 1.0)  # then u is 0 and the state stays
+            u.addcmul_(u, f, value=-1.0)
+            gates = f[fixed]
+            if fixed:
+                f[fixed] = 1.0
+            k, B = f.shape[1:]
+            c = x.new_empty(D + S, k + 1, B)  # the start states, then all others
+            c[:D] = 1.0
+            c[D:, 0] = carried
+            _run(f, u, c, layout)
+            scores[part] = sum_states(c[D:, 1:], weights, layout).transpose(0, 1)
+            carried = c[D:, k]
+            saved += [f, u, c, gates]
+        ctx.layout, ctx.fixed = layout, fixed
+        ctx.save_for_backward(x, weight, weights, *saved)
+        return layout.wfsas_outside(scores, 1).transpose(1, 2), layout.outside(carried).t()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_scores: Tensor, grad_states: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, weights, *saved = ctx.saved_tensors
+        layout, fixed, need = ctx.layout, ctx.fixed, ctx.needs_input_grad
+        S, D = len(layout.rows), len(layout.wfsas)
+        grad_x = torch.empty_like(x, memory_format=torch.contiguous_format) if need[0] else None
+        grad_weight = torch.zeros_like(
+            weight, dtype=torch.float64
+        )  # over chunks float32 would lose
+        grad_bias, grad_final = x.new_zeros(S), x.new_zeros(S)
+        returning = layout.inside(grad_states.t())  # S B, what comes back from the next step
+        for part in reversed(chunks_of(x)):
+            f, u, c, gates = saved[-4:]
+            del saved[-4:]
+            g = spread(layout.wfsas_inside(grad_scores[part].permute(2, 0, 1)), layout)  # S k B
+            if weights is not None:
+                grad_final += (g * c[D:, 1:]).sum((1, 2))
+                g *= weights[:, None, None]
+            g[:, -1] += returning
+            returning = run_back(f, u, g, layout)
+
+            gradient = f.new_empty(2, *f.shape)
+            grad_main, grad_loop = gradient
+            torch.sub(1.0, f, out=grad_main)
+            torch.sub(c[D:, :-1], c[D:, 1:], out=grad_loop)
+            if fixed:  # there the gate acts within u alone
+                grad_main[fixed] = 1.0 - gates
+                grad_loop[fixed] *= gates
+            for states, before in layout.spans:
+                grad_main[states].mul_(c[before, :-1])
+            grad_main.mul_(g)
+            grad_loop.mul_(f).mul_(g)
+
+            inputs = x[part].flatten(0, 1)
+            matrix = gradient.view(2 * S, -1)
+            grad_weight += torch.mm(matrix, inputs)
+            grad_bias += grad_loop.sum((1, 2))
+            if grad_x is not None:
+                torch.mm(matrix.t(), weight, out=grad_x[part].view_as(inputs))
+        return (
+            grad_x,
+            layout.outside(grad_weight[:S]).to(x.dtype),
+            layout.outside(grad_weight[S:]).to(x.dtype),
+            layout.outside(grad_bias),
+            layout.outside(returning).t(),
+            layout.outside(grad_final) if weights is not None else None,
+            None,
+            None,
+            None,
+        )
+
+
+def _run(f: Tensor, u: Tensor, c: Tensor, layout: Layout) -> None:
+    """Fill ``c[:, 1:]``, step by step."""
+    states = c[len(layout.wfsas) :]
+    spans = [
+        (u[to].unbind(1), c[before].unbind(1), states[to].unbind(1)) for to, before in layout.spans
+    ]
+    steps = states.unbind(1)
+    for t, f_t in enumerate(f.unbind(1)):
+        torch.mul(f_t, steps[t], out=steps[t + 1])
+        for u_to, before, after in spans:
+            after[t + 1].addcmul_(u_to[t], before[t])

@@ -1,0 +1,66 @@
+"""What the recurrences of all semirings share: chunks of time, the way back, states to scores.
+
+Arrays of a chunk are [states, time, B] in the inner order of :mod:`sparsecore.ops.rational.layout`,
+so that one matrix product writes the projections, another reads their gradients, and a step touches
+slices [states, B] with contiguous rows.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from sparsecore.ops.rational.layout import Layout
+
+CHUNK = 1024  # columns (time x batch) of a chunk: what fits the cache
+
+
+def chunks_of(x: Tensor) -> list[slice]:
+    """Stretches of time, of odd lengths lest all rows fall on the same lines of the cache."""
+    T, B, _ = x.shape
+    size = (CHUNK // B - 1) | 1 if B < CHUNK else 1
+    return [slice(start, min(start + size, T)) for start in range(0, T, size)]
+
+
+def projections(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """x·main and x·loop, each S k B, for k steps ``x`` and the ``weight`` of both, 2S E."""
+    k, B, E = x.shape
+    main, loop = torch.mm(weight, x.reshape(k * B, E).t()).view(2, -1, k, B)
+    return main, loop
+
+
+def run_back(stay: Tensor, come: Tensor, g: Tensor, layout: Layout) -> Tensor:
+    """The transpose of c_t = stay_t ∘ c_{t-1} + come_t ∘ prev(c_{t-1}), all S k B.
+
+    Adds to each ``g[:, t]`` what comes back from step t + 1 and returns what goes back beyond the
+    first step, S B.
+    """
+    first = torch.zeros_like(g[:, 0])
+    steps = [first, *g.unbind(1)]
+    links = [
+        (come[to].unbind(1), [first[to], *g[to].unbind(1)], [first[before], *g[before].unbind(1)])
+        for to, before in layout.links
+    ]
+    all_stay = stay.unbind(1)
+    for t in range(len(all_stay) - 1, -1, -1):
+        steps[t].addcmul_(all_stay[t], steps[t + 1])
+        for come_to, later, earlier in links:
+            earlier[t].addcmul_(come_to[t], later[t + 1])
+    return first
+
+
+def sum_states(states: Tensor, weights: Tensor | None, layout: Layout) -> Tensor:
+    """The score of each WFSA, D T B: the (weighted) sum of its states, S T B."""
+    if weights is not None:
+        states = states * weights[:, None, None]
+    if layout.lengths.count(len(layout.blocks)) == len(layout.lengths):
+        return states.unflatten(0, (len(layout.blocks), -1)).sum(0)
+    scores = states[layout.blocks[0]].clone()
+    for block in layout.blocks[1:]:
+        scores[: block.stop - block.start] += states[block]
+    return scores
+
+
+def spread(own: Tensor, layout: Layout) -> Tensor:
+    """What stands at each WFSA, D T B, at each of its states, S T B."""
+    return torch.cat([own[: block.stop - block.start] for block in layout.blocks])
