@@ -28,6 +28,9 @@ _PUBLIC = {
     "matching_geometry": "sparsecore.predefined.geometry",
     "bin_rows": "sparsecore.predefined.geometry",
     "RationalRNN": "sparsecore.learned.rational",
+    "group_norms": "sparsecore.learned.group_lasso",
+    "group_lasso": "sparsecore.learned.group_lasso",
+    "compact": "sparsecore.learned.compact",
 }
 
 __all__ = ["__version__", *_PUBLIC]  # pyright: ignore[reportUnsupportedDunderAll]
@@ -39,6 +42,9 @@ if TYPE_CHECKING:
     from sparsecore.emergent.chi import hoyer as hoyer
     from sparsecore.emergent.tracker import track as track
     from sparsecore.errors import InputError as InputError
+    from sparsecore.learned.compact import compact as compact
+    from sparsecore.learned.group_lasso import group_lasso as group_lasso
+    from sparsecore.learned.group_lasso import group_norms as group_norms
     from sparsecore.learned.rational import RationalRNN as RationalRNN
     from sparsecore.predefined.embedding import SparseEmbedding as SparseEmbedding
     from sparsecore.predefined.embedding import frequency_order as frequency_order
