@@ -57,7 +57,7 @@ def tables_of(tables: Summary) -> Summary:
         "findings": findings(study),
     }
     if len(tuning):
-        summary["tuning"] = tuning[[*names, "epochs", "dev_accuracy"]].reset_index(drop=True)
+        summary["tuning"] = tuning[[*names, "dev_accuracy"]].reset_index(drop=True)
     return summary
 
 
