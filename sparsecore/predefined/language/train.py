@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from sparsecore.errors import TrainingError
-from sparsecore.files import atomic_path
 from sparsecore.models.awd_lstm import State, activation_penalty, detach
 from sparsecore.predefined.language.build import build_model, parameter_counts
 from sparsecore.predefined.language.passes import mean_loss, text_columns
@@ -34,6 +33,7 @@ from sparsecore.training.checkpoint import (
 )
 from sparsecore.training.device import precision_of, resolve_device
 from sparsecore.training.nt_asgd import AveragedSGD
+from sparsecore.training.tables import write_table
 
 if TYPE_CHECKING:
     from sparsecore.data.language import Corpus
@@ -276,12 +276,6 @@ def results(training: Training) -> dict[str, Any]:
         "words": len(training.model.bias),
         **{f"{split}_tokens": text[1:].numel() for split, text in training.texts.items()},
     }
-
-
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a Parquet file atomically; the same table gives the same bytes."""
-    with atomic_path(path) as temporary:
-        table.to_parquet(temporary, index=False, compression="zstd")
 
 
 def _tell(at: Progress, progress: bool) -> None:
