@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 FORMAT = 1  # of the run folder; part of the hash
 
-# The small models are an eighth as wide as the paper's and see the text a few times, not hundreds of
-# times: they underfit, so dropout is about a quarter of the paper's. Averaging starts by the clock,
-# as the trigger needs a loss that has stopped falling.
+# The small models are an eighth as wide as the paper's and see the text a few times, not hundreds
+# of times, so dropout is about half of the paper's. Averaging starts by the clock, as the trigger
+# needs a loss that has stopped falling.
 _LIGHT = {
-    "dropout": 0.1,
-    "dropouth": 0.05,
-    "dropouti": 0.1,
-    "dropoute": 0.02,
-    "weight_drop": 0.1,
+    "dropout": 0.2,
+    "dropouth": 0.1,
+    "dropouti": 0.2,
+    "dropoute": 0.05,
+    "weight_drop": 0.25,
 }
 PRESETS: dict[str, dict[str, Any]] = {
     # embedded text, 2 CPU cores, under 20 seconds
