@@ -125,9 +125,28 @@ def prepare_reviews(
     return _load(folder, source.name, sha256)
 
 
-def category_names(corpus: str) -> list[str]:
-    """The categories that ``prepare_reviews`` knows in ``corpus``; none for ``embedded``."""
-    return [] if corpus == EMBEDDED else list(find_categories(_path_of(corpus)))
+@dataclass(frozen=True)
+class Collection:
+    """All categories of a corpus together."""
+
+    name: str
+    sha256: str
+    categories: list[str]
+
+
+def collection_of(corpus: str, progress: bool = True) -> Collection:
+    """The name, the hash and the categories (none for ``embedded``) of a whole corpus."""
+    if corpus == EMBEDDED:
+        source = _find(corpus, None, progress)
+        return Collection(EMBEDDED, content_hash(source.paths[EMBEDDED]), [])
+    path = _path_of(corpus)
+    found = find_categories(path)
+    hashes = sorted(
+        content_hash(file) for files in found.values() for paths in files.values() for file in paths
+    )
+    sha256 = hashlib.sha256(" ".join(hashes).encode()).hexdigest()
+    name = corpus if corpus in SOURCES else path.resolve().name
+    return Collection(name, sha256, list(found))
 
 
 @dataclass(frozen=True)

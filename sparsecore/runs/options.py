@@ -17,12 +17,14 @@ EXPERIMENTS = {
     "emergent": "how concentrated are an LSTM's activations and gradients, word by word",
     "tagging": "parts of speech from word embeddings that are short, or sparse, from the start",
     "language": "an AWD-LSTM language model, dense, or wider and sparse with as many parameters",
+    "sentiment": "good review or bad: automata whose states a group lasso keeps or removes",
 }
 HELP = "--preset quick|small|paper chooses the defaults below, --no-progress hides the bars."
 CLASSES = {
     "emergent": "sparsecore.emergent.experiment:Emergent",
     "tagging": "sparsecore.predefined.tagging.experiment:Tagging",
     "language": "sparsecore.predefined.language.experiment:Language",
+    "sentiment": "sparsecore.learned.sentiment.experiment:Sentiment",
 }
 
 

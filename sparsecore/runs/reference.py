@@ -26,10 +26,10 @@ from sparsecore.runs.store import Run
 
 Summary = dict[str, pd.DataFrame]
 
-VERSION = 2  # raise when the same run would give other tables
+VERSION = 3  # raise when the same run would give other tables
 
 LONG = 500  # rows from which a table is written as Parquet
-_OWN_FIELDS = ("device", "corpus")  # of a configuration: may differ between the runs
+_OWN_FIELDS = ("device", "corpus", "vectors")  # of a configuration: may differ between the runs
 
 
 def summarise(runs: Sequence[Run], out: Path, **options: Any) -> None:

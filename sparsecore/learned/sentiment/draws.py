@@ -1,0 +1,57 @@
+"""Random draws of hyper-parameters, and the choice among them by dev accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from sparsecore.errors import InputError
+
+# The paper's ranges with GloVe; with BERT the step size is drawn from [7e-5, 5e-3].
+LOG_UNIFORM = {"learning_rate": (7e-3, 0.5), "weight_decay": (1e-7, 1e-5)}
+UNIFORM = {"clip": (1.0, 5.0), "rnn_dropout": (0.0, 0.5), "embed_dropout": (0.0, 0.5)}
+CONTEXTUAL = {"learning_rate": (7e-5, 5e-3)}
+
+
+def draws(
+    seed: int, count: int, ranges: Mapping[str, tuple[float, float]] | None = None
+) -> list[dict[str, float]]:
+    """``count`` assignments of step size, weight decay, clip and dropouts, by rising step size.
+
+    ``ranges`` replaces the ranges of some. The same seed gives the same draws; more of them hold
+    these too. Source: the random search of Dodge et al. (2019), §3 and appendix A.
+
+    >>> [round(draw["learning_rate"], 3) for draw in draws(0, 3)]
+    [0.106, 0.228, 0.345]
+    """
+    if count < 1:
+        raise InputError(f"count must be at least 1, got {count}")
+    generator = np.random.default_rng(seed)
+    known = {**LOG_UNIFORM, **UNIFORM}
+    given = {**known, **(ranges or {})}
+    drawn = []
+    for _ in range(count):
+        shares = dict(zip(known, generator.random(len(known)), strict=True))
+        one = {}
+        for name, share in shares.items():
+            low, high = given[name]
+            log = name in LOG_UNIFORM
+            one[name] = float(low * (high / low) ** share if log else low + (high - low) * share)
+        drawn.append({name: float(f"{value:.3g}") for name, value in one.items()})
+    return sorted(drawn, key=lambda draw: draw["learning_rate"])
+
+
+def best_draw(results: pd.DataFrame) -> dict[str, float]:
+    """The assignment with the highest dev accuracy, mean over what else varies; ties: the smaller.
+
+    ``results``: the drawn fields and dev_accuracy, one row a run. Test accuracy is never looked at.
+    """
+    fields = list({**LOG_UNIFORM, **UNIFORM})
+    missing = [name for name in (*fields, "dev_accuracy") if name not in results.columns]
+    if missing:
+        raise InputError(f"the results have no column {missing[0]}")
+    means = results.groupby(fields, as_index=False)["dev_accuracy"].mean()
+    best = means.sort_values(["dev_accuracy", *fields], ascending=[False, *[True] * len(fields)])
+    return {name: float(best.iloc[0][name]) for name in fields}
