@@ -31,6 +31,7 @@ _PUBLIC = {
     "group_norms": "sparsecore.learned.group_lasso",
     "group_lasso": "sparsecore.learned.group_lasso",
     "compact": "sparsecore.learned.compact",
+    "best_paths": "sparsecore.learned.paths",
 }
 
 __all__ = ["__version__", *_PUBLIC]  # pyright: ignore[reportUnsupportedDunderAll]
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from sparsecore.learned.compact import compact as compact
     from sparsecore.learned.group_lasso import group_lasso as group_lasso
     from sparsecore.learned.group_lasso import group_norms as group_norms
+    from sparsecore.learned.paths import best_paths as best_paths
     from sparsecore.learned.rational import RationalRNN as RationalRNN
     from sparsecore.predefined.embedding import SparseEmbedding as SparseEmbedding
     from sparsecore.predefined.embedding import frequency_order as frequency_order
