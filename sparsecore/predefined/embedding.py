@@ -15,7 +15,12 @@ from torch import Tensor, nn
 
 from sparsecore.errors import InputError, near_match
 from sparsecore.models.dropout import check_probability, word_mask
-from sparsecore.ops.staircase import naive_dense, staircase_logits, staircase_lookup
+from sparsecore.ops.staircase import (
+    column_layout,
+    naive_dense,
+    staircase_logits,
+    staircase_lookup,
+)
 from sparsecore.predefined.geometry import bin_rows, bin_widths
 
 INITIAL_RANGE = 0.1  # weights start as U(±0.1)
@@ -100,6 +105,7 @@ class SparseEmbedding(nn.Module):
     """
 
     order: Tensor | None
+    layout: Tensor
 
     def __init__(
         self,
@@ -127,7 +133,9 @@ class SparseEmbedding(nn.Module):
             torch.empty(r, width, device=device, dtype=dtype)
             for r, width in zip(rows, bin_widths(embedding_dim, len(rows)), strict=True)
         )
+        layout = column_layout([table.shape for table in self.tables])
         self.register_buffer("order", order)
+        self.register_buffer("layout", layout.to(device), persistent=False)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -146,7 +154,7 @@ class SparseEmbedding(nn.Module):
         rows = ids
         if self.order is not None:
             rows = self.order.index_select(0, ids.flatten()).view(ids.shape)
-        vectors = staircase_lookup(rows, list(self.tables))
+        vectors = staircase_lookup(rows, list(self.tables), self.layout)
         if self.training and self.word_dropout:
             mask = word_mask(self.num_embeddings, self.word_dropout, vectors)
             vectors = vectors * mask[ids].unsqueeze(-1)

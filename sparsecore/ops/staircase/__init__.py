@@ -6,7 +6,7 @@ twin: it fills in the zeros.
 """
 
 from sparsecore.ops.staircase.logits import staircase_logits
-from sparsecore.ops.staircase.lookup import staircase_lookup
+from sparsecore.ops.staircase.lookup import column_layout, staircase_lookup
 from sparsecore.ops.staircase.naive import naive_dense
 
-__all__ = ["naive_dense", "staircase_logits", "staircase_lookup"]
+__all__ = ["column_layout", "naive_dense", "staircase_logits", "staircase_lookup"]

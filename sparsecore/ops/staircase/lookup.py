@@ -1,33 +1,104 @@
-"""Rows of a staircase matrix, gathered from its tables."""
+"""Rows of a staircase matrix, gathered from its tables.
+
+On the CPU the rows in use are sorted, so that those which have bin m are the last ones, and only
+they are read and written: one copy each way per table, nothing for the zeros. Where the operations
+are recorded (``torch.compile``, ``torch.export``) or sent to a device, one gather from all tables
+laid end to end does it, in a number of operations that does not depend on M.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Size, Tensor
+from torch.autograd.function import once_differentiable
 
 
-def staircase_lookup(rows: Tensor, tables: Sequence[Tensor]) -> Tensor:
+def staircase_lookup(rows: Tensor, tables: Sequence[Tensor], layout: Tensor) -> Tensor:
     """Rows (...) of the staircase matrix -> (..., k), zero in the bins that a row lacks.
 
     Args:
         rows: integers in [0, V).
         tables: (r_m, width_m) each, r_0 = V; table m holds the last r_m rows of bin m.
+        layout: from :func:`column_layout` of the tables' shapes, on their device.
 
     Raises:
-        IndexError: a row outside [0, V).
+        IndexError: a row outside [0, V) (on a CPU; a device stops in its own way).
     """
-    num_rows = len(tables[0])
-    pieces = []
-    for table in tables:
-        if len(table) == num_rows:
-            pieces.append(F.embedding(rows, table))
-        elif len(table) == 0:
-            pieces.append(table.new_zeros(()).expand(*rows.shape, table.shape[1]))
-        else:
-            place = rows - (num_rows - len(table))
-            present = (place >= 0).unsqueeze(-1)
-            pieces.append(F.embedding(place.clamp_min(0), table) * present)
-    return torch.cat(pieces, dim=-1)
+    recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    if recorded or rows.device.type != "cpu":
+        return _gather(rows, tables, layout)
+    used, inverse = torch.unique(rows, return_inverse=True)  # sorted
+    vectors = _UsedRows.apply(used, *tables)  # U k
+    return vectors.index_select(0, inverse.flatten()).view(*rows.shape, -1)  # pyright: ignore
+
+
+def column_layout(shapes: Sequence[Size | tuple[int, int]]) -> Tensor:
+    """Where the columns after the first bin are in the tables 1, … laid end to end.
+
+    Returns:
+        (3, k - width_0) int64: place of the column's first entry, step from row to row, and the row
+        of the matrix at which the column begins.
+    """
+    columns, start = [], 0
+    for length, width in shapes[1:]:
+        first_row = shapes[0][0] - length
+        columns += [(start + column, width, first_row) for column in range(width)]
+        start += length * width
+    return torch.tensor(columns, dtype=torch.int64).view(-1, 3).t().contiguous()
+
+
+def _gather(rows: Tensor, tables: Sequence[Tensor], layout: Tensor) -> Tensor:
+    """The lookup in operations that can be recorded; the first bin alone refuses wrong rows."""
+    first = F.embedding(rows, tables[0])
+    if sum(table.numel() for table in tables[1:]) == 0:
+        return F.pad(first, (0, layout.shape[1]))
+    start, step, first_row = layout
+    place = rows.unsqueeze(-1) - first_row  # ... k - width_0
+    entries = torch.cat([table.flatten() for table in tables[1:]])
+    index = start + place.clamp_min(0) * step
+    index = torch.where(place >= 0, index, 0)
+    others = entries.gather(0, index.flatten()).view(index.shape)
+    return torch.cat([first, torch.where(place >= 0, others, 0)], -1)
+
+
+class _UsedRows(torch.autograd.Function):
+    """Sorted rows without repetition (U,) and the tables -> (U, k)."""
+
+    @staticmethod
+    def forward(ctx: Any, used: Tensor, *tables: Tensor) -> Tensor:
+        ctx.save_for_backward(used)
+        ctx.shapes = [table.shape for table in tables]
+        vectors = tables[0].new_zeros(len(used), sum(width for _, width in ctx.shapes))
+        parts = vectors.split([width for _, width in ctx.shapes], 1)
+        for table, part, (first, places) in zip(
+            tables, parts, _places(used, ctx.shapes), strict=True
+        ):
+            if first < len(used):
+                torch.index_select(table, 0, places, out=part[first:])
+        return vectors
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        (used,) = ctx.saved_tensors
+        gradients = [gradient.new_zeros(shape) for shape in ctx.shapes]
+        parts = gradient.split([width for _, width in ctx.shapes], 1)
+        for table, part, (first, places) in zip(
+            gradients, parts, _places(used, ctx.shapes), strict=True
+        ):
+            if first < len(used):
+                table.index_copy_(0, places, part[first:])
+        return None, *gradients
+
+
+def _places(used: Tensor, shapes: Sequence[Size]) -> list[tuple[int, Tensor]]:
+    """Of each table: the first used row that it has, and the places there of that and the next."""
+    first_rows = torch.tensor([shapes[0][0] - length for length, _ in shapes])
+    firsts = torch.searchsorted(used, first_rows).tolist()
+    firsts[0] = 0  # so that a negative row is refused there
+    places = (used - first_rows.unsqueeze(1)).unbind(0)
+    return [(first, place[first:]) for first, place in zip(firsts, places, strict=True)]
