@@ -8,10 +8,13 @@ from sparsecore.view.correlations import (
 )
 from sparsecore.view.exposure import exposure_heatmap, exposure_lines
 from sparsecore.view.layout import beside
+from sparsecore.view.tagging import accuracy_by_frequency, orders_compared
+from sparsecore.view.tradeoff import tradeoff
 from sparsecore.view.training import mark_step_cuts, training_curve
 from sparsecore.view.words import chi_against_frequency, samples_compared
 
 __all__ = [
+    "accuracy_by_frequency",
     "beside",
     "chi_against_frequency",
     "class_correlations",
@@ -20,7 +23,9 @@ __all__ = [
     "exposure_lines",
     "mark_step_cuts",
     "methods_compared",
+    "orders_compared",
     "samples_compared",
+    "tradeoff",
     "training_curve",
     "without_words",
 ]

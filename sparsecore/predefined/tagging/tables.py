@@ -37,8 +37,9 @@ def tables_of(tables: Summary) -> Summary:
     """The small tables of a study.
 
     ``accuracy``: a row a setting, mean over seeds with its t interval and standard deviation.
-    ``runs``: a row a run of the study. ``tuning``: a row a tuning run, if there are any.
-    ``frequencies``: accuracy by how often a word was seen in training. ``findings``.
+    ``tradeoff``: those of Fig. 3. ``runs``: a row a run of the study. ``tuning``: a row a tuning
+    run, if there are any. ``frequencies``: accuracy by how often a word was seen in training.
+    ``findings``: see above.
 
     Args:
         tables: ``results`` and ``frequencies`` of all runs on top of one another, with ``seed`` and
@@ -50,8 +51,10 @@ def tables_of(tables: Summary) -> Summary:
     study = results[results["seed"] != TUNING_SEED]
     names = [*SETTING, "size", *DROPOUTS]
     own = ["embedding_parameters", "parameters", "dev_accuracy", "test_accuracy"]
+    accuracy = accuracies(study)
     summary = {
-        "accuracy": accuracies(study),
+        "accuracy": accuracy,
+        "tradeoff": tradeoff(accuracy),
         "runs": study[[*names, "seed", *own]].reset_index(drop=True),
         "frequencies": by_frequency(tables["frequencies"]),
         "findings": findings(study),
@@ -87,6 +90,15 @@ def accuracies(study: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def tradeoff(accuracy: pd.DataFrame) -> pd.DataFrame:
+    """The points of Fig. 3: family, size, accuracy, sd; the full embedding ends both families."""
+    columns = ["family", "size", "accuracy", "low", "high", "sd", "seeds"]
+    shown = accuracy[accuracy["order"] == "up"]
+    full = shown[shown["size"] == FULL].assign(family="sparse")
+    points = pd.concat([shown, full])[columns]
+    return points.sort_values(["family", "size"], kind="stable").reset_index(drop=True)
 
 
 def by_frequency(frequencies: pd.DataFrame) -> pd.DataFrame:
