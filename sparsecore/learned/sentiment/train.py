@@ -272,7 +272,7 @@ class Training:
         save_tensors(self.folder / "weights.safetensors", weights)
         made = {
             "predictions": records.predictions(self._test_logits(), self.labels["test"]),
-            "patterns": phrase_table(self.model, self.inputs),
+            "patterns": phrase_table(self.model, self.inputs, config.structure),
             "corpora": records.corpora(self.inputs),
         }
         records.write(self.folder, made)
