@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from sparsecore.errors import InputError
+from sparsecore.models.block_scan import scan_blocks
 from sparsecore.models.windows import block_sizes, input_windows
 
 Sequence = Tensor | PackedSequence
@@ -136,33 +137,35 @@ def run(
 
 
 def run_layer(
-    layer: SparseLayer,
-    index: int,
-    x: Sequence,
-    state: tuple[Tensor, ...] | None,
+    layer: SparseLayer, index: int, x: Sequence, state: tuple[Tensor, ...] | None
 ) -> tuple[Sequence, tuple[Tensor, ...]]:
     """One layer of the stack: its N blocks one after the other."""
-    directions = num_directions(layer)
+    directions, N = num_directions(layer), layer.num_blocks
+    blocks = list(layer.blocks)[index * N : (index + 1) * N]
     rows = slice(index * directions, (index + 1) * directions)
+    everything = slice(0, layer.windows[index][-1].stop)
+    parts = [
+        x if window == everything else with_data(x, data_of(x)[..., window])
+        for window in layer.windows[index]
+    ]
+    states = [
+        None if state is None else tuple(s[rows, :, unit].contiguous() for s in state)
+        for unit in layer.units
+    ]
     drop = layer.weight_drop if layer.training else 0.0
-    outputs: list[Tensor] = []
-    finals: list[tuple[Tensor, ...]] = []
-    for n, (window, unit) in enumerate(zip(layer.windows[index], layer.units, strict=True)):
-        block = layer.blocks[index * layer.num_blocks + n]
-        own = None if state is None else tuple(s[rows, :, unit].contiguous() for s in state)
-        part = x
-        if window != slice(0, data_of(x).shape[-1]):
-            part = with_data(x, data_of(x)[..., window])
-        y, final = run_dropped(block, part, own, drop) if drop else run_block(block, part, own)
-        outputs.append(data_of(y))
-        finals.append(final)
-    if (
-        directions == 2 and layer.num_blocks > 1
-    ):  # every forward unit comes before every backward one
+    tensors = [part for part in parts if isinstance(part, Tensor)]
+    if torch.compiler.is_exporting() and tensors:
+        results = scan_blocks(blocks, [dropped(block, drop) for block in blocks], tensors, states)
+    elif drop:
+        results = [run_dropped(*each, drop) for each in zip(blocks, parts, states, strict=True)]
+    else:
+        results = [run_block(*each) for each in zip(blocks, parts, states, strict=True)]
+    outputs, finals = [data_of(y) for y, _ in results], [final for _, final in results]
+    if directions == 2 and N > 1:  # every forward unit comes before every backward one
         halves = [y.chunk(2, -1) for y in outputs]
         outputs = [y for y, _ in halves] + [y for _, y in halves]
-    y = join(outputs, -1)
-    return with_data(x, y), tuple(join(list(parts), -1) for parts in zip(*finals, strict=True))
+    y = with_data(x, join(outputs, -1))
+    return y, tuple(join(list(each), -1) for each in zip(*finals, strict=True))
 
 
 def run_block(
@@ -192,11 +195,7 @@ def run_dropped(
     The dropped matrix is a function of the parameter and exists for this call only; the component
     is not touched, so it can be switched, copied and saved at any time.
     """
-    weights = [
-        F.dropout(value, probability) if name.startswith("weight_hh") else value
-        for name, value in block.named_parameters()
-    ]
-    data = data_of(x)
+    weights, data = dropped(block, probability), data_of(x)
     if data.is_cuda:
         weights = side_by_side(weights)
     batch = x.batch_sizes[0] if isinstance(x, PackedSequence) else x.shape[not block.batch_first]
@@ -210,6 +209,14 @@ def run_dropped(
     else:
         y, *final = call(data, hx, weights, *settings, block.batch_first)
     return with_data(x, y), tuple(final)
+
+
+def dropped(block: nn.Module, probability: float) -> list[Tensor]:
+    """The component's weights in PyTorch's order, with fresh dropout on each W_hh."""
+    return [
+        F.dropout(value, probability) if probability and name.startswith("weight_hh") else value
+        for name, value in block.named_parameters()
+    ]
 
 
 def side_by_side(weights: list[Tensor]) -> list[Tensor]:

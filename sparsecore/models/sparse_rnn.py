@@ -42,6 +42,15 @@ class SparseLSTM(nn.Module):
     The state dict has ``blocks.{n}.weight_ih_l0``, ``weight_hh_l0``, ``bias_ih_l0``, ``bias_hh_l0``
     (and each with ``_reverse``); block n of layer l is ``blocks.{l·N + n}``.
 
+    It compiles (``torch.compile``), and exports for any length T and batch B::
+
+        T, B = torch.export.Dim("T", min=2), torch.export.Dim("B")
+        program = torch.export.export(layer.eval(), (x,), dynamic_shapes=({0: T, 1: B},))
+        torch.onnx.export(layer.eval(), (x,), "layer.onnx", dynamic_shapes=({0: T, 1: B},))
+
+    ``torch.onnx.export(…, dynamo=False, input_names=["x"], dynamic_axes={"x": {0: "T", 1: "B"}})``
+    writes ONNX's own LSTM operators in place of a scan.
+
     Raises:
         InputError: geometry outside its legal range; input or state that does not fit.
 
