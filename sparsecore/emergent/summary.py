@@ -108,20 +108,41 @@ def exposure_table(statistics: pd.DataFrame, words: int = 300) -> pd.DataFrame:
     return table.sort_values(["frequency", "word", "epoch"], ascending=[False, True, True])
 
 
+def trajectory_table(
+    statistics: pd.DataFrame, words: pd.DataFrame, count: int = 300
+) -> pd.DataFrame:
+    """Chi of every signal in one epoch, for the most frequent words and the matched samples.
+
+    Columns: word, frequency, word_class, sample (in a matched sample), epoch,
+    chi_LAYER_SIGNAL_ROLE …
+    """
+    table = _wide(statistics)
+    sample = table["word"].isin(matched_words(words)["word"])
+    chosen = table[sample | (table.index < count)].assign(sample=sample)
+    chosen.insert(4, "epoch", int(statistics["epoch"].iloc[0]))
+    front = ["word", "frequency", "word_class", "sample", "epoch"]
+    return chosen[[*front, *(name for name in chosen.columns if name.startswith("chi_"))]]
+
+
 def word_table(statistics: pd.DataFrame) -> pd.DataFrame:
     """One row a word, most frequent first: chi of every signal, and l1 of the h² gradient.
 
     ``statistics``: of one epoch. Columns: word, frequency, pos, word_class,
     chi_LAYER_SIGNAL_ROLE …, l1_lstm2_gradient_target.
     """
+    l1 = top_gradient(statistics).set_index("word")["l1"].rename("l1_lstm2_gradient_target")
+    return _wide(statistics).join(l1, on="word")
+
+
+def _wide(statistics: pd.DataFrame) -> pd.DataFrame:
+    """One row a word of one epoch, most frequent first, with a column of chi for each signal."""
     chosen = statistics[~statistics["word"].isin(EXCLUDED)]
     what = ["layer", "signal", "role"]
     wide = chosen.pivot(index="word_id", columns=what, values="chi")
     wide.columns = ["_".join(["chi", *map(str, column)]) for column in wide.columns]
-    l1 = top_gradient(statistics).set_index("word_id")["l1"]
     described = chosen.drop_duplicates("word_id").set_index("word_id")
     described = described[["word", "frequency", "pos", "word_class"]]
-    table = described.join(wide).join(l1.rename("l1_lstm2_gradient_target"))
+    table = described.join(wide)
     return table.sort_values(["frequency", "word"], ascending=[False, True]).reset_index(drop=True)
 
 

@@ -5,6 +5,7 @@
     classes       seed, epoch, group, method, rho, low, high, words, chi, chi_low, chi_high, …
     differences   seed, epoch, sample, mean_a, mean_b, difference, low, high, adjusted, …
     exposure      word, frequency, epoch, chi of the h² gradient (mean over seeds)
+    trajectories  word, frequency, word_class, sample, epoch, chi of each signal (mean over seeds)
     words         word, frequency, pos, word_class, chi of each signal (last epoch, mean over seeds)
     influence     seed, dropped, rho, words, frequency_share
     findings      finding, part, method, value, low, high, outcome, seeds
@@ -24,7 +25,7 @@ from sparsecore.runs.store import Run
 
 Summary = dict[str, pd.DataFrame]
 
-PARQUET = ("correlations", "classes", "exposure", "words")
+PARQUET = ("correlations", "classes", "exposure", "trajectories", "words")
 DIGITS = 4  # kept of chi, rho and their intervals
 
 
@@ -41,6 +42,7 @@ def tables_of(runs: Sequence[Run], n_boot: int = 1000) -> Summary:
         tables[name] = _seed_first(table).sort_values("seed", kind="stable", ignore_index=True)
     for name, keys in (
         ("exposure", ["word", "frequency", "epoch"]),
+        ("trajectories", ["word", "frequency", "word_class", "sample", "epoch"]),
         ("words", ["word", "frequency", "pos", "word_class"]),
     ):
         stacked = pd.concat([part[name] for part in parts], ignore_index=True)
@@ -58,6 +60,7 @@ def _tables_of_run(run: Run, n_boot: int) -> Summary:
             "classes": summary.class_table(part, run.words, n_boot),
             "differences": summary.difference_table(part, run.words, n_boot),
             "exposure": summary.exposure_table(part),
+            "trajectories": summary.trajectory_table(part, run.words),
         }
         for part in epochs
     ]

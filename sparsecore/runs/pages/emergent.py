@@ -5,6 +5,7 @@ Numbers in sentences come from the tables; where there is no reference yet, the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,27 @@ def _spread(rows: pd.DataFrame, value: str, low: str, high: str) -> str:
     return format_value(
         float(rows[value].mean()), [float(rows[low].min()), float(rows[high].max())]
     )
+
+
+def explored(page: Page) -> Any:
+    """A sentence: which runs the explorer of chi by word is of."""
+    whose = _about_reference(page) if _has_trajectories(page) else _about_yours(page)
+    return markdown(f"What you explore is of these runs. {whose}")
+
+
+def chi_explorer(page: Page, words: Sequence[str] = ("the", "of", "in", "function")) -> Any:
+    """Chi by word, to play with: of the reference runs where they have the data, else of yours."""
+    from sparsecore.view.explorers import ChiExplorer
+
+    theirs = _has_trajectories(page)
+    tables = page.reference if theirs else page.yours
+    assert tables is not None
+    width = page.widths[0 if theirs else 1]
+    return ChiExplorer(tables["trajectories"], words, width=width.get("width"))
+
+
+def _has_trajectories(page: Page) -> bool:
+    return page.reference is not None and "trajectories" in page.reference
 
 
 def matched(tables: Summary) -> pd.DataFrame:

@@ -1,0 +1,158 @@
+// The automata reader: learned automata as diagrams, what each does to a text, and its part in the
+// decision; a slider prunes them.
+
+import { svg } from "./charts.js";
+import { choice, count, element } from "./dom.js";
+import { arcs, kept, roles, scores, tellingPath } from "./rational.js";
+
+const SHOWN = 8; // automata that are drawn at most, the weightiest first
+
+function numbers(text, rows, width, scale) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const flat = new Int16Array(bytes.buffer);
+  return Array.from({ length: rows }, (_, r) => Array.from(flat.subarray(r * width, (r + 1) * width), (v) => v * scale));
+}
+
+/** Words as the corpus has them: lower case, punctuation apart. */
+export function tokenise(text) {
+  return text
+    .toLowerCase()
+    .replace(/n't\b/g, " n't")
+    .match(/n't|'(?:s|re|ve|m|d|ll)\b|[\p{L}\p{N}]+(?:[-_][\p{L}\p{N}]+)*|[^\s\p{L}\p{N}]/gu) ?? [];
+}
+
+function diagram(length, keptStates, norms, most, taken) {
+  const step = 54;
+  const picture = svg("svg", {
+    viewBox: `0 0 ${step * (length + 1)} 46`, width: step * (length + 1), height: 46, role: "img", class: "wfsa",
+    "aria-label": `Automaton: ${keptStates} of ${length} states kept`,
+  });
+  for (let i = 0; i <= length; i += 1) {
+    const x = 24 + i * step;
+    const there = i <= keptStates;
+    const strength = i ? 0.8 + 2.4 * (norms[i - 1] / most) : 1.2;
+    const style = there ? "state" : "state gone";
+    if (i) {
+      picture.append(svg("path", { d: `M${x - step + 12} 30H${x - 15}`, class: there ? "arc" : "arc gone", "stroke-width": strength }));
+      picture.append(svg("path", { d: `M${x - 17} 26l5 4l-5 4`, class: there ? "arc" : "arc gone", fill: "none" }));
+    }
+    picture.append(svg("path", { d: `M${x - 6} 20c-7 -15 19 -15 12 0`, class: there ? "arc" : "arc gone", fill: "none", "stroke-width": strength }));
+    const circle = svg("circle", { cx: x, cy: 30, r: 11, class: style + (taken >= i && i ? " taken" : "") });
+    if (i) circle.append(svg("title", {}, `state ${i}: norm ${norms[i - 1].toFixed(3)}${there ? "" : ", removed"}`));
+    picture.append(circle, svg("text", { x, y: 34, "text-anchor": "middle", class: there ? "" : "gone" }, String(i)));
+  }
+  return picture;
+}
+
+function render({ model, el }) {
+  const data = model.get("data");
+  const root = element("div", { class: "sparse-explorer automata" });
+  el.append(root);
+  const { lengths, width } = data;
+  const rows = lengths.reduce((sum, n) => sum + n, 0);
+  const layer = {
+    lengths,
+    main: numbers(data.main.values, rows, width, data.main.scale),
+    loop: numbers(data.loop.values, rows, width, data.loop.scale),
+    bias: data.bias,
+  };
+  const table = numbers(data.vectors.values, data.words.length, width, data.vectors.scale);
+  const vectorOf = new Map(data.words.map((word, n) => [word, table[n]]));
+  const mostNorm = Math.max(...data.norms, 1e-9);
+  const state = { text: model.get("text"), threshold: model.get("threshold") };
+  const set = (name, value) => {
+    state[name] = value;
+    model.set(name, value);
+    model.save_changes();
+    draw();
+  };
+
+  const key = Math.random().toString(36).slice(2);
+  const area = element("textarea", { id: `text-${key}`, rows: 3, spellcheck: "false" });
+  area.value = state.text;
+  area.addEventListener("input", () => set("text", area.value));
+  const samples = choice(
+    "Pick a text of the test set",
+    [["", "choose one …"], ...data.samples.map((sample, n) => [String(n), `${sample.label}: ${sample.text.slice(0, 60)}…`])],
+    "",
+    (n) => {
+      if (n === "") return;
+      area.value = data.samples[Number(n)].text;
+      set("text", area.value);
+    },
+  );
+  const slider = element("input", { type: "range", min: 0, max: 1000, step: 1, id: `threshold-${key}` });
+  const place = (threshold) => Math.round(1000 * Math.sqrt(threshold / (1.02 * mostNorm)));
+  slider.addEventListener("input", () => set("threshold", 1.02 * mostNorm * (Number(slider.value) / 1000) ** 2));
+  const sliderLabel = element("label", { for: `threshold-${key}` });
+  const verdict = element("p", { class: "decision", "aria-live": "polite" });
+  const unknown = element("p", { class: "note" });
+  const list = element("ol", { class: "wfsas" });
+  root.append(
+    samples.box,
+    element("div", { class: "field" }, element("label", { for: `text-${key}` }, "Or type one"), area),
+    element("div", { class: "field" }, sliderLabel, slider),
+    verdict,
+    unknown,
+    list,
+    element(
+      "p",
+      { class: "note" },
+      element("span", { class: "token taken" }, "taken"), " by a transition of the automaton, numbered; ",
+      element("span", { class: "token loop" }, "skipped"), " by a self-loop; the rest was read before the pattern began.",
+    ),
+  );
+
+  function draw() {
+    const tokens = tokenise(state.text);
+    const read = ["<s>", ...tokens, "</s>"].filter((word) => vectorOf.has(word));
+    const missing = [...new Set(tokens.filter((word) => !vectorOf.has(word)))];
+    const weights = arcs(layer, read.map((word) => vectorOf.get(word)));
+    const { counts, states } = kept(lengths, data.norms, state.threshold);
+    const found = scores(layer, counts, weights);
+    const parts = found.map((score, d) => score * data.weight[d]);
+    const logit = parts.reduce((sum, part) => sum + part, data.offset);
+    const sure = 1 / (1 + Math.exp(-Math.abs(logit)));
+    const [no, yes] = data.labels;
+    const transitions = states.length;
+    slider.value = String(place(state.threshold));
+    sliderLabel.textContent = `Remove states whose norm is at most ${state.threshold.toFixed(3)}: ${transitions} of ${rows} transitions are left, in ${counts.filter(Boolean).length} automata`;
+    slider.setAttribute("aria-valuetext", `${state.threshold.toFixed(3)}, ${transitions} transitions left`);
+    verdict.replaceChildren("The model says ", element("strong", {}, logit > 0 ? yes : no), `, at ${(100 * sure).toFixed(0)} %.`);
+    unknown.textContent = missing.length ? `Not read, as this page has no vectors for them: ${missing.slice(0, 12).join(", ")}${missing.length > 12 ? ", …" : ""}.` : "";
+    const starts = lengths.map((_, d) => lengths.slice(0, d).reduce((sum, n) => sum + n, 0));
+    const order = lengths.map((_, d) => d).sort((a, b) => Math.abs(parts[b]) - Math.abs(parts[a]) || a - b);
+    const most = Math.max(...parts.map(Math.abs), 1e-9);
+    const shown = order.slice(0, SHOWN);
+    list.replaceChildren(
+      ...shown.map((d) => {
+        const telling = read.length && counts[d] ? tellingPath(weights, starts[d], counts[d], found[d]) : null;
+        const did = telling ? roles(telling.path.steps, read.length) : read.map(() => ({ role: "before", transition: 0 }));
+        const side = parts[d] >= 0 ? yes : no;
+        const bar = element("span", { class: `bar ${parts[d] >= 0 ? "for" : "against"}`, "aria-hidden": "true" });
+        bar.style.width = `${(46 * Math.abs(parts[d])) / most}%`;
+        return element(
+          "li",
+          {},
+          element("div", { class: "head" }, diagram(lengths[d], counts[d], data.norms.slice(starts[d], starts[d] + lengths[d]), mostNorm, telling ? telling.state : 0),
+            element("div", { class: "share" }, bar, element("span", {}, counts[d] ? `${parts[d] >= 0 ? "+" : "−"}${Math.abs(parts[d]).toFixed(2)} for ${side}` : "removed"))),
+          element("p", { class: "tokens" }, ...read.flatMap((word, t) => [
+            element("span", { class: `token ${did[t].role}`, title: did[t].role === "taken" ? `transition ${did[t].transition}` : did[t].role },
+              word, did[t].role === "taken" ? element("sup", {}, String(did[t].transition)) : null), " "])),
+        );
+      }),
+      order.length > SHOWN ? element("li", { class: "note" }, `and ${count(order.length - SHOWN)} automata of less weight.`) : "",
+    );
+  }
+  for (const name of ["text", "threshold"]) {
+    model.on(`change:${name}`, () => {
+      if (Object.is(model.get(name), state[name])) return;
+      state[name] = model.get(name);
+      if (name === "text") area.value = state.text;
+      draw();
+    });
+  }
+  draw();
+}
+
+export default { render };

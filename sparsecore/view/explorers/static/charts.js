@@ -1,0 +1,94 @@
+// Line and scatter charts as SVG, described in words, in the colours of the page.
+
+const NS = "http://www.w3.org/2000/svg";
+
+/** An SVG element with attributes and children. */
+export function svg(tag, attributes = {}, ...children) {
+  const made = document.createElementNS(NS, tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value != null) made.setAttribute(name, String(value));
+  }
+  made.append(...children.filter((child) => child != null));
+  return made;
+}
+
+/** Round numbers from low to high, about `wanted` of them. */
+export function ticks(low, high, wanted = 5) {
+  if (!(high > low)) return [low];
+  const rough = (high - low) / wanted;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * ([1, 2, 5, 10].find((factor) => factor * power >= rough) ?? 10);
+  const first = Math.ceil(low / step - 1e-9);
+  const last = Math.floor(high / step + 1e-9);
+  return Array.from({ length: last - first + 1 }, (_, n) => Number(((first + n) * step).toPrecision(12)));
+}
+
+/** Powers of ten, and 2 and 5 times them where there are few, from low to high. */
+export function logTicks(low, high) {
+  const found = [];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high) + 1e-9; power += 1) {
+    for (const factor of high / low > 100 ? [1] : [1, 2, 5]) {
+      const value = factor * 10 ** power;
+      if (value >= low * (1 - 1e-9) && value <= high * (1 + 1e-9)) found.push(value);
+    }
+  }
+  return found;
+}
+
+/** A frame with axes; `x` and `y` map data to pixels. */
+export function frame({ width, height, xs, ys, log = false, xLabel, yLabel, rightLabel, right, label }) {
+  const margin = { left: 58, right: right ? 52 : 12, top: 10, bottom: 42 };
+  const inner = { width: width - margin.left - margin.right, height: height - margin.top - margin.bottom };
+  const place = (value) => (log ? Math.log10(value) : value);
+  const span = place(xs[1]) - place(xs[0]) || 1;
+  const x = (value) => margin.left + ((place(value) - place(xs[0])) / span) * inner.width;
+  const y = (value) => margin.top + inner.height - ((value - ys[0]) / (ys[1] - ys[0] || 1)) * inner.height;
+  const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label, class: "chart" });
+  const axis = svg("g", { class: "axis" });
+  for (const tick of log ? logTicks(...xs) : ticks(...xs)) {
+    axis.append(
+      svg("line", { x1: x(tick), x2: x(tick), y1: margin.top, y2: margin.top + inner.height }),
+      svg("text", { x: x(tick), y: height - margin.bottom + 16, "text-anchor": "middle" }, tick.toLocaleString("en-US")),
+    );
+  }
+  for (const tick of ticks(...ys)) {
+    axis.append(
+      svg("line", { x1: margin.left, x2: width - margin.right, y1: y(tick), y2: y(tick) }),
+      svg("text", { x: margin.left - 6, y: y(tick) + 4, "text-anchor": "end" }, String(tick)),
+    );
+    if (right) axis.append(svg("text", { x: width - margin.right + 6, y: y(tick) + 4 }, right(tick)));
+  }
+  const middle = margin.top + inner.height / 2;
+  axis.append(
+    svg("text", { x: margin.left + inner.width / 2, y: height - 6, "text-anchor": "middle" }, xLabel),
+    svg("text", { x: 12, y: middle, "text-anchor": "middle", transform: `rotate(-90 12 ${middle})` }, yLabel),
+  );
+  if (right) axis.append(svg("text", { x: width - 8, y: middle, "text-anchor": "middle", transform: `rotate(90 ${width - 8} ${middle})` }, rightLabel));
+  picture.append(axis);
+  return { picture, x, y, inner, margin };
+}
+
+/** The d attribute of a line through points; a missing value breaks it. */
+export function path(points) {
+  let drawing = false;
+  return points
+    .map(([x, y]) => {
+      if (!Number.isFinite(y)) {
+        drawing = false;
+        return "";
+      }
+      const part = `${drawing ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`;
+      drawing = true;
+      return part;
+    })
+    .join("");
+}
+
+/** [least, greatest] of the finite values, with a little room; [0, 1] for none. */
+export function range(values, room = 0.05) {
+  const known = values.filter(Number.isFinite);
+  if (!known.length) return [0, 1];
+  const [low, high] = [Math.min(...known), Math.max(...known)];
+  const extra = (high - low || Math.abs(high) || 1) * room;
+  return [low - extra, high + extra];
+}
