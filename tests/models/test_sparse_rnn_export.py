@@ -1,5 +1,7 @@
 """Sparse recurrent layers leave PyTorch: compiled, exported, in ONNX, saved, in half precision."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -145,7 +147,7 @@ def test_autocast(make, weight_drop):
 @pytest.mark.parametrize("weight_drop", [0.0, 1e-9])
 def test_gpu_equals_cpu(make, weight_drop):
     layer = make(8, 6, 2, 0.75, weight_drop=weight_drop, num_layers=2, bidirectional=True)
-    given = inputs(layer, 5, 3, True)
+    given: Any = inputs(layer, 5, 3, True)
     y, _ = layer(*given)
     y.sum().backward()
     gradients = [p.grad.clone() for p in layer.parameters()]
