@@ -76,7 +76,10 @@ about(page)
 # either side. At the right end both lines meet: there all 20 numbers of all words are stored.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tagging", "caption": "Accuracy of the tagger against the size of its embedding (Figure 3 of the paper). Dense: all vectors are short. Sparse: vectors have 20 dimensions, most words store few of them. Points at the same place have equally many parameters in the embedding. Bands: one standard deviation over seeds. The two panels have scales of their own: the texts and the tags differ."}, "image": {"alt": "Line chart: accuracy in percent against numbers stored a word, one line for dense and one for sparse embeddings, with bands.", "classes": "dark-light"}}
-axes = view.beside(view.tradeoff, page.reference, page.yours, "tradeoff", same_y=False, **FIG3)
+whose = ("reference runs", "your runs")
+axes = view.beside(
+    view.tradeoff, page.reference, page.yours, "tradeoff", same_y=False, titles=whose, **FIG3
+)
 
 # %% tags=["remove-input"]
 size_sentence(page)
@@ -97,7 +100,9 @@ accuracy_table(page)
 # the same in all three.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tagging-orders", "caption": "Which words have the long vectors (Table 3 of the paper). At each density the three orders store equally many numbers. Bars: 95 % intervals of the mean over seeds."}, "image": {"alt": "Point chart with error bars: accuracy at each density for three orders of the vocabulary, and for the full dense embedding.", "classes": "dark-light"}}
-axes = view.beside(view.orders_compared, page.reference, page.yours, "accuracy", same_y=False)
+axes = view.beside(
+    view.orders_compared, page.reference, page.yours, "accuracy", same_y=False, titles=whose
+)
 
 # %% tags=["hide-input"]
 orders_table(page)
@@ -115,6 +120,7 @@ axes = view.beside(
     page.yours,
     "frequencies",
     same_y=False,
+    titles=whose,
     shown=SHOWN,
 )
 
@@ -141,7 +147,7 @@ tuning_table(page)
 # for findings 1, 3 and 4, above −0.5 for finding 2.
 
 # %% tags=["remove-input"]
-parts_table(page.yours, page.reference, 1, 2, 3, 4, whose=("reference runs", "your runs"))
+parts_table(page.yours, page.reference, 1, 2, 3, 4, whose=whose)
 
 # %% tags=["remove-input"]
 verdict_sentence(page.yours, page.reference, 1, 2, 3, 4, whose="your runs")

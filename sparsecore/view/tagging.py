@@ -72,7 +72,7 @@ def accuracy_by_frequency(
 
     ``frequencies``: embedding_dim, density, order, seen, accuracy; the classes in the order of the
     table. ``shown``: what to call a model, and its (embedding_dim, density, order). Models that the
-    table does not have are left out.
+    table does not have are left out; dense ones but the first are dashed.
     """
     require_columns(frequencies, [*SETTINGS, "seen", "accuracy"])
     ax = style.new_axes(ax)
@@ -89,11 +89,13 @@ def accuracy_by_frequency(
             rows["accuracy"],
             color=colour,
             marker=marker,
-            linestyle="-" if index == 0 or not dense else (0, (4, 2)),
+            markerfacecolor="none" if dense and index > 0 else colour,
+            linestyle=(0, (3, 2)) if dense and index > 0 else "-",
             linewidth=1.8,
             label=name,
         )
-    ax.set_xticks(range(len(classes)), classes)
+    short = [str(name).replace(" to ", "–").replace(" or more", "+") for name in classes]
+    ax.set_xticks(range(len(classes)), short)
     ax.set_xlabel("how often the word was seen in training")
     ax.set_ylabel("accuracy, %")
     style.legend(ax, loc="lower right")

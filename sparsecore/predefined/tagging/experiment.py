@@ -35,7 +35,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "quick": {
         "corpus": "embedded",
         "tags": "upos",
-        "max_sentences": 2000,
+        "max_sentences": 1500,
         "epochs": 8,
         "learning_rate": 5e-3,
     },
