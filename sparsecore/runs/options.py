@@ -17,6 +17,7 @@ EXPERIMENTS = {
     "emergent": "how concentrated are an LSTM's activations and gradients, word by word",
     "tagging": "parts of speech from word embeddings that are short, or sparse, from the start",
     "language": "an AWD-LSTM language model, dense, or wider and sparse with as many parameters",
+    "reciting": "how much of a text models learn by heart, dense or sparse from the start",
     "sentiment": "good review or bad: automata whose states a group lasso keeps or removes",
 }
 HELP = "--preset quick|small|paper chooses the defaults below, --no-progress hides the bars."
@@ -24,6 +25,7 @@ CLASSES = {
     "emergent": "sparsecore.emergent.experiment:Emergent",
     "tagging": "sparsecore.predefined.tagging.experiment:Tagging",
     "language": "sparsecore.predefined.language.experiment:Language",
+    "reciting": "sparsecore.predefined.reciting.experiment:Reciting",
     "sentiment": "sparsecore.learned.sentiment.experiment:Sentiment",
 }
 

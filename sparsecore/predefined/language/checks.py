@@ -43,8 +43,15 @@ def check_optimisation(config: Any) -> None:
         require(config, name, getattr(config, name) > 0, "above 0")
 
 
-def prepare_text(config: Any, batches: dict[str, int], progress: bool) -> Corpus:
-    """The prepared text; ``batches``: for each split that is read, its number of columns.
+def prepare_text(
+    config: Any, batches: dict[str, int], max_tokens: int | None, progress: bool
+) -> Corpus:
+    """The prepared text.
+
+    Args:
+        config: with corpus, tokenised, threshold, device and precision.
+        batches: for each split that is read, its number of columns.
+        max_tokens: cap on the training text before filtering.
 
     Raises:
         InputError: device, precision or corpus unknown; a text too short for its columns.
@@ -58,7 +65,7 @@ def prepare_text(config: Any, batches: dict[str, int], progress: bool) -> Corpus
     corpus = prepare_corpus(
         config.corpus,
         threshold=config.threshold,
-        max_tokens=config.max_tokens,
+        max_tokens=max_tokens,
         tokenised=config.tokenised,
         progress=progress,
     )

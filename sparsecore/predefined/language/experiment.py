@@ -169,7 +169,7 @@ class Language:
             "valid": self.valid_batch_size,
             "test": self.test_batch_size,
         }
-        return prepare_text(self, batches, progress)
+        return prepare_text(self, batches, self.max_tokens, progress)
 
     def identity(self, inputs: Corpus) -> dict[str, Any]:
         """What the run's numbers depend on; its hash names the run folder."""

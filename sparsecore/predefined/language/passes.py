@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,6 +25,23 @@ def text_columns(corpus: Corpus, split: str, batch_size: int, device: torch.devi
     rows = frequency_order(corpus.vocabulary.counts, "up")
     text = columns(getattr(corpus, split), batch_size, f"{split} text of {corpus.name!r}")
     return rows[text.long()].to(device)
+
+
+def piece_columns(
+    corpus: Corpus, max_tokens: int | None, batch_size: int, device: torch.device
+) -> tuple[Tensor, int]:
+    """The first ``max_tokens`` of the training text as (L, B) columns, and its number of words.
+
+    Ids ascend with frequency in the piece, and no word is counted that it does not have.
+
+    Raises:
+        InputError: fewer than two tokens a column.
+    """
+    piece = np.asarray(corpus.train[:max_tokens])
+    text = columns(piece, batch_size, f"train text of {corpus.name!r}")
+    _, ids, counts = np.unique(piece, return_inverse=True, return_counts=True)
+    rows = frequency_order(counts, "up")[torch.from_numpy(ids[: text.numel()])]
+    return rows.view(batch_size, -1).t().to(device), len(counts)
 
 
 @torch.no_grad()
