@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1  # of the run folder; part of the hash
 
-# The small text is about 1/93 of the Penn Treebank, for models with about 1/100 of the parameters: as
-# many parameters a word as in the paper. Fewer words a window give more updates an epoch.
+# The small text is about 1/93 of the Penn Treebank, for models with about 1/100 of the parameters:
+# as many parameters a word as in the paper. Fewer words a window give more updates an epoch.
 PRESETS: dict[str, dict[str, Any]] = {
     # embedded text, 2 CPU cores; the seven rows in under a minute
     "quick": {
