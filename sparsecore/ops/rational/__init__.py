@@ -6,8 +6,10 @@ obvious one.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -88,8 +90,18 @@ def rational_recurrence(
         return WAYS[semiring](x, main, loop, bias, c0, final, mask, layout, fixed)
 
 
+def _plus_times(x: Tensor, main: Tensor, *arguments: Any) -> tuple[Tensor, Tensor]:
+    """The kernel where there is a GPU and Triton (and its 32-bit indices suffice)."""
+    fits = 2 * main.shape[0] * x.shape[0] * x.shape[1] < 2**31
+    if x.is_cuda and fits and importlib.util.find_spec("triton") is not None:
+        from sparsecore.ops.rational.triton import plus_times_triton
+
+        return plus_times_triton(x, main, *arguments)
+    return plus_times(x, main, *arguments)
+
+
 WAYS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
-    "plus_times": plus_times,
+    "plus_times": _plus_times,
     "max_plus": partial(maximum, add=True),
     "max_times": partial(maximum, add=False),
 }

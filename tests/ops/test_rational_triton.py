@@ -1,0 +1,89 @@
+"""The GPU kernel equals the naive twin: on a GPU, and anywhere through Triton's interpreter."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from sparsecore.ops.rational import naive_rational_recurrence
+from sparsecore.ops.rational.layout import layout_of
+from tests.ops.test_rational import outputs_and_gradients, problem
+
+needs_triton = pytest.mark.skipif(
+    subprocess.run([sys.executable, "-c", "import triton"], capture_output=True).returncode != 0,
+    reason="Triton is not installed (extra: gpu)",
+)
+ALL = dict.fromkeys(["c0", "final", "fixed", "mask"], True)
+CASES = [([4, 4, 4], 19, 3, {}), ([1], 1, 1, ALL), ([2, 1, 4, 3], 17, 2, ALL), ([3], 33, 40, {})]
+
+
+def compare(lengths, T, B, wanted, device="cpu"):
+    """The kernel's scores, states and gradients beside those of the naive twin, in float64."""
+    from sparsecore.ops.rational.triton import plus_times_triton
+
+    def kernel(x, main, loop, bias, lengths, c0=None, final=None, mask=None, fixed_loops=None):
+        layout = layout_of(tuple(lengths))
+        fixed = layout.last_rows(fixed_loops) if fixed_loops is not None else []
+        c0 = x.new_zeros(x.shape[1], len(bias)) if c0 is None else c0
+        return plus_times_triton(x, main, loop, bias, c0, final, mask, layout, fixed)
+
+    inputs, options = problem(T, B, 3, lengths, **wanted)
+    slow = outputs_and_gradients(naive_rational_recurrence, inputs, lengths, options)
+    inputs = [t.detach().to(device).requires_grad_() for t in inputs]
+    options = {
+        name: value.detach().to(device).requires_grad_(value.requires_grad)
+        if isinstance(value, torch.Tensor)
+        else value
+        for name, value in options.items()
+    }
+    fast = outputs_and_gradients(kernel, inputs, lengths, options)
+    for a, b in zip(fast, slow, strict=True):
+        torch.testing.assert_close(a.cpu(), b, rtol=1e-10, atol=1e-10)
+
+
+def through_the_interpreter():
+    compare([2, 1, 3], 18, 1, ALL)
+    compare([2, 2], 3, 2, {})
+
+
+@needs_triton
+def test_the_kernel_equals_naive_in_tritons_interpreter():
+    script = "from tests.ops.test_rational_triton import through_the_interpreter as run; run()"
+    environment = os.environ | {"TRITON_INTERPRET": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@needs_triton
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["_forward", "_backward"])
+def test_the_kernel_compiles_for_a_gpu(name):
+    """Without one: down to machine code for compute capability 9.0."""
+    script = f"""
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+import triton
+from sparsecore.ops.rational import triton as module
+kernel = module.{name}
+constants = {{"N": 4, "LANES": module.LANES, "STRIDE": module.STRIDE}}
+types = {{"mask": "*i8", "lengths": "*i32", "loops": "*i32", "starts": "*i32"}}
+types |= dict.fromkeys("TBL", "i32") | dict.fromkeys(constants, "constexpr")
+signature = {{n: types.get(n, "*fp32") for n in kernel.arg_names}}
+values = {{(kernel.arg_names.index(n),): v for n, v in constants.items()}}
+source = ASTSource(fn=kernel, signature=signature, constexprs=values)
+assert "cubin" in triton.compile(source, target=GPUTarget("cuda", 90, 32)).asm
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@needs_triton
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize(("lengths", "T", "B", "wanted"), CASES)
+def test_the_kernel_equals_naive_on_a_gpu(lengths, T, B, wanted):
+    compare(lengths, T, B, wanted, "cuda")
