@@ -62,12 +62,12 @@ def execute(config: Experiment, progress: bool = True) -> Run:
         log.warning("run %s is being computed by another process: waiting for it", run.path.name)
         lock.acquire()
     with lock:
+        lock.release()  # it was counted twice; now it is free again whatever happens in here
         if not run.done:
             write_json(run.path / "config.json", dataclasses.asdict(config))
             write_json(run.path / "environment.json", describe_environment(identity, inputs))
             config.run(inputs, run.path, progress)
             write_text(run.path / DONE, datetime.now(UTC).isoformat(timespec="seconds") + "\n")
-        lock.release()
     return run
 
 
