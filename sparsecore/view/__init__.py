@@ -8,6 +8,11 @@ from sparsecore.view.correlations import (
 )
 from sparsecore.view.exposure import exposure_heatmap, exposure_lines
 from sparsecore.view.layout import beside
+from sparsecore.view.masks import embedding_masks, mask, recurrent_masks
+from sparsecore.view.measures import chi_in_the_plane, chi_of_part
+from sparsecore.view.perplexity import perplexities_compared, perplexity_over_epochs
+from sparsecore.view.reciting import recited, reciting_over_epochs
+from sparsecore.view.stack import stack
 from sparsecore.view.tagging import accuracy_by_frequency, orders_compared
 from sparsecore.view.tradeoff import tradeoff
 from sparsecore.view.training import mark_step_cuts, training_curve
@@ -17,14 +22,24 @@ __all__ = [
     "accuracy_by_frequency",
     "beside",
     "chi_against_frequency",
+    "chi_in_the_plane",
+    "chi_of_part",
     "class_correlations",
     "correlations_over_epochs",
+    "embedding_masks",
     "exposure_heatmap",
     "exposure_lines",
     "mark_step_cuts",
+    "mask",
     "methods_compared",
     "orders_compared",
+    "perplexities_compared",
+    "perplexity_over_epochs",
+    "recited",
+    "reciting_over_epochs",
+    "recurrent_masks",
     "samples_compared",
+    "stack",
     "tradeoff",
     "training_curve",
     "without_words",

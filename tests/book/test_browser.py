@@ -1,0 +1,188 @@
+"""The book in a real browser: pages draw, log no error, ask no other host, and pass axe-core; the
+explorers answer. Over http and from the disk, light and dark, wide and narrow.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser import CHROMIUM
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+QUIET = [
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+STANDARD = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+# the theme's own: its search button for narrow pages is empty but for an icon
+ALLOWED = {"button-name": "search-button"}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=QUIET, chromium_sandbox=False
+        )
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def address(book: Path) -> Iterator[str]:
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    handler = functools.partial(Quiet, directory=str(book))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+class Visit:
+    """A page that was opened, and what went wrong in it."""
+
+    def __init__(self, browser: Any, url: str, *, dark: bool = False, width: int = 1280) -> None:
+        self.context = browser.new_context(
+            color_scheme="dark" if dark else "light", viewport={"width": width, "height": 900}
+        )
+        self.page = self.context.new_page()
+        self.trouble: list[str] = []
+        self.page.on("pageerror", lambda error: self.trouble.append(f"error: {error}"))
+        self.page.on("console", self._heard)
+        self.page.on("request", self._asked)
+        self.url = url
+        self.page.goto(url, wait_until="load")
+
+    def _heard(self, message: Any) -> None:
+        if message.type == "error":
+            self.trouble.append(f"console: {message.text}")
+
+    def _asked(self, request: Any) -> None:
+        own = ("http://127.0.0.1", "file:", "blob:", "data:")
+        if not request.url.startswith(own):
+            self.trouble.append(f"asked {request.url}")
+
+    def __enter__(self) -> Visit:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.context.close()
+
+
+def findings(page: Any) -> list[str]:
+    """What axe-core says of a page against WCAG 2.1 AA, without the theme's own known finding."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    told = Axe().run(page, options={"runOnly": {"type": "tag", "values": STANDARD}})
+    return [
+        f"{violation['id']}: {node['html'][:160]}"
+        for violation in told.response["violations"]
+        for node in violation["nodes"]
+        if ALLOWED.get(violation["id"], "\0") not in node["html"]
+    ]
+
+
+def names(book: Path) -> list[str]:
+    outside = ("search.html", "genindex.html", "py-modindex.html")
+    found = (path.relative_to(book).as_posix() for path in sorted(book.rglob("*.html")))
+    return [name for name in found if name not in outside and "_static" not in name]
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_every_page_is_sound_and_accessible(browser, address, book, dark):
+    trouble = {}
+    for name in names(book):
+        with Visit(browser, f"{address}/{name}", dark=dark) as visit:
+            told = [*visit.trouble, *findings(visit.page)]
+            if told:
+                trouble[name] = told
+    assert trouble == {}
+
+
+def test_no_page_is_wider_than_a_phone(browser, address, book):
+    wide = {}
+    for name in names(book):
+        with Visit(browser, f"{address}/{name}", width=390) as visit:
+            room = visit.page.evaluate("document.documentElement.scrollWidth")
+            if room > 392:
+                wide[name] = room
+    assert wide == {}
+
+
+@pytest.fixture(params=["http", "file"])
+def explorer(request, browser, address, book):
+    """Opens the page of an explorer, over http or from the disk."""
+    start = address if request.param == "http" else book.as_uri()
+    opened = []
+
+    def open_page(name: str) -> Visit:
+        visit = Visit(browser, f"{start}/notebooks/executed/{name}.html")
+        visit.page.wait_for_selector(".sparse-explorer")
+        opened.append(visit)
+        return visit
+
+    yield open_page
+    for visit in opened:
+        assert visit.trouble == []
+        visit.__exit__()
+
+
+def test_the_mask_explorer_answers(explorer):
+    page = explorer("explore_masks").page
+    layer = page.locator("section", has_text="A recurrent layer").first
+    layer.get_by_label("Inputs i").fill("200")
+    layer.get_by_label("Hidden units h").fill("1150")
+    layer.get_by_label("Blocks N").fill("4")
+    layer.get_by_label("Window γ").fill("0.495")
+    assert "1,787,104" in layer.inner_text()
+    assert "num_blocks=4, gamma=0.495" in layer.locator("pre").inner_text()
+    layer.get_by_label("Window γ").fill("0.2")
+    assert "between 1/N = 0.2500 and 1" in layer.get_by_role("alert").inner_text()
+    page.get_by_label("Settings of the paper").select_option("Tagger's embedding, δ 0.1 (Table 3)")
+    embedding = page.locator("section", has_text="A word embedding").first
+    assert embedding.get_by_label("Density δ").input_value() == "0.1"
+    assert "87,6" in embedding.inner_text()
+
+
+def test_chi_by_word_answers(explorer):
+    page = explorer("explore_words").page
+    assert page.locator(".chart").count() == 2
+    lines = page.locator(".chart path")
+    before = lines.count()
+    page.get_by_label("Add a word").fill("is")
+    page.get_by_label("Add a word").press("Enter")
+    assert lines.count() == before + 1
+    page.get_by_label("take away is").click()
+    assert lines.count() == before
+    page.get_by_label("Add a word").fill("no such word")
+    page.get_by_label("Add a word").press("Enter")
+    assert "is not among" in page.locator("[aria-live]").first.inner_text()
+    slider = page.locator("input[type=range]")
+    slider.focus()
+    slider.press("Home")
+    assert "epoch 0" in page.locator("figcaption").nth(1).inner_text()
+
+
+@pytest.mark.parametrize("words", ["<script>window.hit = 1</script>", '"><img src=x onerror=hit=1>'])
+def test_words_are_text_never_markup(explorer, words):
+    page = explorer("explore_words").page
+    page.get_by_label("Add a word").fill(words)
+    page.get_by_label("Add a word").press("Enter")
+    assert page.evaluate("window.hit") is None
+    assert page.locator(".sparse-explorer img, .sparse-explorer script").count() == 0

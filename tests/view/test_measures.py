@@ -1,0 +1,37 @@
+"""The measure, drawn: right values in the plane, a line and two levels for each width."""
+
+import math
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from sparsecore import view
+from sparsecore.emergent.levels import gaussian_chi, part_table
+
+mpl.use("agg")
+
+
+def test_the_plane_is_brightest_on_the_axes():
+    ax = view.chi_in_the_plane()
+    values = np.asarray(ax.images[0].get_array())
+    middle = values.shape[0] // 2
+    assert values[middle, -1] == pytest.approx(1)
+    assert values[-1, -1] == pytest.approx(1 / math.sqrt(2))
+    assert len(ax.patches) == 4
+    plt.close("all")
+
+
+def test_each_width_has_its_line_floor_and_random_level():
+    ax = view.chi_of_part(part_table([20, 200]))
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["D = 20", "D = 200"]
+    levels = sorted(float(line.get_ydata()[0]) for line in ax.lines if len(line.get_ydata()) == 1)
+    expected = [
+        1 / math.sqrt(200),
+        math.sqrt(math.pi / 400),
+        1 / math.sqrt(20),
+        math.sqrt(math.pi / 40),
+    ]
+    assert levels == pytest.approx(expected)
+    plt.close("all")
