@@ -202,12 +202,12 @@ def train(config: Reciting, corpus: Corpus, folder: Path, progress: bool = True)
 
 def results(training: Training) -> dict[str, Any]:
     """The row of ``results.parquet``: the best epoch by either accuracy, sizes, counts."""
-    epochs = pd.DataFrame(training.progress.epochs)
-    best = epochs.loc[epochs["accuracy"].idxmax()]
+    epochs = training.progress.epochs
+    best = max(epochs, key=lambda row: row["accuracy"])
     return {
-        "accuracy": float(best["accuracy"]),
-        "best_epoch": int(best["epoch"]),
-        "evaluated_accuracy": float(epochs["evaluated_accuracy"].max()),
+        "accuracy": best["accuracy"],
+        "best_epoch": best["epoch"],
+        "evaluated_accuracy": max(row["evaluated_accuracy"] for row in epochs),
         "epochs": len(epochs),
         **parameter_counts(training.model),
         "words": len(training.model.bias),
