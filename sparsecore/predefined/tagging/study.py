@@ -50,7 +50,7 @@ TABLE_2 = {
 }
 
 GRID: dict[str, list[tuple[float, ...]]] = {
-    "small": list(itertools.product((0.1,), (0.0, 0.2), (0.0,))),
+    "small": [(0.0, 0.0, 0.0), (0.1, 0.0, 0.0), (0.1, 0.2, 0.0)],
     "paper": list(itertools.product(*TABLE_2.values())),
 }
 """The combinations that are tried: all of Table 2, or a few of them that two CPU cores can do.
