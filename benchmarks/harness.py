@@ -48,14 +48,14 @@ def interleave(
     ).rename_axis("candidate")
 
 
-def peak_memory(module: str, candidate: str) -> float:
+def peak_memory(module: str, candidate: str, *arguments: str) -> float:
     """MiB that a candidate's step takes above what was there before, in a process of its own.
 
-    ``module`` is a benchmark with ``candidates()``; it is imported in the new process.
+    ``module`` is a benchmark with ``candidates(*arguments)``; it is imported in the new process.
     """
     script = (
         f"from benchmarks.harness import report_peak; from {module} import candidates; "
-        f"report_peak(candidates()[{candidate!r}])"
+        f"report_peak(candidates(*{arguments!r})[{candidate!r}])"
     )
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
     return float(done.stdout)
