@@ -2,4 +2,5 @@
 
 from sparsecore.view.explorers.automata import AutomataReader as AutomataReader
 from sparsecore.view.explorers.chi import ChiExplorer as ChiExplorer
+from sparsecore.view.explorers.lens import SentenceLens as SentenceLens
 from sparsecore.view.explorers.masks import MaskExplorer as MaskExplorer
