@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sparsecore.errors import InputError, near_match
+from sparsecore.models.windows import block_sizes, input_windows
 
 if TYPE_CHECKING:
     from sparsecore.data.language import Corpus
@@ -48,6 +49,8 @@ class Emergent:
         class_threshold: a word has a part of speech only if the majority, and at least this many,
             of its occurrences are so tagged (the paper's 100).
         embedding_size, hidden_size, num_layers, dropout: of the model.
+        num_blocks, gamma: above 1 block the recurrent layers are predefined-sparse: so many LSTMs
+            side by side, each on a window of this share of the inputs (``sparsecore.SparseLSTM``).
         batch_size, sequence_length: B parallel texts, T steps of backpropagation through time.
         learning_rate: of plain SGD, quartered when the validation loss fails to improve.
         clip: largest ℓ2 norm of the whole gradient.
@@ -70,6 +73,8 @@ class Emergent:
     hidden_size: int = 200
     num_layers: int = 2
     dropout: float = 0.2
+    num_blocks: int = 1
+    gamma: float = 1.0
     batch_size: int = 40
     sequence_length: int = 35
     learning_rate: float = 20.0
@@ -102,8 +107,8 @@ class Emergent:
 
     def __post_init__(self) -> None:
         for name in (
-            "threshold class_threshold embedding_size hidden_size num_layers batch_size "
-            "sequence_length epochs"
+            "threshold class_threshold embedding_size hidden_size num_layers num_blocks "
+            "batch_size sequence_length epochs"
         ).split():
             _require(self, name, isinstance(getattr(self, name), int), "an integer")
             _require(self, name, getattr(self, name) >= 1, "at least 1")
@@ -120,6 +125,12 @@ class Emergent:
         reachable = self.gradient == "upward" or self.dropout_side == "before"
         right = "'before' with gradient='total' (the recurrent path does not pass the dropout)"
         _require(self, "dropout_side", reachable, right)
+        fused = self.gradient == "upward" or self.num_blocks == 1
+        _require(self, "gradient", fused, "'upward' with num_blocks above 1")
+        block_sizes(self.hidden_size, self.num_blocks)
+        input_windows(self.embedding_size, self.num_blocks, self.gamma)
+        if self.num_layers > 1:
+            input_windows(self.hidden_size, self.num_blocks, self.gamma)
 
     def prepare(self, progress: bool = True) -> Corpus:
         """Check device, precision and tagger, and prepare the text (cached)."""
@@ -146,6 +157,10 @@ class Emergent:
         fields = dataclasses.asdict(self)
         fields["corpus"] = inputs.sha256
         fields["device"] = resolve_device(self.device).type
+        if (
+            self.num_blocks == 1
+        ):  # dense runs keep the names that they had before there was a choice
+            del fields["num_blocks"], fields["gamma"]
         return {"experiment": self.name, "format": FORMAT, **fields}
 
     def run(self, inputs: Corpus, folder: Path, progress: bool = True) -> None:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from sparsecore.emergent.chi import concentration
 from sparsecore.errors import InputError, near_match
+from sparsecore.models.sparse_rnn import SparseGRU, SparseLSTM, SparseRNN
 from sparsecore.ops.unrolled import check_unrollable, unroll
 from sparsecore.ops.word_sums import add_words, empty_sums, means, quantise
 
@@ -86,7 +87,7 @@ class Tracker:
         self.layers = _find_layers(model, layers)
         if gradient == "total":
             for name, module in self.layers.items():
-                if isinstance(module, nn.RNNBase):
+                if isinstance(module, nn.RNNBase | SparseLSTM | SparseGRU | SparseRNN):
                     check_unrollable(module, name)
         self.gradients = gradients
         self.total = gradient == "total"

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ from sparsecore.emergent.tracker import Tracker, track
 from sparsecore.errors import TrainingError
 from sparsecore.files import atomic_path
 from sparsecore.models.language_model import LSTMLanguageModel, State, detach
+from sparsecore.models.sparse_rnn import SparseLSTM
 from sparsecore.training.batches import columns, num_windows, window
 from sparsecore.training.checkpoint import (
     load_checkpoint,
@@ -67,6 +70,7 @@ class Training:
             config.hidden_size,
             config.num_layers,
             config.dropout,
+            recurrent_layer(config),
         ).to(self.device)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=config.learning_rate)
         self.train_text = columns(corpus.train, config.batch_size, "training text")
@@ -197,6 +201,13 @@ class Training:
         return table[["word_id", "layer", "signal", "role", "chi", "l1", "count"]].astype(
             {**small, "layer": "category", "signal": "category", "role": "category"}
         )
+
+
+def recurrent_layer(config: Emergent) -> Callable[[int, int], nn.Module]:
+    """What makes a recurrent layer of (input_size, hidden_size): ``nn.LSTM``, or the sparse one."""
+    if config.num_blocks == 1:
+        return nn.LSTM
+    return partial(SparseLSTM, num_blocks=config.num_blocks, gamma=config.gamma)
 
 
 def train(config: Emergent, corpus: Corpus, folder: Path, progress: bool = True) -> None:
