@@ -79,6 +79,14 @@ def contextual_vectors(
     return Contextual(sha256, table, dict(zip(SPLITS, starts, strict=False)), info)
 
 
+def encode_words(
+    encoder: str, words: Sequence[str], *, pooling: str = "first", device: str = "cpu"
+) -> NDArray[np.float32]:
+    """(T, E) vectors of the words of one text, at most as long as the encoder can read."""
+    tokenizer, model = _load(encoder, device)
+    return next(_encode([list(words)], tokenizer, model, pooling)).astype(np.float32)
+
+
 def _compute(
     folder: Path,
     encoder: str,

@@ -12,6 +12,11 @@ from sparsecore.view.masks import embedding_masks, mask, recurrent_masks
 from sparsecore.view.measures import chi_in_the_plane, chi_of_part
 from sparsecore.view.perplexity import perplexities_compared, perplexity_over_epochs
 from sparsecore.view.reciting import recited, reciting_over_epochs
+from sparsecore.view.regularisation import (
+    accuracy_against_transitions,
+    tradeoff_panels,
+    transitions_left,
+)
 from sparsecore.view.stack import stack
 from sparsecore.view.tagging import accuracy_by_frequency, orders_compared
 from sparsecore.view.tradeoff import tradeoff
@@ -19,6 +24,7 @@ from sparsecore.view.training import mark_step_cuts, training_curve
 from sparsecore.view.words import chi_against_frequency, samples_compared
 
 __all__ = [
+    "accuracy_against_transitions",
     "accuracy_by_frequency",
     "beside",
     "chi_against_frequency",
@@ -41,6 +47,8 @@ __all__ = [
     "samples_compared",
     "stack",
     "tradeoff",
+    "tradeoff_panels",
     "training_curve",
+    "transitions_left",
     "without_words",
 ]

@@ -240,6 +240,7 @@ class Training:
             self._begin("structure", self._new_model(lengths_of(config.structure)))
         else:
             at.found = kept
+            self._save_weights("regularised")
             at.states = records.state_rows(state_norms(self.model), at.lengths, kept)
             small = extract(self.model, config.threshold)
             logits = logits_of(small, self.batches["test"], self.table)
@@ -268,8 +269,7 @@ class Training:
             "epochs": len(at.epochs),
             **at.result,
         }
-        weights = {k: v.detach().cpu().clone() for k, v in self.model.state_dict().items()}
-        save_tensors(self.folder / "weights.safetensors", weights)
+        self._save_weights("weights")
         made = {
             "predictions": records.predictions(self._test_logits(), self.labels["test"]),
             "patterns": phrase_table(self.model, self.inputs, config.structure),
@@ -280,6 +280,10 @@ class Training:
             self._begin("scratch", self._new_model(lengths))
         else:
             at.done = True
+
+    def _save_weights(self, name: str) -> None:
+        weights = {k: v.detach().cpu().clone() for k, v in self.model.state_dict().items()}
+        save_tensors(self.folder / f"{name}.safetensors", weights)
 
     def _evaluate(self, prefix: str) -> None:
         error = score(self._test_logits(), self.labels["test"])[1]

@@ -1,0 +1,124 @@
+"""Structures learned with a group lasso: accuracy against size, and which strength leaves what."""
+
+from __future__ import annotations
+
+import math
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from sparsecore.errors import InputError
+from sparsecore.stats.tables import require_columns
+from sparsecore.view import style
+
+COLOURS = {"baseline": "#2185c5", "regularised": "#d55e00"}
+MARKERS = {"baseline": "s", "regularised": "o"}
+DASHES = {"baseline": "-", "regularised": (0, (4, 2))}
+NAMES = {"baseline": "fixed structure", "regularised": "learned with group lasso"}
+
+
+def accuracy_against_transitions(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Test accuracy over the number of transitions, baselines and learned structures (Fig. 3).
+
+    ``table``: family, transitions, transitions_sd, accuracy, low, high (over seeds),
+    documents_low, documents_high; a row a point, of one category. Thick bars: 95 % interval over
+    seeds; thin bars with caps: over test documents; horizontal: ± one standard deviation.
+    """
+    require_columns(
+        table,
+        ["family", "transitions", "accuracy", "low", "high", "documents_low", "documents_high"],
+    )
+    ax = style.new_axes(ax)
+    for family, colour in COLOURS.items():
+        line = table[table["family"] == family].sort_values("transitions")
+        if line.empty:
+            continue
+        x, y = line["transitions"], line["accuracy"]
+        ax.plot(x, y, color=colour, linestyle=DASHES[family], linewidth=1.6, zorder=3,
+                marker=MARKERS[family], markersize=5, label=NAMES[family])  # fmt: skip
+        for low, high, width, cap in (
+            ("low", "high", 2.6, 0.0),
+            ("documents_low", "documents_high", 0.9, 2.5),
+        ):
+            known = line[low].notna()
+            error = [(y - line[low])[known], (line[high] - y)[known]]
+            ax.errorbar(x[known], y[known], yerr=error, fmt="none", ecolor=colour, alpha=0.6,
+                        elinewidth=width, capsize=cap, zorder=2)  # fmt: skip
+        if "transitions_sd" in line.columns:
+            sd = line["transitions_sd"].fillna(0.0)
+            wide = sd > 0
+            ax.errorbar(x[wide], y[wide], xerr=sd[wide], fmt="none", ecolor=colour, alpha=0.6,
+                        elinewidth=0.9, zorder=2)  # fmt: skip
+    ax.set_xlabel("transitions of all WFSAs together")
+    ax.set_ylabel("accuracy, % of the test documents")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    style.legend(ax, loc="lower right")
+    return ax
+
+
+def tradeoff_panels(table: pd.DataFrame, columns: int = 2, height: float = 3.3) -> np.ndarray:
+    """One panel a category, each with a scale of its own for accuracy.
+
+    ``table``: category beside the columns of a panel. Returns the array of axes, row by row.
+    """
+    require_columns(table, ["category"])
+    categories = list(table["category"].unique())
+    if not categories:
+        raise InputError("tradeoff_panels needs the points of at least one category")
+    columns = min(columns, len(categories))
+    rows = math.ceil(len(categories) / columns)
+    figure, axes = plt.subplots(
+        rows,
+        columns,
+        figsize=(style.WIDTH * (1.25 if columns > 1 else 1.0), height * rows),
+        dpi=style.DPI,
+        layout="constrained",
+        sharex=True,
+        squeeze=False,
+    )
+    flat = axes.ravel()
+    for ax, category in zip(flat, categories, strict=False):
+        accuracy_against_transitions(table[table["category"] == category], ax)
+        if len(categories) > 1:
+            ax.set_title(str(category), color=style.INK, fontsize="medium")
+        ax.label_outer()
+        ax.tick_params(labelleft=True)  # each panel has a scale of its own
+        if ax is not flat[0] and ax.legend_ is not None:
+            ax.legend_.remove()
+    for ax in flat[len(categories) :]:
+        figure.delaxes(ax)
+    return flat[: len(categories)]
+
+
+def transitions_left(trials: pd.DataFrame, full: int | None = None, ax: Axes | None = None) -> Axes:
+    """How many transitions each strength λ that was tried left, one colour a category.
+
+    ``trials``: category, log10_strength, transitions; ``full``: how many there were before.
+    """
+    require_columns(trials, ["category", "log10_strength", "transitions"])
+    ax = style.new_axes(ax)
+    palette = [*COLOURS.values(), "#0c9a6c", "#b0689b", "#b8860b", "#7f73c6"]
+    for index, (category, part) in enumerate(trials.groupby("category", sort=False)):
+        ax.scatter(
+            10 ** part["log10_strength"],
+            part["transitions"],
+            color=palette[index % len(palette)],
+            marker="o^sDvP"[index % 6],
+            s=22,
+            alpha=0.75,
+            linewidth=0,
+            label=None if trials["category"].nunique() == 1 else str(category),
+        )
+    if full is not None:
+        ax.axhline(full, color=style.INK, linewidth=0.9, linestyle=":")
+        ax.text(0.99, full, "all there were", color=style.INK, fontsize="small", ha="right",
+                va="bottom", transform=ax.get_yaxis_transform())  # fmt: skip
+    ax.set_xscale("log")
+    ax.set_ylim(bottom=0)
+    ax.set_xlabel("strength of the group lasso, λ")
+    ax.set_ylabel("transitions left")
+    style.legend(ax)
+    return ax
