@@ -1,0 +1,137 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Wider, with as many parameters
+#
+# A recurrent layer with $h$ units has about $4h^2$ weights between them. Most of what a language
+# model of this kind has to learn is there: of the 24 million parameters of the model on this page, 20
+# million are in its three LSTM layers. Suppose each unit were connected with only some of the others.
+# Then the layer could be wider and have no more parameters. Would the model be better?
+#
+# - **dense**: every unit sees all units of its layer, and all of the layer below;
+# - **sparse**: the hidden layers are one and a half times as wide. Their units fall into groups. A
+#   unit sees those of its own group, and a window of the layer below. What is missing is chosen
+#   before training begins, so that both models have the same number of parameters.
+
+# %% tags=["parameters"]
+preset = "quick"  # quick | small | paper
+corpus = None  # embedded, ptb, another name or a path; None: the preset's
+epochs = None  # passes over the text; None: the preset's
+seed = 0
+device = "auto"  # auto | cpu | cuda
+reference = "ptb"  # which committed runs stand beside yours
+
+# %% tags=["remove-input"]
+from sparsecore.runs.notebook import check_parameters
+
+check_parameters(globals())
+
+# %% tags=["hide-input"]
+from sparsecore import view
+from sparsecore.runs.pages.language import (
+    about,
+    gap_table,
+    open_page,
+    perplexity_sentence,
+    perplexity_table,
+)
+from sparsecore.runs.pages.parts import parts_table, verdict_sentence
+
+page = open_page(preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device)
+about(page)
+
+# %% [markdown]
+# ## What the paper found
+#
+# {cite:t}`demeester2018` take the AWD-LSTM of {cite:t}`merity2018`, a strong language model of its
+# time, and widen its hidden layers from 1150 to 1725 units. The middle layer becomes three LSTMs side
+# by side, each of which sees 56 % of the layer below. Every other setting stays as it was tuned for
+# the dense model. On the Penn Treebank the sparse model is then one point of {term}`perplexity`
+# better. The AWD-LSTM has a second stage of training, the {term}`fine-tune step`; after that the
+# dense model is ahead by a little. The sparse one *overfits*, they say: it goes on getting better on
+# the text it is trained on, and not on others.
+#
+# ## What the runs here give
+#
+# Two stages, and within the first another turn: after some epochs the weights that count are no
+# longer the current ones, but the mean of all since then ({term}`averaged SGD`).
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-language", "caption": "Validation perplexity over the epochs of training. Open marks: current weights; filled marks: averaged ones. Bands: from the least to the most of the seeds. The two panels have scales of their own, as the texts differ."}, "image": {"alt": "Line chart: perplexity of the validation text over the epochs, one line for the dense and one for the sparse model, with a dashed line where fine-tuning begins.", "classes": "dark-light"}}
+whose = ("reference runs", "your runs")
+axes = view.beside(
+    view.perplexity_over_epochs, page.reference, page.yours, "curves", same_y=False, titles=whose
+)
+
+# %% [markdown]
+# Table 1 of the paper, as a picture and in numbers. Each model is measured with the weights that were
+# best on the validation text.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-language-test", "caption": "Test perplexity without and after fine-tuning (Table 1 of the paper). Bars: 95 % intervals of the mean over seeds, where there are several."}, "image": {"alt": "Point chart with error bars: test perplexity of the dense and the sparse model, without and after fine-tuning.", "classes": "dark-light"}}
+axes = view.beside(
+    view.perplexities_compared,
+    page.reference,
+    page.yours,
+    "perplexity",
+    same_y=False,
+    height=3.4,
+    titles=whose,
+)
+
+# %% tags=["hide-input"]
+perplexity_table(page)
+
+# %% tags=["remove-input"]
+perplexity_sentence(page)
+
+# %% [markdown]
+# ## Does the sparse model overfit?
+#
+# The gap between training and validation text, both without dropout, says how much better a model is
+# on what it has seen:
+
+# %% tags=["hide-input"]
+gap_table(page)
+
+# %% [markdown]
+# ## How sure are we?
+#
+# Three findings. A part is a difference between the two models, with a 95 % interval over seeds. It is
+# true if the whole interval is above 0. A single seed decides nothing.
+
+# %% tags=["remove-input"]
+parts_table(page.yours, page.reference, 1, 2, 3, whose=whose)
+
+# %% tags=["remove-input"]
+verdict_sentence(page.yours, page.reference, 1, 2, 3, whose="your runs")
+
+# %% [markdown]
+# Only the preset `paper` is the paper's experiment. The others keep its ratios (hidden layers as wide
+# to each other and to the embedding, sparse ones 1.5 times as wide) in models an eighth of the size,
+# and change what small models need changed: they see the text a few times and not 500 times, with
+# half of the dropout, and averaging begins after a fixed number of epochs. Such models underfit, and
+# what the paper says about overfitting can hardly show in them. The perplexities of small models are
+# far higher than the paper's, and cannot be compared with them; the differences between the two kinds
+# can.
+#
+# Two details differ from the AWD-LSTM at any size. The averaged step uses the rate that belongs to
+# the length of the current window, not of the one before, as PyTorch's `ASGD` does. And the parameters
+# are 24,221,600 for the dense and 23,822,900 for the sparse model.
+#
+# ## What to try next
+#
+# - The text of the paper is licensed: `sparsecore data info ptb` says how to get it. Then
+#   `sparsecore sweep language --preset small`.
+# - An open text: `sparsecore data fetch wikitext-2`, then add `--corpus wikitext-2`.
+# - Full size on a GPU: `sparsecore run language --preset paper --hidden-size 1725 --stack
+#   sparse_hidden --reduction 0.66666`.
+# - Sparse layers that are not wider, but fewer parameters: `--stack sparse_hidden --reduction 0.5`.
