@@ -157,9 +157,7 @@ class Emergent:
         fields = dataclasses.asdict(self)
         fields["corpus"] = inputs.sha256
         fields["device"] = resolve_device(self.device).type
-        if (
-            self.num_blocks == 1
-        ):  # dense runs keep the names that they had before there was a choice
+        if self.num_blocks == 1:  # dense runs keep the names from before there was a choice
             del fields["num_blocks"], fields["gamma"]
         return {"experiment": self.name, "format": FORMAT, **fields}
 

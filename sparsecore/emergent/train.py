@@ -64,14 +64,7 @@ class Training:
         self.config, self.corpus, self.folder = config, corpus, folder
         self.device = resolve_device(config.device)
         torch.manual_seed(config.seed)
-        self.model = LSTMLanguageModel(
-            len(corpus.vocabulary),
-            config.embedding_size,
-            config.hidden_size,
-            config.num_layers,
-            config.dropout,
-            recurrent_layer(config),
-        ).to(self.device)
+        self.model = build_model(config, len(corpus.vocabulary)).to(self.device)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=config.learning_rate)
         self.train_text = columns(corpus.train, config.batch_size, "training text")
         self.valid_text = columns(corpus.valid, config.batch_size, "validation text")
@@ -201,6 +194,18 @@ class Training:
         return table[["word_id", "layer", "signal", "role", "chi", "l1", "count"]].astype(
             {**small, "layer": "category", "signal": "category", "role": "category"}
         )
+
+
+def build_model(config: Emergent, num_words: int) -> LSTMLanguageModel:
+    """The untrained model of a configuration, its weights drawn from PyTorch's generator."""
+    return LSTMLanguageModel(
+        num_words,
+        config.embedding_size,
+        config.hidden_size,
+        config.num_layers,
+        config.dropout,
+        recurrent_layer(config),
+    )
 
 
 def recurrent_layer(config: Emergent) -> Callable[[int, int], nn.Module]:

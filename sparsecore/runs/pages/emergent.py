@@ -165,6 +165,11 @@ def _spread(rows: pd.DataFrame, value: str, low: str, high: str) -> str:
     )
 
 
+def about_yours(page: Page) -> Any:
+    """A sentence: what the reader's run is."""
+    return markdown(_about_yours(page))
+
+
 def explored(page: Page) -> Any:
     """A sentence: which runs the explorer of chi by word is of."""
     whose = _about_reference(page) if _has_trajectories(page) else _about_yours(page)
@@ -180,6 +185,36 @@ def chi_explorer(page: Page, words: Sequence[str] = ("the", "of", "in", "functio
     assert tables is not None
     width = page.widths[0 if theirs else 1]
     return ChiExplorer(tables["trajectories"], words, width=width.get("width"))
+
+
+def lens(page: Page, sentences: Sequence[str]) -> Any:
+    """Sentences under the lens: chi at every token, in the reader's network and in a new one.
+
+    Words that the run's vocabulary lacks become ``<unk>``. InputError for an empty sentence.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    from sparsecore.data.text import EOS, UNK, normalise, tokenize
+    from sparsecore.emergent.lens import sentence_chi
+    from sparsecore.emergent.train import build_model
+    from sparsecore.view.explorers import SentenceLens
+
+    words = page.run.words["word"].tolist()
+    index = {word: n for n, word in enumerate(words)}
+    config = Emergent(**page.run.config)
+    torch.manual_seed(config.seed)
+    untrained = build_model(config, len(words))
+    trained = build_model(config, len(words))
+    trained.load_state_dict(load_file(page.run.path / "weights.safetensors"))
+    pairs = []
+    for sentence in sentences:
+        tokens = tokenize(normalise(sentence))
+        if not tokens:
+            raise InputError(f"sentences: {sentence!r} has no words")
+        ids = [index[EOS], *(index.get(token, index[UNK]) for token in tokens), index[EOS]]
+        pairs.append(tuple(sentence_chi(model, ids, words) for model in (trained, untrained)))
+    return SentenceLens(pairs)
 
 
 def _has_trajectories(page: Page) -> bool:
