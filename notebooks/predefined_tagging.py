@@ -41,12 +41,13 @@ check_parameters(globals())
 
 # %% tags=["hide-input"]
 from sparsecore import view
-from sparsecore.runs.pages.parts import parts_table, verdict_sentence
+from sparsecore.runs.pages.parts import verdict_sentence
 from sparsecore.runs.pages.tagging import (
     FIG3,
     SHOWN,
     about,
     accuracy_table,
+    findings_table,
     open_page,
     orders_table,
     size_sentence,
@@ -147,7 +148,7 @@ tuning_table(page)
 # for findings 1, 3 and 4, above −0.5 for finding 2.
 
 # %% tags=["remove-input"]
-parts_table(page.yours, page.reference, 1, 2, 3, 4, whose=whose)
+findings_table(page)
 
 # %% tags=["remove-input"]
 verdict_sentence(page.yours, page.reference, 1, 2, 3, 4, whose="your runs")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from sparsecore.runs.pages.parts import Study, html_table, markdown, open_study
+from sparsecore.runs.pages.parts import Study, html_table, markdown, open_study, parts_table
 from sparsecore.runs.reference import Summary
 from sparsecore.runs.sweep import run_all, study_of
 
@@ -152,7 +152,28 @@ def tuning_table(page: Study) -> Any:
             for value, top in zip(column, best, strict=True)
         ]
     )
+    marked.columns.name = None
     return html_table(marked.reset_index())
+
+
+def findings_table(page: Study) -> Any:
+    """The parts of the four findings, by name: the reader's study may have fewer settings."""
+    summaries = [page.yours] if page.reference is None else [page.reference, page.yours]
+    keys = ["finding", "part"]
+    all_parts = pd.concat([tables["findings"][keys] for tables in summaries]).drop_duplicates()
+    all_parts = all_parts.sort_values("finding", kind="stable")
+    for_all = [
+        {"findings": all_parts.merge(tables["findings"], on=keys, how="left")}
+        for tables in summaries
+    ]
+    for tables in for_all:
+        found = tables["findings"]
+        found[["method", "outcome"]] = found[["method", "outcome"]].fillna(
+            {"method": "mean", "outcome": "unsure"}
+        )
+    numbers = sorted(all_parts["finding"].unique())
+    reference = for_all[0] if len(for_all) > 1 else None
+    return parts_table(for_all[-1], reference, *numbers, whose=("reference runs", "your runs"))
 
 
 def size_sentence(page: Study) -> Any:
