@@ -14,6 +14,7 @@ from sparsecore.view.perplexity import perplexities_compared, perplexity_over_ep
 from sparsecore.view.reciting import recited, reciting_over_epochs
 from sparsecore.view.regularisation import (
     accuracy_against_transitions,
+    states_kept,
     tradeoff_panels,
     transitions_left,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "recurrent_masks",
     "samples_compared",
     "stack",
+    "states_kept",
     "tradeoff",
     "tradeoff_panels",
     "training_curve",

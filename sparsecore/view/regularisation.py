@@ -122,3 +122,43 @@ def transitions_left(trials: pd.DataFrame, full: int | None = None, ax: Axes | N
     ax.set_ylabel("transitions left")
     style.legend(ax)
     return ax
+
+
+def states_kept(states: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """The automata before and after (Fig. 1): a row a WFSA, filled states are kept.
+
+    ``states``: wfsa, state (1, 2, …), norm, kept; of one model. The area of a circle is the norm of
+    the state's weights; the small square is the start state. Rows stand by what they keep.
+    """
+    require_columns(states, ["wfsa", "state", "norm", "kept"])
+    order = states.groupby("wfsa").agg(kept=("kept", "sum"), norm=("norm", "sum"))
+    order = order.sort_values(["kept", "norm"], ascending=False, kind="stable")
+    row = {wfsa: index for index, wfsa in enumerate(order.index)}
+    ax = style.new_axes(ax, height=max(2.0, 0.28 * len(row) + 0.9))
+    kept_colour, largest = COLOURS["regularised"], float(states["norm"].max()) or 1.0
+    y = states["wfsa"].map(row)
+    for is_kept, part in states.groupby("kept"):
+        colour = kept_colour if is_kept else style.INK
+        for _, one in part.iterrows():
+            x, height = float(one["state"]), float(row[one["wfsa"]])
+            ax.plot([x - 1, x], [height, height], color=colour, linewidth=1.8 if is_kept else 0.7,
+                    linestyle="-" if is_kept else (0, (2, 2)), zorder=1)  # fmt: skip
+        ax.scatter(
+            part["state"],
+            y[part.index],
+            s=12 + 150 * part["norm"] / largest,
+            facecolor=colour if is_kept else "none",
+            edgecolor=colour,
+            linewidth=1.0,
+            zorder=2,
+            label="kept" if is_kept else "removed",
+        )
+    ax.scatter([0] * len(row), list(row.values()), marker="s", s=14, color=style.INK, zorder=2)
+    ax.set_xticks(range(int(states["state"].max()) + 1))
+    ax.set_xlabel("state (0: start)")
+    ax.set_yticks(list(row.values()), [str(int(wfsa) + 1) for wfsa in row])
+    ax.set_ylabel("WFSA")
+    ax.set_ylim(len(row) - 0.4, -0.6)
+    ax.grid(False)
+    style.legend(ax, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    return ax

@@ -69,10 +69,12 @@ def parts_table(
     *numbers: int,
     scales: Mapping[str, str] | None = None,
     whose: Sequence[str] = ("reference runs", "your run"),
+    scale_name: str = "frequency",
 ) -> Any:
     """The parts of these findings: statistic, interval, and what the rule says, for both.
 
-    ``scales`` names the methods by which a part is asked, where there are several.
+    ``scales`` names the methods by which a part is asked, where there are several; ``scale_name``
+    is the heading of their column.
     """
     theirs, own = whose
     rows = _parts(yours, numbers, scales).rename(columns={"shown": own, "outcome": "yours"})
@@ -82,7 +84,7 @@ def parts_table(
         keys = ["finding", "order", "scale"]
         rows = known.merge(rows.drop(columns="part"), on=keys, how="outer", sort=False)
     order = ["finding", "part", *(["scale"] if scales else []), theirs, "reference", own, "yours"]
-    names = {"part": "statistic", "scale": "frequency", "reference": "true?"}
+    names = {"part": "statistic", "scale": scale_name, "reference": "true?"}
     names["yours"] = "true?" if reference is None else "true in yours?"
     shown = rows[[column for column in order if column in rows.columns]]
     return html_table(shown.rename(columns=names).fillna("–"))
@@ -132,7 +134,7 @@ def _parts(
     parts = tables["findings"]
     parts = parts[parts["finding"].isin(numbers)].copy()
     parts["order"] = parts.groupby(["finding", "method"]).cumcount()
-    parts["scale"] = parts["method"].map(dict(scales or {})).fillna("–")
+    parts["scale"] = [(scales or {}).get(method, "–") for method in parts["method"]]
     parts["shown"] = [
         "–" if math.isnan(v) else format_value(v, None if math.isnan(low) else [low, high])
         for v, low, high in zip(parts["value"], parts["low"], parts["high"], strict=True)

@@ -1,0 +1,168 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Can training decide how large a model should be?
+#
+# How many units does a network need? One can try all sizes. Or one starts with too many, lets each
+# unit pay for its weights, and sees which of them earn their price.
+#
+# The networks here are {term}`rational RNNs <rational RNN>`: each hidden unit is a small automaton
+# (a {term}`WFSA`) that reads the text from left to right and adds up how well it matches a soft
+# pattern of one to four words, such as *not worth X*. A {term}`transition <transition (WFSA)>` is
+# one step of such a pattern. The {term}`group lasso` puts a price $\lambda$ on every transition:
+#
+# $$\text{loss} = \text{cross entropy} + \lambda \sum_s \lVert \theta_s \rVert_2$$
+#
+# where $\theta_s$ are all weights that are used to enter state $s$. Because it is the norm that is
+# paid for and not its square, the weights of some states shrink to about zero *together*, and the
+# state can be taken out. What is left is a smaller network, which is then trained on without the
+# price.
+
+# %% tags=["parameters"]
+preset = "quick"  # quick | small | paper
+corpus = None  # embedded, amazon-reviews, or a path to reviews; None: the preset's
+category = None  # one kind of product, or mix; None: all that the preset's study has
+vectors = None  # embedded, glove-6b, a GloVe text file, an encoder; None: the preset's
+seed = 0  # the first of the seeds
+device = "auto"  # auto | cpu | cuda
+reference = "reviews"  # which committed runs stand beside yours
+
+# %% tags=["remove-input"]
+from sparsecore.runs.notebook import check_parameters
+
+check_parameters(globals())
+
+# %% tags=["hide-input"]
+from sparsecore import view
+from sparsecore.runs.pages.parts import parts_table, verdict_sentence
+from sparsecore.runs.pages.sentiment import (
+    METHODS,
+    ablation_sentence,
+    ablation_table,
+    about,
+    accuracy_table,
+    gain_sentence,
+    main,
+    open_page,
+)
+
+page = open_page(
+    preset,
+    reference,
+    corpus=corpus,
+    category=category,
+    vectors=vectors,
+    seed=seed,
+    device=device,
+)
+about(page)
+
+# %% [markdown]
+# In the quick study the question is not whether a review is good, but whether a paragraph of Python
+# documentation describes a *parameter* or a *returned value*: real text that every installation
+# has. It shows the method; the results are those of the reference runs.
+#
+# ## What the paper found
+#
+# {cite:t}`dodge2019` tell good reviews from bad ones. Their Figure 3 compares 24 WFSAs of one, two,
+# three or four transitions each (and a mix of these) with structures that a group lasso leaves of
+# the largest. At equal size the learned structures are better. Heavily regularised models gain one
+# to two points on WFSAs of a single transition, in four of five cases.
+#
+# ## What the runs here give
+#
+# Higher and further left is better.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-tradeoff", "caption": "Test accuracy against the number of transitions (Figure 3 of the paper). Squares: structures chosen by hand, 1, 2, 3 or 4 transitions each, and a mix. Circles: what the group lasso left of the largest, at several goals. Thick bars: 95 % interval over seeds; thin bars: over test documents; horizontal bars: one standard deviation of the size. Each panel has a scale of its own for accuracy."}, "image": {"alt": "One panel for each kind of document: accuracy against number of transitions, a solid line for fixed structures and a dashed line for learned ones, with two kinds of error bars.", "classes": "dark-light"}}
+axes = view.tradeoff_panels(main(page)["tradeoff"])
+
+# %% tags=["remove-input"]
+gain_sentence(page)
+
+# %% [markdown]
+# The two kinds of bars answer different questions. *Over seeds*: what would another training run
+# give? *Over documents*: what would other test documents of the same kind give? A few hundred test
+# documents leave the second one wide. Models are compared on the *same* documents, so differences
+# between them are known better than the bars suggest; the table of findings below uses that.
+#
+# Your own runs:
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-tradeoff-yours", "caption": "The same for your runs."}, "image": {"alt": "Accuracy against number of transitions in the reader's runs, fixed and learned structures.", "classes": "dark-light"}}
+axes = view.tradeoff_panels(page.yours["tradeoff"])
+
+# %% tags=["hide-input"]
+accuracy_table(main(page))
+
+# %% [markdown]
+# ## The price of a transition
+#
+# Which $\lambda$ leaves twenty transitions? Nobody knows beforehand. As the paper's authors did, the
+# search tries one, counts what is left at the epoch with the lowest error on the development
+# documents, and doubles or halves $\lambda$, by smaller factors after every turn, until the number
+# is near enough to the goal. Every dot is one try.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-strength", "caption": "Transitions that are left of the largest structure, for every strength of the group lasso that a search tried."}, "image": {"alt": "Scatter chart: strength on a logarithmic axis against transitions left, one mark a try.", "classes": "dark-light"}}
+axes = view.transitions_left(main(page)["trials"])
+
+# %% [markdown]
+# ## Is it the structure, or the weights?
+#
+# A learned structure comes with learned weights. Does fine-tuning profit from them, or would the
+# same structure do as well from new random weights? The released code of the paper could not tell:
+# it extracted the weights of shorter WFSAs wrongly. Here the extraction is exact: the small model
+# computes what the large one would with the removed states at zero.
+
+# %% tags=["hide-input"]
+ablation_table(main(page))
+
+# %% tags=["remove-input"]
+ablation_sentence(page)
+
+# %% [markdown]
+# ## How sure are we?
+#
+# Three findings, each with parts. A part is a difference in percentage points of accuracy between
+# models of equal seed, with a 95 % interval over seeds and one over test documents. It is true if
+# the whole interval is above the bound: 0 for finding 1; 1 point in the mean and 0 in each category
+# for finding 2; −1 point for finding 3. The rules were fixed before the runs were made.
+
+# %% tags=["remove-input"]
+parts_table(
+    page.yours,
+    page.reference,
+    1,
+    2,
+    3,
+    scales=METHODS,
+    scale_name="interval",
+    whose=("reference runs", "your runs"),
+)
+
+# %% tags=["remove-input"]
+verdict_sentence(page.yours, page.reference, 1, 2, 3, whose="your runs")
+
+# %% [markdown]
+# The reviews here are fewer than the paper's (about 1,300 training documents of each kind against
+# some thousands), the word vectors shorter (50 numbers against 300), and the training short. All
+# models are trained with the same settings of the optimiser, where the paper draws twenty sets of
+# them at random for each point.
+#
+# ## What to try next
+#
+# - The reviews and vectors of the reference runs: `sparsecore data fetch amazon-reviews`,
+#   `sparsecore data fetch glove-6b`, then `sparsecore sweep sentiment --preset small --jobs 2`.
+# - One learned model: `sparsecore run sentiment --preset small --goal 20 --strength 1e-3`.
+# - Exact zeros: add `--proximal True`. Another structure to begin with: `--structure 0,0,0,0,0,12`.
+# - Contextual vectors: `--vectors hub:bert-large-uncased` (needs the `transformers` extra).
+# - The model with the fewest automata can be read:
+#   [What do the automata look for?](learned_patterns.ipynb)
