@@ -56,4 +56,4 @@ explorer
 #
 # Colours run within a row, because values of different layers do not compare: see [how concentration
 # is measured](methods_concentration.ipynb). To put a text of your own under the lens:
-# `lens(page, ["any sentence"])`, or `papermill … -p sentences '["any sentence"]'`.
+# `lens(page, ["any sentence"])`, or `papermill … -y 'sentences: ["any sentence"]'`.
