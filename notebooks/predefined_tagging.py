@@ -110,9 +110,8 @@ orders_table(page)
 
 # %% [markdown]
 # Where is the accuracy lost? The next figure sorts the words of the test text by how often they
-# were seen in training. A sparse embedding in the order *up* gives the frequent words all that they
-# had; what it takes from the rare ones, they can hardly have used. In the order *down* it is the
-# frequent words, most of any text, that lose.
+# were seen in training. In the order *up* a sparse embedding takes numbers from the rare words alone.
+# In the order *down* it takes them from the frequent ones, which are most of any text.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tagging-frequency", "caption": "Accuracy on test words by how often they were seen in training, for models that store 5 numbers a word on average, and for the full one. This figure is not in the paper."}, "image": {"alt": "Line chart: accuracy against five classes of training frequency, one line for each of five models.", "classes": "dark-light"}}
 axes = view.beside(
@@ -135,7 +134,8 @@ axes = view.beside(
 # Every setting is trained with several combinations from a seed that is used for nothing else, and
 # the one with the best accuracy on the *dev* text (★) goes into the study. The `paper` preset tries
 # all 36 combinations of the paper's Table 2; the `small` preset tries those that are shown, and
-# trains for 25 epochs instead of 50.
+# trains for 25 epochs instead of 50. Each is tried from one seed only, so differences of less than a
+# percentage point may be luck.
 
 # %% tags=["hide-input"]
 tuning_table(page)
