@@ -17,7 +17,14 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from sparsecore.ops.rational.layout import Layout
-from sparsecore.ops.rational.steps import chunks_of, projections, run_back, spread, sum_states
+from sparsecore.ops.rational.steps import (
+    chunks_of,
+    projections,
+    room_for,
+    run_back,
+    spread,
+    sum_states,
+)
 
 
 def maximum(
@@ -91,25 +98,25 @@ class _Maximum(torch.autograd.Function):
         layout, add, need = ctx.layout, ctx.add, ctx.needs_input_grad
         S, D = len(layout.rows), len(layout.wfsas)
         grad_x = torch.empty_like(x, memory_format=torch.contiguous_format) if need[0] else None
-        grad_weight = torch.zeros_like(
-            weight, dtype=torch.float64
-        )  # over chunks float32 would lose
+        grad_weight = weight.new_zeros(weight.shape, dtype=torch.float64)  # the sum of many chunks
         grad_bias, grad_final = x.new_zeros(S), x.new_zeros(S)
         returning = layout.inside(grad_states.t())  # S B, what comes back from the next step
         for part in reversed(chunks_of(x)):
             f, u, c, moved, still = saved[-5:]
             del saved[-5:]
-            g = spread(layout.wfsas_inside(grad_scores[part].permute(2, 0, 1)), layout)  # S k B
+            room = room_for(f, layout)
+            own = layout.wfsas_inside(grad_scores[part].permute(2, 0, 1))  # D k B
+            g = spread(own, layout, out=room.g)  # S k B
             if weights is not None:
                 grad_final += (g * c[D:, 1:]).sum((1, 2))
                 g *= weights[:, None, None]
             g[:, -1] += returning
             come, stay = moved.to(x.dtype), (~moved).to(x.dtype)
             if add:
-                returning = run_back(stay, come, g, layout)
+                returning = run_back(stay, come, room, layout)
                 by_u, by_f = come * g, stay * g
             else:
-                returning = run_back(stay * torch.where(still, 1.0, f), come * u, g, layout)
+                returning = run_back(stay * torch.where(still, 1.0, f), come * u, room, layout)
                 by_u, by_f = come * g, stay * g * c[D:, :-1]
                 for states, before in layout.spans:
                     by_u[states] *= c[before, :-1]

@@ -20,7 +20,14 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from sparsecore.ops.rational.layout import Layout
-from sparsecore.ops.rational.steps import chunks_of, projections, run_back, spread, sum_states
+from sparsecore.ops.rational.steps import (
+    chunks_of,
+    projections,
+    room_for,
+    run_back,
+    spread,
+    sum_states,
+)
 
 
 def plus_times(
@@ -91,22 +98,23 @@ class _PlusTimes(torch.autograd.Function):
         layout, fixed, need = ctx.layout, ctx.fixed, ctx.needs_input_grad
         S, D = len(layout.rows), len(layout.wfsas)
         grad_x = torch.empty_like(x, memory_format=torch.contiguous_format) if need[0] else None
-        grad_weight = torch.zeros_like(
-            weight, dtype=torch.float64
-        )  # over chunks float32 would lose
+        grad_weight = weight.new_zeros(weight.shape, dtype=torch.float64)  # the sum of many chunks
         grad_bias, grad_final = x.new_zeros(S), x.new_zeros(S)
         returning = layout.inside(grad_states.t())  # S B, what comes back from the next step
+        room, gradient = None, x
         for part in reversed(chunks_of(x)):
             f, u, c, gates = saved[-4:]
             del saved[-4:]
-            g = spread(layout.wfsas_inside(grad_scores[part].permute(2, 0, 1)), layout)  # S k B
+            if room is None or room.g.shape != f.shape:
+                room, gradient = room_for(f, layout), f.new_empty(2, *f.shape)
+            own = layout.wfsas_inside(grad_scores[part].permute(2, 0, 1))  # D k B
+            g = spread(own, layout, out=room.g)  # S k B
             if weights is not None:
                 grad_final += (g * c[D:, 1:]).sum((1, 2))
                 g *= weights[:, None, None]
             g[:, -1] += returning
-            returning = run_back(f, u, g, layout)
+            returning = run_back(f, u, room, layout)
 
-            gradient = f.new_empty(2, *f.shape)
             grad_main, grad_loop = gradient
             torch.sub(1.0, f, out=grad_main)
             torch.sub(c[D:, :-1], c[D:, 1:], out=grad_loop)
@@ -139,11 +147,17 @@ class _PlusTimes(torch.autograd.Function):
 
 def _run(f: Tensor, u: Tensor, c: Tensor, layout: Layout) -> None:
     """Fill ``c[:, 1:]``, step by step."""
+    S = len(layout.rows)
     states = c[len(layout.wfsas) :]
-    spans = [
-        (u[to].unbind(1), c[before].unbind(1), states[to].unbind(1)) for to, before in layout.spans
-    ]
     steps = states.unbind(1)
+    spans = [
+        (
+            u[to].unbind(1),
+            c[before].unbind(1),
+            steps if to == slice(0, S) else states[to].unbind(1),
+        )
+        for to, before in layout.spans
+    ]
     for t, f_t in enumerate(f.unbind(1)):
         torch.mul(f_t, steps[t], out=steps[t + 1])
         for u_to, before, after in spans:

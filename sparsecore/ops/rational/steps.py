@@ -7,6 +7,8 @@ slices [states, B] with contiguous rows.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -29,24 +31,47 @@ def projections(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     return main, loop
 
 
-def run_back(stay: Tensor, come: Tensor, g: Tensor, layout: Layout) -> Tensor:
+class Room(NamedTuple):
+    """Where the gradient of a chunk's states goes, with a view of every step, made only once.
+
+    ``g``: S k B; ``steps``: k + 1 views S B, the first for what goes back beyond the chunk;
+    ``links``: for each of the layout's links the views (later, earlier) of its rows.
+    """
+
+    g: Tensor
+    steps: list[Tensor]
+    links: list[tuple[list[Tensor], list[Tensor]]]
+
+
+def room_for(like: Tensor, layout: Layout) -> Room:
+    """Room for the gradient of states like ``like``, S k B."""
+    S, k, B = like.shape
+    room = like.new_empty(k + 1, S, B)
+    return Room(
+        room[1:].transpose(0, 1),
+        list(room.unbind(0)),
+        [
+            (list(room[:, to].unbind(0)), list(room[:, before].unbind(0)))
+            for to, before in layout.links
+        ],
+    )
+
+
+def run_back(stay: Tensor, come: Tensor, room: Room, layout: Layout) -> Tensor:
     """The transpose of c_t = stay_t ∘ c_{t-1} + come_t ∘ prev(c_{t-1}), all S k B.
 
-    Adds to each ``g[:, t]`` what comes back from step t + 1 and returns what goes back beyond the
-    first step, S B.
+    Adds to each ``room.g[:, t]`` what comes back from step t + 1 and returns what goes back beyond
+    the first step, S B.
     """
-    first = torch.zeros_like(g[:, 0])
-    steps = [first, *g.unbind(1)]
-    links = [
-        (come[to].unbind(1), [first[to], *g[to].unbind(1)], [first[before], *g[before].unbind(1)])
-        for to, before in layout.links
-    ]
+    _, steps, links = room
+    steps[0].zero_()
     all_stay = stay.unbind(1)
+    all_come = [come[to].unbind(1) for to, _ in layout.links]
     for t in range(len(all_stay) - 1, -1, -1):
         steps[t].addcmul_(all_stay[t], steps[t + 1])
-        for come_to, later, earlier in links:
+        for come_to, (later, earlier) in zip(all_come, links, strict=True):
             earlier[t].addcmul_(come_to[t], later[t + 1])
-    return first
+    return steps[0]
 
 
 def sum_states(states: Tensor, weights: Tensor | None, layout: Layout) -> Tensor:
@@ -61,6 +86,8 @@ def sum_states(states: Tensor, weights: Tensor | None, layout: Layout) -> Tensor
     return scores
 
 
-def spread(own: Tensor, layout: Layout) -> Tensor:
+def spread(own: Tensor, layout: Layout, out: Tensor) -> Tensor:
     """What stands at each WFSA, D T B, at each of its states, S T B."""
-    return torch.cat([own[: block.stop - block.start] for block in layout.blocks])
+    for block in layout.blocks:
+        out[block] = own[: block.stop - block.start]
+    return out
