@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sparsecore.errors import InputError, near_match
+from sparsecore.errors import InputError
+from sparsecore.training.configuration import from_preset, identity_of, require
 
 if TYPE_CHECKING:
     from sparsecore.learned.sentiment.inputs import Inputs
@@ -25,13 +25,14 @@ PRESETS: dict[str, dict[str, Any]] = {
     "quick": {
         "corpus": "embedded",
         "vectors": "embedded",
-        "max_documents": 800,
+        "max_documents": 1200,
         "structure": "0,0,0,12",
         "tolerance": 5,
-        "max_tries": 8,
-        "max_epochs": 10,
-        "patience": 3,
-        "plateau": 2,
+        "max_tries": 10,
+        "batch_size": 32,
+        "max_epochs": 14,
+        "patience": 5,
+        "plateau": 3,
         **_OWN,
     },
     # reviews of one kind of product and GloVe vectors, under a minute
@@ -82,7 +83,7 @@ STUDIES: dict[str, Points] = {
     "quick": Points(
         (None,),
         ("12,0,0,0", "0,12,0,0", "0,0,0,12"),
-        {24: (8, 7e-4), 12: (5, 2e-3), 4: (3, 3e-3)},
+        {24: (8, 9e-4), 8: (4, 2.2e-3)},
         2,
     ),
     "small": Points(
@@ -184,33 +185,26 @@ class Sentiment:
         Raises:
             InputError: unknown preset or field, with the nearest name.
         """
-        if preset not in PRESETS:
-            raise InputError(f"unknown preset {preset!r}{near_match(preset, PRESETS)}")
-        fields = {field.name for field in dataclasses.fields(cls)}
-        for name in overrides:
-            if name not in fields:
-                raise InputError(f"unknown parameter {name!r}{near_match(name, fields)}")
-        given = {name: value for name, value in overrides.items() if value is not None}
-        return cls(**{**PRESETS[preset], **given})
+        return from_preset(cls, PRESETS, preset, overrides)
 
     def __post_init__(self) -> None:
         from sparsecore.learned.sentiment.structure import lengths_of
 
         for name in ("max_tries", "batch_size", "max_epochs", "patience", "plateau"):
-            _require(self, name, isinstance(getattr(self, name), int), "an integer")
-            _require(self, name, getattr(self, name) >= 1, "at least 1")
+            require(self, name, isinstance(getattr(self, name), int), "an integer")
+            require(self, name, getattr(self, name) >= 1, "at least 1")
         for name in ("embed_dropout", "rnn_dropout"):
-            _require(self, name, 0 <= getattr(self, name) < 1, "in [0, 1)")
+            require(self, name, 0 <= getattr(self, name) < 1, "in [0, 1)")
         for name in ("learning_rate", "clip"):
-            _require(self, name, getattr(self, name) > 0, "above 0")
+            require(self, name, getattr(self, name) > 0, "above 0")
         for name in ("strength", "weight_decay", "threshold", "tolerance"):
-            _require(self, name, getattr(self, name) >= 0, "0 or more")
+            require(self, name, getattr(self, name) >= 0, "0 or more")
         origins = ("extraction", "scratch", "both")
-        _require(self, "finetune_from", self.finetune_from in origins, f"one of {origins}")
+        require(self, "finetune_from", self.finetune_from in origins, f"one of {origins}")
         states = sum(lengths_of(self.structure))
         if self.goal is not None:
-            _require(self, "goal", 1 <= self.goal < states, f"in [1, {states}), or none")
-            _require(self, "strength", self.strength > 0, "above 0 where there is a goal")
+            require(self, "goal", 1 <= self.goal < states, f"in [1, {states}), or none")
+            require(self, "strength", self.strength > 0, "above 0 where there is a goal")
 
     def prepare(self, progress: bool = True) -> Inputs:
         """Check the device and read documents and vectors (cached)."""
@@ -222,14 +216,10 @@ class Sentiment:
 
     def identity(self, inputs: Inputs) -> dict[str, Any]:
         """What the run's numbers depend on; its hash names the run folder."""
-        from sparsecore.training.device import resolve_device
-
-        fields = dataclasses.asdict(self)
+        identity = identity_of(self, FORMAT, inputs.content)
         for name in ("category", "vectors", "vector_size", "max_documents", "drop_empty"):
-            del fields[name]  # the content says it
-        fields["corpus"] = inputs.content
-        fields["device"] = resolve_device(self.device).type
-        return {"experiment": self.name, "format": FORMAT, **fields}
+            del identity[name]  # the content says it
+        return identity
 
     def run(self, inputs: Inputs, folder: Path, progress: bool = True) -> None:
         """Compute the run into ``folder``, going on from its last checkpoint if there is one."""
@@ -286,8 +276,3 @@ def _overrides(preset: str, overrides: dict[str, Any]) -> dict[str, Any]:
             raise InputError(f"{name} is one of what the study varies; sweep it with --grid")
     Sentiment.preset(preset, **given)
     return given
-
-
-def _require(config: Sentiment, name: str, condition: bool, right: str) -> None:
-    if not condition:
-        raise InputError(f"{name} must be {right}, got {getattr(config, name)!r}")

@@ -131,3 +131,15 @@ def score(logits: Tensor, labels: Tensor) -> tuple[float, float]:
     """Mean cross entropy and error rate."""
     loss = F.cross_entropy(logits, labels).item()
     return loss, (logits.argmax(1) != labels).double().mean().item()
+
+
+def better_than_guessing(error: float, labels: Tensor) -> bool:
+    """Whether an error rate is two standard errors below that of the more frequent label.
+
+    >>> labels = torch.tensor([0, 1] * 50)
+    >>> better_than_guessing(0.45, labels), better_than_guessing(0.35, labels)
+    (False, True)
+    """
+    share = labels.double().mean().item()
+    guessing = min(share, 1 - share)
+    return error < guessing - 2 * math.sqrt(guessing * (1 - guessing) / len(labels))

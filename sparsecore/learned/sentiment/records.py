@@ -58,7 +58,10 @@ def failure(config: Sentiment, trials: Sequence[Row]) -> str:
     """One line for a search that ended without success: what was tried."""
     tried = ", ".join(f"{row['strength']:.2g}: {row['transitions']}" for row in trials)
     if config.goal is None:
-        return f"strength={config.strength} removes every state; try a smaller one"
+        return (
+            f"strength={config.strength} leaves no state, or none that does better than guessing; "
+            "try a smaller one"
+        )
     return (
         f"no strength leaves {config.goal} ± {config.tolerance} transitions in {len(trials)} tries "
         f"(strength: transitions left: {tried}); try a larger tolerance or max_tries"

@@ -3,7 +3,8 @@
     too few left:  λ ← λ / g        too many left:  λ ← λ · g
 
 g starts at 2 and becomes (g + 1) / 2 whenever the direction turns. A try is accepted within
-``tolerance`` of the goal, if anything is left. Source: the search behind Fig. 3 of Dodge et al.
+``tolerance`` of the goal, if anything is left. A try that does no better than guessing counts as if
+nothing was left. Source: the search behind Fig. 3 of Dodge et al.
 (2019), which the text does not describe.
 """
 

@@ -23,7 +23,14 @@ from tqdm.auto import tqdm
 
 from sparsecore.errors import TrainingError
 from sparsecore.learned.sentiment import records
-from sparsecore.learned.sentiment.fit import Fit, logits_of, new_optimizer, score, train_epoch
+from sparsecore.learned.sentiment.fit import (
+    Fit,
+    better_than_guessing,
+    logits_of,
+    new_optimizer,
+    score,
+    train_epoch,
+)
 from sparsecore.learned.sentiment.inputs import SPLITS, Inputs
 from sparsecore.learned.sentiment.patterns import phrase_table
 from sparsecore.learned.sentiment.search import Search
@@ -226,9 +233,15 @@ class Training:
             self._end_main()
 
     def _end_try(self) -> None:
-        """Count what the regularised model keeps; accept it, or try another λ."""
+        """Count what the regularised model keeps; accept it, or try another λ.
+
+        Too large a λ silences all automata; the lowest dev error may then be that of the first
+        epoch, before they were gone. A try that learned nothing counts as if nothing was left.
+        """
         at, config = self.progress, self.config
         kept = kept_of(self.model, config.threshold)
+        if not better_than_guessing(at.fit.best_error, self.labels["dev"]):
+            kept = [0] * len(kept)
         at.trials.append(records.trial_row(at.fit, kept))
         if at.search is None:
             outcome = "found" if sum(kept) else "failed"
