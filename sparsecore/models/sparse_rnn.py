@@ -54,7 +54,7 @@ class SparseLSTM(nn.Module):
     Raises:
         InputError: geometry outside its legal range; input or state that does not fit.
 
-    Source: Demeester et al. 2018, §3.1, Fig. 1; weight drop: Merity et al. 2017, §2.
+    Source: Demeester et al. 2018, §3.1, Fig. 1; weight drop: Merity et al. 2018, §2.
 
     >>> layer = SparseLSTM(200, 1150, num_blocks=4, gamma=0.495)
     >>> sum(p.numel() for p in layer.parameters())  # nn.LSTM(200, 575) has 1787100
