@@ -42,14 +42,9 @@ class SparseLSTM(nn.Module):
     The state dict has ``blocks.{n}.weight_ih_l0``, ``weight_hh_l0``, ``bias_ih_l0``, ``bias_hh_l0``
     (and each with ``_reverse``); block n of layer l is ``blocks.{l·N + n}``.
 
-    It compiles (``torch.compile``), and exports for any length T and batch B::
-
-        T, B = torch.export.Dim("T", min=2), torch.export.Dim("B")
-        program = torch.export.export(layer.eval(), (x,), dynamic_shapes=({0: T, 1: B},))
-        torch.onnx.export(layer.eval(), (x,), "layer.onnx", dynamic_shapes=({0: T, 1: B},))
-
-    ``torch.onnx.export(…, dynamo=False, input_names=["x"], dynamic_axes={"x": {0: "T", 1: "B"}})``
-    writes ONNX's own LSTM operators in place of a scan.
+    It compiles (``torch.compile``), and exports for any length T and batch B, as a program or to
+    ONNX (last lines below). ``torch.onnx.export`` with ``dynamo=False``, ``input_names`` and
+    ``dynamic_axes`` writes ONNX's own LSTM operators in place of a scan.
 
     Raises:
         InputError: geometry outside its legal range; input or state that does not fit.
@@ -62,6 +57,11 @@ class SparseLSTM(nn.Module):
     >>> y, (hn, cn) = layer(torch.zeros(7, 2, 200))
     >>> y.shape
     torch.Size([7, 2, 1150])
+    >>> T, B = torch.export.Dim("T", min=2), torch.export.Dim("B")
+    >>> inputs, shapes = (torch.zeros(7, 2, 200),), ({0: T, 1: B},)
+    >>> layer = layer.eval()  # doctest: +SKIP
+    >>> torch.export.export(layer, inputs, dynamic_shapes=shapes)  # doctest: +SKIP
+    >>> torch.onnx.export(layer, inputs, "rnn.onnx", dynamic_shapes=shapes)  # doctest: +SKIP
     """
 
     def __init__(
