@@ -64,11 +64,10 @@ UNTUNED: Dropouts = {"word_dropout": 0.1, "embedding_dropout": 0.0, "weight_drop
 def settings_of(preset: str) -> list[Setting]:
     """Every setting of the preset's study: dense and sparse of each size, then the other orders.
 
-    >>> dense, sparse, orders = settings_of("quick")[:3], settings_of("quick")[3:5], ...
-    >>> dense
+    >>> settings_of("quick")[:3]
     [(20, 1.0, 'up'), (2, 1.0, 'up'), (5, 1.0, 'up')]
-    >>> sparse
-    [(20, 0.1, 'up'), (20, 0.25, 'up')]
+    >>> settings_of("quick")[3:]
+    [(20, 0.1, 'up'), (20, 0.25, 'up'), (20, 0.25, 'none'), (20, 0.25, 'down')]
     """
     if preset not in SIZES:
         raise InputError(f"unknown preset {preset!r}{near_match(preset, SIZES)}")
