@@ -79,7 +79,7 @@ layer_sentence(input_size, hidden_size, num_blocks, gamma)
 #
 # ## A stack of layers
 #
-# The paper's Figure 4: on the left a dense language model, on the right a sparse one that is twice as
+# The paper's Figure 4: first a dense language model, then a sparse one that is twice as
 # wide in the middle. Each box is a dense LSTM, the shade below it the part of the layer below that it
 # reads. Widths are to scale within each drawing.
 
