@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sparsecore.errors import InputError, near_match
 from sparsecore.models.windows import block_sizes, input_windows
+from sparsecore.training.configuration import from_preset, identity_of, require
 
 if TYPE_CHECKING:
     from sparsecore.data.language import Corpus
@@ -49,8 +49,8 @@ class Emergent:
         class_threshold: a word has a part of speech only if the majority, and at least this many,
             of its occurrences are so tagged (the paper's 100).
         embedding_size, hidden_size, num_layers, dropout: of the model.
-        num_blocks, gamma: above 1 block the recurrent layers are predefined-sparse: so many LSTMs
-            side by side, each on a window of this share of the inputs (``sparsecore.SparseLSTM``).
+        num_blocks: above 1, recurrent layers are predefined-sparse: so many LSTMs side by side.
+        gamma: the share of a layer's inputs that each of them sees, 1/num_blocks to 1.
         batch_size, sequence_length: B parallel texts, T steps of backpropagation through time.
         learning_rate: of plain SGD, quartered when the validation loss fails to improve.
         clip: largest ℓ2 norm of the whole gradient.
@@ -96,37 +96,30 @@ class Emergent:
         Raises:
             InputError: unknown preset or field, with the nearest name.
         """
-        if preset not in PRESETS:
-            raise InputError(f"unknown preset {preset!r}{near_match(preset, PRESETS)}")
-        fields = {field.name for field in dataclasses.fields(cls)}
-        for name in overrides:
-            if name not in fields:
-                raise InputError(f"unknown parameter {name!r}{near_match(name, fields)}")
-        given = {name: value for name, value in overrides.items() if value is not None}
-        return cls(**{**PRESETS[preset], **given})
+        return from_preset(cls, PRESETS, preset, overrides)
 
     def __post_init__(self) -> None:
         for name in (
             "threshold class_threshold embedding_size hidden_size num_layers num_blocks "
             "batch_size sequence_length epochs"
         ).split():
-            _require(self, name, isinstance(getattr(self, name), int), "an integer")
-            _require(self, name, getattr(self, name) >= 1, "at least 1")
+            require(self, name, isinstance(getattr(self, name), int), "an integer")
+            require(self, name, getattr(self, name) >= 1, "at least 1")
         for name in ("max_tokens", "tag_tokens"):
             value = getattr(self, name)
-            _require(self, name, value is None or value >= 1, "at least 1, or none")
-        _require(self, "dropout", 0 <= self.dropout < 1, "in [0, 1)")
-        _require(self, "learning_rate", self.learning_rate > 0, "above 0")
-        _require(self, "clip", self.clip > 0, "above 0")
-        _require(self, "gradient", self.gradient in ("upward", "total"), "'upward' or 'total'")
-        _require(
+            require(self, name, value is None or value >= 1, "at least 1, or none")
+        require(self, "dropout", 0 <= self.dropout < 1, "in [0, 1)")
+        require(self, "learning_rate", self.learning_rate > 0, "above 0")
+        require(self, "clip", self.clip > 0, "above 0")
+        require(self, "gradient", self.gradient in ("upward", "total"), "'upward' or 'total'")
+        require(
             self, "dropout_side", self.dropout_side in ("before", "after"), "'before' or 'after'"
         )
         reachable = self.gradient == "upward" or self.dropout_side == "before"
         right = "'before' with gradient='total' (the recurrent path does not pass the dropout)"
-        _require(self, "dropout_side", reachable, right)
+        require(self, "dropout_side", reachable, right)
         fused = self.gradient == "upward" or self.num_blocks == 1
-        _require(self, "gradient", fused, "'upward' with num_blocks above 1")
+        require(self, "gradient", fused, "'upward' with num_blocks above 1")
         block_sizes(self.hidden_size, self.num_blocks)
         input_windows(self.embedding_size, self.num_blocks, self.gamma)
         if self.num_layers > 1:
@@ -152,14 +145,10 @@ class Emergent:
 
     def identity(self, inputs: Corpus) -> dict[str, Any]:
         """What the run's numbers depend on; its hash names the run folder."""
-        from sparsecore.training.device import resolve_device
-
-        fields = dataclasses.asdict(self)
-        fields["corpus"] = inputs.sha256
-        fields["device"] = resolve_device(self.device).type
+        identity = identity_of(self, FORMAT, inputs.sha256)
         if self.num_blocks == 1:  # dense runs keep the names from before there was a choice
-            del fields["num_blocks"], fields["gamma"]
-        return {"experiment": self.name, "format": FORMAT, **fields}
+            del identity["num_blocks"], identity["gamma"]
+        return identity
 
     def run(self, inputs: Corpus, folder: Path, progress: bool = True) -> None:
         """Compute the run into ``folder``, going on from its last checkpoint if there is one."""
@@ -173,8 +162,3 @@ def study(preset: str, seeds: int | None = None, **overrides: Any) -> list[Emerg
     first = Emergent.preset(preset, **overrides)
     count = seeds or (1 if preset == "quick" else 3)
     return [dataclasses.replace(first, seed=first.seed + n) for n in range(count)]
-
-
-def _require(config: Emergent, name: str, condition: bool, right: str) -> None:
-    if not condition:
-        raise InputError(f"{name} must be {right}, got {getattr(config, name)!r}")
