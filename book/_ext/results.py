@@ -24,6 +24,7 @@ METHODS = {
     "pearson": "raw frequency",
     "pearson_log": "log frequency",
     "mean": "mean",
+    "documents": "over test documents",
 }
 OUTCOMES = {"yes": "true", "no": "false", "unsure": "open"}
 
