@@ -75,8 +75,8 @@ class SparseEmbedding(nn.Module):
     state exist for the δ·k·V entries alone.
 
     Args:
-        num_embeddings: V.
-        embedding_dim: k.
+        num_embeddings: V words.
+        embedding_dim: k dimensions.
         density: δ, the part of the V·k entries that can be trained, in [1/M, 1].
         num_bins: M, 1 <= M <= k; by default k, a bin for every dimension. Fewer are faster, and the
             first one's width is the shortest embedding.
@@ -145,7 +145,7 @@ class SparseEmbedding(nn.Module):
 
     @property
     def density(self) -> float:
-        """δ as achieved: stored entries over V·k."""
+        """Stored entries over V·k, which is δ up to half a bin's width over V."""
         entries = sum(table.numel() for table in self.tables)
         return entries / (self.num_embeddings * self.embedding_dim)
 

@@ -115,8 +115,8 @@ def bin_rows(
     as it has rows; the second and following bins take the rest).
 
     Args:
-        num_embeddings: V.
-        embedding_dim: k.
+        num_embeddings: V words.
+        embedding_dim: k dimensions.
         density: δ, in [1/M, 1].
         num_bins: M, 1 <= M <= k; by default k, a bin for every dimension.
 

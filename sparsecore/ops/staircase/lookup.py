@@ -70,27 +70,25 @@ class _UsedRows(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, used: Tensor, *tables: Tensor) -> Tensor:
-        ctx.save_for_backward(used)
         ctx.shapes = [table.shape for table in tables]
-        vectors = tables[0].new_zeros(len(used), sum(width for _, width in ctx.shapes))
-        parts = vectors.split([width for _, width in ctx.shapes], 1)
+        ctx.places = _places(used, ctx.shapes)
+        ctx.count = len(used)
+        widths = [width for _, width in ctx.shapes]
+        vectors = tables[0].new_zeros(ctx.count, sum(widths))
         for table, part, (first, places) in zip(
-            tables, parts, _places(used, ctx.shapes), strict=True
+            tables, vectors.split(widths, 1), ctx.places, strict=True
         ):
-            if first < len(used):
+            if first < ctx.count:
                 torch.index_select(table, 0, places, out=part[first:])
         return vectors
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        (used,) = ctx.saved_tensors
         gradients = [gradient.new_zeros(shape) for shape in ctx.shapes]
         parts = gradient.split([width for _, width in ctx.shapes], 1)
-        for table, part, (first, places) in zip(
-            gradients, parts, _places(used, ctx.shapes), strict=True
-        ):
-            if first < len(used):
+        for table, part, (first, places) in zip(gradients, parts, ctx.places, strict=True):
+            if first < ctx.count:
                 table.index_copy_(0, places, part[first:])
         return None, *gradients
 
