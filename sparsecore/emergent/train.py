@@ -22,7 +22,6 @@ from tqdm.auto import tqdm
 
 from sparsecore.emergent.tracker import Tracker, track
 from sparsecore.errors import TrainingError
-from sparsecore.files import atomic_path
 from sparsecore.models.language_model import LSTMLanguageModel, State, detach
 from sparsecore.models.sparse_rnn import SparseLSTM
 from sparsecore.training.batches import columns, num_windows, window
@@ -36,6 +35,7 @@ from sparsecore.training.checkpoint import (
 from sparsecore.training.device import precision_of, resolve_device
 from sparsecore.training.language import evaluate
 from sparsecore.training.schedule import Quartering
+from sparsecore.training.tables import write_table
 
 if TYPE_CHECKING:
     from sparsecore.data.language import Corpus
@@ -243,12 +243,6 @@ def describe_words(config: Emergent, corpus: Corpus, progress: bool) -> pd.DataF
     tags = tag_counts(corpus, config.tagger, config.tag_tokens, progress)
     vocabulary = corpus.vocabulary
     return word_classes(vocabulary.words, vocabulary.counts, tags, min_count=config.class_threshold)
-
-
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a Parquet file atomically; the same table gives the same bytes."""
-    with atomic_path(path) as temporary:
-        table.to_parquet(temporary, index=False, compression="zstd")
 
 
 def _line(at: Progress) -> str:

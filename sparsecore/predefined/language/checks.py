@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sparsecore.errors import InputError
+from sparsecore.training.configuration import require as require
 
 if TYPE_CHECKING:
     from sparsecore.data.language import Corpus
-
-
-def require(config: Any, name: str, condition: bool, right: str) -> None:
-    """An :class:`InputError` that names the field, its value and what would be right."""
-    if not condition:
-        raise InputError(f"{name} must be {right}, got {getattr(config, name)!r}")
 
 
 def check_sizes(config: Any) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sparsecore.errors import InputError, near_match
+from sparsecore.errors import InputError
 from sparsecore.predefined.tagging.study import (
     DROPOUTS,
     SEEDS,
@@ -24,6 +23,7 @@ from sparsecore.predefined.tagging.study import (
     read_results,
     settings_of,
 )
+from sparsecore.training.configuration import from_preset, identity_of, require
 
 if TYPE_CHECKING:
     from sparsecore.data.tagged import TaggedCorpus
@@ -102,14 +102,7 @@ class Tagging:
         Raises:
             InputError: unknown preset or field, with the nearest name.
         """
-        if preset not in PRESETS:
-            raise InputError(f"unknown preset {preset!r}{near_match(preset, PRESETS)}")
-        fields = {field.name for field in dataclasses.fields(cls)}
-        for name in overrides:
-            if name not in fields:
-                raise InputError(f"unknown parameter {name!r}{near_match(name, fields)}")
-        given = {name: value for name, value in overrides.items() if value is not None}
-        return cls(**{**PRESETS[preset], **given})
+        return from_preset(cls, PRESETS, preset, overrides)
 
     def __post_init__(self) -> None:
         from sparsecore.data.tagged_files import COLUMNS
@@ -122,16 +115,16 @@ class Tagging:
             optional = name in ("max_sentences", "num_bins")
             right = "a whole number of at least 1" + (", or none" if optional else "")
             valid = (value is None and optional) or (isinstance(value, int) and value >= 1)
-            _require(self, name, valid, right)
-        _require(self, "tags", self.tags in COLUMNS, " or ".join(map(repr, COLUMNS)))
-        _require(self, "order", self.order in ORDERS, " or ".join(map(repr, ORDERS)))
+            require(self, name, valid, right)
+        require(self, "tags", self.tags in COLUMNS, " or ".join(map(repr, COLUMNS)))
+        require(self, "order", self.order in ORDERS, " or ".join(map(repr, ORDERS)))
         for name in ("word_dropout", "embedding_dropout", "weight_drop"):
-            _require(self, name, 0 <= getattr(self, name) < 1, "in [0, 1)")
-        _require(self, "learning_rate", self.learning_rate > 0, "above 0")
+            require(self, name, 0 <= getattr(self, name) < 1, "in [0, 1)")
+        require(self, "learning_rate", self.learning_rate > 0, "above 0")
         bins = self.embedding_dim if self.num_bins is None else self.num_bins
-        _require(self, "num_bins", bins <= self.embedding_dim, "at most embedding_dim")
+        require(self, "num_bins", bins <= self.embedding_dim, "at most embedding_dim")
         legal = 1 / bins - 1e-9 <= self.density <= 1
-        _require(self, "density", legal, f"in [1/num_bins, 1] = [{1 / bins:.4g}, 1]")
+        require(self, "density", legal, f"in [1/num_bins, 1] = [{1 / bins:.4g}, 1]")
 
     def prepare(self, progress: bool = True) -> TaggedCorpus:
         """Check the device and read the tagged text (cached)."""
@@ -152,12 +145,7 @@ class Tagging:
 
     def identity(self, inputs: TaggedCorpus) -> dict[str, Any]:
         """What the run's numbers depend on; its hash names the run folder."""
-        from sparsecore.training.device import resolve_device
-
-        fields = dataclasses.asdict(self)
-        fields["corpus"] = inputs.sha256
-        fields["device"] = resolve_device(self.device).type
-        return {"experiment": self.name, "format": FORMAT, **fields}
+        return identity_of(self, FORMAT, inputs.sha256)
 
     def run(self, inputs: TaggedCorpus, folder: Path, progress: bool = True) -> None:
         """Compute the run into ``folder``, going on from its last checkpoint if there is one."""
@@ -219,8 +207,3 @@ def _check_overrides(preset: str, overrides: dict[str, Any]) -> None:
     for name in (*SETTING, *DROPOUTS):
         if overrides.get(name) is not None:
             raise InputError(f"{name} is one of what the study varies; sweep it with --grid")
-
-
-def _require(config: Tagging, name: str, condition: bool, right: str) -> None:
-    if not condition:
-        raise InputError(f"{name} must be {right}, got {getattr(config, name)!r}")

@@ -24,7 +24,6 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from sparsecore.errors import TrainingError
-from sparsecore.files import atomic_path
 from sparsecore.models.sparse_rnn import SparseLSTM
 from sparsecore.models.tagger import Tagger
 from sparsecore.predefined.embedding import SparseEmbedding, frequency_order
@@ -37,6 +36,7 @@ from sparsecore.training.checkpoint import (
 )
 from sparsecore.training.device import resolve_device
 from sparsecore.training.sentences import IGNORED, PaddedSentences, shuffled
+from sparsecore.training.tables import write_table
 
 if TYPE_CHECKING:
     from sparsecore.data.tagged import TaggedCorpus
@@ -269,9 +269,3 @@ def scores(model: Tagger, texts: dict[str, PaddedSentences]) -> dict[str, Any]:
         "average_size": entries / embedding.num_embeddings,
         "achieved_density": embedding.density,
     }
-
-
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a Parquet file atomically; the same table gives the same bytes."""
-    with atomic_path(path) as temporary:
-        table.to_parquet(temporary, index=False, compression="zstd")
