@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sparsecore.errors import InputError, near_match
+from sparsecore.training.configuration import from_preset, identity_of, require
 
 if TYPE_CHECKING:
     from sparsecore.data.language import Corpus
@@ -121,17 +121,10 @@ class Reciting:
         Raises:
             InputError: unknown preset or field, with the nearest name.
         """
-        if preset not in PRESETS:
-            raise InputError(f"unknown preset {preset!r}{near_match(preset, PRESETS)}")
-        fields = {field.name for field in dataclasses.fields(cls)}
-        for name in overrides:
-            if name not in fields:
-                raise InputError(f"unknown parameter {name!r}{near_match(name, fields)}")
-        given = {name: value for name, value in overrides.items() if value is not None}
-        return cls(**{**PRESETS[preset], **given})
+        return from_preset(cls, PRESETS, preset, overrides)
 
     def __post_init__(self) -> None:
-        from sparsecore.predefined.language.checks import check_optimisation, check_sizes, require
+        from sparsecore.predefined.language.checks import check_optimisation, check_sizes
 
         check_sizes(self)
         check_optimisation(self)
@@ -151,12 +144,7 @@ class Reciting:
 
     def identity(self, inputs: Corpus) -> dict[str, Any]:
         """What the run's numbers depend on; its hash names the run folder."""
-        from sparsecore.training.device import resolve_device
-
-        fields = dataclasses.asdict(self)
-        fields["corpus"] = inputs.sha256
-        fields["device"] = resolve_device(self.device).type
-        return {"experiment": self.name, "format": FORMAT, **fields}
+        return identity_of(self, FORMAT, inputs.sha256)
 
     def run(self, inputs: Corpus, folder: Path, progress: bool = True) -> None:
         """Compute the run into ``folder``, going on from its last checkpoint if there is one."""
