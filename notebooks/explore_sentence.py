@@ -35,13 +35,14 @@ from sparsecore.runs.notebook import check_parameters
 check_parameters(globals())
 
 # %% tags=["hide-input"]
-from sparsecore.runs.pages.emergent import about_yours, lens, open_page
+from sparsecore.runs.pages.emergent import about_yours, open_page, under_the_lens
+from sparsecore.view.explorers import SentenceLens
 
 page = open_page(preset, corpus=corpus, epochs=epochs, seed=seed, device=device)
 about_yours(page)
 
 # %% tags=["hide-input"]
-explorer = lens(page, sentences)
+explorer = SentenceLens(under_the_lens(page, sentences))
 explorer
 
 # %% [markdown]
@@ -56,4 +57,5 @@ explorer
 #
 # Colours run within a row, because values of different layers do not compare: see [how concentration
 # is measured](methods_concentration.ipynb). To put a text of your own under the lens:
-# `lens(page, ["any sentence"])`, or `papermill … -y 'sentences: ["any sentence"]'`.
+# `SentenceLens(under_the_lens(page, ["any sentence"]))`, or
+# `papermill … -y 'sentences: ["any sentence"]'`.

@@ -31,13 +31,14 @@ from sparsecore.runs.notebook import check_parameters
 check_parameters(globals())
 
 # %% tags=["hide-input"]
-from sparsecore.runs.pages.emergent import chi_explorer, explored, open_page
+from sparsecore.runs.pages.emergent import explored, open_page, trajectories
+from sparsecore.view.explorers import ChiExplorer
 
 page = open_page(preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device)
 explored(page)
 
 # %% tags=["hide-input"]
-explorer = chi_explorer(page)
+explorer = ChiExplorer(**trajectories(page), words=["the", "of", "in", "function"])
 explorer
 
 # %% [markdown]
@@ -52,5 +53,5 @@ explorer
 # - **How little it is.** The scale on the right of the left chart translates $\chi$ into
 #   {term}`effective units`. Few signals are sparse in the sense that most units are idle.
 #
-# In a live notebook `explorer.words = ["the", "model"]` shows others, and
-# `chi_explorer(open_page("quick", corpus="my.txt"))` explores a text of your own.
+# In a live notebook `explorer.words = ["the", "model"]` shows others. To explore a text of your own,
+# run the page with the parameter `corpus`.

@@ -176,19 +176,22 @@ def explored(page: Page) -> Any:
     return markdown(f"What you explore is of these runs. {whose}")
 
 
-def chi_explorer(page: Page, words: Sequence[str] = ("the", "of", "in", "function")) -> Any:
-    """Chi by word, to play with: of the reference runs where they have the data, else of yours."""
-    from sparsecore.view.explorers import ChiExplorer
+def trajectories(page: Page) -> dict[str, Any]:
+    """What the explorer of chi by word is made of: ``view.explorers.ChiExplorer(**…)``.
 
+    Of the reference runs where they have the data, else of the reader's.
+    """
     theirs = _has_trajectories(page)
     tables = page.reference if theirs else page.yours
     assert tables is not None
-    width = page.widths[0 if theirs else 1]
-    return ChiExplorer(tables["trajectories"], words, width=width.get("width"))
+    return {
+        "trajectories": tables["trajectories"],
+        "width": page.widths[0 if theirs else 1].get("width"),
+    }
 
 
-def lens(page: Page, sentences: Sequence[str]) -> Any:
-    """Sentences under the lens: chi at every token, in the reader's network and in a new one.
+def under_the_lens(page: Page, sentences: Sequence[str]) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+    """chi at every token of each sentence, in the reader's network and in an untrained one.
 
     Words that the run's vocabulary lacks become ``<unk>``. InputError for an empty sentence.
     """
@@ -198,7 +201,6 @@ def lens(page: Page, sentences: Sequence[str]) -> Any:
     from sparsecore.data.text import EOS, UNK, normalise, tokenize
     from sparsecore.emergent.lens import sentence_chi
     from sparsecore.emergent.train import build_model
-    from sparsecore.view.explorers import SentenceLens
 
     words = page.run.words["word"].tolist()
     index = {word: n for n, word in enumerate(words)}
@@ -213,8 +215,8 @@ def lens(page: Page, sentences: Sequence[str]) -> Any:
         if not tokens:
             raise InputError(f"sentences: {sentence!r} has no words")
         ids = [index[EOS], *(index.get(token, index[UNK]) for token in tokens), index[EOS]]
-        pairs.append(tuple(sentence_chi(model, ids, words) for model in (trained, untrained)))
-    return SentenceLens(pairs)
+        pairs.append((sentence_chi(trained, ids, words), sentence_chi(untrained, ids, words)))
+    return pairs
 
 
 def _has_trajectories(page: Page) -> bool:
