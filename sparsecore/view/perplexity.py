@@ -94,6 +94,7 @@ def perplexities_compared(perplexity: pd.DataFrame, ax: Axes | None = None) -> A
         )
     ax.set_xticks(range(len(STEPS)), list(STEPS.values()))
     ax.set_xlim(-0.5, len(STEPS) - 0.5)
+    ax.ticklabel_format(axis="y", useOffset=False)
     ax.set_ylabel("test perplexity")
     style.legend(ax)
     return ax

@@ -94,7 +94,7 @@ def reciting_over_epochs(curves: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_xlabel("epoch")
     ax.set_ylabel("words predicted right, %")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    style.legend(ax, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    style.legend(ax, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
     return ax
 
 

@@ -26,14 +26,14 @@ PRESETS: dict[str, dict[str, Any]] = {
     "quick": {
         "corpus": "embedded",
         "tokenised": False,
-        "max_tokens": 1000,
+        "max_tokens": 600,
         "embedding_size": 24,
         "hidden_size": 64,
         "num_layers": 2,
         "learning_rate": 4.0,
         "sequence_length": 20,
         "batch_size": 4,
-        "epochs": 60,
+        "epochs": 100,
     },
     # a piece of the Penn Treebank, about half an hour on one core for all rows and seeds
     "small": {
