@@ -41,6 +41,7 @@ from sparsecore.runs.pages.sentiment import (
     about_reader,
     check_sentence,
     decision,
+    kept_automata,
     open_reader,
     phrase_rows,
     reference_phrases,
@@ -74,6 +75,14 @@ about_reader(reader)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-states", "caption": "The automata before and after (Figure 1 of the paper), in your run: filled states are kept, hollow ones were removed."}, "image": {"alt": "Rows of circles joined by lines, one row a WFSA; few states are filled, the others are hollow and small.", "classes": "dark-light"}}
 axes = view.states_kept(reader.states)
+
+# %% [markdown]
+# Those with a state left, as automata: the arrow in front of a state takes a word, the loop above
+# it skips one.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-automata", "caption": "The automata that are left, in your run (Figure 2 of the paper): dotted states were taken out. The area of a disc is the norm of the state's weights."}, "image": {"alt": "A row of circles for each automaton, joined by arrows, with a loop above each circle; removed states are dotted.", "classes": "dark-light"}}
+states, names = kept_automata(reader)
+axes = view.automata(states, names)
 
 # %% [markdown]
 # ## The phrases of each pattern

@@ -19,7 +19,13 @@ from sparsecore.learned.sentiment.experiment import STUDIES, Sentiment, study, t
 from sparsecore.learned.sentiment.fit import Fit
 from sparsecore.learned.sentiment.patterns import explain_document
 from sparsecore.learned.sentiment.search import Search
-from sparsecore.learned.sentiment.structure import extract, lengths_of, new_model, structure_of
+from sparsecore.learned.sentiment.structure import (
+    extract,
+    lengths_of,
+    new_model,
+    rnn_of,
+    structure_of,
+)
 from sparsecore.models.classifier import SequenceClassifier
 from sparsecore.runs.execute import execute
 from sparsecore.runs.store import list_runs
@@ -173,13 +179,13 @@ def test_divergence_is_named(planted):
 def test_extraction_is_exact():
     torch.manual_seed(0)
     model = new_model(5, [3, 2, 4], 0.0, 0.0).eval()
-    rnn = model.rnn
+    rnn = rnn_of(model)
     with torch.no_grad():
         for row in (1, 2, 3, 8):  # WFSA 0 keeps one state, 1 none, 2 three
             rnn.main[row] *= 1e-3
             rnn.loop[row] *= 1e-3
     small = extract(model, 0.1).eval()
-    assert kept_lengths(rnn, 0.1) == [[1, 0, 3]] and list(small.rnn.lengths) == [1, 3]
+    assert kept_lengths(rnn, 0.1) == [[1, 0, 3]] and rnn_of(small).lengths == (1, 3)
     with torch.no_grad():
         for row in (1, 2, 3, 4, 8):
             for weight in (rnn.main, rnn.loop, rnn.bias):

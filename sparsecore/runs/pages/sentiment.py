@@ -186,6 +186,14 @@ def about_reader(reader: Reader) -> Any:
     )
 
 
+def kept_automata(reader: Reader) -> tuple[pd.DataFrame, dict[int, str]]:
+    """The states of the WFSAs that were not wholly removed, and the names of these patterns."""
+    states = reader.states
+    left = states.loc[states["kept"], "wfsa"].unique().tolist()
+    names = {wfsa: f"pattern {number}" for number, wfsa in enumerate(left, 1)}
+    return states[states["wfsa"].isin(left)], names
+
+
 def phrase_rows(patterns: pd.DataFrame, top: int = SHOWN_TOP) -> Any:
     """Table 1: for each WFSA the top and bottom phrases of its last state, step by step."""
     if patterns.empty:
