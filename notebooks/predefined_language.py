@@ -123,9 +123,11 @@ verdict_sentence(page.yours, page.reference, 1, 2, 3, whose="your runs")
 # far higher than the paper's, and cannot be compared with them; the differences between the two kinds
 # can.
 #
-# Two details differ from the AWD-LSTM at any size. The averaged step uses the rate that belongs to
-# the length of the current window, not of the one before, as PyTorch's `ASGD` does. And the parameters
-# are 24,221,600 for the dense and 23,822,900 for the sparse model.
+# Some details differ from the released programs at any size. A step of averaged SGD uses the rate
+# that belongs to the length of the current window, not to that of the one before, as PyTorch's `ASGD`
+# does. Fine-tuning may stop from its sixth epoch on, not only after a hundred. The count of
+# parameters, 24,221,600 for the dense and 23,822,900 for the sparse model, leaves out a constant
+# output that the authors' model has besides.
 #
 # ## What to try next
 #
