@@ -1,5 +1,6 @@
 """Figures: tables in, Matplotlib axes out. One function a figure; never imports torch."""
 
+from sparsecore.view.automata import automata, path_through_sentence
 from sparsecore.view.correlations import (
     class_correlations,
     correlations_over_epochs,
@@ -27,6 +28,7 @@ from sparsecore.view.words import chi_against_frequency, samples_compared
 __all__ = [
     "accuracy_against_transitions",
     "accuracy_by_frequency",
+    "automata",
     "beside",
     "chi_against_frequency",
     "chi_in_the_plane",
@@ -40,6 +42,7 @@ __all__ = [
     "mask",
     "methods_compared",
     "orders_compared",
+    "path_through_sentence",
     "perplexities_compared",
     "perplexity_over_epochs",
     "recited",
