@@ -152,10 +152,10 @@ parts_table(
 verdict_sentence(page.yours, page.reference, 1, 2, 3, whose="your runs")
 
 # %% [markdown]
-# The reviews here are fewer than the paper's (about 1,300 training documents of each kind against
-# some thousands), the word vectors shorter (50 numbers against 300), and the training short. All
-# models are trained with the same settings of the optimiser, where the paper draws twenty sets of
-# them at random for each point.
+# The reviews here are fewer than the paper's (at most 1,300 training documents of each kind
+# against some thousands), only their last 120 words are read, the word vectors are shorter (50
+# numbers against 300), and so is the training. All models are trained with the same settings of the
+# optimiser, where the paper draws twenty sets of them at random for each point.
 #
 # ## What to try next
 #

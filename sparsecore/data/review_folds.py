@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,14 @@ def cap(folds: Folds, max_documents: int, seed: int) -> Folds:
     return Folds(splits, folds.dropped)
 
 
-def embedded_folds(path: Path, seed: int) -> Folds:
+def last_words(review: Review, max_length: int | None) -> Review:
+    """The review cut down to its last words."""
+    if max_length is None or len(review.tokens) <= max_length:
+        return review
+    return dataclasses.replace(review, tokens=review.tokens[-max_length:])
+
+
+def embedded_folds(path: Path, seed: int, max_length: int | None = None) -> Folds:
     """Paragraphs about a parameter and about a returned value, as many of one as of the other.
 
     ``path``: the table of the harvested paragraphs. A module is wholly in one split; an equal text
@@ -84,10 +92,10 @@ def embedded_folds(path: Path, seed: int) -> Folds:
         chosen: dict[str, list[Review]] = {kind: [] for kind in KINDS}
         while min(map(len, chosen.values())) < wanted and (module := next(names, None)):
             for kind, text in by_module[module]:
-                tokens = tuple(tokenize(text))
-                if tokens not in seen:
-                    seen.add(tokens)
-                    chosen[kind].append(Review(kind, tokens, module, module))
+                review = last_words(Review(kind, tuple(tokenize(text)), module, module), max_length)
+                if review.tokens not in seen:
+                    seen.add(review.tokens)
+                    chosen[kind].append(review)
         size = min(wanted, *map(len, chosen.values()))
         splits[split] = [review for kind in KINDS for review in chosen[kind][:size]]
     return Folds(splits, {})

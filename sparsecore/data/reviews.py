@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from sparsecore.data.catalogue import SOURCES
 from sparsecore.data.locate import EMBEDDED, content_hash
 from sparsecore.data.review_files import Review, find_categories, read_reviews
-from sparsecore.data.review_folds import FOLDS, Folds, cap, embedded_folds, make_folds
+from sparsecore.data.review_folds import FOLDS, Folds, cap, embedded_folds, last_words, make_folds
 from sparsecore.errors import InputError, near_match
 from sparsecore.files import atomic_folder, write_json, write_text
 from sparsecore.home import cache_dir
@@ -80,6 +80,7 @@ def prepare_reviews(
     category: str | None = None,
     *,
     max_documents: int | None = None,
+    max_length: int | None = None,
     drop_empty: bool = False,
     seed: int = 0,
     progress: bool = True,
@@ -95,7 +96,8 @@ def prepare_reviews(
     of the test file is dropped from the two others, and one of the dev file from train. Without a
     dev file a fifth of train becomes dev, in an order drawn from ``seed``; without a test file a
     fifth of all becomes test first. Equal texts always stay together. ``max_documents`` caps train,
-    and dev at a quarter of it. A document without words is refused, or with ``drop_empty`` left
+    and dev at a quarter of it; of longer documents than ``max_length`` words only the last ones are
+    read. A document without words is refused, or with ``drop_empty`` left
     out.
 
     The result is cached by content and settings. Raises :class:`~sparsecore.errors.InputError`,
@@ -104,12 +106,15 @@ def prepare_reviews(
     """
     if max_documents is not None and max_documents < 4:
         raise InputError(f"max_documents must be at least 4 (or None for all), not {max_documents}")
+    if max_length is not None and max_length < 1:
+        raise InputError(f"max_length must be at least 1 (or None for all), not {max_length}")
     if seed < 0:
         raise InputError(f"seed must be 0 or more, not {seed}")
     source = _find(corpus, category, progress)
     settings = {
         "content": {name: content_hash(path) for name, path in source.paths.items()},
         "max_documents": max_documents,
+        "max_length": max_length,
         "drop_empty": drop_empty,
         "seed": seed,
         "version": VERSION,
@@ -117,7 +122,7 @@ def prepare_reviews(
     sha256 = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     folder = cache_dir("reviews") / sha256
     if not (folder / "info.json").is_file():
-        folds = _folds(source, drop_empty, seed)
+        folds = _folds(source, drop_empty, max_length, seed)
         if max_documents is not None:
             folds = cap(folds, max_documents, seed)
         labels = _two_labels(folds, source.name)
@@ -218,15 +223,15 @@ def _choose(categories: dict[str, Any], category: str | None, corpus: str) -> st
     raise InputError(f"{corpus} has no category {category!r}{near_match(category, [*names, MIX])}")
 
 
-def _folds(source: _Source, drop_empty: bool, seed: int) -> Folds:
+def _folds(source: _Source, drop_empty: bool, max_length: int | None, seed: int) -> Folds:
     if not source.files:
-        return embedded_folds(source.paths[EMBEDDED], seed)
+        return embedded_folds(source.paths[EMBEDDED], seed, max_length)
     read: dict[str, list[Review]] = {}
     empty = 0
     for category, split, path in source.files:
         for review in read_reviews(path, category):
             if review.tokens:
-                read.setdefault(f"{category}/{split}", []).append(review)
+                read.setdefault(f"{category}/{split}", []).append(last_words(review, max_length))
             elif drop_empty:
                 empty += 1
             else:

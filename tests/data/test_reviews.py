@@ -133,6 +133,17 @@ def test_max_documents_caps_train_and_dev(tmp_path):
     assert corpus.info["documents"] == {"train": 20, "dev": 5, "test": 16}
 
 
+def test_only_the_last_words_of_long_documents_are_read(tmp_path):
+    write_lines(tmp_path / "all.tsv", both(30))
+    whole = prepare_reviews(str(tmp_path / "all.tsv"), progress=False)
+    short = prepare_reviews(str(tmp_path / "all.tsv"), max_length=3, progress=False)
+    documents = {tuple(d) for rows in all_texts(whole).values() for d in rows}
+    for rows in all_texts(short).values():
+        assert all(len(d) == 3 and any(w[-3:] == d for w in documents) for d in rows)
+    found = {split: set(rows) for split, rows in all_texts(short).items()}  # " , number n !"
+    assert not found["train"] & found["test"] and not found["dev"] & found["test"]
+
+
 def test_embedded_documents_are_balanced_and_no_module_is_shared(tmp_path, monkeypatch):
     generator = np.random.default_rng(0)
     rows = [
@@ -228,6 +239,7 @@ def test_empty_documents_can_be_left_out(tmp_path):
         ({"category": "boks"}, "no category 'boks' .did you mean 'books'"),
         ({"category": None}, "2 categories; choose one of"),
         ({"max_documents": 1}, "max_documents must be at least 4"),
+        ({"max_length": 0}, "max_length must be at least 1"),
         ({"seed": -1}, "seed must be 0 or more"),
         ({"corpus": "embedded", "category": "x"}, "have no categories"),
     ],

@@ -41,11 +41,12 @@ PRESETS: dict[str, dict[str, Any]] = {
         "category": "kitchen",
         "vectors": "glove-6b",
         "vector_size": 50,
-        "max_documents": 2100,
+        "max_documents": 1300,
+        "max_length": 120,
         "drop_empty": True,
         "max_tries": 10,
-        "max_epochs": 25,
-        "patience": 6,
+        "max_epochs": 16,
+        "patience": 5,
         "plateau": 3,
         **_OWN,
     },
@@ -89,7 +90,7 @@ STUDIES: dict[str, Points] = {
     "small": Points(
         _CATEGORIES,
         _PAPER_BASELINES,
-        {60: (10, 2.3e-4), 40: (10, 4.5e-4), 20: (10, 1.1e-3), 8: (4, 2.5e-3)},
+        {40: (10, 4.5e-4), 20: (10, 1.1e-3), 8: (4, 2.2e-3)},
         5,
     ),
     "paper": Points(
@@ -116,6 +117,7 @@ class Sentiment:
         corpus: ``embedded``, a name of ``sparsecore data list``, or a path.
         category: one of the corpus's, the beginning of one, or ``mix`` for all.
         max_documents: cap on the training documents (a quarter of it on dev); None for all.
+        max_length: words of a document that are read, its last ones; None for all.
         drop_empty: leave documents without words out instead of refusing them.
         vectors: ``embedded``, a name of the data list, a GloVe text file, or a Hugging Face
             encoder: its folder, or ``hub:NAME``.
@@ -145,6 +147,7 @@ class Sentiment:
     corpus: str = "embedded"
     category: str | None = None
     max_documents: int | None = None
+    max_length: int | None = None
     drop_empty: bool = False
     vectors: str = "embedded"
     vector_size: int | None = None
@@ -217,7 +220,14 @@ class Sentiment:
     def identity(self, inputs: Inputs) -> dict[str, Any]:
         """What the run's numbers depend on; its hash names the run folder."""
         identity = identity_of(self, FORMAT, inputs.content)
-        for name in ("category", "vectors", "vector_size", "max_documents", "drop_empty"):
+        for name in (
+            "category",
+            "vectors",
+            "vector_size",
+            "max_documents",
+            "max_length",
+            "drop_empty",
+        ):
             del identity[name]  # the content says it
         return identity
 
