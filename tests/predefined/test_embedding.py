@@ -11,6 +11,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import sparsecore as sc
+from benchmarks.embedding import candidates
+from benchmarks.harness import interleave
 from sparsecore.errors import InputError
 from sparsecore.predefined.geometry import bin_widths
 
@@ -190,6 +192,43 @@ def test_orders_are_permutations_of_the_words():
     lengths = embedding(torch.arange(6)).ne(0).sum(1)
     assert lengths[2] == 6 and lengths[4] == 1  # the most frequent, the rarest
     assert torch.equal(lengths[up.argsort()], lengths.sort()[0])
+
+
+def test_the_order_says_who_has_the_long_vectors():
+    counts = torch.tensor([3, 50, 1, 8, 400, 20, 9])
+    lengths = {}
+    for order in ("up", "none", "down"):
+        embedding = sc.SparseEmbedding(7, 7, 0.5, order=sc.frequency_order(counts, order))
+        lengths[order] = embedding(torch.arange(7)).ne(0).sum(1)
+        assert lengths[order].sum() == sum(t.numel() for t in embedding.tables)
+    by_frequency = counts.argsort()
+    assert torch.equal(lengths["up"][by_frequency], lengths["none"])
+    assert torch.equal(lengths["down"][by_frequency.flip(0)], lengths["none"])
+    assert lengths["up"][4] == 7 and lengths["down"][4] == 1  # the most frequent word
+    assert lengths["none"][6] == 7 and lengths["none"][0] == 1
+
+
+def test_ids_may_be_narrow_or_none_and_never_fractions():
+    embedding, ids = make((67, 7, 0.4, 3))
+    assert torch.equal(embedding(ids.int()), embedding(ids))
+    assert embedding(ids[:0]).shape == (0, 11, 7)
+    assert embedding(ids[0, 0]).shape == (7,)
+    assert embedding.tied_logits(embedding(ids[:0])).shape == (0, 11, 67)
+    assert embedding.tied_logits(embedding(ids[0, 0])).shape == (67,)
+    embedding(ids[:0]).sum().backward()
+    assert all(table.grad.eq(0).all() for table in embedding.tables)
+    with pytest.raises(RuntimeError):
+        embedding(ids.double())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("geometry", ["V=100000 δ=0.1 M=20", "V=100000 δ=0.1 M=k"])
+def test_ten_times_as_fast_as_concatenating_zeros(geometry):
+    torch.set_num_threads(1)
+    calls = candidates(geometry)
+    calls = {name: calls[name] for name in ("sparse", "concatenated")}
+    table = interleave(calls, repeats=7, baseline="sparse")
+    assert table["ratio"]["concatenated"] >= 10
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,8 @@ def staircase_logits(
         bias = None if bias is None else bias.to(dtype)
     if torch.compiler.is_compiling() or torch.jit.is_tracing():
         return _sum_of_products(hidden, panels, bias)
-    logits: Tensor = _Products.apply(hidden.flatten(0, -2), bias, *panels)  # pyright: ignore
-    return logits.view(*hidden.shape[:-1], -1)
+    logits: Tensor = _Products.apply(hidden.reshape(-1, hidden.shape[-1]), bias, *panels)  # pyright: ignore
+    return logits.view(*hidden.shape[:-1], len(tables[0]))
 
 
 def _panels(tables: Sequence[Tensor]) -> list[Tensor]:

@@ -28,12 +28,14 @@ def staircase_lookup(rows: Tensor, tables: Sequence[Tensor], layout: Tensor) -> 
     Raises:
         IndexError: a row outside [0, V) (on a CPU; a device stops in its own way).
     """
+    if rows.dtype == torch.int32:  # as nn.Embedding takes them
+        rows = rows.long()
     recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()
     if recorded or rows.device.type != "cpu":
         return _gather(rows, tables, layout)
     used, inverse = torch.unique(rows, return_inverse=True)  # sorted
-    vectors = _UsedRows.apply(used, *tables)  # U k
-    return vectors.index_select(0, inverse.flatten()).view(*rows.shape, -1)  # pyright: ignore
+    vectors: Tensor = _UsedRows.apply(used, *tables)  # pyright: ignore
+    return vectors.index_select(0, inverse.flatten()).view(*rows.shape, vectors.shape[1])
 
 
 def column_layout(shapes: Sequence[Size | tuple[int, int]]) -> Tensor:
