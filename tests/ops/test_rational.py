@@ -1,5 +1,8 @@
 """The fast recurrences equal their naive twin in scores, states and all gradients."""
 
+import sys
+import weakref
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -161,6 +164,27 @@ def test_strided_and_detached_inputs():
     other, _ = rational_recurrence(x, main, loop, bias, [2, 2])
     torch.testing.assert_close(scores, other)
     torch.testing.assert_close(gradient, torch.autograd.grad(other.sum(), [main])[0])
+
+
+@pytest.mark.parametrize("semiring", SEMIRINGS)
+def test_without_gradients_no_chunk_is_kept(semiring, monkeypatch):
+    name = "plus_times" if semiring == "plus_times" else "maximum"
+    module = sys.modules[f"sparsecore.ops.rational.{name}"]
+    made, alive = [], []
+
+    def counted(x, weight):
+        result = steps.projections(x, weight)
+        made.append(weakref.ref(result[0]))
+        alive.append(sum(reference() is not None for reference in made))
+        return result
+
+    monkeypatch.setattr(steps, "CHUNK", 10)
+    monkeypatch.setattr(module, "projections", counted)
+    inputs, _ = problem(40, 2, 3, [2, 1])
+    with torch.no_grad():
+        scores, _ = rational_recurrence(*inputs, [2, 1], semiring=semiring)
+    assert scores.grad_fn is None
+    assert max(alive) <= 2 < len(made)
 
 
 def test_what_does_not_fit_is_refused():

@@ -86,8 +86,11 @@ def rational_recurrence(
     fixed = layout.last_rows(fixed_loops) if fixed_loops is not None else []
     if semiring not in INITIAL:
         raise InputError(f"unknown semiring {semiring!r}{near_match(semiring, INITIAL)}")
+    tensors = [x, main, loop, bias, c0, final]
+    if not torch.is_grad_enabled():  # then nothing of a long text is kept for the way back
+        tensors = [None if tensor is None else tensor.detach() for tensor in tensors]
     with torch.autocast(x.device.type, enabled=False):
-        return WAYS[semiring](x, main, loop, bias, c0, final, mask, layout, fixed)
+        return WAYS[semiring](*tensors, mask, layout, fixed)
 
 
 def _plus_times(x: Tensor, main: Tensor, *arguments: Any) -> tuple[Tensor, Tensor]:

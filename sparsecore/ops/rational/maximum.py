@@ -86,7 +86,8 @@ class _Maximum(torch.autograd.Function):
             _run(stay, u, c, moved, layout, times)
             scores[part] = sum_states(c[D:, 1:], weights, layout).transpose(0, 1)
             carried = c[D:, k]
-            saved += [f, u, c, moved, still]
+            if any(ctx.needs_input_grad):
+                saved += [f, u, c, moved, still]
         ctx.layout, ctx.add = layout, add
         ctx.save_for_backward(x, weight, weights, *saved)
         return layout.wfsas_outside(scores, 1).transpose(1, 2), layout.outside(carried).t()

@@ -86,7 +86,8 @@ class _PlusTimes(torch.autograd.Function):
             _run(f, u, c, layout)
             scores[part] = sum_states(c[D:, 1:], weights, layout).transpose(0, 1)
             carried = c[D:, k]
-            saved += [f, u, c, gates]
+            if any(ctx.needs_input_grad):
+                saved += [f, u, c, gates]
         ctx.layout, ctx.fixed = layout, fixed
         ctx.save_for_backward(x, weight, weights, *saved)
         return layout.wfsas_outside(scores, 1).transpose(1, 2), layout.outside(carried).t()
