@@ -11,7 +11,7 @@ from sparsecore.runs.pages import sentiment as pages
 from sparsecore.runs.pages.parts import parts_table
 from tests.learned.planted import write_planted
 
-SMALL = Points((None,), ("2,0,0,0", "0,2,0,0"), {8: (3, 1e-4), 3: (2, 1e-3)}, 2)
+SMALL = Points((None,), ("2,0,0,0", "0,2,0,0"), {8: (3, 1e-4), 3: (2, 1e-3)}, 1)
 
 
 def text_of(shown):
@@ -25,7 +25,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture
 def given(home, monkeypatch):
-    """A study of eight short runs, computed once for all tests of this file."""
+    """A study of four short runs, computed once for all tests of this file."""
     monkeypatch.setenv("SPARSECORE_HOME", str(home))
     monkeypatch.setitem(experiment.STUDIES, "quick", SMALL)
     quick = {**experiment.PRESETS["quick"], "structure": "0,0,4", "max_epochs": 12, "batch_size": 8}
@@ -37,9 +37,9 @@ def given(home, monkeypatch):
 
 def test_the_study_and_its_tables(given):
     page = pages.open_page("quick", "none", **given)
-    assert len(page.runs) == 8 and page.reference is None
+    assert len(page.runs) == 4 and page.reference is None
     about = text_of(pages.about(page))
-    assert "8 models on 128 training documents" in about and "no reference runs" in about
+    assert "4 models on 128 training documents" in about and "no reference runs" in about
     table = text_of(pages.accuracy_table(pages.main(page)))
     assert "fixed, 2,0,0,0" in table and "learned, goal 8" in table
     assert "fine-tuned" in text_of(pages.ablation_table(page.yours))
