@@ -9,11 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from sparsecore.data.contextual import Contextual
 from sparsecore.errors import InputError, TrainingError
 from sparsecore.learned.compact import kept_lengths
 from sparsecore.learned.group_lasso import group_norms
 from sparsecore.learned.sentiment import train as training
-from sparsecore.learned.sentiment.batches import make_batches, rows_of_words
+from sparsecore.learned.sentiment.batches import lookup, make_batches, rows_of_words
 from sparsecore.learned.sentiment.draws import best_draw, draws
 from sparsecore.learned.sentiment.experiment import STUDIES, Sentiment, study, tune
 from sparsecore.learned.sentiment.fit import Fit
@@ -209,6 +210,33 @@ def test_padding_and_pieces_change_nothing(planted):
         torch.testing.assert_close(model(x)[0], whole[number], rtol=1e-4, atol=1e-6)
     assert sorted(batches.order.tolist()) == list(range(len(documents)))
     assert inputs.tokens("train", 0)[0] == "<s>" and inputs.tokens("train", 0)[-1] == "</s>"
+
+
+def test_tables_of_half_precision_are_read_as_float32():
+    table = torch.randn(5, 3).half()
+    found = lookup(table, torch.tensor([[0, 4], [2, 2]]))
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found[0, 1], table[4].float())
+
+
+def test_contextual_vectors_are_read_token_by_token(planted, monkeypatch):
+    corpus = config(planted).prepare(progress=False).corpus
+    tokens = {split: len(getattr(corpus, split).ids) for split in ("train", "dev", "test")}
+    table = np.random.default_rng(0).normal(size=(1 + sum(tokens.values()), 6)).astype("float16")
+    table[0] = 0
+    first = {"train": 1, "dev": 1 + tokens["train"], "test": 1 + tokens["train"] + tokens["dev"]}
+    encoded = Contextual("0" * 64, table, first, {"vectors": "x", "width": 6})
+    monkeypatch.setattr("sparsecore.data.contextual.is_encoder", lambda vectors: True)
+    monkeypatch.setattr("sparsecore.data.contextual.contextual_vectors", lambda *_, **__: encoded)
+    given = config(planted, strength=1e-4, max_epochs=2)
+    inputs = given.prepare(progress=False)
+    assert inputs.tokens("dev", 1) == corpus.tokens("dev", 1)  # no boundaries
+    start = first["dev"] + len(corpus.tokens("dev", 0))
+    expected = torch.from_numpy(table[start : start + len(corpus.tokens("dev", 1))]).float()
+    torch.testing.assert_close(inputs.vectors("dev", 1), expected)
+    live = training.Training(given, inputs, planted / "contextual")
+    live.run_epoch()
+    assert live.progress.epochs[0]["train_loss"] < 2
 
 
 def test_search_follows_the_rule_and_is_bounded():

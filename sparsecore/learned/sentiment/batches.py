@@ -80,8 +80,9 @@ def rows_of_positions(documents: Documents, first: int) -> Callable[[int], np.nd
 
 
 def lookup(table: Tensor, rows: Tensor) -> Tensor:
-    """(T, B) rows -> (T, B, E) vectors."""
-    return F.embedding(rows, table)
+    """(T, B) rows -> (T, B, E) float32 vectors beside the rows; the table may lie elsewhere."""
+    vectors = F.embedding(rows.to(table.device), table)
+    return vectors.to(device=rows.device, dtype=torch.float32)
 
 
 def _piece(rows: list[np.ndarray], labels: np.ndarray, device: torch.device) -> Piece:
