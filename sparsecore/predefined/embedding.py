@@ -133,13 +133,14 @@ class SparseEmbedding(nn.Module):
             torch.empty(r, width, device=device, dtype=dtype)
             for r, width in zip(rows, bin_widths(embedding_dim, len(rows)), strict=True)
         )
-        layout = column_layout([table.shape for table in self.tables])
+        layout = torch.empty(3, embedding_dim - self.tables[0].shape[1], dtype=torch.int64)
         self.register_buffer("order", order)
         self.register_buffer("layout", layout.to(device), persistent=False)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw every table from U(±0.1)."""
+        self.layout.copy_(column_layout([table.shape for table in self.tables]))
         for table in self.tables:
             nn.init.uniform_(table, -INITIAL_RANGE, INITIAL_RANGE)
 

@@ -173,6 +173,14 @@ def test_state_survives_safetensors_and_copies(tmp_path, ordered):
     assert torch.equal(clone(ids), embedding(ids))
 
 
+def test_made_without_memory_it_is_complete_after_a_reset():
+    embedding = sc.SparseEmbedding(30, 8, 0.5, 3, device="meta")
+    assert all(tensor.is_meta for tensor in [*embedding.parameters(), *embedding.buffers()])
+    embedding.to_empty(device="cpu").reset_parameters()
+    assert torch.equal(embedding.layout, sc.SparseEmbedding(30, 8, 0.5, 3).layout)
+    assert all(0 < table.abs().max() <= 0.1 for table in embedding.tables)
+
+
 def test_from_dense_is_the_inverse_of_dense():
     embedding, _ = make((30, 8, 0.5, 3), order=torch.randperm(30))
     again = sc.SparseEmbedding.from_dense(embedding.dense(), 0.5, 3, order=embedding.order)
