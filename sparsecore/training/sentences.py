@@ -61,9 +61,9 @@ class PaddedSentences:
 def shuffled(sizes: np.ndarray, batch_size: int, seed: int, epoch: int) -> np.ndarray:
     """The batches of an epoch: (number, B) rows in a random order that seed and epoch decide.
 
-    A random order is cut into pools of fifty batches; within a pool sentences of similar length share
-    a batch, so little of it is padding; the batches are then shuffled. Sentences beyond the last
-    whole batch are left out, other ones every epoch.
+    A random order is cut into pools of fifty batches; within a pool sentences of similar length
+    share a batch, so little of it is padding; the batches are then shuffled. Sentences beyond the
+    last whole batch are left out, other ones every epoch.
 
     Raises:
         InputError: fewer sentences than one batch.

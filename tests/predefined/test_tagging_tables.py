@@ -1,5 +1,7 @@
 """The tables and findings of a tagging study, on made-up results."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -47,7 +49,7 @@ def test_the_paper_s_numbers_make_all_findings_hold():
     assert verdicts(parts) == {1: "holds", 2: "holds", 3: "holds", 4: "holds"}
     assert parts["finding"].tolist() == [1, 1, 1, 1, 2, 3, 3, 4, 4]
     assert set(parts["seeds"]) == {4} and set(parts["method"]) == {"mean"}
-    by_part = parts.set_index("part")
+    by_part: Any = parts.set_index("part")
     sparse = by_part.loc["sparse less dense, size 2"]
     assert sparse["value"] == pytest.approx(95.8 - (96 - np.log(10)))
     assert sparse["low"] < sparse["value"] < sparse["high"]

@@ -26,12 +26,8 @@ def test_the_plane_is_brightest_on_the_axes():
 def test_each_width_has_its_line_floor_and_random_level():
     ax = view.chi_of_part(part_table([20, 200]))
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["D = 20", "D = 200"]
-    levels = sorted(float(line.get_ydata()[0]) for line in ax.lines if len(line.get_ydata()) == 1)
-    expected = [
-        1 / math.sqrt(200),
-        math.sqrt(math.pi / 400),
-        1 / math.sqrt(20),
-        math.sqrt(math.pi / 40),
-    ]
+    drawn = [np.asarray(line.get_ydata()) for line in ax.lines]
+    levels = sorted(float(values[0]) for values in drawn if len(values) == 1)
+    expected = [200**-0.5, gaussian_chi(200), 20**-0.5, gaussian_chi(20)]
     assert levels == pytest.approx(expected)
     plt.close("all")

@@ -33,7 +33,7 @@ def test_tradeoff_has_a_line_and_a_band_a_family(tables):
         rows = tables["tradeoff"][tables["tradeoff"]["family"] == family]
         assert np.array_equal(line.get_xdata(), rows["size"])
         assert np.array_equal(line.get_ydata(), rows["accuracy"])
-    band = ax.collections[0].get_paths()[0].vertices[:, 1]
+    band = np.asarray(ax.collections[0].get_paths()[0].vertices)[:, 1]
     rows = tables["tradeoff"][tables["tradeoff"]["family"] == "sparse"]
     assert band.min() == pytest.approx((rows["accuracy"] - rows["sd"]).min())
     assert band.max() == pytest.approx((rows["accuracy"] + rows["sd"]).max())
@@ -54,7 +54,7 @@ def test_orders_stand_at_their_densities_with_their_intervals(tables):
     assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "0.25", "0.1"]
     drawn = {bar.get_label(): bar for bar in ax.containers}
     assert len(drawn) == 4
-    down = next(bar for name, bar in drawn.items() if "down" in name)
+    down = next(bar for name, bar in drawn.items() if "down" in str(name))
     points, _, (bars,) = down.lines
     rows = tables["accuracy"].query("order == 'down'").sort_values("density", ascending=False)
     assert np.allclose(points.get_ydata(), rows["accuracy"])
@@ -68,4 +68,4 @@ def test_accuracy_by_frequency_draws_the_models_asked_for(tables):
     ax = view.accuracy_by_frequency(tables["frequencies"], shown)
     assert [line.get_label() for line in ax.lines] == ["full", "down"]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["never", "once"]
-    assert ax.lines[0].get_ydata()[0] == 50
+    assert np.asarray(ax.lines[0].get_ydata())[0] == 50
