@@ -14,7 +14,7 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     """Mean of independent runs and its t interval; unbounded ends (NaN) for a single run.
 
     >>> [round(x, 3) for x in mean_interval([95.8, 96.1, 96.3, 95.9])]
-    [96.025, 95.673, 96.377]
+    [96.025, 95.672, 96.378]
     """
     sample = _sample(values)
     if len(sample) < 2:

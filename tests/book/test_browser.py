@@ -15,7 +15,10 @@ import pytest
 
 from tests.browser import CHROMIUM
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+]
 
 QUIET = [
     "--disable-quic",
@@ -145,7 +148,7 @@ def explorer(request, browser, address, book):
 
 def test_the_mask_explorer_answers(explorer):
     page = explorer("explore_masks").page
-    layer = page.locator("section", has_text="A recurrent layer").first
+    layer = page.locator(".sparse-explorer section", has_text="A recurrent layer")
     layer.get_by_label("Inputs i").fill("200")
     layer.get_by_label("Hidden units h").fill("1150")
     layer.get_by_label("Blocks N").fill("4")
@@ -155,7 +158,7 @@ def test_the_mask_explorer_answers(explorer):
     layer.get_by_label("Window γ").fill("0.2")
     assert "between 1/N = 0.2500 and 1" in layer.get_by_role("alert").inner_text()
     page.get_by_label("Settings of the paper").select_option("Tagger's embedding, δ 0.1 (Table 3)")
-    embedding = page.locator("section", has_text="A word embedding").first
+    embedding = page.locator(".sparse-explorer section", has_text="A word embedding")
     assert embedding.get_by_label("Density δ").input_value() == "0.1"
     assert "87,6" in embedding.inner_text()
 

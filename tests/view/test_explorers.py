@@ -119,7 +119,8 @@ def test_the_dense_layer_of_equal_size_is_the_nearest():
 def test_modules_are_whole_and_ask_nobody(path):
     text = module(path.name)
     assert not re.search(r'^import|from "\./', text, re.MULTILINE)
-    assert "http" not in text and "innerHTML" not in text
+    assert "http" not in text.replace("http://www.w3.org/2000/svg", "")  # a name, not an address
+    assert "innerHTML" not in text
     names = re.findall(r"^(?:export )?function (\w+)", text, re.MULTILINE)
     assert len(names) == len(set(names))  # nothing is put in twice
     subprocess.run([NODE, "--input-type=module", "--check"], input=text, text=True, check=True)
