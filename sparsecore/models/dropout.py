@@ -6,7 +6,6 @@ H features, V vocabulary.
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparsecore.errors import InputError
@@ -53,28 +52,3 @@ class LockedDropout(nn.Module):
 def word_mask(num_words: int, p: float, like: Tensor) -> Tensor:
     """(V,) 0 with probability p, else 1/(1 - p), of the type and on the device of ``like``."""
     return like.new_empty(num_words).bernoulli_(1 - p) / (1 - p)
-
-
-def dropped_embedding(weight: Tensor, ids: Tensor, p: float, training: bool) -> Tensor:
-    """Embedding dropout: a dropped word is zero wherever it occurs in the batch.
-
-    As if whole rows of the matrix were dropped, but only the rows in use are touched. Every row
-    gets its gradient, the last one too.
-
-    Args:
-        weight: (V, H) embedding matrix.
-        ids: (...) integers in [0, V).
-        p: probability that a word is dropped, in [0, 1).
-        training: False for the plain lookup.
-
-    Returns:
-        (..., H).
-
-    Source: Merity et al. 2018, §4.3 (after Gal & Ghahramani 2016).
-    """
-    check_probability("p", p)
-    vectors = F.embedding(ids, weight)
-    if not training or p == 0:
-        return vectors
-    mask = word_mask(len(weight), p, vectors)
-    return vectors * F.embedding(ids, mask.unsqueeze(1))

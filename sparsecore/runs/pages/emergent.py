@@ -128,7 +128,17 @@ def null_sentence(page: Page, n_permutations: int = 1000) -> Any:
 
 def verdicts(page: Page, *numbers: int) -> Any:
     """The parts of these findings: statistic, interval, and what the rule says, for both."""
-    return common.parts_table(page.yours, page.reference, *numbers, scales=SCALES)
+    sides = (page.yours, page.reference)
+    yours, reference = (None if one is None else _any_sample_size(one) for one in sides)
+    assert yours is not None
+    return common.parts_table(yours, reference, *numbers, scales=SCALES)
+
+
+def _any_sample_size(tables: Summary) -> Summary:
+    """The tables with parts named alike however many words the matched samples have."""
+    found = tables["findings"]
+    named = found["part"].str.replace(r"\d+ \+ \d+ matched", "matched", regex=True)
+    return {**tables, "findings": found.assign(part=named)}
 
 
 def verdict_sentence(page: Page, *numbers: int) -> Any:

@@ -73,6 +73,7 @@ def parts_table(
 ) -> Any:
     """The parts of these findings: statistic, interval, and what the rule says, for both.
 
+    Parts are paired by name; a dash stands where one side, a smaller study, lacks a part.
     ``scales`` names the methods by which a part is asked, where there are several; ``scale_name``
     is the heading of their column.
     """
@@ -81,8 +82,10 @@ def parts_table(
     if reference is not None:
         known = _parts(reference, numbers, scales)
         known = known.rename(columns={"shown": theirs, "outcome": "reference"})
-        keys = ["finding", "order", "scale"]
-        rows = known.merge(rows.drop(columns="part"), on=keys, how="outer", sort=False)
+        keys = ["finding", "part", "scale"]
+        every = pd.concat([known[keys], rows[keys]]).drop_duplicates()
+        every = every.sort_values("finding", kind="stable")
+        rows = every.merge(known, on=keys, how="left").merge(rows, on=keys, how="left")
     order = ["finding", "part", *(["scale"] if scales else []), theirs, "reference", own, "yours"]
     names = {"part": "statistic", "scale": scale_name, "reference": "true?"}
     names["yours"] = "true?" if reference is None else "true in yours?"
@@ -133,11 +136,10 @@ def _parts(
 ) -> pd.DataFrame:
     parts = tables["findings"]
     parts = parts[parts["finding"].isin(numbers)].copy()
-    parts["order"] = parts.groupby(["finding", "method"]).cumcount()
     parts["scale"] = [(scales or {}).get(method, "–") for method in parts["method"]]
     parts["shown"] = [
         "–" if math.isnan(v) else format_value(v, None if math.isnan(low) else [low, high])
         for v, low, high in zip(parts["value"], parts["low"], parts["high"], strict=True)
     ]
     parts["outcome"] = parts["outcome"].map(OUTCOMES)
-    return parts[["finding", "order", "part", "scale", "shown", "outcome"]]
+    return parts[["finding", "part", "scale", "shown", "outcome"]]

@@ -157,23 +157,9 @@ def tuning_table(page: Study) -> Any:
 
 
 def findings_table(page: Study) -> Any:
-    """The parts of the four findings, by name: the reader's study may have fewer settings."""
-    summaries = [page.yours] if page.reference is None else [page.reference, page.yours]
-    keys = ["finding", "part"]
-    all_parts = pd.concat([tables["findings"][keys] for tables in summaries]).drop_duplicates()
-    all_parts = all_parts.sort_values("finding", kind="stable")
-    for_all = [
-        {"findings": all_parts.merge(tables["findings"], on=keys, how="left")}
-        for tables in summaries
-    ]
-    for tables in for_all:
-        found = tables["findings"]
-        found[["method", "outcome"]] = found[["method", "outcome"]].fillna(
-            {"method": "mean", "outcome": "unsure"}
-        )
-    numbers = sorted(all_parts["finding"].unique())
-    reference = for_all[0] if len(for_all) > 1 else None
-    return parts_table(for_all[-1], reference, *numbers, whose=("reference runs", "your runs"))
+    """The parts of the four findings."""
+    whose = ("reference runs", "your runs")
+    return parts_table(page.yours, page.reference, 1, 2, 3, 4, whose=whose)
 
 
 def size_sentence(page: Study) -> Any:
