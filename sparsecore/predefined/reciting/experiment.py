@@ -7,13 +7,17 @@ regularisation, until it predicts each next word of that text; what counts is ho
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sparsecore.training.configuration import from_preset, identity_of, require
+from sparsecore.training.finished import results_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from sparsecore.data.language import Corpus
 
 FORMAT = 1  # of the run folder; part of the hash
@@ -35,7 +39,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "batch_size": 4,
         "epochs": 100,
     },
-    # a piece of the Penn Treebank, about half an hour on one core for all rows and seeds
+    # a piece of the Penn Treebank, about an hour on one core for all rows, rates and seeds
     "small": {
         "max_tokens": 6000,
         "embedding_size": 30,
@@ -46,7 +50,14 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "paper": {},
 }
-SEEDS = {"quick": (0,), "small": (0, 1, 2), "paper": (0,)}
+SEEDS = {"quick": 1, "small": 3, "paper": 1}
+RATES: dict[str, tuple[float, ...]] = {
+    "quick": (),
+    "small": (1.0, 2.0, 4.0, 8.0),
+    "paper": (5.0, 10.0),
+}
+"""Learning rates of which each model gets the one it recites most with; none: the preset's."""
+TUNING_SEED = 99  # of the runs that choose the rate, and of no run of a study
 PARTS = (2, 3)  # the widths of the smaller models, as parts of the original's
 
 
@@ -111,6 +122,7 @@ class Reciting:
         "stack",
         "reduction",
         "embedding_density",
+        "learning_rate",
     )
     tables: ClassVar[str] = "sparsecore.predefined.reciting.tables:tables_of"
 
@@ -177,8 +189,52 @@ def rows(original: Reciting) -> list[Reciting]:
     return models
 
 
+def tune(preset: str, **overrides: Any) -> list[Reciting]:
+    """The runs that choose each model's learning rate (the paper takes the better of two).
+
+    ``quick`` tunes nothing and has no such runs.
+    """
+    if overrides.get("learning_rate") is not None:
+        return []
+    original = Reciting.preset(preset, **{**overrides, "seed": TUNING_SEED})
+    return [
+        dataclasses.replace(row, learning_rate=rate)
+        for row in rows(original)
+        for rate in RATES[preset]
+    ]
+
+
 def study(preset: str, **overrides: Any) -> list[Reciting]:
-    """The seven rows of Table 4, each with every seed of the preset."""
-    seeds = (overrides.pop("seed"),) if overrides.get("seed") is not None else SEEDS.get(preset, ())
-    original = Reciting.preset(preset, **overrides)
-    return [dataclasses.replace(row, seed=seed) for seed in seeds for row in rows(original)]
+    """The seven rows of Table 4, each with its learning rate and every seed of the preset.
+
+    The tuning runs, finished before, are among them. ``overrides``: fields of every run; ``seed``
+    is the first of the seeds, and with ``learning_rate`` all models have that one.
+
+    Raises:
+        InputError: unknown preset or field, or tuning runs that are not finished yet.
+    """
+    first = overrides.pop("seed", None) or 0
+    tuning = tune(preset, **overrides)
+    models = rows(Reciting.preset(preset, **overrides))
+    if tuning:
+        models = choose(results_of(tuning, Reciting.varies, "learning rates"), models)
+    seeds = range(first, first + SEEDS[preset])
+    final = [dataclasses.replace(model, seed=seed) for seed in seeds for model in models]
+    return [*tuning, *final]
+
+
+def choose(results: pd.DataFrame, models: Sequence[Reciting]) -> list[Reciting]:
+    """The models with the learning rate of their most accurate tuning run; of equals the first.
+
+    Args:
+        results: a row a tuning run, in the order of :func:`tune`: the fields that vary, and
+            ``accuracy``, that of the training pass (there is no other text to look at).
+        models: in the order of :func:`rows`.
+    """
+    fields = [name for name in Reciting.varies if name != "learning_rate"]
+    groups = [group for _, group in results.groupby(fields, sort=False)]
+    best = [group.loc[group["accuracy"].idxmax(), "learning_rate"] for group in groups]
+    return [
+        dataclasses.replace(model, learning_rate=float(rate))
+        for model, rate in zip(models, best, strict=True)
+    ]

@@ -21,6 +21,7 @@ import math
 import numpy as np
 import pandas as pd
 
+from sparsecore.predefined.reciting.experiment import TUNING_SEED
 from sparsecore.stats.seeds import difference_interval, mean_interval
 from sparsecore.stats.verdict import side
 
@@ -51,20 +52,28 @@ def tables_of(tables: Summary) -> Summary:
 
     ``accuracy`` (Table 4): a row a model, mean accuracy over seeds in percent with its t interval
     and standard deviation, by either way of measuring, and the paper's. ``runs``: a row a run.
-    ``curves``: accuracy epoch by epoch. ``findings``.
+    ``curves``: accuracy epoch by epoch. ``tuning``: a row a run that chose the learning rate, if
+    there are any. ``findings``.
 
     Args:
         tables: ``results`` and ``epochs`` of all runs on top of one another, with ``seed`` and the
             fields that vary in front.
     """
-    results, epochs = (_with_model(tables[name]) for name in ("results", "epochs"))
+    all_results, epochs = (_with_model(tables[name]) for name in ("results", "epochs"))
+    tuned = all_results["seed"] == TUNING_SEED
+    results, tuning = all_results[~tuned], all_results[tuned]
+    epochs = epochs[epochs["seed"] != TUNING_SEED]
     curves = ["family", "part", "seed", "epoch", "accuracy", "evaluated_accuracy", "train_loss"]
-    return {
+    summary = {
         "accuracy": accuracies(results),
         "runs": results.drop(columns="run").reset_index(drop=True),
         "curves": epochs[curves].reset_index(drop=True),
         "findings": findings(results),
     }
+    if len(tuning):
+        names = ["family", "part", "learning_rate", "accuracy", "best_epoch"]
+        summary["tuning"] = tuning[names].reset_index(drop=True)
+    return summary
 
 
 def accuracies(results: pd.DataFrame) -> pd.DataFrame:
@@ -80,6 +89,7 @@ def accuracies(results: pd.DataFrame) -> pd.DataFrame:
                 "embedding_size": group["embedding_size"].iloc[0],
                 "embedding_density": group["embedding_density"].iloc[0],
                 "hidden_size": group["hidden_size"].iloc[0],
+                "learning_rate": group["learning_rate"].iloc[0],
                 "parameters": group["parameters"].iloc[0],
                 "words_to_learn": group["tokens"].iloc[0],
                 "accuracy": mean,

@@ -20,10 +20,10 @@ from sparsecore.predefined.tagging.study import (
     fields_of,
     grid_of,
     merged,
-    read_results,
     settings_of,
 )
 from sparsecore.training.configuration import from_preset, identity_of, require
+from sparsecore.training.finished import results_of
 
 if TYPE_CHECKING:
     from sparsecore.data.tagged import TaggedCorpus
@@ -190,7 +190,8 @@ def study(
     _check_overrides(preset, overrides)
     tuning = tune(preset, **overrides) if dropouts is None else []
     if dropouts is None and tuning:
-        dropouts = choose(read_results(tuning))
+        names = (*SETTING, *DROPOUTS, "seed")
+        dropouts = choose(results_of(tuning, names, "dropouts"))
     settings = settings_of(preset)
     chosen = dict.fromkeys(settings, UNTUNED) if dropouts is None else dropouts
     first = overrides.pop("seed", None) or 0

@@ -7,16 +7,13 @@ trains the setting with these dropouts from several other seeds. The test set ch
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from sparsecore.errors import InputError, near_match
-from sparsecore.home import runs_dir
 
 FULL = 20  # k of the sparse embeddings and of the largest dense one
 TUNING_SEED = 99  # of every tuning run, and of no run of a study
@@ -105,36 +102,8 @@ def choose(results: pd.DataFrame) -> dict[Setting, Dropouts]:
     }
 
 
-def read_results(configs: list[Any]) -> pd.DataFrame:
-    """The results of these configurations' finished runs on this machine, in their order.
-
-    Raises:
-        InputError: not all of them are finished.
-    """
-    wanted = {_key(dataclasses.asdict(config)): index for index, config in enumerate(configs)}
-    found: dict[int, pd.DataFrame] = {}
-    for done in sorted(runs_dir("tagging").glob("*/DONE")):
-        fields = json.loads((done.parent / "config.json").read_text(encoding="utf-8"))
-        index = wanted.get(_key(fields))
-        if index is not None:
-            results = pd.read_parquet(done.parent / "results.parquet")
-            names = (*SETTING, *DROPOUTS, "seed")
-            found[index] = results.assign(**{name: fields[name] for name in names})
-    if len(found) < len(configs):
-        raise InputError(
-            f"{len(found)} of the {len(configs)} runs that choose the dropouts are finished; make "
-            "them first, with the same options: sparsecore sweep tagging --stage tune"
-        )
-    return pd.concat([found[index] for index in range(len(configs))], ignore_index=True)
-
-
 def merged(setting: Setting, dropouts: Mapping[Setting, Dropouts]) -> dict[str, Any]:
     """Fields of a setting with its dropouts; InputError if none were chosen for it."""
     if setting not in dropouts:
         raise InputError(f"no dropouts are given for the setting {setting}")
     return {**fields_of(setting), **dropouts[setting]}
-
-
-def _key(fields: dict[str, Any]) -> str:
-    """A configuration without the device: the same run wherever it was made."""
-    return json.dumps({k: v for k, v in fields.items() if k != "device"}, sort_keys=True)

@@ -9,16 +9,18 @@ import pandas as pd
 
 from sparsecore.runs.pages.parts import Study, html_table, markdown, open_study
 from sparsecore.runs.reference import Summary
+from sparsecore.runs.sweep import run_all, study_of
 
 SIZES = {1: "the original", 2: "a half", 3: "a third"}
 
 
 def open_page(preset: str, reference: str, **overrides: Any) -> Study:
-    """The study of a preset; finished runs are found, not repeated.
+    """The study of a preset, its tuning runs first; finished runs are found, not repeated.
 
     Raises:
         InputError: unknown preset, field or reference.
     """
+    run_all(study_of("reciting", preset, "tune", **overrides), progress=False)
     return open_study("reciting", preset, reference, **overrides)
 
 
@@ -47,6 +49,7 @@ def accuracy_table(page: Study) -> Any:
             "k": first["embedding_size"],
             "density δ": [f"{value:.3g}" for value in first["embedding_density"]],
             "h": first["hidden_size"],
+            "rate λ": [f"{value:g}" for value in first["learning_rate"]],
             "parameters": [f"{value:,}" for value in first["parameters"]],
             "paper": [f"{value:.2f}" for value in first["paper_accuracy"]],
         }
