@@ -14,14 +14,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1  # of the run folder; part of the hash
 
-_EMBEDDED = {"learning_rate": 0.05, "clip": 2.8, "embed_dropout": 0.3, "rnn_dropout": 0.1}
-_DRAWN = {  # the best by dev accuracy of the stage "tune" of the small study
-    "learning_rate": 0.101,
-    "weight_decay": 1.46e-7,
-    "clip": 2.1,
-    "embed_dropout": 0.00734,
-    "rnn_dropout": 0.328,
-}
 PRESETS: dict[str, dict[str, Any]] = {
     # embedded paragraphs and vectors, 2 CPU cores, seconds
     "quick": {
@@ -35,9 +27,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         "max_epochs": 14,
         "patience": 5,
         "plateau": 3,
-        **_EMBEDDED,
+        "learning_rate": 0.05,
+        "clip": 2.8,
+        "embed_dropout": 0.3,
+        "rnn_dropout": 0.1,
     },
-    # reviews of one kind of product and GloVe vectors, under a minute
+    # reviews of one kind of product and GloVe vectors, under a minute. The optimiser's settings are
+    # the paper's. Of random draws those with larger steps do as well or better on the dev set, by a
+    # point or two, but no λ leaves the smallest goal: a step is then as large as the threshold.
     "small": {
         "corpus": "amazon-reviews",
         "category": "kitchen",
@@ -47,10 +44,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "max_length": 120,
         "drop_empty": True,
         "max_tries": 10,
-        "max_epochs": 16,
+        "max_epochs": 24,
         "patience": 5,
         "plateau": 3,
-        **_DRAWN,
     },
     # the paper's scale
     "paper": {
