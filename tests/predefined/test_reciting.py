@@ -12,7 +12,15 @@ from sparsecore.data.language import prepare_corpus
 from sparsecore.errors import InputError, TrainingError
 from sparsecore.predefined.language.passes import piece_columns
 from sparsecore.predefined.reciting import train as training
-from sparsecore.predefined.reciting.experiment import Reciting, rows, study
+from sparsecore.predefined.reciting.experiment import (
+    RATES,
+    SEEDS,
+    TUNING_SEED,
+    Reciting,
+    rows,
+    study,
+    tune,
+)
 from sparsecore.runs.execute import execute
 from sparsecore.runs.store import list_runs
 from tests.conftest import small_text
@@ -168,12 +176,29 @@ def test_bad_fields_are_refused(changes, message):
 def test_the_study_has_the_seven_rows_with_equal_budgets(preset):
     from sparsecore.predefined.language.build import build_model, parameter_counts
 
-    configs = study(preset, seed=3, corpus="x")
-    assert configs == rows(Reciting.preset(preset, seed=3, corpus="x")) and len(configs) == 7
-    counts = [parameter_counts(build_model(c, 500))["parameters"] for c in configs]
+    configs = study(preset, seed=3, corpus="x", learning_rate=1.0)
+    original = Reciting.preset(preset, seed=3, corpus="x", learning_rate=1.0)
+    assert configs[:7] == rows(original) and len(configs) == 7 * SEEDS[preset]
+    counts = [parameter_counts(build_model(c, 500))["parameters"] for c in configs[:7]]
     assert counts[0] > 2 * max(counts[1:4]) and min(counts[1:4]) > 1.5 * max(counts[4:])
     for dense, *sparse in (counts[1:4], counts[4:]):
         assert sparse == pytest.approx([dense, dense], rel=0.04)
     varying = {"seed", *Reciting.varies}
     for field in dataclasses.fields(Reciting):
         assert field.name in varying or len({getattr(c, field.name) for c in configs}) == 1
+
+
+def test_each_model_gets_the_rate_it_recites_most_with(text_file, monkeypatch):
+    monkeypatch.setitem(RATES, "quick", (0.5, 2.0))
+    given = {"corpus": str(text_file), "max_tokens": 60, "epochs": 3, "device": "cpu"}
+    with pytest.raises(
+        InputError, match=r"0 of the 14 runs that choose the learning rates .* tune"
+    ):
+        study("quick", **given)
+    tuning = [execute(config, progress=False) for config in tune("quick", **given)]
+    configs = study("quick", **given)
+    assert configs[:14] == tune("quick", **given) and len(configs) == 21
+    accuracy = [run.table("results")["accuracy"].iloc[0] for run in tuning]
+    for pair, config in zip(np.reshape(accuracy, (7, 2)), configs[14:], strict=True):
+        assert config.learning_rate == (0.5, 2.0)[pair.argmax()] and config.seed == 0
+    assert {run.config["seed"] for run in tuning} == {TUNING_SEED}
