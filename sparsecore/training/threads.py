@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import torch
 
-BUDGET = 0.15  # seconds of measuring, beside a first call with each number
-ROUNDS = 9
+BUDGET = 0.1  # seconds of measuring
+ROUNDS = 50
 MARGIN = 1.1  # more threads must be faster by as much
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -59,33 +59,36 @@ def choose_threads(recorded: int | None = None) -> Choice | None:
 
 
 def probe(available: int, work: Callable[[], object] | None = None) -> tuple[float, float]:
-    """Median seconds of a piece of work with 1 thread and with ``available``, taking turns."""
+    """Median seconds of a piece of work with 1 thread and with ``available``, taking turns.
+
+    Where the cores are busy a single call with all threads may use up the budget: then it decides.
+    """
     work = work or _work()
     times: dict[int, list[float]] = {1: [], available: []}
-    for threads in times:
-        torch.set_num_threads(threads)
-        work()
     end = time.perf_counter() + BUDGET
-    for _ in range(ROUNDS):
+    for turn in range(1 + ROUNDS):
         for threads, found in times.items():
             torch.set_num_threads(threads)
             start = time.perf_counter()
             work()
             found.append(time.perf_counter() - start)
-        if time.perf_counter() > end:
+        late = time.perf_counter() > end
+        if turn == 0 and not late:  # they were the first calls
+            for found in times.values():
+                found.clear()
+        if late:
             break
     return statistics.median(times[1]), statistics.median(times[available])
 
 
 def _work() -> Callable[[], object]:
-    """Four steps of an LSTM and a piece of the output layer."""
+    """A step of an LSTM and a piece of the output layer."""
     h, weight = torch.zeros(40, 200), torch.zeros(200, 800)
-    rows, words = torch.zeros(100, 200), torch.zeros(200, 2000)
+    rows, words = torch.zeros(50, 200), torch.zeros(200, 1000)
 
     @torch.no_grad()
     def work() -> None:
-        for _ in range(4):
-            torch.sigmoid(h @ weight)
+        torch.sigmoid(h @ weight)
         torch.softmax(rows @ words, -1)
 
     return work
