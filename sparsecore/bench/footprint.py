@@ -28,6 +28,7 @@ class Footprint(TorchDispatchMode):
     Attributes:
         operations: that were dispatched.
         allocated_bytes: of all new tensors together; views and results in place are not new.
+        returned_bytes: of all results, new or not: what the operations reached.
         peak_bytes: of the new tensors that were alive at the same time.
         largest_bytes: of the largest new tensor, among the watched ones.
     """
@@ -35,7 +36,8 @@ class Footprint(TorchDispatchMode):
     def __init__(self, watched: int | None = None) -> None:
         super().__init__()
         self.watched = watched
-        self.operations = self.allocated_bytes = self.peak_bytes = self.largest_bytes = 0
+        self.operations = self.allocated_bytes = self.returned_bytes = 0
+        self.peak_bytes = self.largest_bytes = 0
         self._live = 0
         self._known: set[int] = set()  # storages alive that this step made
 
@@ -47,8 +49,10 @@ class Footprint(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         self.operations += 1
         for x in tree_leaves(result):
-            if isinstance(x, Tensor) and _key(x) not in given and _key(x) not in self._known:
-                self._count(x)
+            if isinstance(x, Tensor):
+                self.returned_bytes += x.numel() * x.element_size()
+                if _key(x) not in given and _key(x) not in self._known:
+                    self._count(x)
         return result
 
     def _count(self, x: Tensor) -> None:

@@ -94,6 +94,7 @@ def test_footprint_counts_what_is_new_and_what_lives_together():
         step()
     assert footprint.operations == 5
     assert footprint.allocated_bytes == 84_000
+    assert footprint.returned_bytes == 84_000 + 2 * 40_000
     assert footprint.peak_bytes == 44_000
     assert footprint.largest_bytes == 40_000
     with Footprint(watched=1) as footprint:
