@@ -17,7 +17,8 @@ import pandas as pd
 import torch
 
 from sparsecore.bench.case import REFERENCE, Case, Prepared
-from sparsecore.bench.ceilings import Ceilings, synchronise
+from sparsecore.bench.ceilings import Ceilings
+from sparsecore.bench.clock import CLOCKS, clock_name, synchronise
 from sparsecore.bench.footprint import Footprint, peak_on_gpu
 from sparsecore.bench.gate import REFUSED, judge
 
@@ -60,7 +61,7 @@ def _rows(
         for name, contestant in prepared.contestants.items()
         if verdicts[name][0] != REFUSED
     }
-    clock = clock_of(case, settings.device)
+    clock = clock_name(settings.device, case.helpers)
     times = interleave(steps, case, settings, CLOCKS[clock]) if steps else pd.DataFrame()
     floor_ms = ceilings.seconds(case.flops, case.bytes) * 1e3
     rows = []
@@ -108,17 +109,6 @@ COLUMNS = {
     "gate": "string",  # equal | other | refused
     "gate_error": "float64",  # largest relative error against the naive twin in float64
 }
-
-CLOCKS: dict[str, Callable[[], float]] = {"cpu": time.process_time, "wall": time.perf_counter}
-
-
-def clock_of(case: Case, device: torch.device) -> str:
-    """``cpu`` (this process's time, whatever the neighbours do) if that sees it all, else ``wall``.
-
-    On a quiet machine the two agree.
-    """
-    alone = device.type == "cpu" and torch.get_num_threads() == 1 and not case.helpers
-    return "cpu" if alone else "wall"
 
 
 def interleave(
