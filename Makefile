@@ -63,8 +63,8 @@ unit: .venv/.ready  ## the tests that need neither notebooks nor the book (ARGS=
 test-slow: .venv/.ready  ## the long tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m slow $(ARGS)
 
-bench: .venv/.ready  ## what the statistics cost: a training step beside plain PyTorch
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.training_step $(ARGS)
+bench: .venv/.ready  ## speed and memory beside what a user would pick instead (ARGS="--suite lm lstm")
+	$(BIN)/sparsecore bench $(ARGS)
 
 lint: .venv/.ready  ## ruff: style and likely bugs
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

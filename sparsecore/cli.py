@@ -1,4 +1,4 @@
-"""The command line: ``sparsecore run|sweep|runs|data|reference|claims``.
+"""The command line: ``sparsecore run|sweep|runs|data|reference|claims|bench``.
 
 Every error a user can cause is one line, ``error: …``, with exit code 2; a run that fails on its
 own (divergence) exits with 1.
@@ -77,7 +77,7 @@ def run(arguments: list[str]) -> None:
 
     from sparsecore.runs.execute import execute
 
-    finished = execute(config, progress=progress)
+    finished = execute(config, progress=progress, choose_threads=True)
     print(finished.epochs.round(4).to_string(index=False))
     if finished.experiment != "emergent":
         print()
@@ -188,6 +188,51 @@ def claims(arguments: list[str]) -> None:
         print(f"  {claim['claim']}\n")
 
 
+def bench(arguments: list[str]) -> None:
+    """Measure the hot paths beside what a user would pick instead."""
+    from sparsecore.bench import SUITES
+
+    parser = Parser(
+        prog="sparsecore bench",
+        description="Time and memory of each hot path beside what a user would pick instead: "
+        "contestants take turns in one process, with the same threads and allocator; who does not "
+        "compute the right result is refused. '× ours' above 1 is slower than this library.",
+        epilog="suites: " + "; ".join(f"{name}: {what}" for name, what in SUITES.items()),
+    )
+    parser.add_argument(
+        "--suite", nargs="+", default=[*SUITES], metavar="NAME", help=f"of {', '.join(SUITES)}"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or auto (default: %(default)s)")
+    parser.add_argument("--threads", type=int, help="default: by a probe, or OMP_NUM_THREADS")
+    parser.add_argument(
+        "--seconds", type=float, default=6.0, help="of rounds a case (default: %(default)s)"
+    )
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: does everything work?")
+    parser.add_argument("--out", help="folder of results.parquet and environment.json")
+    parser.add_argument("--no-progress", action="store_true")
+    chosen = parser.parse_args(arguments)
+    for name in chosen.suite:
+        if name not in SUITES:
+            raise InputError(f"unknown suite {name!r}{near_match(name, SUITES)}")
+    if chosen.threads is not None and chosen.threads < 1:
+        raise InputError(f"--threads must be at least 1, got {chosen.threads}")
+
+    from sparsecore.bench.run import run_and_save
+
+    text, folder, refused = run_and_save(
+        chosen.suite,
+        device=chosen.device,
+        threads=chosen.threads,
+        seconds=chosen.seconds,
+        quick=chosen.quick,
+        out=chosen.out,
+        progress=not chosen.no_progress,
+    )
+    print(f"{text}\n\nresults: {folder}")
+    if refused:
+        raise TrainingError(f"not timed, for the result is wrong: {', '.join(refused)}")
+
+
 SWEEP_USAGE = """\
 usage: sparsecore sweep EXPERIMENT [--preset quick|small|paper] [--field value …]
                         [--stage study|tune] [--grid FIELD=A,B,C …] [--seeds N]
@@ -208,6 +253,7 @@ COMMANDS: dict[str, Command] = {
     "data": data,
     "reference": reference,
     "claims": claims,
+    "bench": bench,
 }
 
 if __name__ == "__main__":

@@ -29,6 +29,11 @@ def cache_dir(*parts: str) -> Path:
     return _folder("cache", *parts)
 
 
+def bench_dir(*parts: str) -> Path:
+    """The folder of measured speeds, created if missing."""
+    return _folder("bench", *parts)
+
+
 def runs_dir(*parts: str) -> Path:
     """The folder of run folders, created if missing."""
     return _folder("runs", *parts)

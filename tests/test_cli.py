@@ -36,7 +36,15 @@ def test_nothing_yet(capsys):
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["--help"], ["run"], ["run", "emergent", "--help"], ["data", "--help"], ["data", "list"]],
+    [
+        [],
+        ["--help"],
+        ["run"],
+        ["run", "emergent", "--help"],
+        ["data", "--help"],
+        ["data", "list"],
+        ["bench", "--help"],
+    ],
 )
 def test_help_is_friendly(arguments, capsys):
     try:

@@ -8,14 +8,23 @@ import platform
 from datetime import UTC, datetime
 from typing import Any
 
+ALLOCATOR = ("MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_", "LD_PRELOAD")
 PACKAGES = ("sparsecore", "torch", "numpy", "pandas", "scipy", "spacy")
 
 
 def describe_environment(identity: dict[str, Any], inputs: Any) -> dict[str, Any]:
     """Versions, machine, date, and what the prepared inputs say of themselves."""
+    return {
+        **describe_machine(identity.get("device", "cpu")),
+        "identity": identity,
+        "corpus": {"name": inputs.name, "sha256": inputs.sha256, **inputs.info},
+    }
+
+
+def describe_machine(device: str) -> dict[str, Any]:
+    """Versions, machine, threads, the allocator's settings, date."""
     import torch
 
-    device = identity.get("device", "cpu")
     name = torch.cuda.get_device_name() if device == "cuda" else processor()
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -26,8 +35,7 @@ def describe_environment(identity: dict[str, Any], inputs: Any) -> dict[str, Any
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "system": platform.system(),
-        "identity": identity,
-        "corpus": {"name": inputs.name, "sha256": inputs.sha256, **inputs.info},
+        "allocator": {name: os.environ[name] for name in ALLOCATOR if os.environ.get(name)},
     }
 
 

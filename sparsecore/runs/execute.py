@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -39,12 +40,19 @@ class Experiment(Protocol):
         ...
 
 
-def execute(config: Experiment, progress: bool = True) -> Run:
+def execute(config: Experiment, progress: bool = True, choose_threads: bool = False) -> Run:
     """Run the experiment, or return its run if it is finished already.
 
     The folder's name is a hash of everything the numbers depend on, the text included. A run that
     was killed goes on from its last checkpoint. A second process with the same configuration waits
     for the first and returns its run.
+
+    Args:
+        config: the experiment.
+        progress: show bars.
+        choose_threads: before a run on the CPU, set PyTorch's number of threads by a short probe
+            (:func:`~sparsecore.training.threads.choose_threads`); a run that was begun keeps its
+            number. ``environment.json`` records it either way.
 
     Raises:
         InputError: bad input, before anything is written.
@@ -64,11 +72,25 @@ def execute(config: Experiment, progress: bool = True) -> Run:
     with lock:
         lock.release()  # it was counted twice; now it is free again whatever happens in here
         if not run.done:
+            if choose_threads and identity.get("device", "cpu") == "cpu":
+                _choose_threads(run.path / "environment.json")
             write_json(run.path / "config.json", dataclasses.asdict(config))
             write_json(run.path / "environment.json", describe_environment(identity, inputs))
             config.run(inputs, run.path, progress)
             write_text(run.path / DONE, datetime.now(UTC).isoformat(timespec="seconds") + "\n")
     return run
+
+
+def _choose_threads(environment: Path) -> None:
+    """Set the number of threads, and say so in a line on standard error."""
+    from sparsecore.training.threads import choose_threads
+
+    try:
+        recorded = json.loads(environment.read_text(encoding="utf-8"))["threads"]
+    except (OSError, ValueError, KeyError):
+        recorded = None
+    if choice := choose_threads(recorded):
+        sys.stderr.write(f"threads: {choice.reason}\n")
 
 
 def hash_of(identity: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CODE = [
     path
-    for folder in ("sparsecore", "tests", "tools", "benchmarks", "book/_ext", "notebooks")
+    for folder in ("sparsecore", "tests", "tools", "book/_ext", "notebooks")
     for path in sorted((ROOT / folder).rglob("*.py"))
 ]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))

@@ -23,7 +23,8 @@ MAY_USE = {
     **dict.fromkeys(NETWORKS, GROUND | MATTER | NETWORKS),
     **dict.fromkeys(PAPERS, GROUND | MATTER | NETWORKS),
     "runs": GROUND | MATTER | NETWORKS | PAPERS,
-    "cli": GROUND | MATTER | NETWORKS | PAPERS | {"runs", "view", "__version__"},
+    "bench": GROUND | MATTER | NETWORKS | PAPERS | {"runs"},
+    "cli": GROUND | MATTER | NETWORKS | PAPERS | {"runs", "bench", "view", "__version__"},
 }
 VIEW_MAY_IMPORT = {"numpy", "pandas", "matplotlib", "seaborn", "anywidget", "traitlets", "IPython"}
 

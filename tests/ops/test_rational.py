@@ -7,9 +7,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
+from sparsecore.bench.footprint import Footprint
 from sparsecore.errors import InputError
 from sparsecore.ops.rational import naive_rational_recurrence, rational_recurrence, steps
 
@@ -133,26 +132,15 @@ def test_gradient_error_of_ten_thousand_tokens():
         assert (single - exact).norm() / exact.norm() < 1e-6
 
 
-class Entries(TorchDispatchMode):
-    """Counts the entries of all tensors that operations return."""
-
-    total = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        result = func(*args, **(kwargs or {}))
-        self.total += sum(x.numel() for x in tree_leaves(result) if isinstance(x, torch.Tensor))
-        return result
-
-
 def test_work_grows_with_the_text_and_not_faster():
     """No operation touches all of time at every step."""
     written = []
     for T in (10, 40):
         inputs, _ = problem(T, 2, 3, [4, 4], dtype=torch.float32)
-        with pytest.MonkeyPatch.context() as patch, Entries() as entries:
+        with pytest.MonkeyPatch.context() as patch, Footprint() as footprint:
             patch.setattr(steps, "CHUNK", 10)
             rational_recurrence(*inputs, [4, 4])[0].sum().backward()
-        written.append(entries.total)
+        written.append(footprint.returned_bytes)
     assert written[1] < 5 * written[0]
 
 

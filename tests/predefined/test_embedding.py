@@ -11,8 +11,6 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import sparsecore as sc
-from benchmarks.embedding import candidates
-from benchmarks.harness import interleave
 from sparsecore.errors import InputError
 from sparsecore.predefined.geometry import bin_widths
 
@@ -227,16 +225,6 @@ def test_ids_may_be_narrow_or_none_and_never_fractions():
     assert all(table.grad.eq(0).all() for table in embedding.tables)
     with pytest.raises(RuntimeError):
         embedding(ids.double())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("geometry", ["V=100000 δ=0.1 M=20", "V=100000 δ=0.1 M=k"])
-def test_ten_times_as_fast_as_concatenating_zeros(geometry):
-    torch.set_num_threads(1)
-    calls = candidates(geometry)
-    calls = {name: calls[name] for name in ("sparse", "concatenated")}
-    table = interleave(calls, repeats=7, baseline="sparse")
-    assert table["ratio"]["concatenated"] >= 10
 
 
 @pytest.mark.parametrize(

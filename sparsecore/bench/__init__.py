@@ -1,0 +1,9 @@
+"""Each hot path of the library beside what a user would pick instead: ``sparsecore bench``."""
+
+SUITES = {
+    "lm": "a training step of the language model, with every statistic and without",
+    "lstm": "sparse LSTM layers beside the dense ones they stand for",
+    "embedding": "a step of sparse embeddings beside dense, padded and masked ones",
+    "rational": "the recurrence of weighted automata, for short and long texts",
+    "data": "text to word ids, parts of speech, the harvest of the embedded corpus",
+}

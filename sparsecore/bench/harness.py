@@ -1,0 +1,166 @@
+"""One case to tidy rows: gate, warm-up, interleaved rounds, memory, share of the ceiling.
+
+Contestants take turns, over and over in one process, so that whatever else the machine does hits
+all of them; a ratio compares times of the same round.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from sparsecore.bench.case import REFERENCE, Case, Prepared
+from sparsecore.bench.ceilings import Ceilings
+from sparsecore.bench.clock import CLOCKS, clock_name, synchronise
+from sparsecore.bench.footprint import Footprint, peak_on_gpu
+from sparsecore.bench.gate import REFUSED, judge
+
+FEWEST_ROUNDS, MOST_ROUNDS = 3, 50
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a suite is run.
+
+    Attributes:
+        device: where.
+        seconds: of rounds for each case; three rounds are made in any case.
+        quick: tiny sizes and three rounds, to see that everything works.
+    """
+
+    device: torch.device
+    seconds: float = 6.0
+    quick: bool = False
+
+
+def run_case(
+    suite: str, case: Case, settings: Settings, ceilings: Ceilings
+) -> list[dict[str, Any]]:
+    """A row for each contestant; see :data:`COLUMNS`. A refused one has no times (NaN)."""
+    prepared = case.prepare()
+    try:
+        return _rows(suite, case, prepared, settings, ceilings)
+    finally:
+        prepared.close()
+
+
+def _rows(
+    suite: str, case: Case, prepared: Prepared, settings: Settings, ceilings: Ceilings
+) -> list[dict[str, Any]]:
+    verdicts = judge(prepared)
+    steps = {
+        name: contestant.step
+        for name, contestant in prepared.contestants.items()
+        if verdicts[name][0] != REFUSED
+    }
+    clock = clock_name(settings.device, case.helpers)
+    times = interleave(steps, case, settings, CLOCKS[clock]) if steps else pd.DataFrame()
+    floor_ms = ceilings.seconds(case.flops, case.bytes) * 1e3
+    rows = []
+    for name, (gate, error) in verdicts.items():
+        timing = _timing(times, name)
+        rows.append(
+            {
+                "suite": suite,
+                "case": case.name,
+                "contestant": name,
+                "device": str(settings.device),
+                "threads": torch.get_num_threads(),
+                "clock": clock,
+                **timing,
+                **_memory(steps.get(name), case, settings.device),
+                "share_of_ceiling": floor_ms / timing["median_ms"] if floor_ms else math.nan,
+                "per_second": case.items * 1e3 / timing["median_ms"],
+                "item": case.item,
+                "gate": gate,
+                "gate_error": error,
+            }
+        )
+    return rows
+
+
+COLUMNS = {
+    "suite": "string",
+    "case": "string",
+    "contestant": "string",
+    "device": "string",
+    "threads": "int32",
+    "clock": "string",  # cpu: time of this process; wall
+    "median_ms": "float64",  # of a step, over the rounds
+    "low_ms": "float64",  # quartiles
+    "high_ms": "float64",
+    "rounds": "int32",
+    "ratio_to_reference": "float64",  # median over rounds: this / sparsecore; above 1 is slower
+    "ratio_low": "float64",  # quartiles
+    "ratio_high": "float64",
+    "peak_mib": "float64",  # of the tensors that a step makes
+    "largest_mib": "float64",  # of one tensor (in suite lm: of logits)
+    "share_of_ceiling": "float64",  # least time for the result's work / median
+    "per_second": "float64",  # items / median
+    "item": "string",
+    "gate": "string",  # equal | other | refused
+    "gate_error": "float64",  # largest relative error against the naive twin in float64
+}
+
+
+def interleave(
+    steps: dict[str, Callable[[], object]],
+    case: Case,
+    settings: Settings,
+    clock: Callable[[], float],
+) -> pd.DataFrame:
+    """Milliseconds of each contestant (columns) in each round (rows), after a round of warm-up."""
+    if case.rounds != 1:
+        for step in steps.values():
+            step()
+    most = FEWEST_ROUNDS if settings.quick else MOST_ROUNDS
+    most = most if case.rounds is None else min(most, case.rounds)
+    rounds: list[dict[str, float]] = []
+    end = time.perf_counter() + settings.seconds
+    while len(rounds) < most and (len(rounds) < FEWEST_ROUNDS or time.perf_counter() < end):
+        row = {}
+        for name, step in steps.items():
+            synchronise(settings.device)
+            start = clock()
+            step()
+            synchronise(settings.device)
+            row[name] = (clock() - start) * 1e3
+        rounds.append(row)
+    return pd.DataFrame(rounds)
+
+
+def _timing(times: pd.DataFrame, name: str) -> dict[str, float]:
+    """Median and quartiles of a contestant's times, and of its ratios to the reference."""
+    own = times[name] if name in times else pd.Series(dtype=float)
+    ratios = own / times[REFERENCE] if REFERENCE in times else own * math.nan
+    found: dict[str, float] = {"rounds": len(own)}
+    for series, labels in (
+        (own, ("low_ms", "median_ms", "high_ms")),
+        (ratios, ("ratio_low", "ratio_to_reference", "ratio_high")),
+    ):
+        values = np.quantile(series, (0.25, 0.5, 0.75)) if len(series) else [math.nan] * 3
+        found |= dict(zip(labels, map(float, values), strict=True))
+    return found
+
+
+def _memory(
+    step: Callable[[], object] | None, case: Case, device: torch.device
+) -> dict[str, float]:
+    """MiB of the tensors of one step; NaN where there are none, or nothing may be run twice."""
+    if step is None or case.rounds == 1:
+        return {"peak_mib": math.nan, "largest_mib": math.nan}
+    with Footprint(case.watched) as footprint:
+        step()
+    peak = peak_on_gpu(step) if device.type == "cuda" else footprint.peak_bytes
+    return {
+        "peak_mib": peak / MIB if footprint.operations else math.nan,
+        "largest_mib": footprint.largest_bytes / MIB if footprint.operations else math.nan,
+    }

@@ -1,0 +1,131 @@
+"""The whole benchmark: suites to one tidy table, with the machine it was made on."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from tqdm.auto import tqdm
+
+from sparsecore.bench.ceilings import Ceilings, measure_ceilings
+from sparsecore.bench.gate import REFUSED
+from sparsecore.bench.harness import COLUMNS, Settings, run_case
+from sparsecore.files import write_json
+from sparsecore.home import bench_dir
+from sparsecore.runs.environment import describe_machine
+from sparsecore.training.device import resolve_device
+from sparsecore.training.tables import write_table
+from sparsecore.training.threads import choose_threads
+
+
+def run_and_save(
+    suites: Sequence[str],
+    *,
+    device: str = "cpu",
+    threads: int | None = None,
+    seconds: float = 6.0,
+    quick: bool = False,
+    out: str | None = None,
+    progress: bool = True,
+) -> tuple[str, Path, list[str]]:
+    """Run the suites, write what was found to a folder.
+
+    Args:
+        suites: names of :data:`sparsecore.bench.SUITES`.
+        device: as :func:`~sparsecore.training.device.resolve_device` takes it.
+        threads: of PyTorch; None: chosen by a probe unless the user's environment says it.
+        seconds: of rounds for each case.
+        quick: tiny sizes.
+        out: the folder; None: one named by the date under ``$SPARSECORE_HOME/bench``.
+        progress: show a bar.
+
+    Returns:
+        The table as text, the folder, and ``case: contestant`` of each one that was refused.
+
+    Raises:
+        InputError: an unknown or absent device.
+    """
+    settings = Settings(resolve_device(device), seconds, quick)
+    if threads is None:
+        choose_threads()
+    else:
+        torch.set_num_threads(threads)
+    table, machine = run_suites(suites, settings, progress)
+    folder = Path(out) if out else bench_dir(f"{datetime.now(UTC):%Y-%m-%d-%H%M%S}")
+    save(table, machine, folder)
+    refused = table[table["gate"] == REFUSED]
+    names = [
+        f"{case}: {who}" for case, who in zip(refused["case"], refused["contestant"], strict=True)
+    ]
+    return as_text(table, machine), folder, names
+
+
+def run_suites(
+    suites: Iterable[str], settings: Settings, progress: bool = True
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Rows of :data:`~sparsecore.bench.harness.COLUMNS`, and the machine with its ceilings."""
+    ceilings = measure_ceilings(settings.device, settings.quick)
+    rows: list[dict[str, Any]] = []
+    for suite in suites:
+        module = importlib.import_module(f"sparsecore.bench.suites.{suite}")
+        bar = tqdm(module.cases(settings.device, settings.quick), desc=suite, disable=not progress)
+        for case in bar:
+            bar.set_postfix_str(case.name)
+            rows += run_case(suite, case, settings, ceilings)
+    table = pd.DataFrame(rows)[list(COLUMNS)].astype(COLUMNS)
+    machine = {
+        **describe_machine(settings.device.type),
+        "ceilings": dataclasses.asdict(ceilings),
+        "seconds_a_case": settings.seconds,
+        "quick": settings.quick,
+    }
+    return table, machine
+
+
+def save(table: pd.DataFrame, machine: dict[str, Any], folder: Path) -> None:
+    """Write ``results.parquet`` and ``environment.json``."""
+    write_table(folder / "results.parquet", table)
+    write_json(folder / "environment.json", machine)
+
+
+def as_text(table: pd.DataFrame, machine: dict[str, Any]) -> str:
+    """The table for a terminal, under a line on the machine."""
+    ceilings = Ceilings(**machine["ceilings"])
+    allocator = " ".join(f"{name}={value}" for name, value in machine["allocator"].items())
+    lines = [
+        f"{machine['device_name']}, {machine['threads']} of {machine['cores']} threads, "
+        f"torch {machine['torch']}, allocator {allocator or 'as it comes'}",
+        f"ceilings: {ceilings.gemm_flops / 1e9:.0f} GFLOP/s matrix product, "
+        f"{ceilings.copy_bytes / 1e9:.1f} GB/s copy",
+    ]
+    shown = table.rename(
+        columns={
+            "median_ms": "ms",
+            "low_ms": "low",
+            "high_ms": "high",
+            "ratio_to_reference": "× ours",
+            "peak_mib": "peak MiB",
+            "largest_mib": "largest MiB",
+            "share_of_ceiling": "of ceiling",
+            "per_second": "/s",
+        }
+    )
+    columns = ["contestant", "ms", "low", "high", "× ours", "peak MiB", "largest MiB"]
+    columns += ["of ceiling", "/s", "gate"]
+    for (suite, case), rows in shown.groupby(["suite", "case"], sort=False):
+        body = rows[columns].to_string(index=False, na_rep="", float_format=_number)
+        lines += ["", f"{suite}: {case}", body]
+    return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    """Three digits, without an exponent."""
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"

@@ -1,0 +1,131 @@
+"""Forward and backward of one sparse LSTM layer, over a grid of shapes.
+
+T × B = 70 × 20 random inputs, gradients of the weights and of the inputs.
+
+- sparsecore: ``SparseLSTM``, its geometry by ``matching_geometry``.
+- N × nn.LSTM: its N components called one after the other on slices, outputs concatenated.
+- dense, equal parameters: the narrower ``nn.LSTM`` that it was matched to.
+- masked: ``nn.LSTM`` of the same width that stores and multiplies the zeros.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from sparsecore.bench.case import (
+    REFERENCE,
+    Case,
+    Contestant,
+    Prepared,
+    Values,
+    forward_backward,
+    gradients_of,
+    random_tensor,
+)
+from sparsecore.models.block_dense import matching_entries
+from sparsecore.models.sparse_rnn import SparseLSTM
+from sparsecore.predefined.geometry import matching_geometry
+
+T, B = 70, 20
+CHECKED = 6  # time steps that are held against float64
+GRID = (  # i, h, reduce_in, reduce_out; the first is the paper's middle layer
+    (1725, 1725, 2 / 3, 2 / 3),
+    (400, 1725, 1.0, 2 / 3),
+    (1725, 400, 2 / 3, 1.0),
+    (200, 1150, 1.0, 1 / 2),
+    (600, 600, 1 / 2, 1 / 2),
+    (100, 288, 1.0, 1 / 2),
+)
+TINY = ((12, 18, 2 / 3, 2 / 3), (8, 12, 1.0, 1 / 2))
+Shape = tuple[int, int, float, float]
+
+
+def cases(device: torch.device, quick: bool) -> list[Case]:
+    """A case for each shape of the grid; quick: two of a dozen units."""
+    return [case(shape, device) for shape in (TINY if quick else GRID)]
+
+
+def case(shape: Shape, device: torch.device) -> Case:
+    """The layer i → h beside the dense one of reduce_in·i → reduce_out·h."""
+    inputs, hidden, reduce_in, reduce_out = shape
+    num_blocks, gamma = matching_geometry(*shape)
+    entries = 4 * sum(
+        unit * (window.stop - window.start + unit)
+        for window, unit in blocks(SparseLSTM(inputs, hidden, num_blocks, gamma, device="meta"))
+    )
+    narrow = f"{round(reduce_in * inputs)} → {round(reduce_out * hidden)}"
+    name = f"{inputs} → {hidden} as {narrow}, N {num_blocks}"
+    return Case(name, lambda: prepare(shape, device), T * B, "token", 3 * 2 * T * B * entries)
+
+
+def blocks(layer: SparseLSTM) -> list[tuple[slice, int]]:
+    """Of each block its window of the inputs and its number of units."""
+    return [
+        (window, unit.stop - unit.start)
+        for window, unit in zip(layer.windows[0], layer.units, strict=True)
+    ]
+
+
+def prepare(shape: Shape, device: torch.device) -> Prepared:
+    """The layers; all but the narrow one have equal weights."""
+    inputs, hidden, reduce_in, reduce_out = shape
+    geometry = matching_geometry(*shape)
+    torch.manual_seed(0)
+    sparse, copied = (SparseLSTM(inputs, hidden, *geometry, device=device) for _ in range(2))
+    copied.load_state_dict(sparse.state_dict())
+    masked = sparse.to_dense()
+    narrow = nn.LSTM(round(reduce_in * inputs), round(reduce_out * hidden), device=device)
+
+    def one_by_one(x: Tensor) -> Tensor:
+        parts = zip(copied.blocks, copied.windows[0], strict=True)
+        return torch.cat([block(x[..., window])[0] for block, window in parts], -1)
+
+    def contestant(module: nn.Module, call: Callable[[Tensor], Tensor]) -> Contestant:
+        step = timed(module, call, inputs, hidden)
+        return Contestant(step, lambda: values(sparse, module, call))
+
+    def truth() -> Values:
+        exact = sparse.to_dense().double()
+        return values(sparse, exact, lambda x: exact(x)[0])
+
+    alone = timed(narrow, lambda x: narrow(x)[0], narrow.input_size, narrow.hidden_size)
+    contestants = {
+        REFERENCE: contestant(sparse, lambda x: sparse(x)[0]),
+        "N × nn.LSTM": contestant(copied, one_by_one),
+        "dense, equal parameters": Contestant(alone),
+        "masked": contestant(masked, lambda x: masked(x)[0]),
+    }
+    return Prepared(contestants, truth)
+
+
+def timed(
+    module: nn.Module, call: Callable[[Tensor], Tensor], inputs: int, hidden: int
+) -> Callable[[], None]:
+    """A step of the whole sequence."""
+    device = next(module.parameters()).device
+    x = random_tensor(T, B, inputs, device=device, requires_grad=True)
+    upward = random_tensor(T, B, hidden, seed=1, device=device)
+    return forward_backward(module, lambda: call(x), upward, x)
+
+
+def values(
+    sparse: SparseLSTM, module: nn.Module, call: Callable[[Tensor], Tensor]
+) -> dict[str, Tensor]:
+    """Outputs and gradients of a few time steps, named as the parameters of the sparse layer."""
+    like = next(module.parameters())
+    x = random_tensor(CHECKED, B, sparse.input_size).to(like).requires_grad_()
+    upward = random_tensor(CHECKED, B, sparse.hidden_size, seed=1).to(like)
+    y, gradients = gradients_of(module, lambda: call(x), upward)
+    assert x.grad is not None
+    if isinstance(module, nn.LSTM):  # what of its gradients the sparse layer has, too
+        whole = copy.deepcopy(module)
+        with torch.no_grad():
+            for name, parameter in whole.named_parameters():
+                parameter.copy_(gradients[name])
+        views = zip(sparse.named_parameters(), matching_entries(sparse, whole), strict=True)
+        gradients = {name: view.detach().reshape(own.shape) for (name, own), (_, view) in views}
+    return {"y": y, "x.grad": x.grad} | gradients

@@ -1,0 +1,48 @@
+"""`sparsecore bench --quick`: every suite runs, every result is right, the table is complete."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from sparsecore.bench import SUITES
+from sparsecore.bench.case import REFERENCE
+from sparsecore.bench.harness import COLUMNS
+from sparsecore.cli import main
+
+
+def test_every_suite(tmp_path, capsys):
+    assert main(["bench", "--quick", "--out", str(tmp_path), "--no-progress"]) == 0
+    table = pd.read_parquet(tmp_path / "results.parquet")
+    assert list(table.columns) == list(COLUMNS)
+    assert list(table["suite"].unique()) == list(SUITES)
+    assert set(table["gate"]) == {"equal", "other"}
+    own = table[table["contestant"] == REFERENCE]
+    assert not own["case"].duplicated().any() and set(own["case"]) == set(table["case"])
+    assert own["gate"].eq("equal").all() and own["ratio_to_reference"].eq(1).all()
+    assert (table["low_ms"] <= table["median_ms"]).all()
+    assert (table["median_ms"] <= table["high_ms"]).all()
+    tensors = table[table["suite"] != "data"]
+    assert tensors["peak_mib"].gt(0).all() and tensors["share_of_ceiling"].gt(0).all()
+
+    machine = json.loads((tmp_path / "environment.json").read_text())
+    assert machine["quick"] and machine["threads"] == 1
+    assert machine["ceilings"]["gemm_flops"] > 0 and machine["ceilings"]["copy_bytes"] > 0
+
+    printed = capsys.readouterr().out
+    assert all(f"\n{row.suite}: {row.case}\n" in printed for row in own.itertuples())
+    assert printed.endswith(f"results: {tmp_path}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--suite", "ltsm"], "unknown suite 'ltsm' (did you mean 'lstm'?)"),
+        (["--device", "cpuu"], "unknown device 'cpuu' (did you mean 'cpu'?)"),
+        (["--threads", "0"], "--threads must be at least 1, got 0"),
+        (["--quik"], "unrecognized arguments: --quik"),
+    ],
+)
+def test_bad_options_are_one_line(arguments, message, capsys):
+    assert main(["bench", *arguments]) == 2
+    assert message in capsys.readouterr().err
