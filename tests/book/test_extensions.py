@@ -51,9 +51,14 @@ def test_scripts_from_outside_are_dropped():
     own = SimpleNamespace(filename="_static/doctools.js", attributes={})
     outside = SimpleNamespace(filename="https://cdn.example/x.js", attributes={})
     thebe = SimpleNamespace(filename=None, attributes={"body": "let thebe_selector = 1"})
-    context = {"script_files": [own, outside, thebe], "css_files": ["_static/sphinx-thebe.css"]}
+    state = {"type": "application/json", "body": '"thebe", "http://www.w3.org/2000/svg"'}
+    data = SimpleNamespace(filename=None, attributes=state)
+    context = {
+        "script_files": [own, outside, thebe, data],
+        "css_files": ["_static/sphinx-thebe.css", "_static/book.css"],
+    }
     drop_outside_files(None, "p", "t", context, None)  # pyright: ignore[reportArgumentType]
-    assert context == {"script_files": [own], "css_files": []}
+    assert context == {"script_files": [own, data], "css_files": ["_static/book.css"]}
 
 
 def test_each_corpus_has_a_line_with_its_interval():
