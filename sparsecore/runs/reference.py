@@ -40,8 +40,11 @@ def summarise(runs: Sequence[Run], out: Path, **options: Any) -> None:
     versions, device, dates). The same runs give the same bytes. Raises InputError, with nothing
     written, for no run, an unfinished run, one given twice, or runs that do not belong together.
     """
-    provenance = describe(runs)
-    tables = tables_of(runs, **options)
+    write_tables(tables_of(runs, **options), describe(runs), out)
+
+
+def write_tables(tables: Summary, provenance: dict[str, Any], out: Path) -> None:
+    """Write tables and what is known of the runs behind them to the folder ``out``."""
     files = {name: f"{name}.{_suffix(table)}" for name, table in tables.items()}
     for name, table in tables.items():
         if files[name].endswith(".csv"):

@@ -64,11 +64,11 @@ def run_all(configs: Sequence[Any], jobs: int = 1, progress: bool = True) -> lis
     failures: list[Exception] = []
     with tqdm(total=len(configs), desc="runs", unit="run", disable=not progress) as bar:
         for index, outcome in (_in_turn if jobs == 1 else _side_by_side)(configs, jobs):
-            bar.update()
             try:
                 runs[index] = outcome()
             except (InputError, TrainingError) as error:
                 failures.append(error)
+            bar.update()
     if failures:
         others = len(failures) - 1
         also = f" (and {others} more of {len(configs)} runs failed)" if others else ""

@@ -7,6 +7,7 @@ from sparsecore.view.correlations import (
     methods_compared,
     without_words,
 )
+from sparsecore.view.crossing import chi_by_blocks, survival
 from sparsecore.view.exposure import exposure_heatmap, exposure_lines
 from sparsecore.view.layout import beside
 from sparsecore.view.masks import embedding_masks, mask, recurrent_masks
@@ -31,6 +32,7 @@ __all__ = [
     "automata",
     "beside",
     "chi_against_frequency",
+    "chi_by_blocks",
     "chi_in_the_plane",
     "chi_of_part",
     "class_correlations",
@@ -51,6 +53,7 @@ __all__ = [
     "samples_compared",
     "stack",
     "states_kept",
+    "survival",
     "tradeoff",
     "tradeoff_panels",
     "training_curve",

@@ -55,6 +55,7 @@ def address(book: Path) -> Iterator[str]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
+    server.server_close()
 
 
 class Visit:
@@ -102,7 +103,8 @@ def findings(page: Any) -> list[str]:
 
 
 def names(book: Path) -> list[str]:
-    outside = ("search.html", "genindex.html", "py-modindex.html")
+    # the first one only sends the reader on
+    outside = ("index.html", "search.html", "genindex.html", "py-modindex.html")
     found = (path.relative_to(book).as_posix() for path in sorted(book.rglob("*.html")))
     return [name for name in found if name not in outside and "_static" not in name]
 

@@ -1,14 +1,23 @@
 """The pages of the learned part on a small study of generated reviews."""
 
+import base64
+import dataclasses
+import json
 import re
 
+import numpy as np
 import pytest
 
 from sparsecore.errors import InputError
 from sparsecore.learned.sentiment import experiment
 from sparsecore.learned.sentiment.experiment import Points
+from sparsecore.learned.sentiment.trained import vectors_of
 from sparsecore.runs.pages import sentiment as pages
+from sparsecore.runs.pages.automata import readable
 from sparsecore.runs.pages.parts import parts_table
+from sparsecore.view.explorers import AutomataReader
+from sparsecore.view.explorers.bundle import STATIC
+from tests.browser import run_node
 from tests.learned.planted import write_planted
 
 SMALL = Points((None,), ("2,0,0,0", "0,2,0,0"), {8: (3, 1e-4), 3: (2, 1e-3)}, 1)
@@ -79,3 +88,47 @@ def test_bad_parameters(given):
     reader = pages.open_reader("quick", **given)
     with pytest.raises(InputError, match="no words"):
         pages.decision(reader, " ")
+
+
+def test_the_automata_reader_decides_as_the_model_does(given):
+    """For a sample: JavaScript's scores of all states, from packed weights, against PyTorch's."""
+    reader = pages.open_reader("quick", **given)
+    arguments = readable(reader)
+    sample = arguments["samples"][0]
+    data = AutomataReader(**arguments).data
+    read = ["<s>", *sample["text"].split(), "</s>"]
+    x = np.stack([arguments["vectors"][word] for word in read])
+    layer = {name: data[name] for name in ("lengths", "bias", "norms")}
+    layer |= {name: unpacked(data[name], data["width"]) for name in ("main", "loop")}
+    start = f"import * as r from {json.dumps((STATIC / 'rational.js').as_uri())};"
+    found = run_node(
+        f"{start} const layer = {json.dumps(layer)};"
+        f"print(r.scores(layer, layer.lengths, r.arcs(layer, {json.dumps(x.tolist())})));"
+    )
+    model = reader.trained.regularised
+    vectors, tokens = vectors_of(reader.trained, sample["text"])
+    assert tokens == read
+    logits = model(vectors[:, None])[0]
+    logit = np.dot(found, data["weight"]) + data["offset"]
+    assert logit == pytest.approx(float(logits[1] - logits[0]), rel=1e-2, abs=1e-3)
+
+
+def test_samples_are_of_both_labels_and_all_their_words_can_be_read(given):
+    reader = pages.open_reader("quick", **given)
+    arguments = readable(reader)
+    labels = {sample["label"] for sample in arguments["samples"]}
+    assert labels == set(reader.trained.inputs.corpus.labels)
+    for sample in arguments["samples"]:
+        assert set(sample["text"].split()) <= set(arguments["vectors"])
+
+
+def test_a_baseline_has_nothing_to_prune(given):
+    reader = pages.open_reader("quick", **given)
+    bare = dataclasses.replace(reader.trained, regularised=None)
+    with pytest.raises(InputError, match="needs a run with a penalty"):
+        readable(dataclasses.replace(reader, trained=bare))
+
+
+def unpacked(values, width):
+    whole = np.frombuffer(base64.b64decode(values["values"]), "<i2")
+    return (whole.reshape(-1, width) * values["scale"]).tolist()

@@ -1,0 +1,116 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Crossing the papers
+#
+# Three papers, three meanings of *sparse*: numbers that happen to be near zero, weights that are zero
+# by decree, states that training takes away. None of the papers looks at the other two. With all
+# three in one library, one can ask.
+#
+# - Does a network with few connections show more {term}`concentrated <chi>` signals than a dense one?
+# - How many automata take part in a decision, before anything has been pruned?
+# - Does a network that has never met a penalty already show which of its states the {term}`group
+#   lasso` would remove?
+
+# %% tags=["parameters"]
+preset = "quick"  # quick | small | paper
+corpus = None  # of the language models: embedded, a name or a path; None: embedded
+reviews = None  # embedded, amazon-reviews, or a path to reviews; None: the preset's
+vectors = None  # embedded, glove-6b, a GloVe text file; None: the preset's
+seed = 0
+device = "auto"  # auto | cpu | cuda
+reference = "ptb-reviews"  # which committed tables stand beside yours
+
+# %% tags=["remove-input"]
+from sparsecore.runs.notebook import check_parameters
+
+check_parameters(globals())
+
+# %% tags=["hide-input"]
+from sparsecore import view
+from sparsecore.runs.pages.crossing import about, blocks_table, open_page, votes_table
+from sparsecore.runs.pages.parts import parts_table, verdict_sentence
+
+page = open_page(
+    preset,
+    reference,
+    seed=seed,
+    device=device,
+    language={"corpus": corpus},
+    reviews={"corpus": reviews, "vectors": vectors},
+)
+about(page)
+
+# %% [markdown]
+# ## Emergent in predefined
+#
+# An LSTM cut into blocks that do not talk to each other ({doc}`predefined_masks`) has as many hidden
+# units as before, so that $\chi$ can be compared: its floor $1/\sqrt{D}$ depends on the width alone.
+# The measure is the first paper's, taken in the training step of the same language model; only the
+# number of blocks changes.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-crossing-blocks", "caption": "Mean χ of the upper LSTM's activation (dashed) and of its gradient, by number of blocks. Epoch 0 is the untrained network. Bands: from the least to the most of the seeds."}, "image": {"alt": "Line chart: mean chi over epochs, two lines for each number of blocks.", "classes": "dark-light"}}
+whose = ("reference runs", "your runs")
+axes = view.beside(
+    view.chi_by_blocks, page.reference, page.yours, "concentration", same_y=False, titles=whose
+)
+
+# %% tags=["hide-input"]
+blocks_table(page)
+
+# %% [markdown]
+# $\rho$ is the first paper's headline statistic: the correlation of the gradient's $\chi$ with the log
+# frequency of the word to be predicted.
+#
+# ## Emergent in learned
+#
+# Each automaton of a {term}`rational RNN` adds its score, times a weight, to the decision. The $\chi$
+# of these parts says how many of them decide: $1/\chi^2$ {term}`effective units`. Measured on the
+# documents of the development set.
+
+# %% tags=["hide-input"]
+votes_table(page)
+
+# %% [markdown]
+# ## Does nature know what design would take?
+#
+# The same initial weights twice: once trained without a penalty, once with the group lasso, which
+# removes most states. If natural sparsity is a preview of learned sparsity, states that the lasso
+# keeps should stand out in the network that never met it: by the norm of their weights, or by the
+# size of their scores. The AUC is the probability that a kept state ranks above a removed one.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-crossing-survival", "caption": "How well a network trained without a penalty shows which states the group lasso keeps. Small marks: single models; large ones: means. Dotted: chance."}, "image": {"alt": "Point chart: AUC by number of transitions left, two series, with a line at one half.", "classes": "dark-light"}}
+axes = view.beside(view.survival, page.reference, page.yours, "survival", same_y=True, titles=whose)
+
+# %% [markdown]
+# ## How sure are we?
+#
+# Four findings of our own, with rules written down before the runs were looked at. A part is true if
+# its whole 95 % interval over seeds is on the claimed side.
+
+# %% tags=["remove-input"]
+parts_table(page.yours, page.reference, 1, 2, 3, 4, whose=whose)
+
+# %% tags=["remove-input"]
+verdict_sentence(page.yours, page.reference, 1, 2, 3, 4, whose="your runs")
+
+# %% [markdown]
+# What this cannot tell: a network in blocks has fewer weights besides, so that concentration and size
+# change together; and the order of an automaton's states favours the first of them, in norms and in
+# pruning alike, because a state is only kept with all before it.
+#
+# ## What to try next
+#
+# - More blocks, or the window that each sees: `sparsecore run emergent --num-blocks 10 --gamma 0.5`.
+# - Another text: the parameter `corpus`. Other reviews: `reviews` and `vectors`.
+# - The functions behind the tables: `sparsecore.runs.crossing`.
