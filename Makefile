@@ -23,7 +23,7 @@ export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv book notebooks lab serve test unit test-slow lint types format lock bench clean distclean
+.PHONY: help venv book pdf notebooks lab serve test unit test-slow lint types format lock bench clean distclean
 
 help:  ## this list
 	@echo 'make TARGET [PRESET=quick|small|paper] [DEVICE=auto|cpu|cuda] [ARGS=…]'
@@ -41,6 +41,9 @@ venv: .venv/.ready  ## the virtual environment .venv, every package as pinned in
 
 book: .venv/.ready  ## run the notebooks that changed, build the book, print the page to open
 	$(BIN)/python -m tools.book -p preset $(PRESET) -p device $(DEVICE) $(ARGS)
+
+pdf: book  ## the whole book to print, _build/book.pdf (needs Chromium or Chrome)
+	$(BIN)/python -m tools.pdf
 
 notebooks: .venv/.ready  ## run the notebooks that changed (ARGS="-p seed 1" sets more parameters)
 	$(BIN)/python -m tools.notebooks -p preset $(PRESET) -p device $(DEVICE) $(ARGS)
