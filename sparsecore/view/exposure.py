@@ -51,7 +51,8 @@ def exposure_heatmap(
     bar.set_label(f"mean concentration {_CHI}", color=style.INK)
     bar.ax.tick_params(colors=style.INK)
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
-    return keep_rows(ax, grid.stack().rename("chi").reset_index())
+    cells = grid.reset_index().melt("word", var_name="epoch", value_name="chi")
+    return keep_rows(ax, cells.dropna())
 
 
 def exposure_lines(

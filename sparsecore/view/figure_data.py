@@ -28,7 +28,7 @@ def keep_rows(ax: Axes, rows: pd.DataFrame) -> Axes:
     return ax
 
 
-def label_rows(ax: Axes, column: str, value: object) -> None:
+def label_rows(ax: Axes, column: str, value: str | float) -> None:
     """Put ``column`` in front of the rows of ``ax``, to tell them from those of other panels."""
     if ax in _ROWS:
         others = _ROWS[ax].drop(columns=column, errors="ignore")

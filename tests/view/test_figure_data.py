@@ -59,7 +59,11 @@ def test_a_heat_map_is_told_cell_by_cell():
         {"word": list("abab"), "frequency": [1, 9, 1, 9], "epoch": [0, 0, 1, 1], "chi": range(4)}
     )
     rows = read(view.exposure_heatmap(exposure, limits=(0, 3)))
-    assert rows.to_dict("list") == {"word": list("bbaa"), "epoch": [0, 1] * 2, "chi": [1, 3, 0, 2]}
+    assert rows.to_dict("list") == {
+        "word": list("baba"),
+        "epoch": [0, 0, 1, 1],
+        "chi": [1, 0, 3, 2],
+    }
 
 
 def test_masks_are_told_by_rectangles_that_cover_the_trainable_entries():
