@@ -43,9 +43,9 @@ def rows_of(figure: Figure) -> pd.DataFrame | None:
 
 
 def csv_of(figure: Figure) -> str | None:
-    """The same as text: a header, then a line a row."""
+    """The same as text: a header, then a line a row; seven digits, as many as float32 has."""
     rows = rows_of(figure)
-    return None if rows is None else rows.to_csv(index=False, float_format="%.8g")
+    return None if rows is None else rows.to_csv(index=False, float_format="%.7g")
 
 
 def _mimebundle(figure: Figure, include: Any = None, exclude: Any = None) -> dict[str, str]:
