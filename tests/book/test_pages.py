@@ -100,7 +100,7 @@ def test_formulas_are_drawn_without_a_script(articles):
 
 
 def test_executed_pages_are_tidy(articles):
-    debris = re.compile(r"<[\w.]+ (object )?at 0x|\d+%\||it/s\]|Warning:|Traceback")
+    debris = re.compile(r"<[\w.]+ (object\b|at 0x)|\d+%\||it/s\]|Warning:|Traceback")
     for path, page in articles.items():
         for output in page.find_all(class_="cell_output"):
             assert not debris.search(output.get_text()), f"{path.name}: {output.get_text()[:200]}"
