@@ -61,9 +61,20 @@ function dress(text) {
   document.head.append(style);
 }
 
+/** In the place of a panel that only a running notebook can fill. */
+function needsPython() {
+  const note = document.createElement("p");
+  note.className = "needs-python";
+  note.textContent = "This panel needs Python: open the notebook in JupyterLab (make lab) and run the cell.";
+  return note;
+}
+
 async function show(script, states) {
   const record = states[JSON.parse(script.textContent).model_id];
-  if (!record?.state?._esm) return;
+  if (!record?.state?._esm) {
+    script.before(needsPython());
+    return;
+  }
   dress(record.state._css);
   const el = document.createElement("div");
   el.className = "static-widget";

@@ -1,0 +1,60 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Your own sentence, text and geometry
+#
+# The explorers before this page work wherever it is read. What needs a network to be run or trained
+# needs Python: `make lab` opens the notebooks in JupyterLab; run this one there, and each cell below
+# becomes a panel with a button.
+
+# %% tags=["parameters"]
+preset = "quick"  # quick | small | paper
+corpus = None  # of the network that reads your sentence: embedded, a name or a path
+seed = 0
+device = "auto"  # auto | cpu | cuda
+
+# %% tags=["remove-input"]
+from sparsecore.runs.notebook import check_parameters
+
+check_parameters(globals())
+
+# %% [markdown]
+# ## A sentence under the lens
+#
+# How {term}`concentrated <chi>` is each layer at each word, trained against untrained?
+
+# %%
+from sparsecore.runs.live import your_geometry, your_sentence, your_text
+from sparsecore.runs.pages.emergent import open_page
+
+page = open_page(preset, corpus=corpus, seed=seed, device=device)
+your_sentence(page)
+
+# %% [markdown]
+# ## A text of your own
+#
+# Upload a text, or give the path of one. A small language model is trained on it while $\chi$ is
+# recorded: a minute for some 300,000 words. The run is kept; the pages of the first part show it
+# beside the reference runs when they are given the same `corpus`.
+
+# %%
+your_text(device=device)
+
+# %% [markdown]
+# ## A geometry of your own
+#
+# Blocks, {term}`window` and width of a sparse LSTM; beside it a dense one with as many parameters.
+# Both learn the same text in turn, step by step, and the curve grows while they do.
+
+# %%
+your_geometry()

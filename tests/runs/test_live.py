@@ -1,0 +1,92 @@
+"""The live panels, driven as their controls drive them: values are set and buttons clicked."""
+
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from sparsecore.runs.live import your_geometry, your_sentence, your_text
+from sparsecore.runs.live.geometry import equal_width
+from sparsecore.runs.pages.emergent import open_page
+from sparsecore.view.explorers import ChiExplorer, SentenceLens
+from tests.conftest import small_text
+
+SMALL = {"embedding_size": 8, "hidden_size": 10, "epochs": 1, "threshold": 1, "batch_size": 2}
+
+
+@pytest.fixture
+def text(text_file):
+    return {"corpus": str(text_file), **SMALL}
+
+
+def test_a_sentence_is_looked_at_and_replaced(text):
+    page = open_page("quick", "wikitext-2", **text)
+    panel = your_sentence(page)
+    box = panel.children[0]
+    panel.button.click()
+    (first,) = panel.shown.children
+    assert isinstance(first, SentenceLens) and panel.status.value == ""
+    box.value = "   "
+    panel.button.click()
+    assert "has no words" in panel.status.value and panel.shown.children == (first,)
+    box.value = "another one"
+    panel.button.click()
+    assert panel.shown.children[0] is not first and not panel.button.disabled
+
+
+def test_an_uploaded_text_is_trained_on(text_file):
+    fields = {k: v for k, v in SMALL.items() if k not in ("epochs", "threshold")}
+    panel = your_text(**fields)
+    upload, path, threshold, epochs = panel.children[:4]
+    panel.button.click()
+    assert panel.status.value == "choose a text file first, or name one"
+    path.value = "no/such/file.txt"
+    panel.button.click()
+    assert "no/such/file.txt" in panel.status.value and panel.shown.children == ()
+    path.value = ""
+    threshold.value, epochs.value = 1, 1
+    content = memoryview(small_text().encode())
+    sent = {"name": "a.txt", "type": "text/plain", "size": len(content), "content": content}
+    upload.value = ({**sent, "last_modified": datetime.now(tz=UTC)},)
+    panel.button.click()
+    assert "validation perplexity" in panel.status.value, panel.status.value
+    assert isinstance(panel.shown.children[0], ChiExplorer)
+
+
+def test_a_geometry_is_raced_against_dense(text):
+    panel = your_geometry(**{k: v for k, v in text.items() if "size" not in k}, batch_size=2)
+    blocks, gamma, hidden, seconds = panel.children[:4]
+    blocks.value, gamma.value, hidden.value, seconds.value = 4, 0.1, 24, 1
+    panel.button.click()
+    assert "gamma" in panel.status.value  # 0.1 is less than 1/N
+    gamma.value = 0.5
+    panel.button.click()
+    assert "dense" in panel.status.value and "perplexity" in panel.status.value
+    assert bytes(panel.shown.children[0].value).startswith(b"\x89PNG")
+
+
+def test_the_race_trains_both_models(text):
+    from sparsecore.emergent.experiment import Emergent
+    from sparsecore.models.language_model import LSTMLanguageModel
+    from sparsecore.runs.live.geometry import race
+    from sparsecore.training.batches import columns
+
+    config = Emergent.preset("quick", **text)
+    corpus = config.prepare(progress=False)
+    torch.manual_seed(0)
+    V = len(corpus.vocabulary)
+    models = {name: LSTMLanguageModel(V, 8, 10, 1, 0.0) for name in ("a", "b")}
+    rows = [row for part in race(models, columns(corpus.train, 2), config, 1.0) for row in part]
+    table = pd.DataFrame(rows)
+    by_model = table.groupby("model")["perplexity"]
+    assert (by_model.last() < by_model.first()).all()
+    assert (table.groupby("step")["model"].nunique() == 2).all()
+
+
+@pytest.mark.parametrize("hidden", [1, 7, 50, 288])
+def test_the_dense_layer_is_the_largest_that_fits(hidden):
+    count = sum(p.numel() for p in nn.LSTM(100, hidden).parameters())
+    assert equal_width(100, count) == hidden
+    assert hidden == 1 or equal_width(100, count - 1) == hidden - 1
