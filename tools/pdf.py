@@ -134,7 +134,7 @@ def _contents(
 
 def _make_own(article: Tag, name: str, names: set[str], folder: str) -> None:
     """Names in the page get the page's in front; links lead to them, pictures to their files."""
-    for tag in article.select("a.headerlink"):
+    for tag in article.select("a.headerlink, .legend:has(a.figure-data)"):
         tag.decompose()
     for tag in article.find_all(id=True):
         tag["id"] = f"{_id(name)}--{tag['id']}"

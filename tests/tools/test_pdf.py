@@ -9,10 +9,12 @@ PAGE = """<!DOCTYPE html><html><head><title>{title}</title>
 <link rel="stylesheet" href="../_static/book.css">{state}</head><body>
 <nav><a href="a.html">not of the page</a></nav><article class="bd-article">
 <section id="top"><h1>{title}<a class="headerlink" href="#top">#</a></h1>
-<p>{text}</p><img src="../_images/x.png" alt="A picture"></section></article></body></html>"""
+<p>{text}</p><img src="../_images/x.png" alt="A picture">
+<div class="legend"><p><a class="figure-data" href="data/fig.csv">Data</a></p></div>
+</section></article></body></html>"""
 STATE = '<script type="application/vnd.jupyter.widget-state+json">{"state": {}}</script>'
 LINKS = """<a href="#top">up</a> <a href="a.html">first</a> <a href="a.html#top">its top</a>
-<a href="data/fig.csv">rows</a> <a href="https://example.org/">out</a>"""
+<a href="data/x.ipynb">file</a> <a href="https://example.org/">out</a>"""
 PAGES = [("", "book/a"), ("Part", "book/b")]
 
 
@@ -51,6 +53,7 @@ def test_names_are_single_and_every_link_leads_to_one(document):
 
 def test_pictures_and_styles_are_found_from_beside_the_book(document, html):
     assert {str(image["src"]) for image in document.select("img")} == {"html/_images/x.png"}
+    assert "Data" not in document.get_text()  # paper has no file beside it
     assert [str(sheet["href"]) for sheet in document.select("link")] == ["html/_static/book.css"]
     assert (html.parent / str(document.select("script[src]")[-1]["src"])).exists()
 
