@@ -48,8 +48,8 @@ pdf: book  ## the whole book to print, _build/book.pdf (needs Chromium or Chrome
 notebooks: .venv/.ready  ## run the notebooks that changed (ARGS="-p seed 1" sets more parameters)
 	$(BIN)/python -m tools.notebooks -p preset $(PRESET) -p device $(DEVICE) $(ARGS)
 
-lab: .venv/.ready  ## JupyterLab on the notebooks (percent scripts: open with "Jupytext Notebook")
-	$(BIN)/jupyter lab notebooks
+lab: .venv/.ready  ## JupyterLab on the notebooks: percent scripts, opened as notebooks
+	JUPYTER_CONFIG_PATH=tools/jupyter $(BIN)/jupyter lab notebooks
 
 serve: book  ## the book at http://localhost:8000 (PORT=…)
 	$(BIN)/python -m http.server --directory _build/html --bind 127.0.0.1 $(PORT)
