@@ -23,7 +23,7 @@ export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv book notebooks lab serve test unit test-slow lint types format lock bench clean distclean
+.PHONY: help venv book pdf notebooks lab serve test unit test-slow lint types format lock bench clean distclean
 
 help:  ## this list
 	@echo 'make TARGET [PRESET=quick|small|paper] [DEVICE=auto|cpu|cuda] [ARGS=…]'
@@ -42,11 +42,14 @@ venv: .venv/.ready  ## the virtual environment .venv, every package as pinned in
 book: .venv/.ready  ## run the notebooks that changed, build the book, print the page to open
 	$(BIN)/python -m tools.book -p preset $(PRESET) -p device $(DEVICE) $(ARGS)
 
+pdf: book  ## the whole book to print, _build/book.pdf (needs Chromium or Chrome)
+	$(BIN)/python -m tools.pdf
+
 notebooks: .venv/.ready  ## run the notebooks that changed (ARGS="-p seed 1" sets more parameters)
 	$(BIN)/python -m tools.notebooks -p preset $(PRESET) -p device $(DEVICE) $(ARGS)
 
-lab: .venv/.ready  ## JupyterLab on the notebooks (percent scripts: open with "Jupytext Notebook")
-	$(BIN)/jupyter lab notebooks
+lab: .venv/.ready  ## JupyterLab on the notebooks: percent scripts, opened as notebooks
+	JUPYTER_CONFIG_PATH=tools/jupyter $(BIN)/jupyter lab notebooks
 
 serve: book  ## the book at http://localhost:8000 (PORT=…)
 	$(BIN)/python -m http.server --directory _build/html --bind 127.0.0.1 $(PORT)

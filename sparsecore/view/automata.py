@@ -10,6 +10,7 @@ from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 from sparsecore.errors import InputError
 from sparsecore.stats.tables import require_columns
 from sparsecore.view import style
+from sparsecore.view.figure_data import keep_rows
 
 KEPT, REMOVED, PATH = "#0c9a6c", "#8c8c8c", "#d55e00"
 RADIUS = 0.23
@@ -47,7 +48,7 @@ def automata(
     ax.set_ylim(len(order) - 0.7, -0.65)
     ax.set_aspect("equal")
     _bare(ax)
-    return ax
+    return keep_rows(ax, table)
 
 
 def path_through_sentence(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -91,7 +92,7 @@ def path_through_sentence(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     for spine in ax.spines.values():
         spine.set_visible(False)
     ax.tick_params(length=0)
-    return ax
+    return keep_rows(ax, table)
 
 
 def _state(ax: Axes, x: float, y: float, colour: str, line: str, share: float, label: str) -> None:

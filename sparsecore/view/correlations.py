@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from sparsecore.errors import InputError, near_match
 from sparsecore.stats.tables import require_columns
 from sparsecore.view import style
+from sparsecore.view.figure_data import keep_rows
 from sparsecore.view.training import mark_step_cuts
 
 
@@ -51,7 +52,8 @@ def correlations_over_epochs(
     ax.set_ylabel(f"correlation of mean ${what}$ with\n{role}-word frequency, $\\rho_{{{arrow}}}$")
     _whole_epochs(ax)
     style.legend(ax, loc="center left", bbox_to_anchor=(1.01, 0.5))
-    return ax
+    pairs = pd.MultiIndex.from_frame(chosen[["layer", "signal"]])
+    return keep_rows(ax, chosen[pairs.isin(wanted)])
 
 
 def class_correlations(
@@ -99,7 +101,7 @@ def class_correlations(
     )
     _whole_epochs(ax)
     style.legend(ax, loc="center left", bbox_to_anchor=(1.01, 0.5))
-    return ax
+    return keep_rows(ax, table)
 
 
 def methods_compared(
@@ -135,7 +137,7 @@ def methods_compared(
         f"$\\rho_{{{arrow}}}({style.symbol(layer, signal)})$"
     )
     ax.grid(False, axis="y")
-    return ax
+    return keep_rows(ax, chosen[chosen["method"].isin(methods)])
 
 
 def without_words(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -160,7 +162,7 @@ def without_words(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     )
     ax.set_xlabel("most frequent words left out (and their share of the text)")
     ax.set_ylabel(r"correlation, raw frequency, $\rho$")
-    return ax
+    return keep_rows(ax, table)
 
 
 def _line_with_band(

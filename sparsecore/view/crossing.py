@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from sparsecore.stats.tables import require_columns
 from sparsecore.view import style
+from sparsecore.view.figure_data import keep_rows
 
 BLOCKS = ("#d55e00", "#2185c5", "#0c9a6c", "#b0689b")
 DASHES = {"activation": (0, (4, 2)), "gradient": "-"}
@@ -36,7 +37,7 @@ def chi_by_blocks(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_ylabel(r"mean $\chi$ of the upper LSTM")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     style.legend(ax)
-    return ax
+    return keep_rows(ax, table)
 
 
 def survival(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -64,4 +65,4 @@ def survival(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_ylabel("AUC: kept above removed")
     ax.set_ylim(0, 1.02)
     style.legend(ax, loc="lower left")
-    return ax
+    return keep_rows(ax, table)

@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from sparsecore.stats.tables import require_columns
 from sparsecore.view import style
+from sparsecore.view.figure_data import keep_rows
 
 _CHI = f"${style.TOP_GRADIENT}$"
 
@@ -50,7 +51,8 @@ def exposure_heatmap(
     bar.set_label(f"mean concentration {_CHI}", color=style.INK)
     bar.ax.tick_params(colors=style.INK)
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
-    return ax
+    cells = grid.reset_index().melt("word", var_name="epoch", value_name="chi")
+    return keep_rows(ax, cells.dropna())
 
 
 def exposure_lines(
@@ -71,6 +73,7 @@ def exposure_lines(
     ax = style.new_axes(ax)
     edges = [(a + 1, b) for a, b in zip((0, *bands[:-1]), bands, strict=True) if a < len(grid)]
     shades = colormaps["plasma"](np.linspace(0.42, 0.76, len(edges)))[::-1]
+    bands_shown = []
     for (first, last), shade in zip(edges, shades, strict=True):
         part = grid.iloc[first - 1 : last]
         last = first - 1 + len(part)
@@ -79,6 +82,8 @@ def exposure_lines(
             name += f" (“{part.index[0]}” …)"
         line = part.mean()
         ax.plot(line.index, line, color=shade, linewidth=1.8, label=name)
+        band = {"first_rank": first, "last_rank": last, "epoch": line.index, "chi": line}
+        bands_shown.append(pd.DataFrame(band))
     if width is not None:
         floor, noise = width**-0.5, (np.pi / (2 * width)) ** 0.5
         ax.axhline(floor, color=style.INK, linewidth=1.0, label=r"least possible, $1/\sqrt{D}$")
@@ -95,7 +100,7 @@ def exposure_lines(
     style.legend(ax, loc="center left", bbox_to_anchor=(1.01, 0.5), title="target words")
     if ax.legend_ is not None:
         ax.legend_.get_title().set_color(style.INK)
-    return ax
+    return keep_rows(ax, pd.concat(bands_shown))
 
 
 def _grid(table: pd.DataFrame, words: int) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 
 from sparsecore.errors import InputError, near_match
 from sparsecore.view import style
+from sparsecore.view.figure_data import label_rows
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -57,6 +58,7 @@ def beside(
             raise InputError(f"there is no table {table!r}{near_match(table, tables)}")
         marks = {"epochs": tables["epochs"]} if cuts else {}
         draw(tables[table], ax=ax, **options, **marks, **own)
+        label_rows(ax, "whose", title)
         ax.set_title(title, color=style.INK, fontsize="medium")
         if same_y and index > 0:
             ax.set_ylabel("")

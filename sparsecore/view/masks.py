@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
 
 from sparsecore.view import style
+from sparsecore.view.figure_data import keep_rows, label_rows
 
 TRAINABLE = style.CLASSES["closed"]
 COLOURS = ListedColormap(["#00000000", TRAINABLE])  # zeros are the page
@@ -37,7 +39,27 @@ def mask(array: np.ndarray, ax: Axes | None = None, *, square: bool = True) -> A
     for spine in ax.spines.values():
         spine.set_visible(True)
     ax.set_title(f"{array.mean():.1%} trainable", color=style.INK)
-    return ax
+    return keep_rows(ax, rectangles(array))
+
+
+def rectangles(array: np.ndarray) -> pd.DataFrame:
+    """The trainable entries of a mask as rectangles: first and last row and column, from 1.
+
+    Equal rows that follow one another share theirs.
+
+    >>> rectangles(np.array([[True, True, False], [True, True, False], [False, True, True]]))
+       first_row  last_row  first_column  last_column
+    0          1         2             1            2
+    1          3         3             2            3
+    """
+    new = np.flatnonzero((array[1:] != array[:-1]).any(axis=1)) + 1
+    tops = np.concatenate([[0], new])
+    found = []
+    for top, below in zip(tops, [*new, len(array)], strict=True):
+        edges = np.flatnonzero(np.diff(np.pad(array[top].astype(int), 1)))
+        found += [(top + 1, below, a + 1, b) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    names = ["first_row", "last_row", "first_column", "last_column"]
+    return pd.DataFrame(found, columns=names)
 
 
 def recurrent_masks(w_hh: np.ndarray, w_hi: np.ndarray) -> np.ndarray:
@@ -57,6 +79,7 @@ def recurrent_masks(w_hh: np.ndarray, w_hi: np.ndarray) -> np.ndarray:
     named = (("W_{hh}", "from hidden unit", w_hh), ("W_{hi}", "from input", w_hi))
     for ax, (symbol, source, array) in zip(axes, named, strict=True):
         mask(array, ax)
+        label_rows(ax, "matrix", symbol)
         ax.set_xlabel(source, color=style.INK)
         ax.set_title(f"${symbol}$, {ax.get_title()}", color=style.INK)
     axes[0].set_ylabel("to hidden unit", color=style.INK)
@@ -81,6 +104,7 @@ def embedding_masks(masks: Mapping[float, np.ndarray]) -> np.ndarray:
     )
     for ax, (density, array) in zip(axes[0], masks.items(), strict=True):
         mask(array, ax, square=False)
+        label_rows(ax, "density", density)
         ax.set_xlabel("dimension", color=style.INK)
         ax.set_title(rf"$\delta_E = {density:g}$", color=style.INK)
     first = next(iter(masks.values()))

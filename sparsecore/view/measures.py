@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle, Polygon
 
 from sparsecore.view import style
+from sparsecore.view.figure_data import keep_rows
 
 CIRCLE, DIAMOND = "#b0689b", "#b8860b"
 
@@ -21,12 +22,18 @@ def chi_in_the_plane(ax: Axes | None = None) -> Axes:
     Source: Saphra & Lopez 2019, §2 (the picture beside the definition).
     """
     ax = style.new_axes(ax, width=4.6, height=4.2)
-    grid = np.linspace(-1.4, 1.4, 281)
+    grid = np.linspace(-1.4, 1.4, 141).round(2)
     x, y = np.meshgrid(grid, grid)
     with np.errstate(invalid="ignore"):
         chi = np.hypot(x, y) / (np.abs(x) + np.abs(y))
     picture = ax.imshow(
-        chi, extent=(-1.4, 1.4, -1.4, 1.4), origin="lower", cmap=style.SEQUENTIAL, vmin=0.7, vmax=1
+        chi,
+        extent=(-1.4, 1.4, -1.4, 1.4),
+        origin="lower",
+        cmap=style.SEQUENTIAL,
+        vmin=0.7,
+        vmax=1,
+        interpolation="bilinear",
     )
     ax.add_patch(Circle((0, 0), 1, fill=False, edgecolor="white", linewidth=3.4))
     ax.add_patch(Circle((0, 0), 1, fill=False, edgecolor=CIRCLE, linewidth=2, label="‖v‖₂ = 1"))
@@ -42,7 +49,8 @@ def chi_in_the_plane(ax: Axes | None = None) -> Axes:
     bar.ax.yaxis.label.set_color(style.INK)
     bar.outline.set_edgecolor(style.FAINT)  # pyright: ignore
     style.legend(ax, loc="upper center", bbox_to_anchor=(0.5, 1.13), ncols=2)
-    return ax
+    points = {"v1": x.ravel(), "v2": y.ravel(), "chi": chi.ravel().round(4)}
+    return keep_rows(ax, pd.DataFrame(points))
 
 
 def chi_of_part(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -64,4 +72,4 @@ def chi_of_part(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_xlabel("Share of the units that are used, all equally")
     ax.set_ylabel(r"Concentration $\chi$")
     style.legend(ax)
-    return ax
+    return keep_rows(ax, table)

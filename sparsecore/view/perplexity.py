@@ -11,9 +11,12 @@ from matplotlib.ticker import MaxNLocator
 
 from sparsecore.stats.tables import require_columns
 from sparsecore.view import style
+from sparsecore.view.figure_data import keep_rows
 
 MODELS = {"dense": ("dense", "#d55e00", "s"), "sparse": ("sparse, wider", "#0c9a6c", "o")}
 STEPS = {"no": "without fine-tuning", "yes": "after fine-tuning"}
+CURVE = ["model", "seed", "epoch", "phase", "valid_loss", "averaged"]
+TEST = ["model", "finetuned", "test_perplexity", "low", "high"]
 
 
 def perplexity_over_epochs(curves: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -23,7 +26,7 @@ def perplexity_over_epochs(curves: pd.DataFrame, ax: Axes | None = None) -> Axes
     averaged. Open markers: plain weights; filled: averaged ones. The dashed line stands where
     fine-tuning begins.
     """
-    require_columns(curves, ["model", "seed", "epoch", "phase", "valid_loss", "averaged"])
+    require_columns(curves, CURVE)
     ax = style.new_axes(ax)
     for model, (name, colour, marker) in MODELS.items():
         rows = curves[curves["model"] == model]
@@ -64,7 +67,7 @@ def perplexity_over_epochs(curves: pd.DataFrame, ax: Axes | None = None) -> Axes
     ax.set_ylabel("validation perplexity")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     style.legend(ax)
-    return ax
+    return keep_rows(ax, curves[CURVE])
 
 
 def perplexities_compared(perplexity: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -72,7 +75,7 @@ def perplexities_compared(perplexity: pd.DataFrame, ax: Axes | None = None) -> A
 
     ``perplexity``: model, finetuned (no or yes), test_perplexity, low, high.
     """
-    require_columns(perplexity, ["model", "finetuned", "test_perplexity", "low", "high"])
+    require_columns(perplexity, TEST)
     ax = style.new_axes(ax, height=3.4)
     for number, (model, (name, colour, marker)) in enumerate(MODELS.items()):
         rows = perplexity[perplexity["model"] == model]
@@ -97,4 +100,4 @@ def perplexities_compared(perplexity: pd.DataFrame, ax: Axes | None = None) -> A
     ax.ticklabel_format(axis="y", useOffset=False)
     ax.set_ylabel("test perplexity")
     style.legend(ax)
-    return ax
+    return keep_rows(ax, perplexity[TEST])

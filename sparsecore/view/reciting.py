@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from sparsecore.stats.tables import require_columns
 from sparsecore.view import style
+from sparsecore.view.figure_data import keep_rows
 
 FAMILIES = {
     "dense": ("#d55e00", "s"),
@@ -62,7 +63,7 @@ def recited(accuracy: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.invert_yaxis()
     ax.set_xlabel("words predicted right, %")
     style.legend(ax, loc="lower right", bbox_to_anchor=(1.0, 1.0))
-    return ax
+    return keep_rows(ax, accuracy[need])
 
 
 def reciting_over_epochs(curves: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -71,7 +72,8 @@ def reciting_over_epochs(curves: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ``curves``: family, part (1, 2, 3), seed, epoch, accuracy (a share). A run that stopped early
     because it knew the text is carried on at its last value.
     """
-    require_columns(curves, ["family", "part", "seed", "epoch", "accuracy"])
+    need = ["family", "part", "seed", "epoch", "accuracy"]
+    require_columns(curves, need)
     ax = style.new_axes(ax)
     wide = curves.pivot_table(index="epoch", columns=["part", "family", "seed"], values="accuracy")
     wide = 100 * wide.ffill()
@@ -95,7 +97,7 @@ def reciting_over_epochs(curves: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_ylabel("words predicted right, %")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     style.legend(ax, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
-    return ax
+    return keep_rows(ax, curves[need])
 
 
 def _count(number: float) -> str:

@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from sparsecore.errors import InputError
 from sparsecore.stats.tables import require_columns
 from sparsecore.view import style
+from sparsecore.view.figure_data import keep_rows
 
 COLOURS = {"baseline": "#2185c5", "regularised": "#d55e00"}
 MARKERS = {"baseline": "s", "regularised": "o"}
@@ -56,7 +57,7 @@ def accuracy_against_transitions(table: pd.DataFrame, ax: Axes | None = None) ->
     ax.set_ylabel("accuracy, % of the test documents")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     style.legend(ax, loc="lower right")
-    return ax
+    return keep_rows(ax, table)
 
 
 def tradeoff_panels(table: pd.DataFrame, columns: int = 2, height: float = 3.3) -> np.ndarray:
@@ -121,7 +122,7 @@ def transitions_left(trials: pd.DataFrame, full: int | None = None, ax: Axes | N
     ax.set_xlabel("strength of the group lasso, λ")
     ax.set_ylabel("transitions left")
     style.legend(ax)
-    return ax
+    return keep_rows(ax, trials)
 
 
 def states_kept(states: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -161,4 +162,4 @@ def states_kept(states: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_ylim(len(row) - 0.4, -0.6)
     ax.grid(False)
     style.legend(ax, loc="center left", bbox_to_anchor=(1.01, 0.5))
-    return ax
+    return keep_rows(ax, states)

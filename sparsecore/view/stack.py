@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Polygon, Rectangle
 
 from sparsecore.view import style
+from sparsecore.view.figure_data import keep_rows
 
 BOX, GAP = 0.55, 0.45  # heights of a layer's boxes and of the windows below them
 NARROW = 0.14  # of the width of the drawing: no room for text
@@ -33,7 +34,7 @@ def stack(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_xlim(-0.02, 1.42 if any(narrow) else 1.02)
     ax.set_ylim(-0.3, top + 0.3)
     ax.set_axis_off()
-    return ax
+    return keep_rows(ax, table)
 
 
 def _draw_level(ax: Axes, index: int, group: pd.DataFrame, widest: int, narrow: bool) -> None:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from sparsecore.stats.tables import require_columns
 from sparsecore.view import style
+from sparsecore.view.figure_data import keep_rows
 
 ORDERS = {
     "up": ("frequent words long (up)", "#0c9a6c", "o"),
@@ -43,7 +44,8 @@ def orders_compared(accuracy: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_xlabel("density of the embedding, $\\delta_E$")
     ax.set_ylabel("accuracy, % of the test words")
     style.legend(ax, loc="lower left")
-    return ax
+    drawn = pd.concat([full, sparse[sparse["density"].isin(densities)]])
+    return keep_rows(ax, drawn[[*SETTINGS, "accuracy", "low", "high"]])
 
 
 def _bars(
@@ -77,6 +79,7 @@ def accuracy_by_frequency(
     require_columns(frequencies, [*SETTINGS, "seen", "accuracy"])
     ax = style.new_axes(ax)
     classes = list(dict.fromkeys(frequencies["seen"]))
+    drawn = []
     known = {order: (colour, marker) for order, (_, colour, marker) in ORDERS.items()}
     for index, (name, setting) in enumerate(shown.items()):
         rows = frequencies[(frequencies[SETTINGS] == list(setting)).all(axis=1)]
@@ -94,9 +97,10 @@ def accuracy_by_frequency(
             linewidth=1.8,
             label=name,
         )
+        drawn.append(rows.assign(model=name)[["model", *SETTINGS, "seen", "accuracy"]])
     short = [str(name).replace(" to ", "–").replace(" or more", "+") for name in classes]
     ax.set_xticks(range(len(classes)), short)
     ax.set_xlabel("how often the word was seen in training")
     ax.set_ylabel("accuracy, %")
     style.legend(ax, loc="lower right")
-    return ax
+    return keep_rows(ax, pd.concat(drawn)) if drawn else ax

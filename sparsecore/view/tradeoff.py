@@ -11,6 +11,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from sparsecore.stats.tables import require_columns
 from sparsecore.view import style
+from sparsecore.view.figure_data import keep_rows
 
 FAMILIES = {"dense": "#d55e00", "sparse": "#0c9a6c"}
 OTHERS = ("#2185c5", "#b0689b", "#b8860b", "#7f73c6")
@@ -75,4 +76,4 @@ def tradeoff(
     ax.set_xlabel(x_label)
     ax.set_ylabel(y_label)
     style.legend(ax, loc="lower right")
-    return ax
+    return keep_rows(ax, table[["family", x, y, spread]])

@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from sparsecore.stats.tables import require_columns
 from sparsecore.view import style
+from sparsecore.view.figure_data import keep_rows
 
 
 def training_curve(epochs: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -42,7 +43,8 @@ def training_curve(epochs: pd.DataFrame, ax: Axes | None = None) -> Axes:
     right.tick_params(colors=style.INK)
     right.spines["right"].set_color(style.INK)
     style.legend(ax)
-    return ax
+    own = ["seed", "epoch", *names, "step_cut"]
+    return keep_rows(ax, epochs[[c for c in own if c in epochs.columns]])
 
 
 def mark_step_cuts(ax: Axes, epochs: pd.DataFrame) -> None:

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from sparsecore.errors import InputError
 from sparsecore.stats.tables import require_columns
 from sparsecore.view import style
+from sparsecore.view.figure_data import keep_rows
 
 _UNITS = (1, 2, 3, 5, 7, 10, 15, 20, 25, 30, 40, 50, 60, 80, 100, 120, 150, 200, 300, 500, 1000)
 
@@ -52,7 +53,7 @@ def chi_against_frequency(
         _effective_units(ax)
     _name_words(ax, chosen, value, names)
     style.legend(ax, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, markerscale=1.6)
-    return ax
+    return keep_rows(ax, chosen[["word", "word_class", "frequency", value]])
 
 
 def samples_compared(
@@ -88,7 +89,8 @@ def samples_compared(
     ax.set_ylim(1.6, -0.6)
     ax.set_xlabel(label)
     ax.grid(False, axis="y")
-    return ax
+    rows = table.loc[table[value].notna(), ["word", "word_class", "frequency", value]]
+    return keep_rows(ax, rows)
 
 
 def _effective_units(ax: Axes) -> None:

@@ -28,6 +28,7 @@ QUIET = [
     "--no-first-run",
 ]
 STANDARD = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+PRINTING = ("before", "after")
 # the theme's own: its search button for narrow pages is empty but for an icon
 ALLOWED = {"button-name": "search-button"}
 
@@ -128,6 +129,15 @@ def test_no_page_is_wider_than_a_phone(browser, address, book):
             if room > 392:
                 wide[name] = room
     assert wide == {}
+
+
+def test_a_dark_page_is_printed_in_light_colours(browser, address):
+    with Visit(browser, f"{address}/book/index.html", dark=True) as visit:
+        themes = [
+            visit.page.evaluate(f"{event}document.documentElement.dataset.theme")
+            for event in ("", *(f'dispatchEvent(new Event("{n}print")); ' for n in PRINTING))
+        ]
+    assert themes == ["dark", "light", "dark"]
 
 
 @pytest.fixture(params=["http", "file"])

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from docstrings import escape_docstring
+from figure_data import tables_of
 from mathml import to_mathml
 from offline import drop_outside_files
 from results import _ours, _run_row, table, verdict_badge
@@ -51,9 +52,25 @@ def test_scripts_from_outside_are_dropped():
     own = SimpleNamespace(filename="_static/doctools.js", attributes={})
     outside = SimpleNamespace(filename="https://cdn.example/x.js", attributes={})
     thebe = SimpleNamespace(filename=None, attributes={"body": "let thebe_selector = 1"})
-    context = {"script_files": [own, outside, thebe], "css_files": ["_static/sphinx-thebe.css"]}
+    state = {"type": "application/json", "body": '"thebe", "http://www.w3.org/2000/svg"'}
+    data = SimpleNamespace(filename=None, attributes=state)
+    context = {
+        "script_files": [own, outside, thebe, data],
+        "css_files": ["_static/sphinx-thebe.css", "_static/book.css"],
+    }
     drop_outside_files(None, "p", "t", context, None)  # pyright: ignore[reportArgumentType]
-    assert context == {"script_files": [own], "css_files": []}
+    assert context == {"script_files": [own, data], "css_files": ["_static/book.css"]}
+
+
+def test_the_rows_of_a_figure_are_found_by_its_name():
+    def cell(name, **data):
+        figure = {"mystnb": {"figure": {"name": name}}} if name else {}
+        return {"metadata": figure, "outputs": [{"data": data}, {"name": "stdout"}]}
+
+    rows = {"text/csv": ["a,b\n", "1,2\n"], "image/png": "…"}
+    text = {"cell_type": "markdown", "metadata": {}}
+    cells = [text, cell("fig-a", **rows), cell(None, **rows), cell("fig-b", **{"image/png": "…"})]
+    assert tables_of({"cells": cells}) == {"fig-a": "a,b\n1,2\n"}
 
 
 def test_each_corpus_has_a_line_with_its_interval():

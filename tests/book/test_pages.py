@@ -66,6 +66,24 @@ def test_every_picture_is_described_in_words(pages):
     assert bare == []
 
 
+def test_every_figure_has_a_caption_a_description_and_its_data(articles):
+    figures = 0
+    for path, page in articles.items():
+        for figure in page.select("article figure[id]"):
+            figures += 1
+            where = f"{path.name}#{figure['id']}"
+            caption = figure.select_one("figcaption .caption-text")
+            assert caption and caption.get_text().strip(), where
+            assert all(attribute(image, "alt").strip() for image in figure.select("img")), where
+            link = figure.select_one("a.figure-data")
+            assert link, where
+            header, *rows = (path.parent / attribute(link, "href")).read_text().splitlines()
+            assert header.count(",") and rows, where
+    assert figures
+    drawn = [image for page in articles.values() for image in page.select(".cell_output img")]
+    assert [attribute(image, "alt") for image in drawn if not image.find_parent("figure")] == []
+
+
 def test_every_article_has_one_title_and_a_language(articles):
     assert articles
     for path, page in articles.items():
@@ -82,7 +100,7 @@ def test_formulas_are_drawn_without_a_script(articles):
 
 
 def test_executed_pages_are_tidy(articles):
-    debris = re.compile(r"<[\w.]+ (object )?at 0x|\d+%\||it/s\]|Warning:|Traceback")
+    debris = re.compile(r"<[\w.]+ (object\b|at 0x)|\d+%\||it/s\]|Warning:|Traceback")
     for path, page in articles.items():
         for output in page.find_all(class_="cell_output"):
             assert not debris.search(output.get_text()), f"{path.name}: {output.get_text()[:200]}"

@@ -104,10 +104,10 @@ def ablation_table(tables: Summary) -> Any:
 
 
 def ablation_sentence(page: Study) -> Any:
-    """In how many points the extraction is better, and by how much on average."""
+    """In how many points the extraction is better, by how much on average; None if untried."""
     tables = main(page)
     if "ablation" not in tables:
-        return markdown("")
+        return None
     rows = tables["ablation"]
     better = int((rows["low"] > 0).sum())
     worse = int((rows["high"] < 0).sum())
@@ -221,13 +221,13 @@ def phrase_rows(patterns: pd.DataFrame, top: int = SHOWN_TOP) -> Any:
 
 
 def reference_phrases(reference: str, category: str | None = None) -> Any:
-    """Table 1 for the smallest model of the reference runs; nothing where there are none.
+    """Table 1 for the smallest model of the reference runs; None where there are none.
 
     ``category``: of which reviews; None: the last of the study, the mix.
     """
     tables = read_summary(reference_folder("sentiment", reference))
     if tables is None or tables["patterns"].empty:
-        return markdown("")
+        return None
     patterns = tables["patterns"].fillna("")
     known = list(patterns["category"].unique())
     chosen = known[-1] if category is None else category

@@ -1,0 +1,54 @@
+"""The rows behind a figure: each figure function keeps what it draws, the figure carries it as CSV.
+
+In a notebook the CSV is part of the figure's output, of the type ``text/csv``: beside the picture
+in the executed copy, where the book finds what it offers below the figure.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+CSV = "text/csv"
+
+_ROWS: WeakKeyDictionary[Axes, pd.DataFrame] = WeakKeyDictionary()
+
+
+def keep_rows(ax: Axes, rows: pd.DataFrame) -> Axes:
+    """Remember ``rows`` as what ``ax`` shows."""
+    _ROWS[ax] = rows.reset_index(drop=True)
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    figure._repr_mimebundle_ = partial(_mimebundle, figure)  # pyright: ignore
+    return ax
+
+
+def label_rows(ax: Axes, column: str, value: str | float) -> None:
+    """Put ``column`` in front of the rows of ``ax``, to tell them from those of other panels."""
+    if ax in _ROWS:
+        others = _ROWS[ax].drop(columns=column, errors="ignore")
+        others.insert(0, column, value)
+        _ROWS[ax] = others
+
+
+def rows_of(figure: Figure) -> pd.DataFrame | None:
+    """Everything that a figure shows, panel by panel; None where nothing was kept."""
+    kept = [_ROWS[ax] for ax in figure.axes if ax in _ROWS]
+    return pd.concat(kept, ignore_index=True) if kept else None
+
+
+def csv_of(figure: Figure) -> str | None:
+    """The same as text: a header, then a line a row; seven digits, as many as float32 has."""
+    rows = rows_of(figure)
+    return None if rows is None else rows.to_csv(index=False, float_format="%.7g")
+
+
+def _mimebundle(figure: Figure, include: Any = None, exclude: Any = None) -> dict[str, str]:
+    """What IPython adds to the picture of a figure that it displays."""
+    text = csv_of(figure)
+    return {} if text is None else {CSV: text}
