@@ -30,6 +30,7 @@ def page(tmp_path_factory):
     language = {"embedding_size": 8, "hidden_size": 10, "epochs": 1, "threshold": 1}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPARSECORE_HOME", str(home))
+        patch.setattr(pages, "reference_folder", lambda *_: home / "none")  # no reference tables
         patch.setitem(experiment.STUDIES, "quick", points)
         patch.setitem(experiment.PRESETS, "quick", quick)
         yield pages.open_page(

@@ -12,6 +12,7 @@ from sparsecore.errors import InputError
 from sparsecore.learned.sentiment import experiment
 from sparsecore.learned.sentiment.experiment import Points
 from sparsecore.learned.sentiment.trained import vectors_of
+from sparsecore.runs.pages import parts
 from sparsecore.runs.pages import sentiment as pages
 from sparsecore.runs.pages.automata import readable
 from sparsecore.runs.pages.parts import parts_table
@@ -36,6 +37,8 @@ def home(tmp_path_factory):
 def given(home, monkeypatch):
     """A study of four short runs, computed once for all tests of this file."""
     monkeypatch.setenv("SPARSECORE_HOME", str(home))
+    for module in (parts, pages):
+        monkeypatch.setattr(module, "reference_folder", lambda *_: home / "none")  # no references
     monkeypatch.setitem(experiment.STUDIES, "quick", SMALL)
     quick = {**experiment.PRESETS["quick"], "structure": "0,0,4", "max_epochs": 12, "batch_size": 8}
     monkeypatch.setitem(experiment.PRESETS, "quick", quick)
