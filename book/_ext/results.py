@@ -96,7 +96,9 @@ class ReferenceRuns(SphinxDirective):
         rows = []
         for path in sorted(root.glob("*/*/provenance.json")):
             self.env.note_dependency(str(path))
-            rows.append(_run_row(path, json.loads(path.read_text(encoding="utf-8"))))
+            provenance = json.loads(path.read_text(encoding="utf-8"))
+            # tables across experiments: the classifiers have a folder of their own
+            rows += [_run_row(path, own) for own in provenance.get("language_models", [provenance])]
         if not rows:
             return [_text("There are no reference runs yet.")]
         return [

@@ -109,6 +109,7 @@ def test_the_automata_reader_decides_as_the_model_does(given):
         f"print(r.scores(layer, layer.lengths, r.arcs(layer, {json.dumps(x.tolist())})));"
     )
     model = reader.trained.regularised
+    assert model is not None
     vectors, tokens = vectors_of(reader.trained, sample["text"])
     assert tokens == read
     logits = model(vectors[:, None])[0]

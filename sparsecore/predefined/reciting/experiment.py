@@ -233,7 +233,9 @@ def choose(results: pd.DataFrame, models: Sequence[Reciting]) -> list[Reciting]:
     """
     fields = [name for name in Reciting.varies if name != "learning_rate"]
     groups = [group for _, group in results.groupby(fields, sort=False)]
-    best = [group.loc[group["accuracy"].idxmax(), "learning_rate"] for group in groups]
+    best = [
+        group["learning_rate"].iloc[int(group["accuracy"].to_numpy().argmax())] for group in groups
+    ]
     return [
         dataclasses.replace(model, learning_rate=float(rate))
         for model, rate in zip(models, best, strict=True)

@@ -129,7 +129,8 @@ def equal_width(input_size: int, parameters: int) -> int:
 
 def drawn(table: pd.DataFrame) -> bytes:
     """Perplexity over steps as a PNG picture."""
-    ax = style.new_axes(height=3.2)
+    figure, ax = plt.subplots(figsize=(style.WIDTH, 3.2), layout="constrained")
+    style.dress(ax)
     for colour, (name, rows) in zip(COLOURS, table.groupby("model", sort=False), strict=False):
         ax.plot(rows["step"], rows["perplexity"], color=colour, linewidth=1.8, label=name)
     ax.set_yscale("log")
@@ -137,8 +138,8 @@ def drawn(table: pd.DataFrame) -> bytes:
     ax.set_ylabel("perplexity")
     style.legend(ax)
     with io.BytesIO() as picture:
-        ax.figure.savefig(picture, format="png", dpi=110)
-        plt.close(ax.figure)  # pyright: ignore
+        figure.savefig(picture, format="png", dpi=110)
+        plt.close(figure)
         return picture.getvalue()
 
 
