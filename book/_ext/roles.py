@@ -1,4 +1,4 @@
-"""Take off the pages the ARIA roles that docutils still writes and WAI-ARIA 1.3 has deprecated."""
+"""Replace the ARIA roles that docutils still writes and WAI-ARIA has deprecated."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-DEPRECATED = (' role="doc-biblioentry"', ' role="doc-endnote"')
+ROLES = {"doc-biblioentry": "listitem", "doc-endnote": "listitem"}  # of elements in a list
 
 
-def drop_deprecated_roles(
+def replace_deprecated_roles(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any
 ) -> None:
-    """The elements stay: a list of references is one by its heading and its links."""
-    for role in DEPRECATED:
+    """In the body of a page, once it is put together."""
+    for old, new in ROLES.items():
         if "body" in context:
-            context["body"] = context["body"].replace(role, "")
+            context["body"] = context["body"].replace(f'role="{old}"', f'role="{new}"')
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Connect to every page that is put together."""
-    app.connect("html-page-context", drop_deprecated_roles)
+    """Connect to every page."""
+    app.connect("html-page-context", replace_deprecated_roles)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

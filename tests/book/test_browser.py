@@ -15,10 +15,7 @@ import pytest
 
 from tests.browser import CHROMIUM
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
 QUIET = [
     "--disable-quic",
@@ -110,6 +107,7 @@ def names(book: Path) -> list[str]:
     return [name for name in found if name not in outside and "_static" not in name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_every_page_is_sound_and_accessible(browser, address, book, dark):
     trouble = {}
@@ -121,6 +119,7 @@ def test_every_page_is_sound_and_accessible(browser, address, book, dark):
     assert trouble == {}
 
 
+@pytest.mark.slow
 def test_no_page_is_wider_than_a_phone(browser, address, book):
     wide = {}
     for name in names(book):

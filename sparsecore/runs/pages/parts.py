@@ -123,7 +123,12 @@ def html_table(table: pd.DataFrame) -> Any:
 
     text = table.to_html(index=False, border=0, justify="left")
     text = text.replace('class="dataframe"', 'class="findings"')
-    return HTML(f'<div class="table-scroll">{text}</div>')
+    return HTML(scrolling(text))
+
+
+def scrolling(table: str) -> str:
+    """Markup of a table that scrolls by itself where it is too wide, with the keyboard too."""
+    return f'<div class="table-scroll" tabindex="0">{table}</div>'
 
 
 def _verdict(tables: Summary, number: int) -> str:

@@ -20,6 +20,7 @@ from sparsecore.runs.pages.parts import (
     markdown,
     open_study,
     reference_folder,
+    scrolling,
 )
 from sparsecore.runs.reference import Summary, read_summary
 from sparsecore.runs.store import Run
@@ -215,8 +216,10 @@ def phrase_rows(patterns: pd.DataFrame, top: int = SHOWN_TOP) -> Any:
     names = ["", "", *(f"transition {i}" for i in range(1, len(used) + 1)), "after", "document"]
     header = "".join(f"<th>{name}</th>" for name in names)
     return _html(
-        f'<div class="table-scroll"><table class="findings"><thead><tr>{header}</tr></thead>'
-        f"<tbody>{''.join(parts)}</tbody></table></div>"
+        scrolling(
+            f'<table class="findings"><thead><tr>{header}</tr></thead>'
+            f"<tbody>{''.join(parts)}</tbody></table>"
+        )
     )
 
 
@@ -264,9 +267,11 @@ def decision(reader: Reader, text: str) -> Any:
     verdict = html.escape(second if total > 0 else first)
     chance = 1 / (1 + math.exp(-min(abs(total), 700)))
     return _html(
-        f'<div class="table-scroll"><table class="findings"><thead><tr>{header}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-        f"<p>Together: <b>{verdict}</b>, probability {chance:.2f}.</p>"
+        scrolling(
+            f'<table class="findings"><thead><tr>{header}</tr></thead>'
+            f"<tbody>{''.join(rows)}</tbody></table>"
+        )
+        + f"<p>Together: <b>{verdict}</b>, probability {chance:.2f}.</p>"
     )
 
 
