@@ -11,7 +11,9 @@ from sparsecore.stats.tables import require_columns
 from sparsecore.view import style
 from sparsecore.view.figure_data import keep_rows
 
-BLOCKS = ("#d55e00", "#2185c5", "#0c9a6c", "#b0689b")
+BLOCKS = {1: "#d55e00", 2: "#2185c5", 5: "#0c9a6c"}
+OTHERS = "#b0689b"
+LOOK_COLOURS = {"norm": "#d55e00", "score": "#2185c5"}
 DASHES = {"activation": (0, (4, 2)), "gradient": "-"}
 MARKERS = {"norm": "s", "score": "o"}
 LOOKS = {"norm": "norm of its weights", "score": "size of its score"}
@@ -25,7 +27,8 @@ def chi_by_blocks(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     require_columns(table, ["num_blocks", "seed", "epoch", "signal", "chi"])
     ax = style.new_axes(ax)
-    for colour, (blocks, group) in zip(BLOCKS, table.groupby("num_blocks"), strict=False):
+    for blocks, group in table.groupby("num_blocks"):
+        colour = BLOCKS.get(int(blocks), OTHERS)  # pyright: ignore
         name = "one block (dense)" if blocks == 1 else f"{blocks} blocks"
         for signal, dashes in DASHES.items():
             own = group[group["signal"] == signal].groupby("epoch")["chi"]
@@ -51,7 +54,7 @@ def survival(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.axhline(0.5, color=style.INK, linewidth=1.0, linestyle=(0, (2, 2)))
     for number, (look, marker) in enumerate(MARKERS.items()):
         own = table[table["look"] == look]
-        colour, shift = BLOCKS[number], 0.24 * number - 0.12
+        colour, shift = LOOK_COLOURS[look], 0.24 * number - 0.12
         for place, goal in enumerate(goals):
             values = own.loc[own["goal"] == goal, "auc"].to_numpy()
             spread = np.linspace(-0.07, 0.07, len(values)) if len(values) > 1 else np.zeros(1)

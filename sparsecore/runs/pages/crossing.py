@@ -13,7 +13,7 @@ from sparsecore.emergent.experiment import Emergent
 from sparsecore.learned.sentiment.experiment import study
 from sparsecore.runs.crossing import Summary, tables_of
 from sparsecore.runs.pages.parts import html_table, markdown, reference_folder
-from sparsecore.runs.reference import describe, read_summary, write_tables
+from sparsecore.runs.reference import describe, read_provenance, read_summary, write_tables
 from sparsecore.runs.store import Run
 from sparsecore.runs.sweep import grid, run_all
 
@@ -33,6 +33,7 @@ class Crossing:
     preset: str
     yours: Summary
     reference: Summary | None
+    provenance: dict[str, Any] | None
     language_models: list[Run]
     classifiers: list[Run]
 
@@ -64,7 +65,14 @@ def open_page(
     ]
     language_models = run_all(configs, progress=False)
     tables = tables_of(language_models, classifiers)
-    return Crossing(preset, tables, read_summary(folder), language_models, classifiers)
+    return Crossing(
+        preset,
+        tables,
+        read_summary(folder),
+        read_provenance(folder),
+        language_models,
+        classifiers,
+    )
 
 
 def write_reference(page: Crossing, out: Path) -> None:
@@ -88,10 +96,21 @@ def about(page: Crossing) -> Any:
         for run in (page.language_models[0], page.classifiers[0])
     )
     epochs = page.language_models[0].config["epochs"]
-    return markdown(
-        f"Your runs: {len(page.language_models)} language models on the corpus *{text}*, "
+    yours = (
+        f"**Your runs**: {len(page.language_models)} language models on the corpus *{text}*, "
         f"{epochs} epochs each, and {len(page.classifiers)} classifiers on *{documents}*."
     )
+    if page.provenance is None:
+        return markdown(f"There are no reference tables in this checkout yet.\n\n{yours}")
+    models = page.provenance["language_models"]
+    corpus, classifiers = models[0]["corpus"], page.provenance["classifiers"]
+    theirs = (
+        f"**Reference runs**: {sum(len(one['runs']) for one in models)} language models on "
+        f"{corpus['tokens']['train']:,} words of *{corpus['name']}*, {len(models[0]['seeds'])} "
+        f"seeds for each number of blocks, and {len(classifiers['runs'])} classifiers on "
+        f"*{classifiers['corpus']['name']}*, {len(classifiers['seeds'])} seeds for each point."
+    )
+    return markdown(f"{theirs}\n\n{yours}")
 
 
 def main(page: Crossing) -> Summary:

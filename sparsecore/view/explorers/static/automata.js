@@ -136,7 +136,7 @@ function render({ model, el }) {
           {},
           element("div", { class: "head" }, diagram(lengths[d], counts[d], data.norms.slice(starts[d], starts[d] + lengths[d]), mostNorm, telling ? telling.state : 0),
             element("div", { class: "share" }, bar, element("span", {}, counts[d] ? `${parts[d] >= 0 ? "+" : "−"}${Math.abs(parts[d]).toFixed(2)} for ${side}` : "removed"))),
-          element("p", { class: "tokens" }, ...read.flatMap((word, t) => [
+          counts[d] === 0 ? "" : element("p", { class: "tokens" }, ...read.flatMap((word, t) => [
             element("span", { class: `token ${did[t].role}`, title: did[t].role === "taken" ? `transition ${did[t].transition}` : did[t].role },
               word, did[t].role === "taken" ? element("sup", {}, String(did[t].transition)) : null), " "])),
         );
