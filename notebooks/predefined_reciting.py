@@ -99,7 +99,9 @@ verdict_sentence(page.yours, page.reference, 1, 2, 3, whose="your runs")
 # parameters as in the paper. What does not shrink along is time: the paper's models get 100 thousand
 # updates, small ones a few thousand. A model that is not done learning recites less than it could
 # hold, and what is measured is then speed as much as room. The figure over the epochs shows which of
-# the two it is: a line that still rises at the end had room.
+# the two it is: a line that still rises at the end had room. The learning rate of each model is the
+# one that did best for a seed of its own (the paper takes the better of two rates); near the largest
+# rate that a model bears, the next seed may hardly learn at all, and the spread over seeds is wide.
 #
 # ## What to try next
 #
