@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "notebooks"
 EXECUTED = SCRIPTS / "executed"
 WORK = ROOT / "_build" / "notebooks"  # copies under way, and the ones that failed
+FIRST = ("emergent_classes", "learned_tradeoff")  # compute the runs that several others read
 
 
 def scripts(names: Sequence[str] = ()) -> list[Path]:
@@ -143,9 +144,8 @@ def run_notebooks(
 ) -> list[Path]:
     """Bring the executed copies up to date; return the paths of all of them.
 
-    The first stale notebook runs alone, because the experiment it computes is the one that the
-    others only read; those then run side by side, ``jobs`` at a time (default: one a core, at most
-    four).
+    They run side by side, ``jobs`` at a time (default: one a core, at most four); those of
+    ``FIRST`` before the others, which would only wait for their runs.
     """
     chosen = scripts(names)
     if not chosen:
@@ -155,7 +155,8 @@ def run_notebooks(
         marks = {script: fingerprint(script, parameters[script]) for script in chosen}
         stale = [script for script in chosen if not is_fresh(script, marks[script])]
         work = [(script, parameters[script], marks[script]) for script in stale]
-        for batch in (work[:1], work[1:]):
+        first = [item for item in work if item[0].stem in FIRST]
+        for batch in (first, [item for item in work if item not in first]):
             _run_batch(batch, jobs or min(os.cpu_count() or 1, 4))
     return [executed_path(script) for script in chosen]
 
