@@ -34,7 +34,7 @@ check_parameters(globals())
 # How {term}`concentrated <chi>` is each layer at each word, trained against untrained?
 
 # %%
-from sparsecore.runs.live import your_geometry, your_sentence, your_text
+from sparsecore.live import your_geometry, your_sentence, your_text
 from sparsecore.runs.pages.emergent import open_page
 
 page = open_page(preset, corpus=corpus, seed=seed, device=device)

@@ -23,6 +23,7 @@ MAY_USE = {
     **dict.fromkeys(NETWORKS, GROUND | MATTER | NETWORKS),
     **dict.fromkeys(PAPERS, GROUND | MATTER | NETWORKS),
     "runs": GROUND | MATTER | NETWORKS | PAPERS,
+    "live": GROUND | MATTER | NETWORKS | PAPERS | {"runs", "view"},
     "bench": GROUND | MATTER | NETWORKS | PAPERS | {"runs"},
     "cli": GROUND | MATTER | NETWORKS | PAPERS | {"runs", "bench", "view", "__version__"},
 }

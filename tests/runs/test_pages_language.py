@@ -70,7 +70,7 @@ def test_reciting_page(run):
     assert "100 words of the Penn Treebank" in reciting.about(beside).data
     rows = cells(reciting.accuracy_table(beside))
     assert len(rows) == 8
-    assert rows[5][0] == "dense" and rows[5][6:9] == ["81.48", "81.48 ± 0.02", "60.00 ± 0.02"]
+    assert rows[5][0] == "dense" and rows[5][7:10] == ["81.48", "81.48 ± 0.02", "60.00 ± 0.02"]
     assert "at a half the order is sparse RNN 100.0 %, sparse RNN + sparse embedding 99.7 %" in (
         reciting.accuracy_sentence(beside).data
     )

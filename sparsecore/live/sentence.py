@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import ipywidgets as widgets
 
-from sparsecore.runs.live.panel import DESCRIPTION, WIDE, Panel
+from sparsecore.live.panel import DESCRIPTION, WIDE, Panel
 from sparsecore.runs.pages.emergent import Page, under_the_lens
 from sparsecore.view.explorers import SentenceLens
 

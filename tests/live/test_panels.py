@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from sparsecore.runs.live import your_geometry, your_sentence, your_text
-from sparsecore.runs.live.geometry import equal_width
+from sparsecore.live import your_geometry, your_sentence, your_text
+from sparsecore.live.geometry import equal_width
 from sparsecore.runs.pages.emergent import open_page
 from sparsecore.view.explorers import ChiExplorer, SentenceLens
 from tests.conftest import small_text
@@ -69,8 +69,8 @@ def test_a_geometry_is_raced_against_dense(text):
 
 def test_the_race_trains_both_models(text):
     from sparsecore.emergent.experiment import Emergent
+    from sparsecore.live.geometry import race
     from sparsecore.models.language_model import LSTMLanguageModel
-    from sparsecore.runs.live.geometry import race
     from sparsecore.training.batches import columns
 
     config = Emergent.preset("quick", **text)

@@ -12,8 +12,8 @@ from sparsecore.emergent.experiment import Emergent
 from sparsecore.errors import InputError
 from sparsecore.files import atomic_path
 from sparsecore.home import cache_dir
+from sparsecore.live.panel import DESCRIPTION, WIDE, Panel
 from sparsecore.runs.execute import execute
-from sparsecore.runs.live.panel import DESCRIPTION, WIDE, Panel
 from sparsecore.runs.reference import summary_of
 from sparsecore.view.explorers import ChiExplorer
 

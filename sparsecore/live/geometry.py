@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from sparsecore.emergent.experiment import Emergent
+from sparsecore.live.panel import DESCRIPTION, WIDE, Panel
 from sparsecore.models.language_model import LSTMLanguageModel, State, detach
 from sparsecore.models.sparse_rnn import SparseLSTM
-from sparsecore.runs.live.panel import DESCRIPTION, WIDE, Panel
 from sparsecore.training.batches import columns, num_windows, window
 from sparsecore.view import style
 
