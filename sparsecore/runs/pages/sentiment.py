@@ -326,7 +326,7 @@ def _role(word: str, role: str) -> str:
     if role == "taken":
         return f"<b><u>{text}</u></b>"
     return (
-        f"<small>{text}</small>" if role == "loop" else f'<span style="opacity: 0.55">{text}</span>'
+        f"<small>{text}</small>" if role == "loop" else f'<span style="opacity: 0.72">{text}</span>'
     )
 
 
