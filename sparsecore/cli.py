@@ -190,7 +190,7 @@ def claims(arguments: list[str]) -> None:
 
 def bench(arguments: list[str]) -> None:
     """Measure the hot paths beside what a user would pick instead."""
-    from sparsecore.bench import SUITES
+    from sparsecore.bench import DEFAULT, SUITES
 
     parser = Parser(
         prog="sparsecore bench",
@@ -200,7 +200,7 @@ def bench(arguments: list[str]) -> None:
         epilog="suites: " + "; ".join(f"{name}: {what}" for name, what in SUITES.items()),
     )
     parser.add_argument(
-        "--suite", nargs="+", default=[*SUITES], metavar="NAME", help=f"of {', '.join(SUITES)}"
+        "--suite", nargs="+", default=[*DEFAULT], metavar="NAME", help=f"of {', '.join(SUITES)}"
     )
     parser.add_argument("--device", default="cpu", help="cpu, cuda or auto (default: %(default)s)")
     parser.add_argument("--threads", type=int, help="default: by a probe, or OMP_NUM_THREADS")
