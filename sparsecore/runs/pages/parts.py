@@ -55,13 +55,18 @@ def open_study(experiment: str, preset: str, reference: str, **overrides: Any) -
 
 def reference_folder(experiment: str, name: str) -> Path:
     """``book/results/EXPERIMENT/NAME`` of the checkout; need not exist if there is no other yet."""
-    roots = [Path.cwd(), *Path.cwd().parents, Path(sparsecore.__file__).parents[1]]
-    found = [root / "book" / "results" / experiment for root in roots]
-    base = next((path for path in found if path.is_dir()), found[-1])
+    base = checkout_folder("book", "results", experiment)
     known = sorted(p.name for p in base.iterdir() if p.is_dir()) if base.is_dir() else []
     if known and name not in known:
         raise InputError(f"no reference tables {name!r}{near_match(name, known)}")
     return base / name
+
+
+def checkout_folder(*names: str) -> Path:
+    """A folder of the checkout that the page is made in, or of the library's own."""
+    roots = [Path.cwd(), *Path.cwd().parents, Path(sparsecore.__file__).parents[1]]
+    found = [root.joinpath(*names) for root in roots]
+    return next((path for path in found if path.is_dir()), found[-1])
 
 
 def parts_table(
