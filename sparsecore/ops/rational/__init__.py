@@ -6,16 +6,15 @@ obvious one.
 
 from __future__ import annotations
 
-import importlib.util
-import logging
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from sparsecore.errors import InputError, near_match
+from sparsecore.ops.compilers import compiles_on_cpu, installed
 from sparsecore.ops.rational.layout import check_lengths, layout_of
 from sparsecore.ops.rational.maximum import maximum
 from sparsecore.ops.rational.naive import naive_rational_recurrence
@@ -23,9 +22,6 @@ from sparsecore.ops.rational.plus_times import plus_times
 
 __all__ = ["INITIAL", "check_lengths", "naive_rational_recurrence", "rational_recurrence"]
 
-log = logging.getLogger(__name__)
-
-COMPILED = (torch.float32, torch.float64)
 INITIAL = {"plus_times": 0.0, "max_plus": -100.0, "max_times": -100.0}  # before the first token
 
 
@@ -100,28 +96,15 @@ def rational_recurrence(
 def _plus_times(x: Tensor, main: Tensor, *arguments: Any) -> tuple[Tensor, Tensor]:
     """The kernel of the device, where what compiles it is installed; else in plain PyTorch."""
     fits = 2 * main.shape[0] * x.shape[0] * x.shape[1] < 2**31  # the kernel's 32-bit indices
-    if x.is_cuda and fits and _installed("triton", "gpu"):
+    if x.is_cuda and fits and installed("triton", "gpu"):
         from sparsecore.ops.rational.triton import plus_times_triton
 
         return plus_times_triton(x, main, *arguments)
-    if x.device.type == "cpu" and x.dtype in COMPILED and _installed("numba", "cpu"):
+    if compiles_on_cpu(x):
         from sparsecore.ops.rational.compiled import plus_times_compiled
 
         return plus_times_compiled(x, main, *arguments)
     return plus_times(x, main, *arguments)
-
-
-@cache
-def _installed(package: str, extra: str) -> bool:
-    """Whether there is such a package; says once what is missed if not."""
-    found = importlib.util.find_spec(package) is not None
-    if not found:
-        log.warning(
-            "%s is not installed: rational RNNs take a slower way; pip install 'sparsecore[%s]'",
-            package,
-            extra,
-        )
-    return found
 
 
 WAYS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {

@@ -7,23 +7,12 @@ those of automaton d are the rows ``starts[d]`` to ``starts[d + 1]``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-import numba
 import numpy as np
 
-
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiled at the first call and kept on the disk, where there is a folder to keep it in."""
-    options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # no folder that can be written
-        return numba.njit(**options)(function)
+from sparsecore.ops.compilers import jit
 
 
-@_compiled
+@jit
 def run(
     main: np.ndarray,
     gate: np.ndarray,
@@ -67,7 +56,7 @@ def run(
                         score[b] += weight * value
 
 
-@_compiled
+@jit
 def run_back(
     main: np.ndarray,
     gate: np.ndarray,
