@@ -164,8 +164,12 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Write ``value`` as indented JSON, atomically."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """Write ``value`` as indented JSON, atomically.
+
+    What UTF-8 cannot hold (file names may: any bytes) is written as JSON's own ``\\udc80``.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    write_text(path, text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:

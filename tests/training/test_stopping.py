@@ -17,12 +17,15 @@ def handlers():
     return [signal.getsignal(number) for number in BOTH]
 
 
+def ask(number):
+    os.kill(os.getpid(), number)
+
+
 @pytest.mark.parametrize("number", BOTH)
 def test_outside_of_steps_a_signal_stops_at_once(number):
     before = handlers()
     with pytest.raises(Stopped) as caught, signals_stop():
-        os.kill(os.getpid(), number)
-        pytest.fail("went on")
+        ask(number)
     assert caught.value.signal == number and isinstance(caught.value, KeyboardInterrupt)
     assert f"stopped by {number.name}; the same command begins again" == str(caught.value)
     assert handlers() == before and not asked()
@@ -30,17 +33,16 @@ def test_outside_of_steps_a_signal_stops_at_once(number):
 
 @pytest.mark.parametrize("number", BOTH)
 def test_among_steps_it_waits_for_a_checkpoint(number):
-    before, seen = handlers(), []
-    with pytest.raises(Stopped) as caught, signals_stop():
+    before = handlers()
+    with signals_stop():
         stop_if_asked("emergent/0")
         with steps():
-            os.kill(os.getpid(), number)
-            seen.append("the step ends")
+            ask(number)
             assert asked() and handlers() == [signal.SIG_DFL] * 2  # a second one ends the process
+        with pytest.raises(Stopped) as caught:
             stop_if_asked("emergent/0")
-        pytest.fail("went on")
-    assert seen and str(caught.value).endswith("the same command goes on with run emergent/0")
-    assert handlers() == before and not asked()
+    assert str(caught.value).endswith("the same command goes on with run emergent/0")
+    assert caught.value.signal == number and handlers() == before and not asked()
 
 
 def test_steps_end_with_their_block():
@@ -48,11 +50,11 @@ def test_steps_end_with_their_block():
         with steps():
             with steps():
                 pass
-            os.kill(os.getpid(), signal.SIGTERM)
+            ask(signal.SIGTERM)
         assert asked()
     assert not asked()
     with pytest.raises(Stopped), signals_stop():
-        os.kill(os.getpid(), signal.SIGTERM)
+        ask(signal.SIGTERM)
 
 
 def test_other_threads_and_own_handlers_are_left_alone():
@@ -69,7 +71,7 @@ def test_other_threads_and_own_handlers_are_left_alone():
         thread.start()
         thread.join()
         with steps():
-            os.kill(os.getpid(), signal.SIGTERM)
+            ask(signal.SIGTERM)
     finally:
         signal.signal(signal.SIGTERM, mine)
     assert seen == [True] and heard == ["mine"] and not stopping.asked()
