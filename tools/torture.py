@@ -2,17 +2,21 @@
 
     python -m tools.torture --kills 200
 
-Each experiment runs once undisturbed. Then it runs again, in the real command line, and is killed:
-at a random time, or just when it writes a file; mostly by SIGKILL, at times by SIGTERM or SIGINT,
-once or twice. Now and then the last checkpoint is damaged as a failing disk would. The same command
-goes on, and is killed again, until a run gets through; its tables and weights (all but the
-timing) must then equal the undisturbed run's byte for byte, with nothing left beside them. Some
-runs begin without prepared data, so that its preparation is killed as well.
+Each experiment runs once undisturbed. Then its command line runs again, and is killed: at a random
+time, or just when it writes a file; mostly by SIGKILL, at times by SIGTERM or SIGINT, once or
+twice. Now and then the last checkpoint is damaged as a failing disk would. The same command goes
+on, and is killed again, until a run gets through; its tables and weights (all but the timing) must
+then equal the undisturbed run's byte for byte, with nothing left beside them. Some runs begin
+without prepared data, so that its preparation is killed as well.
+
+Loading PyTorch takes longer than most of these lives: nine processes in ten are forked from one
+that has loaded it, the others and the undisturbed ones are started as a user does.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import random
 import shutil
@@ -35,6 +39,7 @@ SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT")
 INTERVALS = ("0.05", "0.5", "3")  # seconds between checkpoints, one for each start
 FRESH = 0.2  # the share of runs without prepared data
 DAMAGED = 0.15  # of the kills that leave two checkpoints
+COLD = 0.1  # the share of processes that are started as a user does
 IN_A_RUN = 14  # kills; then it may finish
 PATIENCE = 20.0  # times the undisturbed run's seconds, and a process that is still there hangs
 
@@ -45,6 +50,19 @@ QUICK = {
     "reciting": (),
     "sentiment": ("--goal", "16", "--strength", "1.4e-3", "--finetune-from", "both"),
 }
+WARM = [
+    "torch._dynamo",
+    "pandas",
+    "pyarrow.parquet",
+    "spacy",
+    "tyro",
+    "sparsecore.runs.execute",
+    "sparsecore.emergent.train",
+    "sparsecore.predefined.language.train",
+    "sparsecore.predefined.reciting.train",
+    "sparsecore.predefined.tagging.train",
+    "sparsecore.learned.sentiment.train",
+]
 
 
 class Finding(Exception):
@@ -71,18 +89,25 @@ class Case:
         return sum(self.seen[name] for name in SIGNALS)
 
 
-def campaign(cases: Sequence[Case], kills: int, seed: int, work: Path) -> list[str]:
-    """Kill ``kills`` processes; what was found, a line each. ``work``: an empty folder."""
+def campaign(
+    cases: Sequence[Case], kills: int, seed: int, work: Path, cold: float = COLD
+) -> list[str]:
+    """Kill ``kills`` processes; what was found, a line each.
+
+    Args:
+        work: an empty folder.
+        cold: the share of processes that are not forked from one that has loaded PyTorch.
+    """
     random_ = random.Random(seed)
     findings = []
     for case in tqdm(cases, desc="undisturbed", unit="run", leave=False):
-        undisturbed(case, work)
+        undisturbed(case, work, cold > 0)
     with tqdm(total=kills, desc="kills", unit="kill") as bar:
         while bar.n < kills:
             case = min(cases, key=lambda one: (one.kills, random_.random()))
             home = work / f"{case.name}-{case.runs:03d}"
             try:
-                for _ in torment(case, home, kills - bar.n, random_):
+                for _ in torment(case, home, kills - bar.n, cold, random_):
                     bar.update()
                 shutil.rmtree(home)
             except Finding as finding:
@@ -93,16 +118,14 @@ def campaign(cases: Sequence[Case], kills: int, seed: int, work: Path) -> list[s
     return findings
 
 
-def undisturbed(case: Case, work: Path) -> None:
+def undisturbed(case: Case, work: Path, cold: bool) -> None:
     """Make the data and the run that the others are compared with."""
     home = _home(work / f"{case.name}-undisturbed", work / "cache")
-    for _ in range(2):  # the second finds the run
+    for as_a_user in (cold, False):  # the second finds the run
         started = time.monotonic()
-        process = _start(case, home, "120")
-        if _wait(process, 3600) != 0:
-            raise Finding(f"{case.name} fails undisturbed: {_heard(home)}")
-        case.seconds, case.start = case.seconds or time.monotonic() - started, case.start
-        case.start = time.monotonic() - started
+        if (code := _start(case, home, "120", as_a_user).wait(3600)) != 0:
+            raise Finding(f"{case.name} ends undisturbed with {code}: {_heard(home)}")
+        case.seconds, case.start = case.seconds or case.start, time.monotonic() - started
     (run,) = (home / "runs").glob("*/*/")
     case.hash, case.expected = f"{run.parent.name}/{run.name}", contents(run)
 
@@ -115,7 +138,9 @@ def contents(run: Path) -> dict[str, bytes]:
     return {name: path.read_bytes() for name, path in sorted(named.items())}
 
 
-def torment(case: Case, home: Path, most: int, random_: random.Random) -> Iterator[None]:
+def torment(
+    case: Case, home: Path, most: int, cold: float, random_: random.Random
+) -> Iterator[None]:
     """One run, killed again and again, then compared; yields at each kill.
 
     Raises:
@@ -129,12 +154,12 @@ def torment(case: Case, home: Path, most: int, random_: random.Random) -> Iterat
     done = False
     for number in range(min(most, IN_A_RUN) + 1):
         begun = (run / LAST).exists() or (run / PREVIOUS).exists()
-        process = _start(case, home, random_.choice(INTERVALS))
+        process = _start(case, home, random_.choice(INTERVALS), random_.random() < cold)
         case.seen["resumed"] += begun
         last = number == min(most, IN_A_RUN)
         if last or not _await(process, case, run, random_):
-            if _wait(process, PATIENCE * case.seconds) != 0:
-                raise Finding(f"{case.name} ended with {process.returncode}: {_heard(home)}")
+            if (code := process.wait(PATIENCE * case.seconds)) != 0:
+                raise Finding(f"{case.name} ended with {code}: {_heard(home)}")
             done = True
             break
         phase = _phase(run)
@@ -157,17 +182,71 @@ def _home(home: Path, cache: Path) -> Path:
     return home
 
 
-def _start(case: Case, home: Path, interval: str) -> subprocess.Popen[bytes]:
-    environment = {
-        **os.environ,
+@dataclass(frozen=True)
+class Life:
+    """A process: one that was started, or one that was forked from a warm one."""
+
+    process: subprocess.Popen[bytes] | multiprocessing.process.BaseProcess
+
+    def alive(self) -> bool:
+        """Whether it has not ended yet."""
+        if isinstance(self.process, subprocess.Popen):
+            return self.process.poll() is None
+        return self.process.exitcode is None
+
+    def send(self, number: int) -> None:
+        """A signal."""
+        if self.process.pid is not None and self.alive():
+            os.kill(self.process.pid, number)
+
+    def wait(self, seconds: float) -> int:
+        """Its exit code, -n after signal n; a :class:`Finding` if it does not end in time."""
+        end = time.monotonic() + seconds
+        while self.alive():
+            if time.monotonic() > end:
+                self.process.kill()
+                raise Finding(f"a process did not end within {seconds:.0f} s")
+            time.sleep(0.002)
+        if isinstance(self.process, subprocess.Popen):
+            return self.process.returncode
+        return self.process.exitcode or 0
+
+
+def _start(case: Case, home: Path, interval: str, cold: bool) -> Life:
+    changes = {
         "PYTHONPATH": str(ROOT),
         "OMP_NUM_THREADS": "1",
         "SPARSECORE_HOME": str(home),
         "SPARSECORE_CHECKPOINT_SECONDS": interval,
     }
-    command = [sys.executable, "-m", "sparsecore.cli", "run", *case.arguments, "--no-progress"]
-    with open(home / "stderr.txt", "wb") as errors:
-        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=errors)
+    line = ["run", *case.arguments, "--no-progress"]
+    errors = home / "stderr.txt"
+    errors.write_bytes(b"")
+    if cold:
+        command = [sys.executable, "-m", "sparsecore.cli", *line]
+        environment = {**os.environ, **changes}
+        with open(errors, "wb") as file:
+            return Life(
+                subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=file)
+            )
+    os.environ.update({name: changes[name] for name in ("PYTHONPATH", "OMP_NUM_THREADS")})
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(WARM)
+    process = context.Process(target=_command, args=(line, changes, str(errors)))
+    process.start()
+    return Life(process)
+
+
+def _command(line: list[str], changes: dict[str, str], errors: str) -> None:
+    """What a forked process does: the command line, with its output where a shell would send it."""
+    os.environ.update(changes)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(os.open(errors, os.O_WRONLY), 2)
+    from sparsecore.cli import main
+
+    code = main(line)
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _await(process: subprocess.Popen[bytes], case: Case, run: Path, random_: random.Random) -> bool:
@@ -178,14 +257,14 @@ def _await(process: subprocess.Popen[bytes], case: Case, run: Path, random_: ran
     if writes:
         end = time.monotonic() + 2 * span
     before = _names(run)
-    while time.monotonic() < end and process.poll() is None:
+    while time.monotonic() < end and process.alive():
         time.sleep(0.001 if writes else 0.01)
         if writes and (now := _names(run)) != before:
             before, writes = now, writes - 1
             if not writes:
                 time.sleep(random_.choice((0, random_.uniform(0, 0.02))))
                 break
-    return process.poll() is None
+    return process.alive()
 
 
 def _names(run: Path) -> set[tuple[str, int]]:
@@ -207,18 +286,16 @@ def _phase(run: Path) -> str:
     return "training" if names & {LAST, PREVIOUS} else "starting"
 
 
-def _kill(
-    process: subprocess.Popen[bytes], case: Case, name: str, home: Path, random_: random.Random
-) -> None:
+def _kill(process: Life, case: Case, name: str, home: Path, random_: random.Random) -> None:
     """Send the signal, in one case of four twice, and look how the process ends."""
     number = signal.Signals[name]
     began = bool((home / "runs" / case.hash / "config.json").exists())
-    process.send_signal(number)
+    process.send(number)
     twice = name != "SIGKILL" and random_.random() < 0.25
     if twice:
         time.sleep(random_.uniform(0, 0.05))
-        process.send_signal(number)
-    code = _wait(process, PATIENCE * case.seconds)
+        process.send(number)
+    code = process.wait(PATIENCE * case.seconds)
     if name == "SIGKILL":
         return
     heard = _heard(home)
@@ -229,15 +306,6 @@ def _kill(
         pass
     elif code != 0:  # it may have come to its end
         raise Finding(f"{case.name} ended with {code} after {name}: {heard}")
-
-
-def _wait(process: subprocess.Popen[bytes], seconds: float) -> int:
-    try:
-        return process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        raise Finding(f"a process did not end within {seconds:.0f} s") from None
 
 
 def _heard(home: Path) -> str:
@@ -251,7 +319,7 @@ def _damage(run: Path, random_: random.Random) -> bool:
         return False
     content = bytearray(path.read_bytes())
     how = random_.randrange(3)
-    if how == 0:
+    if how == 0 or not content:
         content = bytearray()
     elif how == 1:
         del content[random_.randrange(len(content)) :]
