@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import logging
+import platform
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from filelock import FileLock, Timeout
 
+from sparsecore.errors import InputError
 from sparsecore.files import write_json, write_text
 from sparsecore.home import runs_dir
 from sparsecore.runs.environment import describe_environment
@@ -25,6 +29,8 @@ class Experiment(Protocol):
     """What :func:`execute` asks of a configuration (a frozen dataclass)."""
 
     name: ClassVar[str]
+    batch_size: int
+    device: str
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     def prepare(self, progress: bool = True) -> Any:
@@ -45,40 +51,71 @@ def execute(config: Experiment, progress: bool = True, choose_threads: bool = Fa
 
     The folder's name is a hash of everything the numbers depend on, the text included. A run that
     was killed goes on from its last checkpoint. A second process with the same configuration waits
-    for the first and returns its run.
+    for the first and returns its run. Processes that torchrun started
+    (:func:`~sparsecore.training.distributed.joined`) compute one run together, the first of them
+    holding the lock and writing; their number is no part of the hash.
 
     Args:
         config: the experiment.
         progress: show bars.
         choose_threads: before a run on the CPU, set PyTorch's number of threads by a short probe
             (:func:`~sparsecore.training.threads.choose_threads`); a run that was begun keeps its
-            number. ``environment.json`` records it either way.
+            number. ``environment.json`` records it either way. Several processes keep the threads
+            that they have.
 
     Raises:
         InputError: bad input, before anything is written.
+        TrainingError: the run cannot go on; a process of it was lost, say.
     """
-    inputs = config.prepare(progress)
+    from sparsecore.training.distributed import check_processes, in_turn, told, world
+
+    here = world()
+    progress = progress and here.first
+    check_processes(config.batch_size, config.device)
+    inputs = in_turn(lambda: config.prepare(progress))
     identity = config.identity(inputs)
     run = Run(runs_dir(config.name) / hash_of(identity))
-    if run.done:
+    if told(lambda: run.done):
         return run
-    run.path.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(run.path / ".lock")
+    with _locked(run.path) if here.first else contextlib.nullcontext():
+        if not told(lambda: run.done):
+            if choose_threads and here.alone and identity.get("device", "cpu") == "cpu":
+                _choose_threads(run.path / "environment.json")
+            in_turn(lambda: _begin(run.path, config, describe_environment(identity, inputs)))
+            config.run(inputs, run.path, progress)
+            if here.first:
+                write_text(run.path / DONE, datetime.now(UTC).isoformat(timespec="seconds") + "\n")
+            told(lambda: None)
+    return run
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """The run folder, made and held against other processes; waits until it is free."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        log.warning("run %s is being computed by another process: waiting for it", run.path.name)
+        log.warning("run %s is being computed by another process: waiting for it", folder.name)
         lock.acquire()
     with lock:
         lock.release()  # it was counted twice; now it is free again whatever happens in here
-        if not run.done:
-            if choose_threads and identity.get("device", "cpu") == "cpu":
-                _choose_threads(run.path / "environment.json")
-            write_json(run.path / "config.json", dataclasses.asdict(config))
-            write_json(run.path / "environment.json", describe_environment(identity, inputs))
-            config.run(inputs, run.path, progress)
-            write_text(run.path / DONE, datetime.now(UTC).isoformat(timespec="seconds") + "\n")
-    return run
+        yield
+
+
+def _begin(folder: Path, config: Experiment, environment: dict[str, Any]) -> None:
+    """Write what is run and where; the other processes of a run see that it is there."""
+    from sparsecore.training.distributed import world
+
+    if world().first:
+        write_json(folder / "config.json", dataclasses.asdict(config))
+        write_json(folder / "environment.json", environment)
+    elif not (folder / "config.json").is_file():
+        raise InputError(
+            f"process {world().rank} on {platform.node()} does not see the run folder {folder}: "
+            "SPARSECORE_HOME must name a folder that all hosts share"
+        )
 
 
 def _choose_threads(environment: Path) -> None:

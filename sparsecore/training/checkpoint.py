@@ -1,7 +1,8 @@
 """Checkpoints that hold everything a run needs to go on to identical numbers.
 
 One safetensors file: tensors, and a JSON header with plain values. Loading it executes no code.
-The random generators' states travel along, so dropout masks go on where they stopped.
+The random generators' states travel along, so dropout masks go on where they stopped. Of several
+processes the first one writes and all of them read.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ from torch import Tensor
 
 from sparsecore.errors import InputError
 from sparsecore.files import atomic_path
+from sparsecore.training.distributed import together, world
 
 CPU_RNG, CUDA_RNG = "rng.cpu", "rng.cuda"
 
 
 def save_checkpoint(path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
     """Write tensors and JSON-able ``state`` atomically, with the random generators' states."""
+    if not world().first:
+        return
     everything = {name: value.detach().contiguous().clone() for name, value in tensors.items()}
     everything[CPU_RNG] = torch.get_rng_state()
     if torch.cuda.is_available():
@@ -34,6 +38,8 @@ def save_tensors(
     path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None
 ) -> None:
     """Write a safetensors file atomically; a full disk is one :class:`InputError`."""
+    if not world().first:
+        return
     try:
         with atomic_path(path) as temporary:
             save_file(tensors, temporary, metadata=metadata)
@@ -61,6 +67,13 @@ def load_checkpoint(path: Path, device: torch.device) -> tuple[dict[str, Tensor]
     if cuda is not None and device.type == "cuda":
         torch.cuda.set_rng_state(cuda)
     return {name: value.to(device) for name, value in tensors.items()}, state
+
+
+def remove_checkpoint(path: Path) -> None:
+    """Delete a checkpoint that nobody needs any more, once every process has read it."""
+    together()
+    if world().first:
+        path.unlink(missing_ok=True)
 
 
 def with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

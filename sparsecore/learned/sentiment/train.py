@@ -48,11 +48,13 @@ from sparsecore.models.classifier import SequenceClassifier
 from sparsecore.training.checkpoint import (
     load_checkpoint,
     of_prefix,
+    remove_checkpoint,
     save_checkpoint,
     save_tensors,
     with_prefix,
 )
 from sparsecore.training.device import resolve_device
+from sparsecore.training.distributed import check_in_step, told
 
 if TYPE_CHECKING:
     from sparsecore.learned.sentiment.experiment import Sentiment
@@ -145,6 +147,7 @@ class Training:
             }
         )
         tokens = int(self.inputs.corpus.train.ends[-1])
+        check_in_step(self.model.parameters(), self.device)
         seconds = time.monotonic() - started
         at.timing.append({"epoch": number, "seconds": seconds, "tokens": tokens})
         over = fit.epoch - fit.best_epoch >= config.patience or fit.epoch >= config.max_epochs
@@ -285,14 +288,18 @@ class Training:
         self._save_weights("weights")
         made = {
             "predictions": records.predictions(self._test_logits(), self.labels["test"]),
-            "patterns": phrase_table(self.model, self.inputs, config.structure),
             "corpora": records.corpora(self.inputs),
         }
         records.write(self.folder, made)
+        told(self._write_phrases)
         if config.finetune_from == "both" and at.fit.phase == "finetune":
             self._begin("scratch", self._new_model(lengths))
         else:
             at.done = True
+
+    def _write_phrases(self) -> None:
+        phrases = phrase_table(self.model, self.inputs, self.config.structure)
+        records.write(self.folder, {"patterns": phrases})
 
     def _save_weights(self, name: str) -> None:
         weights = {k: v.detach().cpu().clone() for k, v in self.model.state_dict().items()}
@@ -330,4 +337,4 @@ def train(config: Sentiment, inputs: Inputs, folder: Path, progress: bool = True
                 f"dev error {row['dev_error']:.3f}, {row['transitions']} transitions"
             )
     training.write_tables()
-    training.checkpoint.unlink()
+    remove_checkpoint(training.checkpoint)

@@ -27,12 +27,15 @@ from sparsecore.training.batches import random_windows
 from sparsecore.training.checkpoint import (
     load_checkpoint,
     of_prefix,
+    remove_checkpoint,
     save_checkpoint,
     save_tensors,
     with_prefix,
 )
 from sparsecore.training.device import precision_of, resolve_device
+from sparsecore.training.distributed import agreed, check_in_step
 from sparsecore.training.nt_asgd import AveragedSGD
+from sparsecore.training.shares import own, sum_gradients, whole, whole_masks
 from sparsecore.training.tables import write_table
 
 if TYPE_CHECKING:
@@ -83,6 +86,7 @@ class Training:
             "test": config.test_batch_size,
         }
         self.texts = {s: text_columns(corpus, s, b, self.device) for s, b in batches.items()}
+        self.columns = own(config.batch_size)
         self.optimizer = self._optimizer()
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         self.state: State | None = None
@@ -99,9 +103,10 @@ class Training:
         )
 
     def save(self) -> None:
-        """Write the checkpoint."""
+        """Write the checkpoint: of several processes that of the whole batch."""
+        batch = self.config.batch_size
         state = {
-            f"{i}.{n}": t
+            f"{i}.{n}": whole(t, batch, dim=1)
             for i, carried in enumerate(self.state or [])
             for n, t in zip("hc", carried, strict=True)
         }
@@ -129,7 +134,7 @@ class Training:
         self.optimizer.load_plain_state(
             self.progress.optimizer, [averages[str(i)] for i in range(len(averages))]
         )
-        state = of_prefix("state", tensors)
+        state = {k: h[:, self.columns] for k, h in of_prefix("state", tensors).items()}
         self.state = [(state[f"{i}.h"], state[f"{i}.c"]) for i in range(len(state) // 2)] or None
 
     def run_epoch(self, progress: bool) -> None:
@@ -157,7 +162,7 @@ class Training:
                 if at.step % LOOK == 0 or at.step == len(windows):
                     seen = sum(windows[at.step - 1]) * config.batch_size
                     bar.set_postfix(loss=f"{self._check_loss() / seen:.3f}", refresh=False)
-                if time.monotonic() - last_save > CHECKPOINT_SECONDS:
+                if agreed(time.monotonic() - last_save > CHECKPOINT_SECONDS):
                     last_save = time.monotonic()
                     self.save()
         with self.optimizer.averaged():
@@ -170,15 +175,19 @@ class Training:
 
     def train_step(self, start: int, length: int) -> None:
         """One window forward and backward, and an update at the rate of its length."""
-        config, text = self.config, self.texts["train"]
+        config, text = self.config, self.texts["train"][:, self.columns]
         inputs, targets = text[start : start + length], text[start + 1 : start + length + 1]
+        positions = length * config.batch_size
+        share = targets.numel() / positions
         self.model.zero_grad(set_to_none=True)
-        dropped, raw, state = self.model(inputs, self.state)
+        with whole_masks(self.model, self.columns, config.batch_size):
+            dropped, raw, state = self.model(inputs, self.state)
         loss = self.model.loss(dropped, targets.contiguous())
         penalty = activation_penalty(dropped, raw, config.alpha, config.beta)
-        (loss + penalty).backward()
+        (share * (loss + penalty)).backward()
         self.state = detach(state)
-        self.loss_sum += loss.detach().double() * targets.numel()
+        (loss,) = sum_gradients(self.model.parameters(), share * loss)
+        self.loss_sum += loss.double() * positions
         nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
         self.optimizer.step(length / config.sequence_length)
 
@@ -194,6 +203,7 @@ class Training:
 
     def _end_epoch(self, valid_loss: float) -> None:
         at = self.progress
+        check_in_step(self.model.parameters(), self.device)
         tokens = self.texts["train"][1:].numel()
         row = {
             "epoch": at.epoch,
@@ -262,7 +272,7 @@ def train(config: Language, corpus: Corpus, folder: Path, progress: bool = True)
     weights = {k: v.cpu() for k, v in training.best.items()}
     save_tensors(folder / "weights.safetensors", weights)
     write_table(folder / "results.parquet", pd.DataFrame([results(training)]))
-    training.checkpoint.unlink()
+    remove_checkpoint(training.checkpoint)
 
 
 def results(training: Training) -> dict[str, Any]:

@@ -28,11 +28,14 @@ from sparsecore.training.batches import random_windows
 from sparsecore.training.checkpoint import (
     load_checkpoint,
     of_prefix,
+    remove_checkpoint,
     save_checkpoint,
     save_tensors,
     with_prefix,
 )
 from sparsecore.training.device import precision_of, resolve_device
+from sparsecore.training.distributed import agreed, check_in_step
+from sparsecore.training.shares import own, sum_gradients, whole
 from sparsecore.training.tables import write_table
 
 if TYPE_CHECKING:
@@ -63,6 +66,7 @@ class Training:
         self.text, num_words = piece_columns(
             corpus, config.max_tokens, config.batch_size, self.device
         )
+        self.columns = own(config.batch_size)
         torch.manual_seed(config.seed)
         self.model = build_model(config, num_words).to(self.device)
         self.optimizer = torch.optim.SGD(
@@ -76,9 +80,10 @@ class Training:
             self._load()
 
     def save(self) -> None:
-        """Write the checkpoint."""
+        """Write the checkpoint: of several processes that of the whole batch."""
+        batch = self.config.batch_size
         state = {
-            f"{i}.{n}": t
+            f"{i}.{n}": whole(t, batch, dim=1)
             for i, carried in enumerate(self.state or [])
             for n, t in zip("hc", carried, strict=True)
         }
@@ -103,7 +108,7 @@ class Training:
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
         self.sums = tensors["sums"]
         self.progress = Progress(**values)
-        carried = of_prefix("state", tensors)
+        carried = {k: h[:, self.columns] for k, h in of_prefix("state", tensors).items()}
         self.state = [
             (carried[f"{i}.h"], carried[f"{i}.c"]) for i in range(len(carried) // 2)
         ] or None
@@ -130,7 +135,7 @@ class Training:
                 self.train_step(start, length, rate * length / config.sequence_length)
                 at.step += 1
                 bar.update()
-                if time.monotonic() - last_save > CHECKPOINT_SECONDS:
+                if agreed(time.monotonic() - last_save > CHECKPOINT_SECONDS):
                     last_save = time.monotonic()
                     self.save()
         evaluated = accuracy(self.model, self.text, config.sequence_length)
@@ -139,15 +144,17 @@ class Training:
 
     def train_step(self, start: int, length: int, rate: float) -> None:
         """One window forward, its right words counted, backward, and an update."""
-        inputs = self.text[start : start + length]
-        targets = self.text[start + 1 : start + length + 1]
+        inputs = self.text[start : start + length, self.columns]
+        targets = self.text[start + 1 : start + length + 1, self.columns]
+        positions = length * self.config.batch_size
         self.optimizer.zero_grad()
         hidden, _, state = self.model(inputs, self.state)
         logits = self.model.logits(hidden).flatten(0, 1)  # T·B V
-        loss = F.cross_entropy(logits, targets.flatten())
+        loss = F.cross_entropy(logits, targets.flatten()) * (targets.numel() / positions)
         loss.backward()
         right = (logits.detach().argmax(-1) == targets.flatten()).sum()
-        self.sums += torch.stack([loss.detach() * targets.numel(), right])
+        loss, right = sum_gradients(self.model.parameters(), loss, right)
+        self.sums += torch.stack([loss * positions, right])
         self.state = detach(state)
         nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         self.optimizer.param_groups[0]["lr"] = rate
@@ -155,6 +162,7 @@ class Training:
 
     def _end_epoch(self, rate: float, evaluated: float) -> None:
         at, config = self.progress, self.config
+        check_in_step(self.model.parameters(), self.device)
         words = self.text[1:].numel()
         loss, right = (float(x) for x in self.sums)
         if not math.isfinite(loss):
@@ -197,7 +205,7 @@ def train(config: Reciting, corpus: Corpus, folder: Path, progress: bool = True)
     weights = {k: v.cpu() for k, v in training.model.state_dict().items()}
     save_tensors(folder / "weights.safetensors", weights)
     write_table(folder / "results.parquet", pd.DataFrame([results(training)]))
-    training.checkpoint.unlink()
+    remove_checkpoint(training.checkpoint)
 
 
 def results(training: Training) -> dict[str, Any]:
