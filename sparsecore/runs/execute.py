@@ -29,9 +29,17 @@ class Experiment(Protocol):
     """What :func:`execute` asks of a configuration (a frozen dataclass)."""
 
     name: ClassVar[str]
-    batch_size: int
-    device: str
     __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def batch_size(self) -> int:
+        """How many columns, sentences or documents a step has; several processes share them."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where to compute."""
+        ...
 
     def prepare(self, progress: bool = True) -> Any:
         """Check the configuration and read its inputs."""
@@ -71,7 +79,8 @@ def execute(config: Experiment, progress: bool = True, choose_threads: bool = Fa
 
     here = world()
     progress = progress and here.first
-    check_processes(config.batch_size, config.device)
+    if not here.alone:
+        check_processes(config.batch_size, config.device)
     inputs = in_turn(lambda: config.prepare(progress))
     identity = config.identity(inputs)
     run = Run(runs_dir(config.name) / hash_of(identity))

@@ -253,8 +253,6 @@ def check_processes(batch_size: int, device: str) -> None:
     Raises:
         InputError: naming what would be right.
     """
-    if _world.alone:
-        return
     if batch_size < _world.size:
         raise InputError(
             f"batch_size={batch_size} is too small for {_world.size} processes, of which each "
