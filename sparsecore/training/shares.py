@@ -95,7 +95,7 @@ def whole_masks(model: nn.Module, columns: slice, total: int) -> Iterator[None]:
         return
 
     def widen(_module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return (F.pad(args[0], (0, 0, columns.start, total - columns.stop)), *args[1:])
+        return (padded(args[0], columns, total), *args[1:])
 
     def cut(_module: nn.Module, _args: Any, output: Tensor) -> Tensor:
         return output[..., columns, :]
@@ -106,6 +106,18 @@ def whole_masks(model: nn.Module, columns: slice, total: int) -> Iterator[None]:
                 hooks.enter_context(removed(module.register_forward_pre_hook(widen)))
                 hooks.enter_context(removed(module.register_forward_hook(cut, prepend=True)))
         yield
+
+
+def padded(x: Tensor, columns: slice, total: int) -> Tensor:
+    """(..., b, D) with zeros on both sides: (..., ``total``, D), laid out in memory as ``x`` is.
+
+    PyTorch draws a mask in the order of memory, so a transposed tensor has another one.
+    """
+    batch = x.dim() - 2
+    outside_in = sorted(range(x.dim()), key=lambda axis: (-x.stride(axis), axis == batch))
+    inverse = sorted(range(x.dim()), key=outside_in.__getitem__)
+    wide = F.pad(x, (0, 0, columns.start, total - columns.stop))
+    return wide.permute(outside_in).contiguous().permute(inverse)
 
 
 @contextlib.contextmanager

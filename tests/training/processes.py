@@ -64,8 +64,8 @@ def _enter(rank: int, size: int, port: int, target: Callable[..., None], args: A
     target(*args)
 
 
-def run_all(configs: Sequence[Any], home: Path, steps: int | None = None) -> None:
-    """Run each configuration; with ``steps``, until so many were made since the checkpoint."""
+def run_all(configs: Sequence[Any], home: Path, steps: dict[str, int] | None = None) -> None:
+    """Run each configuration; with ``steps``, until it made so many and is interrupted."""
     os.environ["SPARSECORE_HOME"] = str(home)
     from sparsecore.runs.execute import execute
     from sparsecore.training.distributed import joined
@@ -75,7 +75,7 @@ def run_all(configs: Sequence[Any], home: Path, steps: int | None = None) -> Non
             if steps is None:
                 execute(config, progress=False)
             else:
-                run_until(config, steps)
+                run_until(config, steps[config.name])
 
 
 def run_until(config: Any, steps: int) -> None:
