@@ -110,10 +110,8 @@ class Training:
     def _load(self) -> None:
         tensors, values = load_checkpoint(self.checkpoint, self.device)
         self.model.load_state_dict(of_prefix("model", tensors))
-        sums = of_prefix("sums", tensors)
-        self.tracker.load_sums(
-            {tuple(key.split(".")): kept_once(value) for key, value in sums.items()}
-        )  # pyright: ignore
+        sums = {tuple(k.split(".")): kept_once(v) for k, v in of_prefix("sums", tensors).items()}
+        self.tracker.load_sums(sums)  # pyright: ignore[reportArgumentType]
         state = {k: h[:, self.columns] for k, h in of_prefix("state", tensors).items()}
         self.state = [(state[f"{i}.h"], state[f"{i}.c"]) for i in range(len(state) // 2)] or None
         self.progress = Progress(**{**values, "schedule": Quartering(**values["schedule"])})

@@ -43,7 +43,7 @@ def launch(size: int, target: Callable[..., None], *args: Any, timeout: float = 
         process.kill()
     if None in codes:
         pytest.fail(f"a process hangs; exit codes: {codes}")
-    return codes
+    return [code for code in codes if code is not None]
 
 
 def _enter(rank: int, size: int, port: int, target: Callable[..., None], args: Any) -> None:
