@@ -73,7 +73,8 @@ class Group:
         """Let all of them do it; the answer of the first."""
         for pipe in self.pipes:
             pipe.send(what)
-        return [pipe.recv() for pipe in self.pipes][0]
+        answers = [pipe.recv() for pipe in self.pipes]
+        return answers[0]
 
     def close(self) -> None:
         """End them."""
