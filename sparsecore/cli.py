@@ -7,6 +7,8 @@ own (divergence) exits with 1, one that is stopped by Ctrl-C with 130, by SIGTER
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -23,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        with signals_stop():
+        with signals_stop(), _processes():
             _dispatch(arguments)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -38,11 +40,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _processes() -> contextlib.AbstractContextManager[object]:
+    """The group of processes where torchrun started this one, else nothing."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return contextlib.nullcontext()
+    from sparsecore.training.distributed import joined
+
+    return joined()
+
+
 def _dispatch(arguments: list[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_usage())
     elif arguments[0] == "--version":
         print(f"sparsecore {__version__}")
+    elif arguments[0] != "run" and "TORCHELASTIC_RUN_ID" in os.environ:
+        raise InputError(f"torchrun is for sparsecore run, not for {arguments[0]!r}")
     elif arguments[0] in COMMANDS:
         COMMANDS[arguments[0]](arguments[1:])
     else:
@@ -71,7 +84,8 @@ def run(arguments: list[str]) -> None:
     from sparsecore.runs.options import EXPERIMENTS, parse_experiment
 
     if not arguments or arguments[0] in ("-h", "--help"):
-        print("usage: sparsecore run EXPERIMENT [--preset quick|small|paper] [--field value …]\n")
+        print("usage: sparsecore run EXPERIMENT [--preset quick|small|paper] [--field value …]")
+        print("       torchrun --nproc-per-node N -m sparsecore run EXPERIMENT …\n")
         print("experiments:")
         for name, summary in EXPERIMENTS.items():
             print(f"  {name:<10} {summary}")

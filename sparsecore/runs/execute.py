@@ -8,6 +8,7 @@ import errno
 import hashlib
 import json
 import logging
+import platform
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from typing import Any, ClassVar, Protocol
 
 from filelock import FileLock, Timeout
 
-from sparsecore.errors import Stopped, TrainingError
+from sparsecore.errors import InputError, Stopped, TrainingError
 from sparsecore.files import remove_leftovers, write_error, write_json, write_text
 from sparsecore.home import runs_dir
 from sparsecore.runs.environment import describe_environment
@@ -30,6 +31,16 @@ class Experiment(Protocol):
 
     name: ClassVar[str]
     __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def batch_size(self) -> int:
+        """How many columns, sentences or documents a step has; several processes share them."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where to compute."""
+        ...
 
     def prepare(self, progress: bool = True) -> Any:
         """Check the configuration and read its inputs."""
@@ -49,36 +60,45 @@ def execute(config: Experiment, progress: bool = True, choose_threads: bool = Fa
 
     The folder's name is a hash of everything the numbers depend on, the text included. A run that
     was killed goes on from its last checkpoint. A second process with the same configuration waits
-    for the first and returns its run.
+    for the first and returns its run. Processes that torchrun started
+    (:func:`~sparsecore.training.distributed.joined`) compute one run together, the first of them
+    holding the lock and writing; their number is no part of the hash.
 
     Args:
         config: the experiment.
         progress: show bars.
         choose_threads: before a run on the CPU, set PyTorch's number of threads by a short probe
             (:func:`~sparsecore.training.threads.choose_threads`); a run that was begun keeps its
-            number. ``environment.json`` records it either way.
+            number. ``environment.json`` records it either way. Several processes keep the threads
+            that they have.
 
     Raises:
         InputError: bad input, before anything is written; or the disk is full or read-only.
-        TrainingError: the run cannot go on: it diverged, or the memory is used up.
+        TrainingError: the run cannot go on: it diverged, the memory is used up, or a process of it
+            was lost.
         Stopped: a signal asked the command line to stop.
     """
+    from sparsecore.training.distributed import check_processes, in_turn, told, world
+
+    here = world()
+    progress = progress and here.first
+    if not here.alone:
+        check_processes(config.batch_size, config.device)
     with _out_of_memory_is_one_line(config):
-        inputs = config.prepare(progress)
+        inputs = in_turn(lambda: config.prepare(progress))
         identity = config.identity(inputs)
         run = Run(runs_dir(config.name) / hash_of(identity))
-        if run.done:
+        if told(lambda: run.done):
             return run
-        with _lock_of(run), _signals_name(run):
-            if not run.done:
-                remove_leftovers(run.path, every=True)
-                if choose_threads and identity.get("device", "cpu") == "cpu":
+        with _lock_of(run) if here.first else contextlib.nullcontext(), _signals_name(run):
+            if not told(lambda: run.done):
+                if choose_threads and here.alone and identity.get("device", "cpu") == "cpu":
                     _choose_threads(run.path / "environment.json")
-                write_json(run.path / "config.json", dataclasses.asdict(config))
-                write_json(run.path / "environment.json", describe_environment(identity, inputs))
+                in_turn(lambda: _begin(run.path, config, describe_environment(identity, inputs)))
                 config.run(inputs, run.path, progress)
-                write_text(run.path / DONE, datetime.now(UTC).isoformat(timespec="seconds") + "\n")
-                _remove_checkpoints(run.path)
+                if here.first:
+                    _end(run.path)
+                told(lambda: None)
     return run
 
 
@@ -130,9 +150,26 @@ def _out_of_memory_is_one_line(config: Experiment) -> Iterator[None]:
         ) from error
 
 
-def _remove_checkpoints(folder: Path) -> None:
+def _begin(folder: Path, config: Experiment, environment: dict[str, Any]) -> None:
+    """Write what is run and where; the other processes of a run see that it is there."""
+    from sparsecore.training.distributed import world
+
+    if world().first:
+        remove_leftovers(folder, every=True)
+        write_json(folder / "config.json", dataclasses.asdict(config))
+        write_json(folder / "environment.json", environment)
+    elif not (folder / "config.json").is_file():
+        raise InputError(
+            f"process {world().rank} on {platform.node()} does not see the run folder {folder}: "
+            "SPARSECORE_HOME must name a folder that all hosts share"
+        )
+
+
+def _end(folder: Path) -> None:
+    """Say that the run is finished; nobody goes on from its checkpoints any more."""
     from sparsecore.training.checkpoint import remove_checkpoints
 
+    write_text(folder / DONE, datetime.now(UTC).isoformat(timespec="seconds") + "\n")
     remove_checkpoints(folder)
 
 

@@ -13,11 +13,12 @@ from sparsecore.cli import main
 
 
 def test_every_suite(tmp_path, capsys):
-    suites = ["--suite", *SUITES]
-    assert main(["bench", "--quick", "--out", str(tmp_path), "--no-progress", *suites]) == 0
+    names = [name for name in SUITES if name != "processes"]  # its helpers take long to start
+    options = ["--quick", "--out", str(tmp_path), "--no-progress"]
+    assert main(["bench", "--suite", *names, *options]) == 0
     table = pd.read_parquet(tmp_path / "results.parquet")
     assert list(table.columns) == list(COLUMNS)
-    assert list(table["suite"].unique()) == list(SUITES)
+    assert list(table["suite"].unique()) == names
     assert set(table["gate"]) == {"equal", "other"}
     own = table[table["contestant"] == REFERENCE]
     assert not own["case"].duplicated().any() and set(own["case"]) == set(table["case"])
@@ -39,6 +40,15 @@ def test_every_suite(tmp_path, capsys):
     assert all(f"\n{row.suite}: {row.case}\n" in printed for row in compared.itertuples())
     assert all(f"\n{axis}: ms with its power " in printed for axis in AXES)
     assert printed.endswith(f"results: {tmp_path}\n")
+
+
+@pytest.mark.slow
+def test_two_processes(tmp_path):
+    options = ["--quick", "--out", str(tmp_path), "--no-progress"]
+    assert main(["bench", "--suite", "processes", *options]) == 0
+    table = pd.read_parquet(tmp_path / "results.parquet").set_index("contestant")
+    assert list(table.index) == [REFERENCE, "one process"]
+    assert (table["gate"] == "equal").all() and (table["clock"] == "wall").all()
 
 
 @pytest.mark.parametrize(

@@ -129,13 +129,16 @@ def test_killed_process_resumes(finished, text_file, own_home):
     config = repr(dataclasses.asdict(small(text_file)))
     script = (
         "import torch; torch.set_num_threads(1)\n"
-        "from sparsecore.emergent import train\n"
-        "train.CHECKPOINT_SECONDS = 0.0\n"
         "from sparsecore.emergent.experiment import Emergent\n"
         "from sparsecore.runs.execute import execute\n"
         f"execute(Emergent(**{config}), progress=False)\n"
     )
-    environment = {**os.environ, "SPARSECORE_HOME": str(own_home), "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "SPARSECORE_HOME": str(own_home),
+        "OMP_NUM_THREADS": "1",
+        "SPARSECORE_CHECKPOINT_SECONDS": "0",
+    }
     process = subprocess.Popen([sys.executable, "-c", script], env=environment)
     while process.poll() is None and not list(own_home.glob("runs/*/*/checkpoint.safetensors")):
         time.sleep(0.01)
