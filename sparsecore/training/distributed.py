@@ -42,8 +42,8 @@ LOST = (
     "many processes as you like, goes on from the last checkpoint"
 )
 UNMET = (
-    "the processes of this run could not meet at {MASTER_ADDR}:{MASTER_PORT}; if another run has the "
-    "port, use torchrun --standalone"
+    "the processes of this run could not meet at {MASTER_ADDR}:{MASTER_PORT}; if another run has "
+    "the port, use torchrun --standalone"
 )
 
 
