@@ -41,6 +41,10 @@ LOST = (
     "stopped, for a process of this run was lost or torchrun ended it; the same command, with as "
     "many processes as you like, goes on from the last checkpoint"
 )
+UNMET = (
+    "the processes of this run could not meet at {MASTER_ADDR}:{MASTER_PORT}; if another run has "
+    "the port, use torchrun --standalone"
+)
 
 
 @dataclass(frozen=True)
@@ -89,8 +93,10 @@ def joined() -> Iterator[World]:
         TrainingError: a process of the group was lost, or torchrun ends the run (SIGTERM).
     """
     global _world
-    with lost_processes("the processes of this run could not meet"):
+    with lost_processes(UNMET.format(**os.environ)):
         store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
+        # torchrun's store outlives the processes: what they said before a restart is another's
+        store = dist.PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
         group = dist.PrefixStore("group", store)
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         dist.init_process_group(backend, store=group, rank=rank, world_size=size, timeout=PATIENCE)

@@ -272,12 +272,13 @@ def test_torchrun_itself(texts, tmp_path):
     assert done.stdout == ""
 
 
-def torchrun(size: int, home: Path, *arguments: str, **options):
+def torchrun(size: int, home: Path, *arguments: str, restarts: int = 0):
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(size)]
+    command += ["--max-restarts", str(restarts)]
     environment = {**os.environ, "SPARSECORE_HOME": str(home), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
         [*command, "--standalone", "-m", "sparsecore", *arguments],
-        env=environment, capture_output=True, text=True, timeout=240, **options,
+        env=environment, capture_output=True, text=True, timeout=400,
     )  # fmt: skip
 
 
@@ -302,6 +303,17 @@ def test_torchrun_trains_loses_a_process_and_goes_on(texts, single, home, monkey
         a, b = pd.read_parquet(run.path / name), pd.read_parquet(right.path / name)
         pd.testing.assert_frame_equal(a, b, rtol=1e-3, atol=2e-4)
     assert abs(run.epochs["valid_loss"] - right.epochs["valid_loss"]).max() < 0.1
+
+
+@pytest.mark.slow
+def test_torchrun_begins_again_by_itself(texts, home):
+    config = dataclasses.replace(configs(texts)[0], epochs=30)
+    watcher = threading.Thread(target=kill_a_worker, args=(home,))
+    watcher.start()
+    done = torchrun(2, home, "run", "emergent", "--no-progress", *options(config), restarts=1)
+    watcher.join()
+    assert done.returncode == 0 and done.stdout.count("run folder:") == 1
+    assert done.stderr.count("error: stopped, for a process of this run was lost") == 1
 
 
 def kill_a_worker(home: Path) -> None:
