@@ -16,7 +16,7 @@ that has loaded it, the others and the undisturbed ones are started as a user do
 from __future__ import annotations
 
 import argparse
-import multiprocessing
+import multiprocessing as mp
 import os
 import random
 import shutil
@@ -28,6 +28,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from tqdm import tqdm
@@ -186,7 +187,7 @@ def _home(home: Path, cache: Path) -> Path:
 class Life:
     """A process: one that was started, or one that was forked from a warm one."""
 
-    process: subprocess.Popen[bytes] | multiprocessing.process.BaseProcess
+    process: subprocess.Popen[bytes] | BaseProcess
 
     def alive(self) -> bool:
         """Whether it has not ended yet."""
@@ -230,7 +231,7 @@ def _start(case: Case, home: Path, interval: str, cold: bool) -> Life:
                 subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=file)
             )
     os.environ.update({name: changes[name] for name in ("PYTHONPATH", "OMP_NUM_THREADS")})
-    context = multiprocessing.get_context("forkserver")
+    context = mp.get_context("forkserver")
     context.set_forkserver_preload(WARM)
     process = context.Process(target=_command, args=(line, changes, str(errors)))
     process.start()
@@ -249,7 +250,7 @@ def _command(line: list[str], changes: dict[str, str], errors: str) -> None:
     os._exit(code)
 
 
-def _await(process: subprocess.Popen[bytes], case: Case, run: Path, random_: random.Random) -> bool:
+def _await(process: Life, case: Case, run: Path, random_: random.Random) -> bool:
     """Wait for the moment to kill; False if the process ended by itself before it."""
     span = case.start + (case.seconds - case.start) / 4
     end = time.monotonic() + random_.uniform(0, span)
@@ -363,7 +364,7 @@ def summary(cases: Sequence[Case]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The campaign; 1 if anything was found."""
-    parser = argparse.ArgumentParser(prog="make torture", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="make torture", description=str(__doc__).splitlines()[0])
     parser.add_argument("--kills", type=int, default=200, help="default: %(default)s")
     parser.add_argument("--seed", type=int, help="default: drawn, and printed")
     parser.add_argument("--only", nargs="+", choices=[*QUICK], default=[*QUICK])

@@ -2,6 +2,11 @@
 
 import math
 import operator
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -47,3 +52,44 @@ def test_an_input_error_survives_the_way_back():
 
 def test_at_least_one_worker():
     assert default_workers() >= 1
+
+
+PARENT = """
+import time
+from sparsecore.data.pool import parallel_map
+for _ in parallel_map(time.sleep, [0, 0, *[0.5] * 50], 2):
+    print(flush=True)
+"""
+
+
+def test_helpers_end_when_their_parent_is_killed(capfd):
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE) as parent:
+        parent.stdout.readline()
+        with open(f"/proc/{parent.pid}/task/{parent.pid}/children", encoding="utf-8") as file:
+            helpers = file.read().split()
+        parent.send_signal(signal.SIGKILL)
+    assert len(helpers) == 2
+    deadline = time.monotonic() + 30
+    while any(alive(helper) for helper in helpers):
+        assert time.monotonic() < deadline, "helpers outlive their parent"
+        time.sleep(0.02)
+    assert capfd.readouterr().err == ""
+
+
+def alive(process):
+    try:
+        with open(f"/proc/{process}/stat", encoding="utf-8") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_helpers_leave_signals_to_their_parent():
+    pids = list(parallel_map(own_number, range(4), 2))
+    assert os.getpid() not in pids
+
+
+def own_number(_):
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(os.getpid(), number)
+    return os.getpid()

@@ -1,11 +1,6 @@
 """The experiment end to end on a small text: what it writes, how it resumes, how it refuses."""
 
 import dataclasses
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pandas as pd
@@ -122,32 +117,6 @@ def run_steps(run: Run) -> int:
     """Windows in the whole run, all epochs."""
     positions = run.statistics([0], "softmax", "gradient", "target")["count"].sum()
     return -(-int(positions) // (4 * 9)) * 4
-
-
-def test_killed_process_resumes(finished, text_file, own_home):
-    """SIGKILL at whatever moment it hits."""
-    config = repr(dataclasses.asdict(small(text_file)))
-    script = (
-        "import torch; torch.set_num_threads(1)\n"
-        "from sparsecore.emergent.experiment import Emergent\n"
-        "from sparsecore.runs.execute import execute\n"
-        f"execute(Emergent(**{config}), progress=False)\n"
-    )
-    environment = {
-        **os.environ,
-        "SPARSECORE_HOME": str(own_home),
-        "OMP_NUM_THREADS": "1",
-        "SPARSECORE_CHECKPOINT_SECONDS": "0",
-    }
-    process = subprocess.Popen([sys.executable, "-c", script], env=environment)
-    while process.poll() is None and not list(own_home.glob("runs/*/*/checkpoint.safetensors")):
-        time.sleep(0.01)
-    time.sleep(0.2)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not list_runs()[0].done
-    subprocess.run([sys.executable, "-c", script], env=environment, check=True)
-    assert tables(list_runs()[0]) == tables(finished)
 
 
 def test_total_gradients_and_after_dropout(text_file):

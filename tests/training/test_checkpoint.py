@@ -21,7 +21,9 @@ def saved(folder, numbers):
 
 
 def step_of(folder):
-    tensors, state = Keeper(folder).load(CPU)
+    loaded = Keeper(folder).load(CPU)
+    assert loaded is not None
+    tensors, state = loaded
     assert tensors["weight"].tolist() == [[state["step"]] * 2] * 3
     return state["step"]
 

@@ -1,0 +1,83 @@
+"""A sentiment run that was stopped within an epoch, or as its search failed."""
+
+import pytest
+import torch
+
+from sparsecore.errors import TrainingError
+from sparsecore.learned.sentiment import train as training
+from sparsecore.learned.sentiment.experiment import Sentiment
+from sparsecore.runs.execute import execute
+from sparsecore.runs.store import list_runs
+from sparsecore.training.checkpoint import Keeper
+from tests.learned.planted import write_planted
+from tools.torture import contents
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    return write_planted(tmp_path_factory.mktemp("planted"), count=120)
+
+
+def config(planted, **changes):
+    fields = {
+        "corpus": str(planted / "reviews.tsv"),
+        "vectors": str(planted / "vectors.txt"),
+        "structure": "0,0,2",
+        "strength": 5e-4,
+        "finetune_from": "both",
+        "learning_rate": 0.05,
+        "batch_size": 8,
+        "max_epochs": 4,
+        "device": "cpu",
+    }
+    return Sentiment(**{**fields, **changes})
+
+
+@pytest.fixture(scope="module")
+def expected(planted, tmp_path_factory):
+    """What the undisturbed run writes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPARSECORE_HOME", str(tmp_path_factory.mktemp("home")))
+        return contents(execute(config(planted), progress=False).path)
+
+
+@pytest.mark.parametrize("stop", [3, 57, 101])
+def test_stopped_within_an_epoch_it_resumes_to_equal_tables(planted, expected, monkeypatch, stop):
+    original, done = training.Training._save_if_due, []
+
+    def interrupted(self):
+        original(self)
+        done.append(self.progress.fit.phase)
+        if len(done) == stop:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setenv("SPARSECORE_CHECKPOINT_SECONDS", "0")
+        patch.setattr(training.Training, "_save_if_due", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            execute(config(planted), progress=False)
+    assert done[-1] == {3: "structure", 57: "finetune", 101: "scratch"}[stop]
+    (run,) = list_runs()
+    state = Keeper(run.path).load(torch.device("cpu"))[1]
+    steps = 10  # an epoch
+    assert state["passed"]["batches"] == stop % steps > 0
+    assert contents(execute(config(planted), progress=False).path) == expected
+
+
+def test_killed_as_its_search_fails_it_has_written_what_was_tried(planted, monkeypatch):
+    original = training.Training.save
+
+    def killed(self):
+        original(self)
+        if self.progress.failed:
+            raise KeyboardInterrupt
+
+    given = config(planted, goal=3, tolerance=0, strength=1e-7, max_tries=2, max_epochs=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(training.Training, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            execute(given, progress=False)
+    with pytest.raises(TrainingError, match="no strength leaves 3"):
+        execute(given, progress=False)
+    (run,) = list_runs()
+    assert len(run.table("trials")) == 2
