@@ -62,9 +62,14 @@ def parse_notebook_sweep(arguments: list[str]) -> NotebookSweep:
     given = _pairs(rest)
     values = {name: [parse_value(text) for text in several] for name, several in texts.items()}
     declared = declared_parameters(script)
+    compare_parameters(given, declared)
     if chosen.seeds is not None:
         first = given.get("seed", declared.get("seed", 0))
         values["seed"] = list(range(first, first + chosen.seeds))
+    for name, several in values.items():
+        for value in several:
+            if several.count(value) > 1:
+                raise InputError(f"{name} has the value {value} twice")
     sets = [
         {**given, **dict(zip(values, combination, strict=True))}
         for combination in itertools.product(*values.values())
@@ -72,6 +77,8 @@ def parse_notebook_sweep(arguments: list[str]) -> NotebookSweep:
     for parameters in sets:
         compare_parameters(parameters, declared)
     names = [copy_name(script.stem, {name: one[name] for name in values}) for one in sets]
+    if len(set(names)) < len(names):
+        raise InputError(f"two copies would have one name: {', '.join(names)}")
     copies = dict(zip(names, sets, strict=True))
     return NotebookSweep(script, copies, workers, Path(chosen.out), not chosen.no_progress)
 
@@ -158,6 +165,7 @@ def run_copy(item: dict[str, Any]) -> str:
                 str(path),
                 parameters=item["parameters"],
                 kernel_name="python3",
+                language="python",
                 progress_bar=False,
                 cwd=item["cwd"] if Path(item["cwd"]).is_dir() else None,
                 extra_arguments=["--IPKernelApp.log_level=40"],  # it warns of its own transport

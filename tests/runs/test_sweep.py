@@ -114,15 +114,15 @@ def kill_a_worker(killed):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks the system who holds a file")
-def test_a_sweep_whose_worker_is_killed_equals_the_runs_made_in_turn(
-    text_file, tmp_path, monkeypatch, capsys
-):
+def test_a_sweep_whose_worker_is_killed_equals_the_runs_made_in_turn(tmp_path, monkeypatch, capsys):
+    text = tmp_path / "short.txt"
+    text.write_text(small_text(120))
     good = Language.preset(
-        "quick", corpus=str(text_file), threshold=2, hidden_size=4, embedding_size=4,
+        "quick", corpus=str(text), threshold=2, hidden_size=4, embedding_size=4,
         batch_size=4, epochs=1, finetune_epochs=1, device="cpu",
     )  # fmt: skip
     configs = grid(good, {"hidden_size": [4, 6], "dropout": [0.0, 0.2], "seed": [0, 1, 2]})
-    long = dataclasses.replace(good, seed=9, epochs=60)
+    long = dataclasses.replace(good, seed=9, epochs=30)
     bad = dataclasses.replace(good, corpus="nowhere.txt")
     every = [long, bad, *configs]
     homes = {"workers": tmp_path / "workers", "in turn": tmp_path / "in turn"}
@@ -137,7 +137,7 @@ def test_a_sweep_whose_worker_is_killed_equals_the_runs_made_in_turn(
         killed.append("")
         killer.join()
     assert killed[0] == runs[0].path.name
-    assert re.search(r"worker \S+ was lost while it computed .*epochs=60", capsys.readouterr().err)
+    assert re.search(r"worker \S+ was lost while it computed .*epochs=30", capsys.readouterr().err)
     assert len(runs) == 13 and all(run.done for run in runs)
     (failure,) = failures.values()
     assert isinstance(failure, InputError) and "nowhere.txt" in str(failure)
