@@ -122,13 +122,13 @@ class Costs(SphinxDirective):
         root = Path(self.env.srcdir)
         for path in [*root.glob("book/results/emergent/*/*.json"), *root.glob("benchmarks/*/*/*")]:
             self.env.note_dependency(str(path))
-        speeds = costs.measured_speeds(root).to_dict("records")
+        speeds: Any = costs.measured_speeds(root).to_dict("records")
         if self.arguments[0] == "measured":
             return [measured_costs(speeds)]
         return [extrapolated_costs(speeds, costs.passes(Emergent.preset("paper")))]
 
 
-def measured_costs(speeds: list[dict[str, Any]]) -> nodes.Element:
+def measured_costs(speeds: list[dict[str, Any]]) -> nodes.Node:
     """One row a measurement."""
     rows = [
         [
@@ -145,7 +145,7 @@ def measured_costs(speeds: list[dict[str, Any]]) -> nodes.Element:
     return table(header, rows, "costs")
 
 
-def extrapolated_costs(speeds: list[dict[str, Any]], passes: int) -> nodes.Element:
+def extrapolated_costs(speeds: list[dict[str, Any]], passes: int) -> nodes.Node:
     """One row a measurement: one pass over each of the larger texts, and a whole run."""
     rows = []
     for row in speeds:

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sparsecore import __version__
 from sparsecore.errors import InputError, TrainingError
 from sparsecore.files import write_text
 from sparsecore.runs import tasks
@@ -27,6 +26,7 @@ from sparsecore.runs.cluster import Workers
 from sparsecore.runs.notebook import compare_parameters, declared_parameters, parse_value
 from sparsecore.runs.options import chosen_workers, grid_texts, sweep_parser
 from sparsecore.runs.sweep import raise_first
+from sparsecore.runs.tasks import VERSION
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def sweep_notebook(chosen: NotebookSweep) -> list[Path]:
 
 def mark_of(source: str, parameters: Mapping[str, Any]) -> str:
     """SHA-256 of what decides a copy: script, parameters, version of the library."""
-    text = json.dumps([__version__, source, dict(parameters)], sort_keys=True)
+    text = json.dumps([VERSION, source, dict(parameters)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -8,13 +8,13 @@ another worker.
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import sys
 import threading
 import uuid
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sparsecore import __version__
 from sparsecore.errors import InputError, TrainingError
 from sparsecore.files import write_text
 from sparsecore.home import home
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from distributed import Client
     from tqdm import tqdm
 
+VERSION = importlib.metadata.version("sparsecore")
 TOKENS = "cache/sweeps"  # below SPARSECORE_HOME
 
 
@@ -132,16 +133,16 @@ def look(token: str, dask_worker: Any) -> dict[str, Any]:
     return {
         "token": (home() / TOKENS / token).exists(),
         "home": str(home()),
-        "version": __version__,
+        "version": VERSION,
         "threads": dask_worker.state.nthreads,
     }
 
 
 def check_worker(address: str, seen: dict[str, Any]) -> None:
     """Raise InputError unless a worker can compute for this process, by what it sees."""
-    if seen["version"] != __version__:
+    if seen["version"] != VERSION:
         raise InputError(
-            f"worker {address} has sparsecore {seen['version']}, this is {__version__}: "
+            f"worker {address} has sparsecore {seen['version']}, this is {VERSION}: "
             "install the same version there"
         )
     if not seen["token"]:
@@ -164,7 +165,7 @@ def _check_present(client: Client, token: str) -> None:
             check_worker(address, seen)
     except ImportError as error:
         raise InputError(
-            f"the workers cannot import sparsecore {__version__} ({error}): install it there"
+            f"the workers cannot import sparsecore {VERSION} ({error}): install it there"
         ) from None
 
 

@@ -12,12 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-import sparsecore
 from sparsecore.errors import InputError, TrainingError
 from sparsecore.home import home
 from sparsecore.runs import cluster
 from sparsecore.runs.cluster import Workers
-from sparsecore.runs.tasks import TOKENS, check_worker, outcomes
+from sparsecore.runs.tasks import TOKENS, VERSION, check_worker, outcomes
 
 
 def task(item):
@@ -115,7 +114,7 @@ def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch):
     ],
 )
 def test_a_worker_that_cannot_compute_for_us_is_refused(seen, message):
-    right = {"version": sparsecore.__version__, "token": True, "home": "/there", "threads": 1}
+    right = {"version": VERSION, "token": True, "home": "/there", "threads": 1}
     check_worker("tcp://h:1", right)
     with pytest.raises(InputError, match=f"worker tcp://h:1 {message}"):
         check_worker("tcp://h:1", {**right, **seen})
