@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
 import hashlib
 import json
 import logging
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from filelock import FileLock, Timeout
 
-from sparsecore.files import write_json, write_text
+from sparsecore.errors import Stopped, TrainingError
+from sparsecore.files import remove_leftovers, write_error, write_json, write_text
 from sparsecore.home import runs_dir
 from sparsecore.runs.environment import describe_environment
 from sparsecore.runs.store import DONE, Run
@@ -55,30 +59,81 @@ def execute(config: Experiment, progress: bool = True, choose_threads: bool = Fa
             number. ``environment.json`` records it either way.
 
     Raises:
-        InputError: bad input, before anything is written.
+        InputError: bad input, before anything is written; or the disk is full or read-only.
+        TrainingError: the run cannot go on: it diverged, or the memory is used up.
+        Stopped: a signal asked the command line to stop.
     """
-    inputs = config.prepare(progress)
-    identity = config.identity(inputs)
-    run = Run(runs_dir(config.name) / hash_of(identity))
-    if run.done:
-        return run
-    run.path.mkdir(parents=True, exist_ok=True)
+    with _out_of_memory_is_one_line(config):
+        inputs = config.prepare(progress)
+        identity = config.identity(inputs)
+        run = Run(runs_dir(config.name) / hash_of(identity))
+        if run.done:
+            return run
+        with _lock_of(run), _signals_name(run):
+            if not run.done:
+                remove_leftovers(run.path, every=True)
+                if choose_threads and identity.get("device", "cpu") == "cpu":
+                    _choose_threads(run.path / "environment.json")
+                write_json(run.path / "config.json", dataclasses.asdict(config))
+                write_json(run.path / "environment.json", describe_environment(identity, inputs))
+                config.run(inputs, run.path, progress)
+                write_text(run.path / DONE, datetime.now(UTC).isoformat(timespec="seconds") + "\n")
+                _remove_checkpoints(run.path)
+    return run
+
+
+@contextlib.contextmanager
+def _lock_of(run: Run) -> Iterator[None]:
+    """The folder of a run, for this process alone; says so where it has to wait for another."""
     lock = FileLock(run.path / ".lock")
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        log.warning("run %s is being computed by another process: waiting for it", run.path.name)
-        lock.acquire()
-    with lock:
-        lock.release()  # it was counted twice; now it is free again whatever happens in here
-        if not run.done:
-            if choose_threads and identity.get("device", "cpu") == "cpu":
-                _choose_threads(run.path / "environment.json")
-            write_json(run.path / "config.json", dataclasses.asdict(config))
-            write_json(run.path / "environment.json", describe_environment(identity, inputs))
-            config.run(inputs, run.path, progress)
-            write_text(run.path / DONE, datetime.now(UTC).isoformat(timespec="seconds") + "\n")
-    return run
+        run.path.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            log.warning(
+                "run %s is being computed by another process: waiting for it", run.path.name
+            )
+            lock.acquire()
+    except OSError as error:
+        raise write_error(run.path, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def _signals_name(run: Run) -> Iterator[None]:
+    try:
+        yield
+    except Stopped as stop:
+        raise Stopped(stop.signal, f"{run.path.parent.name}/{run.path.name}") from None
+
+
+@contextlib.contextmanager
+def _out_of_memory_is_one_line(config: Experiment) -> Iterator[None]:
+    """What Python, NumPy and PyTorch raise then becomes one line that names a remedy."""
+    said = ("out of memory", "allocate memory", "bad_alloc", "ALLOC_FAILED")
+    try:
+        yield
+    except TrainingError:
+        raise
+    except (MemoryError, RuntimeError, OSError) as error:
+        full = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
+        if not full and not any(words in str(error) for words in said):
+            raise
+        size = getattr(config, "batch_size", None)
+        raise TrainingError(
+            "out of memory; free some, and the same command goes on where it was, or take a "
+            f"smaller batch_size (now {size}), which is another run"
+        ) from error
+
+
+def _remove_checkpoints(folder: Path) -> None:
+    from sparsecore.training.checkpoint import remove_checkpoints
+
+    remove_checkpoints(folder)
 
 
 def _choose_threads(environment: Path) -> None:
