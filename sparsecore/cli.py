@@ -104,7 +104,7 @@ def run(arguments: list[str]) -> None:
 
 
 def sweep(arguments: list[str]) -> None:
-    """Run an experiment's whole study, or a grid of values, several runs at a time."""
+    """Run an experiment's whole study, or a grid of values, on one machine or many."""
     from sparsecore.runs.options import EXPERIMENTS, parse_sweep
 
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -112,16 +112,32 @@ def sweep(arguments: list[str]) -> None:
         for name, summary in EXPERIMENTS.items():
             print(f"  {name:<10} {summary}")
         return
+    if arguments[0].endswith(".py"):
+        from sparsecore.runs.notebook_sweep import parse_notebook_sweep, sweep_notebook
+
+        for path in sweep_notebook(parse_notebook_sweep(arguments)):
+            print(path)
+        return
     chosen = parse_sweep(arguments)
 
     from pathlib import Path
 
+    from sparsecore.files import write_text
+    from sparsecore.home import runs_dir
+    from sparsecore.runs import sweep as sweeps
     from sparsecore.runs.reference import summarise
-    from sparsecore.runs.sweep import run_all
 
-    finished = run_all(chosen.configs, jobs=chosen.jobs, progress=chosen.progress)
-    for one in finished:
-        print(one.path)
+    finished, failures = sweeps.sweep(chosen.configs, chosen.workers, chosen.progress)
+    if finished:
+        table = sweeps.runs_table(finished)
+        print(table.to_string(index=False))
+        print(f"\nruns: {runs_dir(finished[0].experiment)}")
+        if chosen.table:
+            write_text(chosen.table, table.to_csv(index=False, lineterminator="\n"))
+            print(f"table: {chosen.table}")
+    for label, failure in failures.items():
+        print(f"failed: {label}: {failure}", file=sys.stderr)
+    sweeps.raise_first(failures, len(chosen.configs))
     if chosen.out:
         summarise(finished, Path(chosen.out))
         print(f"tables: {chosen.out}")
@@ -254,13 +270,26 @@ def bench(arguments: list[str]) -> None:
 SWEEP_USAGE = """\
 usage: sparsecore sweep EXPERIMENT [--preset quick|small|paper] [--field value …]
                         [--stage study|tune] [--grid FIELD=A,B,C …] [--seeds N]
-                        [--jobs N] [--out FOLDER] [--no-progress]
+                        [--scheduler local|slurm|tcp://HOST:PORT] [--jobs N] [--retries N]
+                        [--table FILE] [--out FOLDER] [--no-progress]
+       sparsecore sweep notebooks/NAME.py [--parameter value …] [--grid …] [--seeds N]
+                        [--scheduler …] [--jobs N] [--retries N] --out FOLDER [--no-progress]
 
 Without --grid and --seeds: the runs behind the experiment's figures and tables, or, with --stage
 tune, those that choose its hyper-parameters. With them: the preset with every combination of the
-values given, and N seeds from --seed on. Finished runs are found, not repeated. --jobs runs so many
-at a time, a process and a thread each. --out writes the tables of all runs, as `sparsecore
-reference` does.
+values given, and N seeds from --seed on. Finished runs are found, not repeated.
+
+Runs are made in turn, or by workers, a process and a thread each:
+  --jobs N                    so many on this machine
+  --scheduler local           one a GPU of this machine, or one a core
+  --scheduler tcp://HOST:PORT those of a Dask scheduler that runs there
+  --scheduler slurm --jobs N  so many SLURM jobs
+A run that fails does not stop the others. One whose worker is lost goes on from its last checkpoint
+on another, --retries times (3). All machines must share SPARSECORE_HOME.
+
+One row a run, its values and results, is printed in the end; --table writes it as CSV. --out writes
+the tables of all runs, as `sparsecore reference` does. A notebook is executed once for each
+combination, into a copy each.
 
 experiments:"""
 
