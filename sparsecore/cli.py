@@ -7,12 +7,14 @@ own (divergence) exits with 1.
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from sparsecore import __version__
-from sparsecore.errors import InputError, TrainingError, near_match
+from sparsecore.errors import InputError, TrainingError, near_match, one_line
 
 Command = Callable[[list[str]], None]
 
@@ -20,14 +22,24 @@ Command = Callable[[list[str]], None]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a word that the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
     try:
         _dispatch(arguments)
+        sys.stdout.flush()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except MemoryError as error:
+        print(f"error: out of memory: {one_line(str(error))}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
         return 130
@@ -122,8 +134,13 @@ def runs(arguments: list[str]) -> None:
         print("no runs yet; start with: sparsecore run emergent --preset quick")
     for one in found:
         state = "done" if one.done else "unfinished"
-        corpus, seed = one.config.get("corpus"), one.config.get("seed")
-        print(f"{one.path.parent.name}/{one.path.name}  {state:<10}  {corpus}  seed {seed}")
+        name = f"{one.path.parent.name}/{one.path.name}"
+        try:
+            corpus, seed = one.config.get("corpus"), one.config.get("seed")
+        except InputError:
+            print(f"{name}  damaged     its config.json cannot be read; delete the folder")
+            continue
+        print(one_line(f"{name}  {state:<10}  {corpus}  seed {seed}"))
 
 
 def data(arguments: list[str]) -> None:

@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import os
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -40,7 +41,7 @@ def read_conllu(path: str | os.PathLike[str]) -> list[Sentence]:
     try:
         with io.TextIOWrapper(open_binary(path), encoding="utf-8") as lines:
             sentences = list(_sentences(lines, path))
-    except (UnicodeDecodeError, lzma.LZMAError, EOFError, OSError) as error:
+    except (UnicodeDecodeError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
         raise InputError(f"{path} cannot be read as CoNLL-U text: {error}") from error
     if not sentences:
         raise InputError(f"{path} holds no CoNLL-U sentence")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import lzma
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def read_tagged(path: Path, column: str = "xpos") -> list[Tagged]:
     with _text(path) as lines:
         try:
             sentences = list(_word_tags(lines, path))
-        except (UnicodeDecodeError, lzma.LZMAError, EOFError, OSError) as error:
+        except (UnicodeDecodeError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
             raise InputError(f"{path} cannot be read as tagged text: {error}") from error
     if not sentences:
         raise InputError(f"{path} holds no tagged sentence")
@@ -99,7 +100,7 @@ def _is_conllu(path: Path) -> bool:
     with _text(path) as lines:
         try:
             first = next((line for line in lines if line.strip() and not line.startswith("# ")), "")
-        except (UnicodeDecodeError, lzma.LZMAError, EOFError, OSError) as error:
+        except (UnicodeDecodeError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
             raise InputError(f"{path} cannot be read as tagged text: {error}") from error
     return first.rstrip("\r\n").count("\t") == 9
 

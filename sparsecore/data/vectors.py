@@ -26,14 +26,15 @@ from numpy.typing import NDArray
 from sparsecore.data.catalogue import SOURCES
 from sparsecore.data.locate import EMBEDDED, content_hash
 from sparsecore.errors import InputError, near_match
-from sparsecore.files import atomic_folder, write_json
-from sparsecore.home import cache_dir
+from sparsecore.files import atomic_folder, local_path, read_json, reading, write_json
+from sparsecore.home import REMAKE, cache_dir
 
 VERSION = 1  # raise when the same sources would give other vectors
 UNKNOWN_RANGE = 0.25  # words without a vector: U(-0.25, 0.25), before they get length 1
 SEED = 0  # of those
 BOUNDARIES = ("<s>", "</s>")
 DEFAULT_SIZE = 50
+LARGEST = 1e15  # of a number; float32 holds the square
 KIND = "word vectors"
 
 
@@ -85,8 +86,14 @@ def word_vectors(
         with atomic_folder(folder) as temporary:
             np.save(temporary / "table.npy", made.table)
             write_json(temporary / "info.json", {"sha256": made.sha256, **made.info})
-    info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
-    return Vectors(path.name, info.pop("sha256"), np.load(folder / "table.npy"), info)
+    info = read_json(folder / "info.json", REMAKE)
+    with reading(folder, REMAKE):
+        table = np.load(folder / "table.npy", allow_pickle=False)
+        if table.shape != (len(words) + 3, info["width"]) or table.dtype != np.float32:
+            raise ValueError(f"table.npy is {table.dtype} {table.shape}")
+        if hashlib.sha256(table.tobytes()).hexdigest() != info["sha256"]:
+            raise ValueError("table.npy has not the numbers that were written")
+        return Vectors(path.name, info.pop("sha256"), table, info)
 
 
 def read_vectors(path: Path, words: Sequence[str]) -> dict[int, NDArray[np.float32]]:
@@ -154,7 +161,7 @@ def _file(vectors: str, size: int | None) -> Path:
             widths = ", ".join(SOURCES[vectors].files)
             raise InputError(f"vector_size={size} is none of {vectors}'s: {widths}")
         return require(vectors) / files[0]
-    path = Path(vectors).expanduser()
+    path = local_path(vectors, "vectors")
     if path.is_file():
         return path
     if path.suffix or "/" in vectors:
@@ -195,8 +202,8 @@ def _numbers(text: bytes, where: str) -> NDArray[np.float32]:
         vector = np.array(text.split(), dtype=np.float32)
     except ValueError:
         raise InputError(f"{where}: not numbers: {_shown(text)}") from None
-    if not np.isfinite(vector).all():
-        raise InputError(f"{where}: a number that is not finite")
+    if not (np.abs(vector) < LARGEST).all():
+        raise InputError(f"{where}: a number that is not finite, or not below {LARGEST:.0e}")
     return vector
 
 

@@ -22,7 +22,7 @@ from sparsecore.predefined.tagging.study import (
     merged,
     settings_of,
 )
-from sparsecore.training.configuration import from_preset, identity_of, require
+from sparsecore.training.configuration import check_kinds, from_preset, identity_of, require
 from sparsecore.training.finished import results_of
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ class Tagging:
         from sparsecore.data.tagged_files import COLUMNS
         from sparsecore.predefined.embedding import ORDERS
 
+        check_kinds(self)
         for name in (
             "embedding_dim hidden_size projection_size batch_size epochs max_sentences num_bins"
         ).split():

@@ -15,6 +15,8 @@ import pandas as pd
 from sparsecore.emergent.experiment import Emergent
 from sparsecore.emergent.summary import matched_words
 from sparsecore.errors import InputError
+from sparsecore.files import reading
+from sparsecore.home import RECOMPUTE
 from sparsecore.runs.claims import format_value
 from sparsecore.runs.execute import execute
 from sparsecore.runs.pages import parts as common
@@ -214,11 +216,14 @@ def under_the_lens(page: Page, sentences: Sequence[str]) -> list[tuple[pd.DataFr
 
     words = page.run.words["word"].tolist()
     index = {word: n for n, word in enumerate(words)}
-    config = Emergent(**page.run.config)
-    torch.manual_seed(config.seed)
-    untrained = build_model(config, len(words))
-    trained = build_model(config, len(words))
-    trained.load_state_dict(load_file(page.run.path / "weights.safetensors"))
+    with reading(page.run.path, RECOMPUTE):
+        config = Emergent(**page.run.config)
+        if not {EOS, UNK} <= index.keys():
+            raise ValueError(f"words.parquet has no {EOS} or no {UNK}")
+        torch.manual_seed(config.seed)
+        untrained = build_model(config, len(words))
+        trained = build_model(config, len(words))
+        trained.load_state_dict(load_file(page.run.path / "weights.safetensors"))
     pairs = []
     for sentence in sentences:
         tokens = tokenize(normalise(sentence))

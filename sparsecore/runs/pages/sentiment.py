@@ -170,8 +170,7 @@ def open_reader(preset: str, **overrides: Any) -> Reader:
     config = Sentiment.preset(preset, **{"finetune_from": "both", **given})
     run = execute(config, progress=False)
     trained = load_trained(run.path, run.config)
-    patterns = pd.read_parquet(run.path / "patterns.parquet")
-    return Reader(run, trained, patterns, pd.read_parquet(run.path / "states.parquet"))
+    return Reader(run, trained, run.table("patterns"), run.table("states"))
 
 
 def about_reader(reader: Reader) -> Any:
