@@ -76,7 +76,8 @@ def contextual_vectors(
     sha256 = hashlib.sha256(json.dumps(settings).encode()).hexdigest()
     folder = cache_dir("contextual") / sha256
     if not (folder / "info.json").is_file():
-        _compute(folder, encoder, corpus, pooling, dtype, device, progress)
+        with _told(encoder):
+            _compute(folder, encoder, corpus, pooling, dtype, device, progress)
     info = read_json(folder / "info.json", REMAKE)
     with reading(folder, REMAKE):
         tokens = {split: int(getattr(corpus, split).ends[-1]) for split in SPLITS}
@@ -93,8 +94,20 @@ def encode_words(
     encoder: str, words: Sequence[str], *, pooling: str = "first", device: str = "cpu"
 ) -> NDArray[np.float32]:
     """(T, E) vectors of the words of one text, at most as long as the encoder can read."""
-    tokenizer, model = _load(encoder, device)
-    return next(_encode([list(words)], tokenizer, model, pooling)).astype(np.float32)
+    with _told(encoder):
+        tokenizer, model = _load(encoder, device)
+        return next(_encode([list(words)], tokenizer, model, pooling)).astype(np.float32)
+
+
+@contextlib.contextmanager
+def _told(encoder: str) -> Iterator[None]:
+    """An encoder that can be read may still fail on a text: one line then."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # tokenizers and models raise what they like
+        raise InputError(f"the encoder {encoder} fails on this text: {error}") from error
 
 
 def _compute(

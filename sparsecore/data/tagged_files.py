@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from sparsecore.data.conllu import Sentence, open_binary, read_conllu
+from sparsecore.data.conllu import Sentence, bounded_lines, open_binary, read_conllu
 from sparsecore.errors import InputError
 
 COLUMNS = ("xpos", "upos")
@@ -75,7 +75,7 @@ def read_tagged(path: Path, column: str = "xpos") -> list[Tagged]:
         return _of_column(read_conllu(path), column, path)
     with _text(path) as lines:
         try:
-            sentences = list(_word_tags(lines, path))
+            sentences = list(_word_tags(bounded_lines(lines, path), path))
         except (UnicodeDecodeError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
             raise InputError(f"{path} cannot be read as tagged text: {error}") from error
     if not sentences:
@@ -99,7 +99,10 @@ def _is_conllu(path: Path) -> bool:
         return True
     with _text(path) as lines:
         try:
-            first = next((line for line in lines if line.strip() and not line.startswith("# ")), "")
+            checked = bounded_lines(lines, path)
+            first = next(
+                (line for line in checked if line.strip() and not line.startswith("# ")), ""
+            )
         except (UnicodeDecodeError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
             raise InputError(f"{path} cannot be read as tagged text: {error}") from error
     return first.rstrip("\r\n").count("\t") == 9

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecore.data.catalogue import SOURCES
+from sparsecore.data.conllu import bounded_lines
 from sparsecore.data.locate import EMBEDDED, content_hash
 from sparsecore.errors import InputError, near_match
 from sparsecore.files import atomic_folder, local_path, read_json, reading, write_json
@@ -192,7 +193,7 @@ def _lines(path: Path) -> Iterator[IO[bytes]]:
 
 def _guarded(lines: IO[bytes], path: Path) -> Iterator[bytes]:
     try:
-        yield from lines
+        yield from bounded_lines(lines, path)
     except (lzma.LZMAError, zlib.error, gzip.BadGzipFile, EOFError) as error:
         raise InputError(f"{path} is damaged or cut short ({error})") from error
 

@@ -26,6 +26,7 @@ from sparsecore.stats.verdict import verdict
 
 VERDICTS = ("holds", "partly", "fails", "undecided")
 COMPUTED = ("value", "interval", "corpus", "preset", "seeds", "verdict", "parts", "elsewhere")
+LARGEST = 16 << 20  # bytes
 DEFAULT_PATH = Path("book/results/claims.toml")
 
 
@@ -69,7 +70,11 @@ def read_claims(path: Path = DEFAULT_PATH) -> list[Claim]:
 
 def _text(path: Path) -> str:
     try:
+        if path.stat().st_size > LARGEST:
+            raise InputError(f"{path} has more than {LARGEST >> 20} MB: not a file of claims")
         return path.read_text(encoding="utf-8")
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError(f"there is no {path}") from None
     except OSError as error:

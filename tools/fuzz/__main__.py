@@ -18,7 +18,8 @@ from tqdm import tqdm
 
 from sparsecore.errors import InputError, near_match
 from tools.fuzz.attempt import Limits
-from tools.fuzz.campaign import Reader, as_text, campaign, keep_findings, replay
+from tools.fuzz.campaign import Reader, as_text, campaign, giants, keep_findings, replay
+from tools.fuzz.giants import GIANTS, LIMITS
 from tools.fuzz.readers import READERS
 
 OUT = Path("_build/fuzz")
@@ -32,6 +33,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None, help="default: drawn, and printed")
     parser.add_argument("--inputs", type=int, default=400, help="a reader (default: %(default)s)")
     parser.add_argument("--reader", nargs="+", default=[], metavar="NAME", help=", ".join(READERS))
+    parser.add_argument("--giants", action="store_true", help="the few inputs of hundreds of MB")
     parser.add_argument("--seconds", type=float, default=Limits.seconds, help="an input may take")
     parser.add_argument("--replay", type=Path, help="the folder of a finding")
     parser.add_argument("--out", type=Path, default=OUT, help="default: %(default)s")
@@ -50,6 +52,15 @@ def main() -> int:
         print(f"{verdict.outcome}\n{verdict.told}")
         return int(verdict.is_finding)
     _bound_memory()
+    if chosen.giants:
+        large = {name: (READERS[reader], make) for name, (reader, make) in GIANTS.items()}
+        with tqdm(total=len(large), unit="input") as bar:
+            reports = giants(large, LIMITS, bar.update)
+        print(as_text(reports))
+        for report in reports:
+            for _, verdict in report.findings:
+                print(f"{report.reader}: {verdict.outcome}\n{verdict.told}")
+        return int(any(report.findings for report in reports))
     print(f"seed {seed}")
     total = sum(max(2, round(chosen.inputs * reader.share)) for reader in readers)
     with tqdm(total=total, unit="input") as bar:

@@ -18,6 +18,7 @@ from typing import Any
 from sparsecore.errors import InputError, one_line
 from tools.fuzz.mutate import MARK, Files
 
+SHM = "/dev/shm"  # what is written there is not waited for
 LONGEST_LINE = 1200  # characters of a message
 WAITING = 6  # times the seconds of work that may pass on the clock
 MIB = 1 << 20
@@ -61,7 +62,7 @@ def attempt(
     ``SPARSECORE_HOME`` is ``home`` in that folder, whether the sample has files there or not.
     ``refusals``: exceptions that are as good as :class:`InputError` here.
     """
-    root = Path(tempfile.mkdtemp(prefix="fuzz-"))
+    root = Path(tempfile.mkdtemp(prefix="fuzz-", dir=SHM if os.access(SHM, os.W_OK) else None))
     before, home = Path.cwd(), os.environ.get("SPARSECORE_HOME")
     try:
         write(files, root / "input")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,23 @@ def campaign(
                 advance(count - number - 1)
                 break
         reports.append(report)
+    return reports
+
+
+def giants(
+    chosen: Mapping[str, tuple[Reader, Callable[[], Files]]],
+    limits: Limits,
+    advance: Callable[[int], object] = lambda _: None,
+) -> list[Report]:
+    """A report for each of the few inputs that are made to be too large."""
+    reports = []
+    for name, (reader, make) in chosen.items():
+        report = Report(name)
+        files = make()
+        verdict = attempt(reader.read, files, limits, reader.refusals)
+        note(report, {} if verdict.is_finding else files, verdict)  # too large to keep
+        reports.append(report)
+        advance(1)
     return reports
 
 

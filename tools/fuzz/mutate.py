@@ -271,7 +271,7 @@ def npy(content: bytes, draw: Draw) -> bytes:
         assert isinstance(array, np.ndarray)
     except Exception:  # damaged before
         return flip(content, draw)
-    kind = draw.randrange(6)
+    kind = draw.randrange(6) if array.ndim and array.dtype.kind in "iuf" else 0
     objects = np.empty(2, dtype=object)
     objects[:] = [_Trap(), 1]
     sink = io.BytesIO()
@@ -311,10 +311,10 @@ def safetensors(content: bytes, draw: Draw) -> bytes:
     return claimed.to_bytes(8, "little") + header + content[8 + length :]
 
 
-def zipped(members: dict[str, bytes]) -> bytes:
+def zipped(members: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
     """A zip archive of these members."""
     sink = io.BytesIO()
-    with zipfile.ZipFile(sink, "w") as packed:
+    with zipfile.ZipFile(sink, "w", method) as packed:
         for name, content in members.items():
             packed.writestr(name, content)
     return sink.getvalue()
