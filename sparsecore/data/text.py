@@ -39,7 +39,7 @@ _CANDIDATE = re.compile(
     """,
     re.VERBOSE,
 )
-_CLOSING = re.compile(r"(?:(?:['’]{2}|[\"”’')\]»])[ ])+")
+_CLOSING = re.compile(r"(?:(?:['’]{2}|[\"”’')\]»])[ ])++")
 _WORD_BEFORE = re.compile(r"[^\s(\[\"'“‘]*$")
 _WORD_AFTER = re.compile(r"\w+")
 _INITIALS = re.compile(r"(?:\w\.)+\w")
@@ -114,11 +114,11 @@ _TOKEN = re.compile(
     | (?:https?://|www\.)[^\s<>()\[\]"']*[^\s<>()\[\]"'.,;:!?]
     | [\w.+-]{{1,64}}@\w[\w-]{{0,62}}(?:\.\w{{1,63}}){{1,9}}      # e-mail address
     | (?:{_ABBREVIATIONS})\.(?=[ ,;:)][^\n])                     # abbreviations inside a sentence
-    | (?:[^\W\d_]\.){{2,}}                                       # u.s., e.g., p.m.
+    | (?:[^\W\d_]\.){{2,}}+                                      # u.s., e.g., p.m.
     | [^\W\d_]\.(?=[ ][^\n])                                     # initials
-    | \d+(?:[.,:/]\d+)+\w*                                      # 1,000  3.14  10:30  1/2
+    | \d+(?:[.,:/]\d+)++\w*                                     # 1,000  3.14  10:30  1/2
     | (?:e|co|non|re|pre|anti|multi|semi|post|ex)-[^\W\d_]+     # prefixes keep their hyphen
-    | [^\W\d_]+(?:\.\w+)+                                        # u.k, co.uk, numpy.array
+    | [^\W\d_]+(?:\.\w+)++                                       # u.k, co.uk, numpy.array
     | \w+(?:['](?!(?:s|m|d|re|ve|ll)\b)[^\W\d_]+)?               # words, o'clock
     | '(?:s|m|d|re|ve|ll|t|em|n)\b | n't\b                       # clitics
     | \.\.+ | --+ | [!?]+ | ''
