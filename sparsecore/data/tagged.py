@@ -231,7 +231,8 @@ def _load(folder: Path, name: str, sha256: str) -> TaggedCorpus:
             raise ValueError("tags.json is not a list of tags")
         splits = {}
         for split in SPLITS:
-            with np.load(folder / f"{split}.npz", allow_pickle=False) as arrays:
+            path = folder / f"{split}.npz"  # opened here: NumPy leaves a damaged one open
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
                 part = Sentences(arrays["words"], arrays["tags"], arrays["lengths"])
             check_ids(part.words, len(words), f"{split}.npz")
             check_ids(part.tags, len(tags), f"the tags of {split}.npz")

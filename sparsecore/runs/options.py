@@ -115,7 +115,9 @@ def parse_sweep(arguments: list[str]) -> Sweep:
     preset = type(config).preset(chosen.preset)
     if chosen.grid or chosen.seeds is not None:
         if chosen.seeds is not None and not 1 <= chosen.seeds <= MOST_RUNS:
-            raise InputError(f"--seeds must be from 1 to {MOST_RUNS:,}, got {chosen.seeds}")
+            raise InputError(
+                f"--seeds must be at least 1 and at most {MOST_RUNS:,}, got {chosen.seeds}"
+            )
         values = {}
         for item in chosen.grid:
             field, _, given = item.partition("=")

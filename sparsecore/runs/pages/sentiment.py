@@ -16,6 +16,7 @@ from sparsecore.learned.sentiment.trained import Trained, load_trained, vectors_
 from sparsecore.runs.execute import execute
 from sparsecore.runs.pages.parts import (
     Study,
+    as_typed,
     html_table,
     markdown,
     open_study,
@@ -284,7 +285,7 @@ def _documents(tables: Summary) -> str:
     rows = tables["corpora"]
     parts = [
         f"{int(row['train_documents']):,} training documents"
-        + (f" of {row['category']}" if row["category"] != "all" else "")
+        + (f" of {as_typed(row['category'])}" if row["category"] != "all" else "")
         for row in rows.to_dict("records")
     ]
     return ", ".join(parts)
