@@ -97,7 +97,8 @@ def local_path(given: str | os.PathLike[str], what: str) -> Path:
         path.exists()  # the system's own word on it
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{what} {os.fspath(given)!r} cannot be read: {reason}") from error
+        shown = os.fspath(given)[:80]
+        raise InputError(f"{what} {shown!r} cannot be read: {reason}") from error
     return path
 
 

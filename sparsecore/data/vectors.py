@@ -123,7 +123,7 @@ def read_vectors(path: Path, words: Sequence[str]) -> dict[int, NDArray[np.float
             width = columns
             at = index.get(word)
             if at is not None and at not in found:
-                found[at] = _numbers(rest, f"{path}, line {number}")
+                found[at] = _numbers(rest, width, f"{path}, line {number}")
     if not number:
         raise InputError(f"{path} is empty")
     if not found:
@@ -185,7 +185,8 @@ def _lines(path: Path) -> Iterator[IO[bytes]]:
         opener = {".xz": lzma.open, ".gz": gzip.open}.get(path.suffix, open)
         with cast("IO[bytes]", opener(path, "rb")) as raw:
             yield io.BufferedReader(cast(Any, raw), 1 << 20)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, UnicodeError) as error:
+        # of another version or method, encrypted, with a name that is no text
         raise InputError(f"{path} is damaged ({error})") from error
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
@@ -198,11 +199,13 @@ def _guarded(lines: IO[bytes], path: Path) -> Iterator[bytes]:
         raise InputError(f"{path} is damaged or cut short ({error})") from error
 
 
-def _numbers(text: bytes, where: str) -> NDArray[np.float32]:
+def _numbers(text: bytes, width: int, where: str) -> NDArray[np.float32]:
     try:
         vector = np.array(text.split(), dtype=np.float32)
     except ValueError:
         raise InputError(f"{where}: not numbers: {_shown(text)}") from None
+    if len(vector) != width:
+        raise InputError(f"{where}: {len(vector)} numbers where single blanks make {width}")
     if not (np.abs(vector) < LARGEST).all():
         raise InputError(f"{where}: a number that is not finite, or not below {LARGEST:.0e}")
     return vector

@@ -13,7 +13,7 @@ CODE = [
     for path in sorted((ROOT / folder).rglob("*.py"))
 ]
 # helper processes of our own, over pipes; the trap that the fuzz tool lays for who unpickles
-PICKLES = {"sparsecore/data/pool.py", "tools/fuzz/mutate.py"}
+PICKLES = {"sparsecore/data/pool.py", "tools/fuzz/hostile.py"}
 LOADERS = {"torch.load", "joblib.load", "pd.read_pickle", "pandas.read_pickle", "shelve.open",
            "marshal.loads", "yaml.load", "yaml.unsafe_load", "os.system", "os.popen"}  # fmt: skip
 EVALUATORS = {"eval", "exec", "__import__", "compile"}
@@ -100,7 +100,8 @@ def test_text_files_are_utf8_by_name(path):
     [
         "torch.load(path)", "np.load(path)", "np.load(path, allow_pickle=True)", "eval(text)",
         "subprocess.run(text, shell=True)", "yaml.load(text)", "pd.read_pickle(path)",
-        "np.load(path, allow_pickle=allowed)", "AutoModel.from_pretrained(x, trust_remote_code=True)",
+        "np.load(path, allow_pickle=allowed)",
+        "AutoModel.from_pretrained(x, trust_remote_code=True)",
     ],
 )  # fmt: skip
 def test_what_is_dangerous_is_seen(text):

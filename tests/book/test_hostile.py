@@ -39,12 +39,27 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this ma
 
 ROOT = Path(__file__).resolve().parents[2]
 WORDS = (
-    "<script>hit=1</script>", "</script><script>hit=1</script>", '"><svg/onload=hit=1>',
-    "'onmouseover='hit=1", "<svg/onload=hit=1>", "<!--", "{{7*7}}", "$math$", "`x`", "*a*", "|table|",
-    "[link](javascript:hit=1)", ":role:", "{term}`x`", "&lt;b&gt;", "=cmd|'/c'!a0", r"\$\frac{",
-)  # fmt: skip
+    "<script>hit=1</script>",
+    "</script><script>hit=1</script>",
+    '"><svg/onload=hit=1>',
+    "'onmouseover='hit=1",
+    "<svg/onload=hit=1>",
+    "<!--",
+    "{{7*7}}",
+    "$math$",
+    "`x`",
+    "*a*",
+    "|table|",
+    "[link](javascript:hit=1)",
+    ":role:",
+    "{term}`x`",
+    "&lt;b&gt;",
+    "=cmd|'/c'!a0",
+    r"\$\frac{",
+)
 NAME = "<img src=x onerror=hit=1> $x$ [l](javascript:hit=1) `c` {term}`y` *b*"
 SENTENCE = "the model <svg/onload=hit=1> reads </script><script>hit=1</script> ."
+STRAIGHT = str.maketrans("“”‘’", "\"\"''")  # prose has its quotes set by Sphinx
 LABELS = ('"><svg/onload=hit=1>', "<svg/onload=hit=1>")
 
 
@@ -53,9 +68,16 @@ def emergent_page(folder: Path) -> Page:
     text = folder / f"{NAME}.txt"
     text.write_text(small_text(), encoding="utf-8")
     config = Emergent.preset(
-        "quick", corpus=str(text), threshold=2, class_threshold=2, hidden_size=8, embedding_size=8,
-        batch_size=4, epochs=1, device="cpu",
-    )  # fmt: skip
+        "quick",
+        corpus=str(text),
+        threshold=2,
+        class_threshold=2,
+        hidden_size=8,
+        embedding_size=8,
+        batch_size=4,
+        epochs=1,
+        device="cpu",
+    )
     run = execute(config, progress=False)
     words = pd.read_parquet(run.path / "words.parquet")
     words.loc[2 : 1 + len(WORDS), "word"] = WORDS
@@ -109,9 +131,11 @@ def built(folder: Path, shown: list[Any]) -> Path:
     }
     notebook.metadata["widgets"] = {
         "application/vnd.jupyter.widget-state+json": {
-            "version_major": 2, "version_minor": 0, "state": json.loads(json.dumps(state)),
+            "version_major": 2,
+            "version_minor": 0,
+            "state": json.loads(json.dumps(state)),
         }
-    }  # fmt: skip
+    }
     notebook.cells = [nbformat.v4.new_markdown_cell("# Hostile")]
     for number, one in enumerate(shown, 1):
         cell = nbformat.v4.new_code_cell("show()", execution_count=number)
@@ -124,7 +148,7 @@ def built(folder: Path, shown: list[Any]) -> Path:
     book = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     settings = book["sphinx"]["config"]
     conf = {
-        "extensions": ["myst_nb", "mathml"],
+        "extensions": ["myst_nb", "mathml", "offline"],
         "myst_enable_extensions": book["parse"]["myst_enable_extensions"],
         "nb_execution_mode": "off",
         "html_theme": "basic",
@@ -193,7 +217,7 @@ def visit(hostile):
         page.on("dialog", lambda dialog: trouble.append(dialog.message))
         page.on(
             "request",
-            lambda request: trouble.append(request.url) if "x" == request.url[-1:] else None,
+            lambda request: trouble.append(request.url) if request.url.endswith("/x") else None,
         )
         page.goto(hostile[0].as_uri(), wait_until="load")
         page.wait_for_function("document.querySelectorAll('.sparse-explorer').length === 3")
@@ -225,6 +249,7 @@ def test_words_names_and_labels_read_as_typed(visit):
     cells = page.locator(".cell_output").all_inner_texts()
     about, extremes, _, _, phrases, decision, table, prose = cells[:8]
     assert NAME in about
+    prose = prose.translate(STRAIGHT)
     for word in WORDS:
         assert word in table and word in prose, word
     assert sum(f"{word} (" in extremes for word in WORDS) >= 8

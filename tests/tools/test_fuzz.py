@@ -14,7 +14,8 @@ from sparsecore.errors import InputError
 from tools.fuzz import giants as large
 from tools.fuzz.attempt import Limits, attempt
 from tools.fuzz.campaign import Reader, as_text, campaign, giants, keep_findings, replay
-from tools.fuzz.mutate import damage, trap
+from tools.fuzz.hostile import trap
+from tools.fuzz.mutate import damage
 from tools.fuzz.readers import READERS
 
 SLOW = {"encoder", "cache-encoded", "tagger"}  # transformers, spaCy

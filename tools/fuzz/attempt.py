@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from sparsecore.errors import InputError, one_line
-from tools.fuzz.mutate import MARK, Files
+from tools.fuzz.hostile import MARK
+from tools.fuzz.mutate import Files
 
 SHM = "/dev/shm"  # what is written there is not waited for
 LONGEST_LINE = 1200  # characters of a message
@@ -34,7 +35,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Verdict:
-    """``read``, ``refused`` or what went wrong, in a line and at length; seconds and MiB it took."""
+    """``read``, ``refused`` or what went wrong, in a line and at length; its cost."""
 
     outcome: str
     told: str
@@ -54,7 +55,7 @@ class TimeUp(BaseException):
 def attempt(
     read: Callable[[Path], object],
     files: Files,
-    limits: Limits = Limits(),  # noqa: B008 (frozen)
+    limits: Limits = Limits(),
     refusals: tuple[type[BaseException], ...] = (),
 ) -> Verdict:
     """Write the files to a folder of their own, read it, and judge what happened.
@@ -153,9 +154,12 @@ def _silenced(target: int) -> Iterator[None]:
     try:
         os.dup2(target, 1)
         os.dup2(target, 2)
-        with open(os.dup(target), "w", encoding="utf-8", errors="backslashreplace") as heard:
-            with contextlib.redirect_stdout(heard), contextlib.redirect_stderr(heard):
-                yield
+        with (
+            open(os.dup(target), "w", encoding="utf-8", errors="backslashreplace") as heard,
+            contextlib.redirect_stdout(heard),
+            contextlib.redirect_stderr(heard),
+        ):
+            yield
     finally:
         for number, descriptor in enumerate(kept, 1):
             os.dup2(descriptor, number)

@@ -1,4 +1,4 @@
-"""Many damaged inputs for every reader, from one seed; findings kept as folders to look at again."""
+"""Many damaged inputs for every reader, from one seed; findings are kept as folders."""
 
 from __future__ import annotations
 

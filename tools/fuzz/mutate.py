@@ -10,54 +10,21 @@ import gzip
 import io
 import json
 import lzma
-import pickle
 import random
 import zipfile
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tools.fuzz.hostile import BYTES, RUNS, VALUES, WORDS, Trap, trap
+
 Files = dict[str, bytes]
 Draw = random.Random
 Mutation = Callable[[bytes, Draw], bytes]
-
-MARK = "unpickled"  # the file that a pickle writes if it is ever loaded
-
-WORDS = (
-    "", " ", "\0", "\ufeff", "\u202e", "\u2028", "\x1b[2J", "é", "e\u0301", "\U0001f600", "\ud800",
-    "nan", "inf", "-inf", "1e999", "-1", "0", "1" * 5000, "9" * 30, "0x10", "1_000", "½", "x" * 70_000,
-    "<unk>", "<eos>", "<pad>", "null", "true", "../../x", "/etc/passwd", "~nobody-here/x",
-    "<script>alert(1)</script>", "$x$", "`x`", "{{7*7}}", "=cmd|' /C calc'!A0", "%s%n", "a\tb", "a\nb",
-)  # fmt: skip
-VALUES: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1, 3, 10**12, -(10**30), 2**63, 0.5, -0.0, 1e308, float("nan"),
-    float("inf"), "", "x", [], {}, [None], [[]], {"a": 1}, [1, "a"], {"": None}, *WORDS[:20],
-)  # fmt: skip
-BYTES = (
-    b"\0", b"\xff", b"\xfe\xff", b"\xef\xbb\xbf", b"\r", b"\n", b"\t", b" ", b"\x1f\x8b", b"PK\x03\x04",
-    b"\xfd7zXZ\0", b"\x80\x04", b"\xc3", b"\xed\xa0\x80", b"\xe2\x80\xae", b"<", b"#", b'"',
-)  # fmt: skip
-RUNS = ("a", ".", " ", "a-", "a.", ". ", "= ", "'", "<", "a\t", "\n", "n't ", "(", "é", "1,", "@")
-
-
-class _Trap:
-    """An object whose pickle, if it is loaded, leaves :data:`MARK` in the folder at work."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (_spring, (MARK,))
-
-
-def _spring(name: str) -> None:
-    Path(name).write_text("a pickle was loaded", encoding="utf-8")
-
-
-def trap() -> bytes:
-    """A pickle that tells on whoever loads it."""
-    return pickle.dumps(_Trap())
 
 
 def damage(files: Files, draw: Draw, only: str = "") -> Files:
@@ -183,11 +150,20 @@ def _whole(content: bytes) -> Mutation:
 
 
 WHOLE: tuple[Mutation, ...] = (
-    _whole(b""), _whole(b"\n"), _whole(b"\xef\xbb\xbf"), _whole(trap()), _whole(b"\0" * 4096),
-    _whole(b"[" * 100_000), _whole(b"{}"), _whole(b"[]"), _whole(b"null"), _whole(gzip.compress(b"a\n" * 9)),
+    _whole(b""),
+    _whole(b"\n"),
+    _whole(b"\xef\xbb\xbf"),
+    _whole(trap()),
+    _whole(b"\0" * 4096),
+    _whole(b"[" * 100_000),
+    _whole(b"{}"),
+    _whole(b"[]"),
+    _whole(b"null"),
+    _whole(gzip.compress(b"a\n" * 9)),
     lambda _content, draw: draw.randbytes(draw.choice((1, 7, 4096))),
-    lambda content, _draw: gzip.compress(content), lambda content, _draw: lzma.compress(content),
-)  # fmt: skip
+    lambda content, _draw: gzip.compress(content),
+    lambda content, _draw: lzma.compress(content),
+)
 
 
 # --- by format ---
@@ -273,7 +249,7 @@ def npy(content: bytes, draw: Draw) -> bytes:
         return flip(content, draw)
     kind = draw.randrange(6) if array.ndim and array.dtype.kind in "iuf" else 0
     objects = np.empty(2, dtype=object)
-    objects[:] = [_Trap(), 1]
+    objects[:] = [Trap(), 1]
     sink = io.BytesIO()
     if kind == 0:
         np.save(sink, objects, allow_pickle=True)

