@@ -1,6 +1,7 @@
 """What SECURITY.md promises of the code itself: no pickle, no evaluated text, UTF-8 by name."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -126,3 +127,13 @@ def test_weights_of_encoders_are_safetensors():
     text = (ROOT / "sparsecore" / "data" / "contextual.py").read_text(encoding="utf-8")
     loads = [given for called, given, _ in calls(text) if called == "AutoModel.from_pretrained"]
     assert loads and all(is_constant(given.get("use_safetensors"), True) for given in loads)
+
+
+def test_every_promise_names_tests_that_are_there():
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:3] for line in text.splitlines() if line.startswith("| **")]
+    assert len(rows) >= 8
+    for promise, tests in rows:
+        files = re.findall(r"`([^`]*test_\w+\.py)`", tests)
+        assert files, promise
+        assert all(list(ROOT.glob(f"tests/**/{Path(file).name}")) for file in files), promise

@@ -59,7 +59,7 @@ WORDS = (
 )
 NAME = "<img src=x onerror=hit=1> $x$ [l](javascript:hit=1) `c` {term}`y` *b*"
 SENTENCE = "the model <svg/onload=hit=1> reads </script><script>hit=1</script> ."
-STRAIGHT = str.maketrans("“”‘’", "\"\"''")  # prose has its quotes set by Sphinx
+STRAIGHT = str.maketrans("“”‘’", "\"\"''")  # Sphinx sets quotes and dashes
 LABELS = ('"><svg/onload=hit=1>', "<svg/onload=hit=1>")
 
 
@@ -89,7 +89,7 @@ def emergent_page(folder: Path) -> Page:
 def trained_reader(folder: Path, monkeypatch: pytest.MonkeyPatch) -> sentiment.Reader:
     generator = np.random.default_rng(0)
     rows = []
-    for number in range(240):
+    for number in range(160):
         label, pair = LABELS[number % 2], ("so bad", "so good")[number % 2]
         around = generator.choice(WORDS, 4).tolist()
         rows.append(f"{label}\t{' '.join([*around[:2], pair, *around[2:]])} {number} .")
@@ -101,7 +101,7 @@ def trained_reader(folder: Path, monkeypatch: pytest.MonkeyPatch) -> sentiment.R
         "".join(f"{w} {' '.join(map(str, generator.normal(size=16).round(3)))}\n" for w in known),
         encoding="utf-8",
     )
-    quick = {**experiment.PRESETS["quick"], "structure": "4,2", "max_epochs": 14, "batch_size": 8}
+    quick = {**experiment.PRESETS["quick"], "structure": "4,2", "max_epochs": 10, "batch_size": 8}
     monkeypatch.setitem(experiment.PRESETS, "quick", quick)
     return sentiment.open_reader(
         "quick", corpus=str(reviews), vectors=str(vectors), goal=None, strength=1e-5, device="cpu"
@@ -249,7 +249,7 @@ def test_words_names_and_labels_read_as_typed(visit):
     cells = page.locator(".cell_output").all_inner_texts()
     about, extremes, _, _, phrases, decision, table, prose = cells[:8]
     assert NAME in about
-    prose = prose.translate(STRAIGHT)
+    prose = prose.translate(STRAIGHT).replace("–", "--")
     for word in WORDS:
         assert word in table and word in prose, word
     assert sum(f"{word} (" in extremes for word in WORDS) >= 8
