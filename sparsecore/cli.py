@@ -34,7 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except MemoryError as error:
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
         print(f"error: out of memory: {one_line(str(error))}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # `| head` has seen enough
@@ -44,6 +46,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
         return 130
     return 0
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Python's own, and PyTorch's on a GPU and on the CPU."""
+    torchs = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError) or torchs
 
 
 def _dispatch(arguments: list[str]) -> None:

@@ -1,6 +1,7 @@
 """What SECURITY.md promises of the code itself: no pickle, no evaluated text, UTF-8 by name."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,9 +26,14 @@ def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@functools.cache
+def nodes(text: str) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(text)))
+
+
 def calls(text: str) -> Iterator[tuple[str, dict[str, ast.expr], ast.Call]]:
     """The dotted name of everything that is called, its keywords, and the call."""
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         if isinstance(node, ast.Call):
             keywords = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
             yield ast.unparse(node.func), keywords, node
@@ -56,7 +62,7 @@ def dangers(text: str) -> list[str]:
 
 def modules(text: str) -> set[str]:
     found = set()
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         if isinstance(node, ast.Import):
             found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
