@@ -104,7 +104,6 @@ class Emergent:
             "threshold class_threshold embedding_size hidden_size num_layers num_blocks "
             "batch_size sequence_length epochs"
         ).split():
-            require(self, name, isinstance(getattr(self, name), int), "an integer")
             require(self, name, getattr(self, name) >= 1, "at least 1")
         for name in ("max_tokens", "tag_tokens"):
             value = getattr(self, name)

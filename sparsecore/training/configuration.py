@@ -43,11 +43,12 @@ def check_kinds(config: Any) -> None:
         InputError: names the field, its value and what would be right.
     """
     for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
+        value: Any = getattr(config, field.name)
         kind, _, optional = str(field.type).partition(" | ")
-        if value is None and optional == "None":
-            continue
         fits, right = _KINDS[kind]
+        if value is None:
+            require(config, field.name, optional == "None", right)
+            continue
         require(config, field.name, fits(value), f"{right}{', or none' if optional else ''}")
         if field.name == "seed":
             require(config, "seed", 0 <= value < 1 << 63, "from 0 to 2^63 − 1")

@@ -11,6 +11,7 @@ import tarfile
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tools.fuzz.campaign import Reader
 from tools.fuzz.mutate import Files, zipped
@@ -144,11 +145,12 @@ def _encoder() -> Files:
     import torch
     import transformers
 
+    kit: Any = transformers  # its names are made when they are asked for
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "it", "is", "good", "bad", "##a", "b"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "vocab.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")
-        transformers.BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+        kit.BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
         torch.manual_seed(0)
         config = transformers.BertConfig(
             vocab_size=len(pieces), hidden_size=8, num_hidden_layers=1, num_attention_heads=2,

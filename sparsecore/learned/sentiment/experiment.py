@@ -193,7 +193,6 @@ class Sentiment:
 
         check_kinds(self)
         for name in ("max_tries", "batch_size", "max_epochs", "patience", "plateau"):
-            require(self, name, isinstance(getattr(self, name), int), "an integer")
             require(self, name, getattr(self, name) >= 1, "at least 1")
         for name in ("embed_dropout", "rnn_dropout"):
             require(self, name, 0 <= getattr(self, name) < 1, "in [0, 1)")

@@ -114,9 +114,8 @@ class Tagging:
         ).split():
             value = getattr(self, name)
             optional = name in ("max_sentences", "num_bins")
-            right = "a whole number of at least 1" + (", or none" if optional else "")
-            valid = (value is None and optional) or (isinstance(value, int) and value >= 1)
-            require(self, name, valid, right)
+            right = "at least 1" + (", or none" if optional else "")
+            require(self, name, value is None or value >= 1, right)
         require(self, "tags", self.tags in COLUMNS, " or ".join(map(repr, COLUMNS)))
         require(self, "order", self.order in ORDERS, " or ".join(map(repr, ORDERS)))
         for name in ("word_dropout", "embedding_dropout", "weight_drop"):
