@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -15,7 +16,14 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from sparsecore import __version__
-from sparsecore.errors import InputError, Stopped, TrainingError, near_match
+from sparsecore.errors import (
+    InputError,
+    Stopped,
+    TrainingError,
+    is_out_of_memory,
+    near_match,
+    one_line,
+)
 from sparsecore.training.stopping import signals_stop
 
 Command = Callable[[list[str]], None]
@@ -24,14 +32,26 @@ Command = Callable[[list[str]], None]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a word that the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
     try:
         with signals_stop(), _processes():
             _dispatch(arguments)
+        sys.stdout.flush()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except (MemoryError, RuntimeError, OSError) as error:
+        if isinstance(error, BrokenPipeError):  # `| head` has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        if not is_out_of_memory(error):
+            raise
+        print(f"error: out of memory: {one_line(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as stop:
         stopped = stop if isinstance(stop, Stopped) else Stopped(signal.SIGINT)
@@ -156,8 +176,13 @@ def runs(arguments: list[str]) -> None:
         print("no runs yet; start with: sparsecore run emergent --preset quick")
     for one in found:
         state = "done" if one.done else "unfinished"
-        corpus, seed = one.config.get("corpus"), one.config.get("seed")
-        print(f"{one.path.parent.name}/{one.path.name}  {state:<10}  {corpus}  seed {seed}")
+        name = f"{one.path.parent.name}/{one.path.name}"
+        try:
+            corpus, seed = one.config.get("corpus"), one.config.get("seed")
+        except InputError:
+            print(f"{name}  damaged     its config.json cannot be read; delete the folder")
+            continue
+        print(one_line(f"{name}  {state:<10}  {corpus}  seed {seed}"))
 
 
 def data(arguments: list[str]) -> None:

@@ -181,7 +181,7 @@ def _share_cores(jobs: int) -> None:
 def one_at_a_time() -> Iterator[None]:
     """Two builds at once would run the same notebooks twice: the second waits for the first."""
     WORK.mkdir(parents=True, exist_ok=True)
-    with open(WORK / ".lock", "w") as lock:
+    with open(WORK / ".lock", "w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import hashlib
 import json
 import logging
@@ -17,7 +16,7 @@ from typing import Any, ClassVar, Protocol
 
 from filelock import FileLock, Timeout
 
-from sparsecore.errors import InputError, Stopped, TrainingError
+from sparsecore.errors import InputError, Stopped, TrainingError, is_out_of_memory
 from sparsecore.files import remove_leftovers, write_error, write_json, write_text
 from sparsecore.home import runs_dir
 from sparsecore.runs.environment import describe_environment
@@ -134,14 +133,10 @@ def _signals_name(run: Run) -> Iterator[None]:
 @contextlib.contextmanager
 def _out_of_memory_is_one_line(config: Experiment) -> Iterator[None]:
     """What Python, NumPy and PyTorch raise then becomes one line that names a remedy."""
-    said = ("out of memory", "allocate memory", "bad_alloc", "ALLOC_FAILED")
     try:
         yield
-    except TrainingError:
-        raise
     except (MemoryError, RuntimeError, OSError) as error:
-        full = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
-        if not full and not any(words in str(error) for words in said):
+        if isinstance(error, TrainingError) or not is_out_of_memory(error):
             raise
         size = getattr(config, "batch_size", None)
         raise TrainingError(

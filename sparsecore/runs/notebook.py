@@ -101,7 +101,7 @@ def assignments(source: str) -> dict[str, Any]:
     """
     try:
         statements = ast.parse(source).body
-    except SyntaxError:  # a cell with an IPython magic
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # a magic, or no Python at all
         return {}
     return {name: value for statement in statements for name, value in _assigned(statement)}
 

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import importlib
 import io
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ EXPERIMENTS = {
     "reciting": "how much of a text models learn by heart, dense or sparse from the start",
     "sentiment": "good review or bad: automata whose states a group lasso keeps or removes",
 }
+MOST_RUNS = 100_000  # of one sweep
 HELP = "--preset quick|small|paper chooses the defaults below, --no-progress hides the bars."
 CLASSES = {
     "emergent": "sparsecore.emergent.experiment:Emergent",
@@ -121,8 +123,10 @@ def grid_texts(chosen: argparse.Namespace) -> dict[str, list[str]]:
         if not given:
             raise InputError(f"--grid wants FIELD=A,B,C, got {item!r}")
         values[field.replace("-", "_")] = given.split(",")
-    if chosen.seeds is not None and chosen.seeds < 1:
-        raise InputError(f"--seeds must be at least 1, got {chosen.seeds}")
+    if chosen.seeds is not None and not 1 <= chosen.seeds <= MOST_RUNS:
+        raise InputError(
+            f"--seeds must be at least 1 and at most {MOST_RUNS:,}, got {chosen.seeds}"
+        )
     return values
 
 
@@ -152,6 +156,8 @@ def parse_sweep(arguments: list[str]) -> Sweep:
         }
         if chosen.seeds is not None:
             values["seed"] = list(range(config.seed, config.seed + chosen.seeds))
+        if math.prod(map(len, values.values())) > MOST_RUNS:
+            raise InputError(f"--grid and --seeds ask for more than {MOST_RUNS:,} runs")
         configs = grid(config, values)
     else:
         changed = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +16,14 @@ from typing import Any
 import pandas as pd
 
 import sparsecore
-from sparsecore.errors import InputError, near_match
+from sparsecore.errors import InputError, near_match, one_line
 from sparsecore.runs.claims import format_value
 from sparsecore.runs.reference import Summary, read_provenance, read_summary, summary_of
 from sparsecore.runs.store import Run
 from sparsecore.runs.sweep import run_all, study_of
 from sparsecore.stats.verdict import verdict
 
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>$|~#&!^])")
 OUTCOMES = {"yes": "true", "no": "false", "unsure": "open"}
 VERDICTS = {
     "holds": "holds",
@@ -115,6 +117,15 @@ def markdown(text: str) -> Any:
     from IPython.display import Markdown
 
     return Markdown(text)
+
+
+def as_typed(text: object) -> str:
+    r"""A name that somebody gave, a file's say, for :func:`markdown`: read as typed, never markup.
+
+    >>> as_typed("<b> of [x](javascript:y) $a$")
+    '\\<b\\> of \\[x\\](javascript:y) \\$a\\$'
+    """
+    return _MARKUP.sub(r"\\\1", one_line(str(text)))
 
 
 def html_table(table: pd.DataFrame, *, escape: bool = True) -> Any:

@@ -16,6 +16,7 @@ from sparsecore.learned.sentiment.trained import Trained, load_trained, vectors_
 from sparsecore.runs.execute import execute
 from sparsecore.runs.pages.parts import (
     Study,
+    as_typed,
     html_table,
     markdown,
     open_study,
@@ -165,8 +166,7 @@ def open_reader(preset: str, **overrides: Any) -> Reader:
     config = Sentiment.preset(preset, **{"finetune_from": "both", **given})
     run = execute(config, progress=False)
     trained = load_trained(run.path, run.config)
-    patterns = pd.read_parquet(run.path / "patterns.parquet")
-    return Reader(run, trained, patterns, pd.read_parquet(run.path / "states.parquet"))
+    return Reader(run, trained, run.table("patterns"), run.table("states"))
 
 
 def about_reader(reader: Reader) -> Any:
@@ -280,7 +280,7 @@ def _documents(tables: Summary) -> str:
     rows = tables["corpora"]
     parts = [
         f"{int(row['train_documents']):,} training documents"
-        + (f" of {row['category']}" if row["category"] != "all" else "")
+        + (f" of {as_typed(row['category'])}" if row["category"] != "all" else "")
         for row in rows.to_dict("records")
     ]
     return ", ".join(parts)
