@@ -15,7 +15,7 @@ from tools.torture import contents
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory):
-    return write_planted(tmp_path_factory.mktemp("planted"), count=120)
+    return write_planted(tmp_path_factory.mktemp("planted"), count=200)
 
 
 def config(planted, **changes):
@@ -23,11 +23,13 @@ def config(planted, **changes):
         "corpus": str(planted / "reviews.tsv"),
         "vectors": str(planted / "vectors.txt"),
         "structure": "0,0,2",
-        "strength": 5e-4,
+        "strength": 1e-5,
+        "embed_dropout": 0.0,
+        "rnn_dropout": 0.1,
         "finetune_from": "both",
         "learning_rate": 0.05,
         "batch_size": 8,
-        "max_epochs": 4,
+        "max_epochs": 5,
         "device": "cpu",
     }
     return Sentiment(**{**fields, **changes})
@@ -41,7 +43,11 @@ def expected(planted, tmp_path_factory):
         return contents(execute(config(planted), progress=False).path)
 
 
-@pytest.mark.parametrize("stop", [3, 57, 101])
+STEPS = 16  # an epoch: 128 documents
+PHASES = {3: "structure", 90: "finetune", 170: "scratch"}
+
+
+@pytest.mark.parametrize("stop", PHASES)
 def test_stopped_within_an_epoch_it_resumes_to_equal_tables(planted, expected, monkeypatch, stop):
     original, done = training.Training._save_if_due, []
 
@@ -56,11 +62,10 @@ def test_stopped_within_an_epoch_it_resumes_to_equal_tables(planted, expected, m
         patch.setattr(training.Training, "_save_if_due", interrupted)
         with pytest.raises(KeyboardInterrupt):
             execute(config(planted), progress=False)
-    assert done[-1] == {3: "structure", 57: "finetune", 101: "scratch"}[stop]
+    assert done[-1] == PHASES[stop]
     (run,) = list_runs()
     state = Keeper(run.path).load(torch.device("cpu"))[1]
-    steps = 10  # an epoch
-    assert state["passed"]["batches"] == stop % steps > 0
+    assert state["passed"]["batches"] == stop % STEPS > 0
     assert contents(execute(config(planted), progress=False).path) == expected
 
 
