@@ -1,7 +1,7 @@
 """The command line: ``sparsecore run|sweep|runs|data|reference|claims|bench``.
 
 Every error a user can cause is one line, ``error: …``, with exit code 2; a run that fails on its
-own (divergence) exits with 1.
+own (divergence) exits with 1, one that is stopped by Ctrl-C with 130, by SIGTERM with 143.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from sparsecore import __version__
-from sparsecore.errors import InputError, TrainingError, near_match
+from sparsecore.errors import InputError, Stopped, TrainingError, near_match
+from sparsecore.training.stopping import signals_stop
 
 Command = Callable[[list[str]], None]
 
@@ -23,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        with _processes():
+        with _processes(), signals_stop():
             _dispatch(arguments)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -31,9 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        stopped = stop if isinstance(stop, Stopped) else Stopped(signal.SIGINT)
+        print(stopped, file=sys.stderr)
+        return 128 + stopped.signal
     return 0
 
 
@@ -205,7 +208,7 @@ def claims(arguments: list[str]) -> None:
 
 def bench(arguments: list[str]) -> None:
     """Measure the hot paths beside what a user would pick instead."""
-    from sparsecore.bench import SUITES
+    from sparsecore.bench import DEFAULT, SUITES
 
     parser = Parser(
         prog="sparsecore bench",
@@ -215,7 +218,7 @@ def bench(arguments: list[str]) -> None:
         epilog="suites: " + "; ".join(f"{name}: {what}" for name, what in SUITES.items()),
     )
     parser.add_argument(
-        "--suite", nargs="+", default=[*SUITES], metavar="NAME", help=f"of {', '.join(SUITES)}"
+        "--suite", nargs="+", default=[*DEFAULT], metavar="NAME", help=f"of {', '.join(SUITES)}"
     )
     parser.add_argument("--device", default="cpu", help="cpu, cuda or auto (default: %(default)s)")
     parser.add_argument("--threads", type=int, help="default: by a probe, or OMP_NUM_THREADS")

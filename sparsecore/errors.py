@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import signal
 from collections.abc import Iterable
 
 
@@ -19,6 +20,23 @@ class InputError(ValueError):
 
     def _render_traceback_(self) -> list[str]:  # IPython asks for it
         return [f"{type(self).__name__}: {self}"]
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asked this process to stop: the command line exits with 128 + its number.
+
+    Attributes:
+        signal: SIGINT or SIGTERM.
+        run: the run that was stopped, ``experiment/hash``; empty if none was begun.
+    """
+
+    def __init__(self, number: int, run: str = "") -> None:
+        super().__init__(number, run)
+        self.signal, self.run = signal.Signals(number), run
+
+    def __str__(self) -> str:
+        what = f"goes on with run {self.run}" if self.run else "begins again"
+        return f"stopped by {self.signal.name}; the same command {what}"
 
 
 def near_match(name: str, known: Iterable[str]) -> str:

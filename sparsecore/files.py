@@ -1,18 +1,36 @@
-"""Files that appear whole or not at all: temporary sibling, fsync, rename."""
+"""Files that appear whole or not at all: temporary sibling, fsync, rename, fsync of the folder.
+
+A process that is killed leaves its temporary sibling behind. Its name says whose it is, and the
+next that is written in the same folder removes it.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import platform
+import re
+import secrets
 import shutil
-import tempfile
+import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from sparsecore.errors import InputError
+
+_TEMPORARY = re.compile(r"\..+\.(?P<machine>[0-9a-f]{8})-(?P<process>\d{1,9})-[0-9a-f]{6}\.tmp")
+_REMEDIES = {
+    errno.ENOSPC: "make room there, then run the same command again",
+    errno.EDQUOT: "make room there, then run the same command again",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+    errno.EROFS: "make it writable, or set SPARSECORE_HOME to a folder that is",
+    errno.EACCES: "make it writable, or set SPARSECORE_HOME to a folder that is",
+}
 
 
 @contextlib.contextmanager
@@ -23,16 +41,17 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     or a read-only folder becomes one :class:`InputError`.
     """
     target = Path(target)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = _temporary(target)
     try:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(target.parent)
             yield temporary
-            with open(temporary, "rb+") as handle:
-                os.fsync(handle.fileno())
+            _sync(temporary)
             os.replace(temporary, target)
+            _sync(target.parent)
         except OSError as error:
-            raise _write_error(target, error) from error
+            raise write_error(target, error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -46,29 +65,96 @@ def atomic_folder(target: str | os.PathLike[str]) -> Iterator[Path]:
     and the new one is dropped: both hold the same content by construction.
     """
     target = Path(target)
+    temporary = _temporary(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        remove_leftovers(target.parent)
+        temporary.mkdir(mode=0o700)
     except OSError as error:
-        raise _write_error(target, error) from error
+        raise write_error(target, error) from error
     try:
         try:
             yield temporary
-            for path in temporary.rglob("*"):
-                if path.is_file():
-                    with open(path, "rb+") as handle:
-                        os.fsync(handle.fileno())
+            for path in [*temporary.rglob("*"), temporary]:
+                _sync(path)
             if not target.exists():
                 os.chmod(temporary, 0o755)
                 os.replace(temporary, target)
+                _sync(target.parent)
         except OSError as error:
-            raise _write_error(target, error) from error
+            raise write_error(target, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _write_error(target: Path, error: OSError) -> InputError:
-    return InputError(f"cannot write {target}: {error.strerror or error}")
+def remove_leftovers(folder: Path, every: bool = False) -> None:
+    """Remove temporary siblings that killed processes left in ``folder``.
+
+    That of a living process stays, and so does that of another machine with the same disk.
+
+    Args:
+        every: all of them, in the folders below as well. Only for who holds the folder's lock.
+    """
+    found = folder.rglob(".*.tmp") if every else folder.glob(".*.tmp")
+    for path in list(found):
+        made = _TEMPORARY.fullmatch(path.name)
+        if made is None or not (every or _is_gone(made["machine"], int(made["process"]))):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def write_error(target: Path, error: OSError) -> InputError:
+    """One line for what the disk refused: the path, the reason and what helps."""
+    remedy = _REMEDIES.get(error.errno or 0)
+    reason = error.strerror or str(error)
+    return InputError(f"cannot write {target}: {reason}{f'; {remedy}' if remedy else ''}")
+
+
+def _temporary(target: Path) -> Path:
+    """A name that no other writer has, on any machine: they may share the disk."""
+    owner = f"{_machine()}-{os.getpid()}"
+    return target.with_name(f".{target.name}.{owner}-{secrets.token_hex(3)}.tmp")
+
+
+def _machine() -> str:
+    """Within which a process has its number to itself: two containers may have one host name."""
+    try:
+        numbers = os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        numbers = 0
+    return hashlib.sha256(f"{platform.node()} {numbers}".encode()).hexdigest()[:8]
+
+
+def _is_gone(machine: str, process: int) -> bool:
+    """Whether the process that made a temporary file is known to have ended."""
+    if machine != _machine() or sys.platform == "win32":  # os.kill would end it there
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _sync(path: Path) -> None:
+    """Bring a file, or a folder's list of names, to the disk."""
+    folder = stat.S_ISDIR(path.stat().st_mode)
+    if folder and sys.platform == "win32":  # has no such call
+        return
+    handle = os.open(path, os.O_RDONLY if folder else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if not folder or error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network disks
+            raise
+    finally:
+        os.close(handle)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -78,8 +164,12 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Write ``value`` as indented JSON, atomically."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """Write ``value`` as indented JSON, atomically.
+
+    What UTF-8 cannot hold (file names may: any bytes) is written as JSON's own ``\\udc80``.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    write_text(path, text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:

@@ -226,6 +226,6 @@ def _save(folder: Path, source: Source, result: Filtered, settings: dict[str, An
 
 def _load(folder: Path, source: Source, sha256: str) -> Corpus:
     arrays = {split: np.memmap(folder / f"{split}.bin", "<i4", "c") for split in SPLITS}
-    info = json.loads((folder / "info.json").read_text())
+    info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
     vocabulary = Vocabulary.load(folder / "vocabulary.parquet")
     return Corpus(source.name, sha256, folder, vocabulary, **arrays, info=info)

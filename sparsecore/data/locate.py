@@ -60,7 +60,7 @@ def content_hash(path: Path) -> str:
     path = path.resolve()
     try:
         state = path.stat()
-        key = hashlib.sha256(str(path).encode()).hexdigest()[:32]
+        key = hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
         memo = cache_dir("hashes") / f"{key}.json"
         stamp = [state.st_size, state.st_mtime_ns]
         known = _remembered(memo)

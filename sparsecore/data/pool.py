@@ -20,6 +20,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
+from sparsecore.errors import TrainingError
+
 
 def default_workers() -> int:
     """The number of cores this process may use."""
@@ -86,7 +88,7 @@ class _Helpers:
             process.stdin.flush()
             good, value = pickle.load(process.stdout)
         except (EOFError, BrokenPipeError, pickle.UnpicklingError) as error:
-            raise RuntimeError(
+            raise TrainingError(
                 f"a helper process ended unexpectedly (exit code {process.poll()}); "
                 "it may have run out of memory"
             ) from error
@@ -115,9 +117,10 @@ class _Helpers:
 
 def _serve(name: str) -> None:
     """The helper's loop: items on standard input, ``(good, value)`` on standard output."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the parent ends its helpers
     module, _, attribute = name.partition(":")
     function = getattr(importlib.import_module(module), attribute)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its helpers
     read, write = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr
     while True:
@@ -129,5 +132,8 @@ def _serve(name: str) -> None:
             answer = (True, function(item))
         except Exception as error:  # handed to the parent, which raises it
             answer = (False, error)
-        pickle.dump(answer, write, pickle.HIGHEST_PROTOCOL)
-        write.flush()
+        try:
+            pickle.dump(answer, write, pickle.HIGHEST_PROTOCOL)
+            write.flush()
+        except BrokenPipeError:  # the parent was killed
+            os._exit(1)  # without the flush at exit, which would fail again, aloud

@@ -25,26 +25,18 @@ from sparsecore.errors import TrainingError
 from sparsecore.models.language_model import LSTMLanguageModel, State, detach
 from sparsecore.models.sparse_rnn import SparseLSTM
 from sparsecore.training.batches import columns, num_windows, window
-from sparsecore.training.checkpoint import (
-    load_checkpoint,
-    of_prefix,
-    remove_checkpoint,
-    save_checkpoint,
-    save_tensors,
-    with_prefix,
-)
+from sparsecore.training.checkpoint import Keeper, of_prefix, save_tensors, with_prefix
 from sparsecore.training.device import precision_of, resolve_device
-from sparsecore.training.distributed import agreed, check_in_step, summed, told
+from sparsecore.training.distributed import check_in_step, summed, told
 from sparsecore.training.language import evaluate
 from sparsecore.training.schedule import Quartering
 from sparsecore.training.shares import kept_once, own, sum_gradients, whole, whole_masks
+from sparsecore.training.stopping import steps
 from sparsecore.training.tables import write_table
 
 if TYPE_CHECKING:
     from sparsecore.data.language import Corpus
     from sparsecore.emergent.experiment import Emergent
-
-CHECKPOINT_SECONDS = 120.0
 
 
 @dataclass
@@ -76,9 +68,8 @@ class Training:
         self.state: State | None = None
         self.progress = Progress(schedule=Quartering(config.learning_rate))
         self.tracker = self._tracker()
-        self.checkpoint = folder / "checkpoint.safetensors"
-        if self.checkpoint.exists():
-            self._load()
+        self.keeper = Keeper(folder)
+        self._load()
 
     def _tracker(self) -> Tracker:
         after = self.config.dropout_side == "after"
@@ -97,8 +88,7 @@ class Training:
             for n, t in zip("hc", hc, strict=True)
         }
         at = self.progress
-        save_checkpoint(
-            self.checkpoint,
+        self.keeper.save(
             {
                 **with_prefix("model", self.model.state_dict()),
                 **with_prefix("sums", sums),
@@ -108,7 +98,10 @@ class Training:
         )
 
     def _load(self) -> None:
-        tensors, values = load_checkpoint(self.checkpoint, self.device)
+        kept = self.keeper.load(self.device)
+        if kept is None:
+            return
+        tensors, values = kept
         self.model.load_state_dict(of_prefix("model", tensors))
         sums = {tuple(k.split(".")): kept_once(v) for k, v in of_prefix("sums", tensors).items()}
         self.tracker.load_sums(sums)  # pyright: ignore[reportArgumentType]
@@ -120,12 +113,13 @@ class Training:
         """The tracker's sums, those of the other processes added."""
         return {key: summed(self.tracker.sums[key]) for key in sorted(self.tracker.sums)}
 
+    @steps()
     def run_epoch(self, progress: bool) -> None:
         """The rest of the current epoch, its statistics, and the step-size rule."""
         at, config = self.progress, self.config
         positions = config.batch_size * config.sequence_length
         self.model.train()
-        started = last_save = time.monotonic()
+        started = time.monotonic()
         bar = tqdm(
             total=self.num_steps,
             initial=at.step,
@@ -143,8 +137,7 @@ class Training:
                     bar.set_postfix(
                         loss=f"{at.loss_sum / (at.step * positions):.3f}", refresh=False
                     )
-                if agreed(time.monotonic() - last_save > CHECKPOINT_SECONDS):
-                    last_save = time.monotonic()
+                if self.keeper.due():
                     self.save()
         valid_loss = evaluate(self.model, self.valid_text, config.sequence_length)
         at.seconds += time.monotonic() - started
@@ -248,7 +241,6 @@ def train(config: Emergent, corpus: Corpus, folder: Path, progress: bool = True)
                 tqdm.write(_line(training.progress))
     weights: dict[str, Tensor] = {k: v.cpu() for k, v in training.model.state_dict().items()}
     save_tensors(folder / "weights.safetensors", weights)
-    remove_checkpoint(training.checkpoint)
 
 
 def write_words(config: Emergent, corpus: Corpus, folder: Path, progress: bool) -> None:

@@ -239,12 +239,16 @@ def _replace_fields(text: str, claim_id: str, computed: dict[str, Any]) -> str:
         if not re.search(rf'(?m)^id\s*=\s*"{re.escape(claim_id)}"\s*$', block):
             continue
         kept = re.sub(rf"(?m)^({names})\s*=.*\n?", "", block).rstrip("\n")
+        heading = re.search(r"(\n[ \t]*(#.*)?)*\Z", kept)  # of what follows
+        assert heading is not None
+        kept, comments = kept[: heading.start()], heading.group().lstrip("\n")
         lines = [
             f"{key} = {_toml(computed[key])}"
             for key in COMPUTED
             if key in computed and not _unknown(computed[key])
         ]
         blocks[index] = "\n".join([kept, *lines]) + "\n" + ("\n" if index < len(blocks) - 1 else "")
+        blocks[index] += f"{comments}\n\n" if comments else ""
     return "".join(blocks)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import json
 import logging
@@ -16,8 +17,8 @@ from typing import Any, ClassVar, Protocol
 
 from filelock import FileLock, Timeout
 
-from sparsecore.errors import InputError
-from sparsecore.files import write_json, write_text
+from sparsecore.errors import InputError, Stopped, TrainingError
+from sparsecore.files import remove_leftovers, write_error, write_json, write_text
 from sparsecore.home import runs_dir
 from sparsecore.runs.environment import describe_environment
 from sparsecore.runs.store import DONE, Run
@@ -72,52 +73,88 @@ def execute(config: Experiment, progress: bool = True, choose_threads: bool = Fa
             that they have.
 
     Raises:
-        InputError: bad input, before anything is written.
-        TrainingError: the run cannot go on; a process of it was lost, say.
+        InputError: bad input, before anything is written; or the disk is full or read-only.
+        TrainingError: the run cannot go on: it diverged, the memory is used up, or one of several
+            processes was lost.
+        Stopped: a signal asked the command line to stop.
     """
-    from sparsecore.training.distributed import check_processes, in_turn, told, world
+    from sparsecore.training.distributed import check_processes, in_turn, together, told, world
 
     here = world()
     progress = progress and here.first
     if not here.alone:
         check_processes(config.batch_size, config.device)
-    inputs = in_turn(lambda: config.prepare(progress))
-    identity = config.identity(inputs)
-    run = Run(runs_dir(config.name) / hash_of(identity))
-    if told(lambda: run.done):
-        return run
-    with _locked(run.path) if here.first else contextlib.nullcontext():
-        if not told(lambda: run.done):
-            if choose_threads and here.alone and identity.get("device", "cpu") == "cpu":
-                _choose_threads(run.path / "environment.json")
-            in_turn(lambda: _begin(run.path, config, describe_environment(identity, inputs)))
-            config.run(inputs, run.path, progress)
-            if here.first:
-                write_text(run.path / DONE, datetime.now(UTC).isoformat(timespec="seconds") + "\n")
-            told(lambda: None)
+    with _out_of_memory_is_one_line(config):
+        inputs = in_turn(lambda: config.prepare(progress))
+        identity = config.identity(inputs)
+        run = Run(runs_dir(config.name) / hash_of(identity))
+        if told(lambda: run.done):
+            return run
+        with _lock_of(run) if here.first else contextlib.nullcontext(), _signals_name(run):
+            if not told(lambda: run.done):
+                if choose_threads and here.alone and identity.get("device", "cpu") == "cpu":
+                    _choose_threads(run.path / "environment.json")
+                in_turn(lambda: _begin(run.path, config, describe_environment(identity, inputs)))
+                config.run(inputs, run.path, progress)
+                together()
+                told(lambda: _end(run.path))
     return run
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """The run folder, made and held against other processes; waits until it is free."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
+def _lock_of(run: Run) -> Iterator[None]:
+    """The folder of a run, for this process alone; says so where it has to wait for another."""
+    lock = FileLock(run.path / ".lock")
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        log.warning("run %s is being computed by another process: waiting for it", folder.name)
-        lock.acquire()
-    with lock:
-        lock.release()  # it was counted twice; now it is free again whatever happens in here
+        run.path.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            log.warning(
+                "run %s is being computed by another process: waiting for it", run.path.name
+            )
+            lock.acquire()
+    except OSError as error:
+        raise write_error(run.path, error) from error
+    try:
         yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def _signals_name(run: Run) -> Iterator[None]:
+    try:
+        yield
+    except Stopped as stop:
+        raise Stopped(stop.signal, f"{run.path.parent.name}/{run.path.name}") from None
+
+
+@contextlib.contextmanager
+def _out_of_memory_is_one_line(config: Experiment) -> Iterator[None]:
+    """What Python, NumPy and PyTorch raise then becomes one line that names a remedy."""
+    said = ("out of memory", "allocate memory", "bad_alloc", "ALLOC_FAILED")
+    try:
+        yield
+    except TrainingError:
+        raise
+    except (MemoryError, RuntimeError, OSError) as error:
+        full = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
+        if not full and not any(words in str(error) for words in said):
+            raise
+        size = getattr(config, "batch_size", None)
+        raise TrainingError(
+            "out of memory; free some, and the same command goes on where it was, or take a "
+            f"smaller batch_size (now {size}), which is another run"
+        ) from error
 
 
 def _begin(folder: Path, config: Experiment, environment: dict[str, Any]) -> None:
-    """Write what is run and where; the other processes of a run see that it is there."""
+    """Write what is run and where; other processes of the run see that it is there."""
     from sparsecore.training.distributed import world
 
     if world().first:
+        remove_leftovers(folder, every=True)
         write_json(folder / "config.json", dataclasses.asdict(config))
         write_json(folder / "environment.json", environment)
     elif not (folder / "config.json").is_file():
@@ -125,6 +162,14 @@ def _begin(folder: Path, config: Experiment, environment: dict[str, Any]) -> Non
             f"process {world().rank} on {platform.node()} does not see the run folder {folder}: "
             "SPARSECORE_HOME must name a folder that all hosts share"
         )
+
+
+def _end(folder: Path) -> None:
+    """Say that all of the run is there."""
+    from sparsecore.training.checkpoint import remove_checkpoints
+
+    write_text(folder / DONE, datetime.now(UTC).isoformat(timespec="seconds") + "\n")
+    remove_checkpoints(folder)
 
 
 def _choose_threads(environment: Path) -> None:

@@ -99,7 +99,7 @@ def test_a_finished_run_is_not_computed_again(finished, text_file, monkeypatch):
 
 @pytest.mark.parametrize("steps", [1, 37, 80, 119])
 def test_interrupted_anywhere_resumes_to_equal_tables(finished, text_file, monkeypatch, steps):
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setenv("SPARSECORE_CHECKPOINT_SECONDS", "0")
     original, done = training.Training.train_step, []
 
     def interrupted(self, index):

@@ -109,7 +109,7 @@ def test_ids_ascend_with_frequency(text_file):
 
 @pytest.mark.parametrize("steps", [1, 33, 80])
 def test_interrupted_anywhere_resumes_to_equal_tables(finished, text_file, monkeypatch, steps):
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setenv("SPARSECORE_CHECKPOINT_SECONDS", "0")
     original, done = training.Training.train_step, []
 
     def interrupted(self, *window):

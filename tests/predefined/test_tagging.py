@@ -92,7 +92,7 @@ def test_run_folder(finished, corpus):
 
 @pytest.mark.parametrize("steps", [1, 15, 22, 44])
 def test_interrupted_anywhere_resumes_to_equal_tables(finished, corpus, monkeypatch, steps):
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setenv("SPARSECORE_CHECKPOINT_SECONDS", "0")
     original, done = training.Training.train_step, []
 
     def interrupted(self, rows):

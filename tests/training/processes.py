@@ -99,7 +99,7 @@ def before_step(
     name, method = MODULES[experiment]
     __import__(name)
     module = sys.modules[name]
-    patch.setattr(module, "CHECKPOINT_SECONDS", -1.0, raising=False)
+    patch.setenv("SPARSECORE_CHECKPOINT_SECONDS", "0")
     original, done = getattr(module.Training, method), []
 
     def step(self: Any, *args: Any) -> Any:

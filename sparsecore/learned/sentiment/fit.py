@@ -8,7 +8,7 @@ with the proximal variant, the cross entropy alone with every state's parameters
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,12 +57,24 @@ class Fit:
         return False
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """What a pass over the training documents gave."""
+@dataclass
+class Pass:
+    """Where a pass over the training documents stands: sums over those seen."""
 
-    loss: float  # mean cross entropy
-    penalty: float  # mean of λ Σ ‖θ_s‖₂; 0 with the proximal variant
+    batches: int = 0
+    documents: int = 0
+    losses: float = 0.0
+    penalties: float = 0.0
+
+    @property
+    def loss(self) -> float:
+        """Mean cross entropy."""
+        return self.losses / self.documents
+
+    @property
+    def penalty(self) -> float:
+        """Mean of λ Σ ‖θ_s‖₂; 0 with the proximal variant."""
+        return self.penalties / self.documents
 
 
 def new_optimizer(model: nn.Module, config: Sentiment) -> torch.optim.Optimizer:
@@ -79,8 +91,10 @@ def train_epoch(
     table: Tensor,
     fit: Fit,
     config: Sentiment,
-) -> Epoch:
-    """One pass with updates.
+    passed: Pass,
+    after_step: Callable[[], None],
+) -> None:
+    """The rest of a pass, with updates; ``passed`` says where it stands after each of them.
 
     Raises:
         TrainingError: the loss is no number any more.
@@ -89,8 +103,9 @@ def train_epoch(
     rnn = rnn_of(model)
     optimizer.param_groups[0]["lr"] = fit.learning_rate
     penalised = fit.strength > 0 and not config.proximal
-    losses, penalties, documents = 0.0, 0.0, 0
     for number, batch in enumerate(batches):
+        if number < passed.batches:
+            continue
         optimizer.zero_grad(set_to_none=True)
         size = sum(len(labels) for _, labels in batch)
         total = 0.0
@@ -109,7 +124,7 @@ def train_epoch(
         if penalised:
             penalty = fit.strength * group_lasso(rnn)
             penalty.backward()
-            penalties += penalty.item() * size
+            passed.penalties += penalty.item() * size
         if not math.isfinite(total):
             raise TrainingError(
                 f"training diverged in the {fit.phase} run, epoch {fit.epoch + 1}, batch {number}: "
@@ -120,9 +135,10 @@ def train_epoch(
         optimizer.step()
         if fit.strength > 0 and config.proximal:
             shrink_groups(rnn, fit.learning_rate * fit.strength)
-        losses += total * size
-        documents += size
-    return Epoch(losses / documents, penalties / documents)
+        passed.losses += total * size
+        passed.documents += size
+        passed.batches += 1
+        after_step()
 
 
 @torch.no_grad()

@@ -4,8 +4,8 @@
     regularised:  train with λ ─► count what is left ─► (another λ) ─► extract ─► fine-tune ─► test
 
 What is left is counted, and extracted, at the epoch with the lowest dev error of the whole
-regularised model. A checkpoint follows every epoch; a run killed anywhere goes on from the last one
-to the same numbers.
+regularised model. A checkpoint follows every epoch and every few minutes within one; a run killed
+anywhere goes on from the last one to the same numbers.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from sparsecore.errors import TrainingError
 from sparsecore.learned.sentiment import records
 from sparsecore.learned.sentiment.fit import (
     Fit,
+    Pass,
     better_than_guessing,
     logits_of,
     new_optimizer,
@@ -45,16 +46,10 @@ from sparsecore.learned.sentiment.structure import (
     structure_of,
 )
 from sparsecore.models.classifier import SequenceClassifier
-from sparsecore.training.checkpoint import (
-    load_checkpoint,
-    of_prefix,
-    remove_checkpoint,
-    save_checkpoint,
-    save_tensors,
-    with_prefix,
-)
+from sparsecore.training.checkpoint import Keeper, of_prefix, save_tensors, with_prefix
 from sparsecore.training.device import resolve_device
 from sparsecore.training.distributed import check_in_step, told
+from sparsecore.training.stopping import steps
 
 if TYPE_CHECKING:
     from sparsecore.learned.sentiment.experiment import Sentiment
@@ -70,6 +65,7 @@ class Progress:
     fit: Fit
     search: Search | None
     lengths: list[int]  # of the model that is trained now
+    passed: Pass = field(default_factory=Pass)
     found: list[int] | None = None  # transitions that each WFSA of the accepted try keeps
     done: bool = False
     failed: str = ""
@@ -95,20 +91,18 @@ class Training:
             split: torch.from_numpy(getattr(inputs.corpus, split).labels) for split in SPLITS
         }
         self.best: dict[str, Tensor] = {}
-        self.checkpoint = folder / "checkpoint.safetensors"
+        self.keeper = Keeper(folder)
         lengths = lengths_of(config.structure)
         search = None
         if config.goal is not None:
             search = Search(config.goal, config.tolerance, config.max_tries, config.strength)
         fit = Fit("", 0, 0.0, config.learning_rate)
         self.progress = Progress(fit, search, lengths)
-        if self.checkpoint.exists():
-            self._load()
-        elif config.strength > 0:
-            self._begin("structure", self._new_model(lengths))
-        else:
-            self._begin("baseline", self._new_model(lengths))
+        if not self._load():
+            phase = "structure" if config.strength > 0 else "baseline"
+            self._begin(phase, self._new_model(lengths))
 
+    @steps()
     def run_epoch(self) -> None:
         """One pass, its dev error, and what follows from it."""
         at, config = self.progress, self.config
@@ -116,13 +110,15 @@ class Training:
         started = time.monotonic()
         phases = ("baseline", "structure", "finetune", "scratch")
         seed = (config.seed, phases.index(fit.phase), fit.trial, fit.epoch)
-        passed = train_epoch(
+        train_epoch(
             self.model,
             self.optimizer,
             self.batches["train"].shuffled(seed),
             self.table,
             fit,
             config,
+            at.passed,
+            self._save_if_due,
         )
         logits = logits_of(self.model, self.batches["dev"], self.table)
         dev_loss, dev_error = score(logits, self.labels["dev"])
@@ -138,8 +134,8 @@ class Training:
                 "phase": fit.phase,
                 "trial": fit.trial,
                 "strength": fit.strength,
-                "train_loss": passed.loss,
-                "penalty": passed.penalty,
+                "train_loss": at.passed.loss,
+                "penalty": at.passed.penalty,
                 "dev_loss": dev_loss,
                 "dev_error": dev_error,
                 "learning_rate": learning_rate,
@@ -150,12 +146,14 @@ class Training:
         check_in_step(self.model.parameters(), self.device)
         seconds = time.monotonic() - started
         at.timing.append({"epoch": number, "seconds": seconds, "tokens": tokens})
+        at.passed = Pass()
         over = fit.epoch - fit.best_epoch >= config.patience or fit.epoch >= config.max_epochs
         if over:
             self._end_fit()
-        self.save()
         if at.failed:
             self.write_tables()
+        self.save()
+        if at.failed:
             raise TrainingError(at.failed)
 
     def write_tables(self) -> None:
@@ -167,6 +165,10 @@ class Training:
         tables = {name: pd.DataFrame(part) for name, part in rows.items()}
         records.write(self.folder, tables)
 
+    def _save_if_due(self) -> None:
+        if self.keeper.due():
+            self.save()
+
     def save(self) -> None:
         """Write the checkpoint."""
         at = self.progress
@@ -175,8 +177,7 @@ class Training:
             for index, state in self.optimizer.state_dict()["state"].items()
             for name, value in state.items()
         }
-        save_checkpoint(
-            self.checkpoint,
+        self.keeper.save(
             {
                 **with_prefix("model", self.model.state_dict()),
                 **with_prefix("optimizer", moments),
@@ -185,10 +186,14 @@ class Training:
             dataclasses.asdict(at),
         )
 
-    def _load(self) -> None:
-        tensors, values = load_checkpoint(self.checkpoint, self.device)
+    def _load(self) -> bool:
+        kept = self.keeper.load(self.device)
+        if kept is None:
+            return False
+        tensors, values = kept
         search = Search(**values["search"]) if values["search"] else None
-        at = Progress(**{**values, "fit": Fit(**values["fit"]), "search": search})
+        fit, passed = Fit(**values["fit"]), Pass(**values["passed"])
+        at = Progress(**{**values, "fit": fit, "passed": passed, "search": search})
         if at.failed:
             raise TrainingError(at.failed)
         self.progress = at
@@ -204,6 +209,7 @@ class Training:
             state.setdefault(int(index), {})[what] = value.cpu() if what == "step" else value
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        return True
 
     def _new_model(self, lengths: list[int]) -> SequenceClassifier:
         torch.manual_seed(self.config.seed)
@@ -337,4 +343,3 @@ def train(config: Sentiment, inputs: Inputs, folder: Path, progress: bool = True
                 f"dev error {row['dev_error']:.3f}, {row['transitions']} transitions"
             )
     training.write_tables()
-    remove_checkpoint(training.checkpoint)

@@ -24,25 +24,18 @@ from sparsecore.models.awd_lstm import State, activation_penalty, detach
 from sparsecore.predefined.language.build import build_model, parameter_counts
 from sparsecore.predefined.language.passes import mean_loss, text_columns
 from sparsecore.training.batches import random_windows
-from sparsecore.training.checkpoint import (
-    load_checkpoint,
-    of_prefix,
-    remove_checkpoint,
-    save_checkpoint,
-    save_tensors,
-    with_prefix,
-)
+from sparsecore.training.checkpoint import Keeper, of_prefix, save_tensors, with_prefix
 from sparsecore.training.device import precision_of, resolve_device
-from sparsecore.training.distributed import agreed, check_in_step
+from sparsecore.training.distributed import check_in_step
 from sparsecore.training.nt_asgd import AveragedSGD
 from sparsecore.training.shares import own, sum_gradients, whole, whole_masks
+from sparsecore.training.stopping import steps
 from sparsecore.training.tables import write_table
 
 if TYPE_CHECKING:
     from sparsecore.data.language import Corpus
     from sparsecore.predefined.language.experiment import Language
 
-CHECKPOINT_SECONDS = 120.0
 LOOK = 50  # steps between looks at the loss, which on a GPU wait for it
 
 
@@ -92,9 +85,8 @@ class Training:
         self.state: State | None = None
         self.best: dict[str, Tensor] = {}
         self.progress = Progress()
-        self.checkpoint = folder / "checkpoint.safetensors"
-        if self.checkpoint.exists():
-            self._load()
+        self.keeper = Keeper(folder)
+        self._load()
 
     def _optimizer(self) -> AveragedSGD:
         config = self.config
@@ -112,8 +104,7 @@ class Training:
         }
         averages = {str(i): t for i, t in enumerate(self.optimizer.averages)}
         self.progress.optimizer = self.optimizer.plain_state()
-        save_checkpoint(
-            self.checkpoint,
+        self.keeper.save(
             {
                 **with_prefix("model", self.model.state_dict()),
                 **with_prefix("best", self.best),
@@ -125,7 +116,10 @@ class Training:
         )
 
     def _load(self) -> None:
-        tensors, values = load_checkpoint(self.checkpoint, self.device)
+        kept = self.keeper.load(self.device)
+        if kept is None:
+            return
+        tensors, values = kept
         self.model.load_state_dict(of_prefix("model", tensors))
         self.best = of_prefix("best", tensors)
         self.loss_sum = tensors["loss_sum"]
@@ -137,6 +131,7 @@ class Training:
         state = {k: h[:, self.columns] for k, h in of_prefix("state", tensors).items()}
         self.state = [(state[f"{i}.h"], state[f"{i}.c"]) for i in range(len(state) // 2)] or None
 
+    @steps()
     def run_epoch(self, progress: bool) -> None:
         """The rest of the current epoch, and what follows from its validation loss."""
         at, config = self.progress, self.config
@@ -144,7 +139,7 @@ class Training:
         generator = np.random.default_rng([config.seed, at.epoch])
         windows = random_windows(len(text) - 1, config.sequence_length, generator)
         self.model.train()
-        started = last_save = time.monotonic()
+        started = time.monotonic()
         last = config.epochs + config.finetune_epochs
         bar = tqdm(
             total=len(windows),
@@ -162,8 +157,7 @@ class Training:
                 if at.step % LOOK == 0 or at.step == len(windows):
                     seen = sum(windows[at.step - 1]) * config.batch_size
                     bar.set_postfix(loss=f"{self._check_loss() / seen:.3f}", refresh=False)
-                if agreed(time.monotonic() - last_save > CHECKPOINT_SECONDS):
-                    last_save = time.monotonic()
+                if self.keeper.due():
                     self.save()
         with self.optimizer.averaged():
             valid_loss = mean_loss(self.model, self.texts["valid"], config.sequence_length)
@@ -272,7 +266,6 @@ def train(config: Language, corpus: Corpus, folder: Path, progress: bool = True)
     weights = {k: v.cpu() for k, v in training.best.items()}
     save_tensors(folder / "weights.safetensors", weights)
     write_table(folder / "results.parquet", pd.DataFrame([results(training)]))
-    remove_checkpoint(training.checkpoint)
 
 
 def results(training: Training) -> dict[str, Any]:

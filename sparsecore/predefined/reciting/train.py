@@ -25,24 +25,16 @@ from sparsecore.models.awd_lstm import State, detach
 from sparsecore.predefined.language.build import build_model, parameter_counts
 from sparsecore.predefined.language.passes import accuracy, piece_columns
 from sparsecore.training.batches import random_windows
-from sparsecore.training.checkpoint import (
-    load_checkpoint,
-    of_prefix,
-    remove_checkpoint,
-    save_checkpoint,
-    save_tensors,
-    with_prefix,
-)
+from sparsecore.training.checkpoint import Keeper, of_prefix, save_tensors, with_prefix
 from sparsecore.training.device import precision_of, resolve_device
-from sparsecore.training.distributed import agreed, check_in_step
+from sparsecore.training.distributed import check_in_step
 from sparsecore.training.shares import own, sum_gradients, whole
+from sparsecore.training.stopping import steps
 from sparsecore.training.tables import write_table
 
 if TYPE_CHECKING:
     from sparsecore.data.language import Corpus
     from sparsecore.predefined.reciting.experiment import Reciting
-
-CHECKPOINT_SECONDS = 120.0
 
 
 @dataclass
@@ -75,9 +67,8 @@ class Training:
         self.sums = torch.zeros(2, dtype=torch.float64, device=self.device)  # loss, right words
         self.state: State | None = None
         self.progress = Progress()
-        self.checkpoint = folder / "checkpoint.safetensors"
-        if self.checkpoint.exists():
-            self._load()
+        self.keeper = Keeper(folder)
+        self._load()
 
     def save(self) -> None:
         """Write the checkpoint: of several processes that of the whole batch."""
@@ -89,8 +80,7 @@ class Training:
         }
         kept = self.optimizer.state_dict()["state"]
         momentum = {str(i): s["momentum_buffer"] for i, s in kept.items() if s}
-        save_checkpoint(
-            self.checkpoint,
+        self.keeper.save(
             {
                 **with_prefix("model", self.model.state_dict()),
                 **with_prefix("momentum", momentum),
@@ -101,7 +91,10 @@ class Training:
         )
 
     def _load(self) -> None:
-        tensors, values = load_checkpoint(self.checkpoint, self.device)
+        kept = self.keeper.load(self.device)
+        if kept is None:
+            return
+        tensors, values = kept
         self.model.load_state_dict(of_prefix("model", tensors))
         momentum = of_prefix("momentum", tensors)
         state = {int(i): {"momentum_buffer": buffer} for i, buffer in momentum.items()}
@@ -113,6 +106,7 @@ class Training:
             (carried[f"{i}.h"], carried[f"{i}.c"]) for i in range(len(carried) // 2)
         ] or None
 
+    @steps()
     def run_epoch(self, progress: bool) -> None:
         """The rest of the current epoch, and the pass that follows it."""
         at, config = self.progress, self.config
@@ -120,7 +114,7 @@ class Training:
         windows = random_windows(len(self.text) - 1, config.sequence_length, generator)
         rate = config.learning_rate * config.decay ** (at.epoch - 1)
         self.model.train()
-        started = last_save = time.monotonic()
+        started = time.monotonic()
         bar = tqdm(
             total=len(windows),
             initial=at.step,
@@ -135,8 +129,7 @@ class Training:
                 self.train_step(start, length, rate * length / config.sequence_length)
                 at.step += 1
                 bar.update()
-                if agreed(time.monotonic() - last_save > CHECKPOINT_SECONDS):
-                    last_save = time.monotonic()
+                if self.keeper.due():
                     self.save()
         evaluated = accuracy(self.model, self.text, config.sequence_length)
         at.seconds += time.monotonic() - started
@@ -205,7 +198,6 @@ def train(config: Reciting, corpus: Corpus, folder: Path, progress: bool = True)
     weights = {k: v.cpu() for k, v in training.model.state_dict().items()}
     save_tensors(folder / "weights.safetensors", weights)
     write_table(folder / "results.parquet", pd.DataFrame([results(training)]))
-    remove_checkpoint(training.checkpoint)
 
 
 def results(training: Training) -> dict[str, Any]:

@@ -27,25 +27,18 @@ from sparsecore.errors import TrainingError
 from sparsecore.models.sparse_rnn import SparseLSTM
 from sparsecore.models.tagger import Tagger
 from sparsecore.predefined.embedding import SparseEmbedding, frequency_order
-from sparsecore.training.checkpoint import (
-    load_checkpoint,
-    of_prefix,
-    remove_checkpoint,
-    save_checkpoint,
-    save_tensors,
-    with_prefix,
-)
+from sparsecore.training.checkpoint import Keeper, of_prefix, save_tensors, with_prefix
 from sparsecore.training.device import resolve_device
-from sparsecore.training.distributed import agreed, check_in_step, summed
+from sparsecore.training.distributed import check_in_step, summed
 from sparsecore.training.sentences import IGNORED, Batch, PaddedSentences, part_of, shuffled
 from sparsecore.training.shares import own, sum_gradients, whole_masks
+from sparsecore.training.stopping import steps
 from sparsecore.training.tables import write_table
 
 if TYPE_CHECKING:
     from sparsecore.data.tagged import TaggedCorpus
     from sparsecore.predefined.tagging.experiment import Tagging
 
-CHECKPOINT_SECONDS = 20.0
 EVALUATED = 256  # sentences at once
 SHUFFLE_SEED = 0  # of the order "none": the same words are short in every run
 SEEN = {"never": 0, "once": 1, "2 to 9": 2, "10 to 99": 10, "100 or more": 100}
@@ -111,10 +104,8 @@ class Training:
         self.train_text = PaddedSentences(corpus.train, self.device)
         self.dev_text = PaddedSentences(corpus.dev, self.device)
         self.progress = Progress()
-        self.last_save = time.monotonic()
-        self.checkpoint = folder / "checkpoint.safetensors"
-        if self.checkpoint.exists():
-            self._load()
+        self.keeper = Keeper(folder)
+        self._load()
 
     def save(self) -> None:
         """Write the checkpoint."""
@@ -127,11 +118,13 @@ class Training:
             **with_prefix("model", self.model.state_dict()),
             **with_prefix("adam", moments),
         }
-        save_checkpoint(self.checkpoint, tensors, vars(self.progress))
-        self.last_save = time.monotonic()
+        self.keeper.save(tensors, vars(self.progress))
 
     def _load(self) -> None:
-        tensors, values = load_checkpoint(self.checkpoint, self.device)
+        kept = self.keeper.load(self.device)
+        if kept is None:
+            return
+        tensors, values = kept
         self.model.load_state_dict(of_prefix("model", tensors))
         moments: dict[int, dict[str, Tensor]] = {}
         for key, value in of_prefix("adam", tensors).items():
@@ -140,6 +133,7 @@ class Training:
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
         self.progress = Progress(**values)
 
+    @steps()
     def run_epoch(self, progress: bool) -> None:
         """The rest of the current epoch, and the dev accuracy after it."""
         at, config = self.progress, self.config
@@ -159,7 +153,7 @@ class Training:
                 self.train_step(batches[at.step])
                 at.step += 1
                 bar.update()
-                if agreed(time.monotonic() - self.last_save > 6 * CHECKPOINT_SECONDS):
+                if self.keeper.due():
                     self.save()
         loss, correct = evaluate(self.model, self.dev_text)
         check_in_step(self.model.parameters(), self.device)
@@ -174,7 +168,7 @@ class Training:
         )
         at.timing.append({"epoch": at.epoch + 1, "seconds": at.seconds, "tokens": at.words})
         at.epoch, at.step, at.loss_sum, at.words, at.seconds = at.epoch + 1, 0, 0.0, 0, 0.0
-        if agreed(time.monotonic() - self.last_save > CHECKPOINT_SECONDS):
+        if self.keeper.due():
             self.save()
 
     def train_step(self, rows: np.ndarray) -> None:
@@ -265,7 +259,6 @@ def train(config: Tagging, corpus: TaggedCorpus, folder: Path, progress: bool = 
     write_table(folder / "results.parquet", results)
     weights = {name: value.cpu() for name, value in training.model.state_dict().items()}
     save_tensors(folder / "weights.safetensors", weights)
-    remove_checkpoint(training.checkpoint)
 
 
 def scores(model: Tagger, texts: dict[str, PaddedSentences]) -> dict[str, Any]:

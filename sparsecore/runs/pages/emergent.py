@@ -24,7 +24,7 @@ from sparsecore.runs.store import Run
 from sparsecore.stats.correlation import frequency_correlation
 
 TWO_SCALES = ("pearson", "pearson_log")
-SCALES = {"pearson": "raw", "pearson_log": "log", "mean": "–"}
+SCALES = {"pearson": "raw", "pearson_log": "log"}
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,8 @@ def verdicts(page: Page, *numbers: int) -> Any:
     sides = (page.yours, page.reference)
     yours, reference = (None if one is None else _any_sample_size(one) for one in sides)
     assert yours is not None
-    return common.parts_table(yours, reference, *numbers, scales=SCALES)
+    scales = {method: f"{SCALES[method]} frequency" for method in TWO_SCALES}
+    return common.parts_table(yours, reference, *numbers, scales=scales)
 
 
 def _any_sample_size(tables: Summary) -> Summary:
