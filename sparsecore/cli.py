@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # a word that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
     try:
-        with signals_stop(), _processes():
+        with _processes(), signals_stop():
             _dispatch(arguments)
         sys.stdout.flush()
     except InputError as error:

@@ -73,11 +73,11 @@ def execute(config: Experiment, progress: bool = True, choose_threads: bool = Fa
 
     Raises:
         InputError: bad input, before anything is written; or the disk is full or read-only.
-        TrainingError: the run cannot go on: it diverged, the memory is used up, or a process of it
-            was lost.
+        TrainingError: the run cannot go on: it diverged, the memory is used up, or one of several
+            processes was lost.
         Stopped: a signal asked the command line to stop.
     """
-    from sparsecore.training.distributed import check_processes, in_turn, told, world
+    from sparsecore.training.distributed import check_processes, in_turn, together, told, world
 
     here = world()
     progress = progress and here.first
@@ -95,9 +95,8 @@ def execute(config: Experiment, progress: bool = True, choose_threads: bool = Fa
                     _choose_threads(run.path / "environment.json")
                 in_turn(lambda: _begin(run.path, config, describe_environment(identity, inputs)))
                 config.run(inputs, run.path, progress)
-                if here.first:
-                    _end(run.path)
-                told(lambda: None)
+                together()
+                told(lambda: _end(run.path))
     return run
 
 
@@ -146,7 +145,7 @@ def _out_of_memory_is_one_line(config: Experiment) -> Iterator[None]:
 
 
 def _begin(folder: Path, config: Experiment, environment: dict[str, Any]) -> None:
-    """Write what is run and where; the other processes of a run see that it is there."""
+    """Write what is run and where; other processes of the run see that it is there."""
     from sparsecore.training.distributed import world
 
     if world().first:
@@ -161,7 +160,7 @@ def _begin(folder: Path, config: Experiment, environment: dict[str, Any]) -> Non
 
 
 def _end(folder: Path) -> None:
-    """Say that the run is finished; nobody goes on from its checkpoints any more."""
+    """Say that all of the run is there."""
     from sparsecore.training.checkpoint import remove_checkpoints
 
     write_text(folder / DONE, datetime.now(UTC).isoformat(timespec="seconds") + "\n")

@@ -26,7 +26,7 @@ from torch import Tensor
 from sparsecore.errors import InputError
 from sparsecore.files import atomic_path
 from sparsecore.training import stopping
-from sparsecore.training.distributed import agreed, world
+from sparsecore.training.distributed import agreed, together, world
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +64,7 @@ class Keeper:
         save_checkpoint(self.folder / LAST, tensors, state, before)
         self._last_is_bad = False
         self._saved = time.monotonic()
+        together()  # it is written before any process stops
         stopping.stop_if_asked(run_name(self.folder))
 
     def load(self, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]] | None:

@@ -29,7 +29,8 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
-from sparsecore.errors import InputError, TrainingError
+from sparsecore.errors import InputError, Stopped, TrainingError
+from sparsecore.training import stopping
 from sparsecore.training.device import resolve_device
 
 Result = TypeVar("Result")
@@ -38,8 +39,8 @@ PATIENCE = timedelta(minutes=10)  # for a process that is late; what may take lo
 POLL = 0.05  # seconds between two looks for what the first process says
 ENDED = "sparsecore/ended"
 LOST = (
-    "stopped, for a process of this run was lost or torchrun ended it; the same command, with as "
-    "many processes as you like, goes on from the last checkpoint"
+    "stopped, for a process of this run was lost; the same command, with as many processes as you "
+    "like, goes on from the last checkpoint"
 )
 UNMET = (
     "the processes of this run could not meet at {MASTER_ADDR}:{MASTER_PORT}; if another run has "
@@ -90,7 +91,7 @@ def joined() -> Iterator[World]:
     others leave silently with the same exit code.
 
     Raises:
-        TrainingError: a process of the group was lost, or torchrun ends the run (SIGTERM).
+        TrainingError: the processes cannot meet, or one of them was lost.
     """
     global _world
     with lost_processes(UNMET.format(**os.environ)):
@@ -103,11 +104,13 @@ def joined() -> Iterator[World]:
     _world = World(rank, size, store)
     quiet = contextlib.nullcontext() if _world.first else contextlib.redirect_stdout(io.StringIO())
     try:
-        with ended_by_torchrun(), quiet:
+        with quiet:
             yield _world
         with lost_processes():
             dist.destroy_process_group()
     except (InputError, TrainingError, KeyboardInterrupt) as error:
+        if threading.current_thread() is threading.main_thread():  # the error is told in peace
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         first, code = _end(_world, _exit_code(error))
         if first:
             raise
@@ -116,32 +119,10 @@ def joined() -> Iterator[World]:
         _world = World()
 
 
-@contextlib.contextmanager
-def ended_by_torchrun() -> Iterator[None]:
-    """Inside, SIGTERM is a :class:`TrainingError`: torchrun sends it when a process was lost.
-
-    Afterwards it is ignored where there was an error, which is then told in peace.
-    """
-
-    def stop(*_: object) -> None:
-        raise TrainingError(LOST)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    except BaseException:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise
-    signal.signal(signal.SIGTERM, before)
-
-
 def _exit_code(error: BaseException) -> int:
     """As the command line has it."""
     if isinstance(error, KeyboardInterrupt):
-        return 130
+        return 128 + (error.signal if isinstance(error, Stopped) else signal.SIGINT)
     return 2 if isinstance(error, InputError) else 1
 
 
@@ -183,7 +164,7 @@ def told(call: Callable[[], Result]) -> Result:
         return value
     with lost_processes():
         while not _world.store.check([key]):
-            if _world.store.check([ENDED]):
+            if _world.store.check([ENDED]) or stopping.asked():
                 raise TrainingError(LOST)
             time.sleep(POLL)
         return json.loads(_world.store.get(key))
