@@ -33,6 +33,8 @@ def beside_peers(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ``table``: case, contestant, ratio_to_reference, ratio_low, ratio_high (quartiles over rounds).
     """
     require_columns(table, RATIOS)
+    if table.empty:
+        return _not_measured(ax)
     cases = list(dict.fromkeys(table["case"]))
     others = [name for name in dict.fromkeys(table["contestant"]) if name != OURS]
     ax = style.new_axes(ax, height=1.1 + 0.42 * len(cases))
@@ -72,6 +74,8 @@ def growth_panels(table: pd.DataFrame, columns: int = 2) -> np.ndarray:
     median_ms, peak_mib (NaN where it was not measured).
     """
     require_columns(table, POINTS)
+    if table.empty:
+        return np.array([[_not_measured(None)]])
     names = list(dict.fromkeys(table["axis"]))
     rows = math.ceil(len(names) / columns)
     figure, axes = plt.subplots(
@@ -117,6 +121,13 @@ def growth_label(points: pd.DataFrame) -> str:
         if not math.isnan(found):
             parts.append(f"{name} ∝ size^{found:.2f}".replace("-", "−"))
     return ", ".join(parts)
+
+
+def _not_measured(ax: Axes | None) -> Axes:
+    ax = style.new_axes(ax, height=1.2)
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, "not measured", color=style.INK, ha="center", transform=ax.transAxes)
+    return ax
 
 
 def _times(value: float, _place: int) -> str:

@@ -43,6 +43,17 @@ def test_tables_hold_what_was_measured(folder):
     assert grown[0][0] == "what grows" and all(re.match(r"−?\d", row[3]) for row in grown[1:])
 
 
+def test_what_was_not_measured_leaves_no_table(folder, tmp_path):
+    table = speed.open_page(str(folder)).table
+    (tmp_path / "environment.json").write_bytes((folder / "environment.json").read_bytes())
+    older = table[table["suite"] == "rational"].drop(columns=["axis", "size"])
+    older.to_parquet(tmp_path / "results.parquet")
+    page = speed.open_page(str(tmp_path))
+    assert speed.growth_table(page.suite("growth")) is None
+    assert speed.peers_table(page.suite("lm")) is None
+    assert speed.peers_table(page.suite("rational")) is not None
+
+
 def test_an_unknown_folder_is_named():
     with pytest.raises(InputError, match=r"'cpu-1tread' \(did you mean 'cpu-1thread'"):
         speed.open_page("cpu-1tread")

@@ -50,6 +50,12 @@ def test_panels_say_how_it_grows():
     plt.close("all")
 
 
+def test_what_was_not_measured_is_said():
+    assert beside_peers(PEERS[:0]).texts[0].get_text() == "not measured"
+    assert growth_panels(CURVE[:0])[0, 0].texts[0].get_text() == "not measured"
+    plt.close("all")
+
+
 def test_a_table_of_something_else_is_refused():
     with pytest.raises(InputError, match="no column 'case'"):
         beside_peers(CURVE)

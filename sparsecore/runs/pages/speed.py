@@ -14,6 +14,7 @@ from sparsecore.runs.pages.parts import checkout_folder, html_table, markdown
 from sparsecore.stats.growth import exponent
 
 OURS = "sparsecore"
+CURVES = ["axis", "size"]  # which older results lack
 ALLOCATOR = "MALLOC_MMAP_MAX_"
 
 
@@ -43,7 +44,8 @@ def open_page(results: str) -> Measured:
             f"no results of sparsecore bench in {results!r}{near_match(results, known)}"
         )
     machine = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
-    return Measured(pd.read_parquet(folder / "results.parquet"), machine)
+    table = pd.read_parquet(folder / "results.parquet")
+    return Measured(table.reindex(columns=table.columns.union(CURVES, sort=False)), machine)
 
 
 def about(page: Measured) -> Any:
@@ -78,7 +80,7 @@ def peers_table(rows: pd.DataFrame) -> Any:
                 **{f"× {k}": _number(v["ratio_to_reference"]) for k, v in by_name.items()},
             }
         )
-    return html_table(pd.DataFrame(shown).fillna("–"))
+    return html_table(pd.DataFrame(shown).fillna("–")) if shown else None
 
 
 def growth_table(rows: pd.DataFrame) -> Any:
@@ -95,7 +97,7 @@ def growth_table(rows: pd.DataFrame) -> Any:
                 "memory ∝ size^": _number(exponent(group["size"], group["peak_mib"])),
             }
         )
-    return html_table(pd.DataFrame(shown))
+    return html_table(pd.DataFrame(shown)) if shown else None
 
 
 def _number(value: float) -> str:
