@@ -42,6 +42,7 @@ FRESH = 0.2  # the share of runs without prepared data
 DAMAGED = 0.15  # of the kills that leave two checkpoints
 COLD = 0.1  # the share of processes that are started as a user does
 IN_A_RUN = 14  # kills; then it may finish
+IN_A_FRESH_RUN = 4  # of which each costs the preparation
 PATIENCE = 20.0  # times the undisturbed run's seconds, and a process that is still there hangs
 
 QUICK = {
@@ -101,6 +102,8 @@ def campaign(
     """
     random_ = random.Random(seed)
     findings = []
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background: ours shall hear it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for case in tqdm(cases, desc="undisturbed", unit="run", leave=False):
         undisturbed(case, work, cold > 0)
     with tqdm(total=kills, desc="kills", unit="kill") as bar:
@@ -153,11 +156,12 @@ def torment(
     run = home / "runs" / case.hash
     case.runs += 1
     done = False
-    for number in range(min(most, IN_A_RUN) + 1):
+    most = min(most, IN_A_FRESH_RUN if fresh else IN_A_RUN)
+    for number in range(most + 1):
         begun = (run / LAST).exists() or (run / PREVIOUS).exists()
         process = _start(case, home, random_.choice(INTERVALS), random_.random() < cold)
         case.seen["resumed"] += begun
-        last = number == min(most, IN_A_RUN)
+        last = number == most
         if last or not _await(process, case, run, random_):
             if (code := process.wait(PATIENCE * case.seconds)) != 0:
                 raise Finding(f"{case.name} ended with {code}: {_heard(home)}")

@@ -27,14 +27,16 @@ def signals_stop() -> Iterator[None]:
     """Within, SIGINT and SIGTERM raise :class:`~sparsecore.errors.Stopped` in the main thread.
 
     Among steps (:func:`steps`) they wait for the end of one, and a checkpoint. A second signal
-    ends the process at once, as if there was no handler. Handlers are put back in the end; in
-    another thread, which can have none, nothing is done.
+    ends the process at once, as if there was no handler. Handlers are put back in the end. A signal
+    that is ignored (as a shell has it for what runs in the background) stays so, and in another
+    thread, which can have no handlers, nothing is done.
     """
     global _asked
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, _handle) for number in SIGNALS}
+    heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, _handle) for number in heard}
     try:
         yield
     finally:
@@ -73,7 +75,8 @@ def _handle(number: int, _frame: FrameType | None) -> None:
     # torchrun repeats a signal that a terminal sends, and ends its processes itself
     then = signal.SIG_IGN if "TORCHELASTIC_RUN_ID" in os.environ else signal.SIG_DFL
     for other in SIGNALS:
-        signal.signal(other, then)
+        if signal.getsignal(other) == _handle:
+            signal.signal(other, then)
     if not _in_steps:
         raise Stopped(number)
     _asked = number

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from tests.conftest import small_text
+from tools import torture
 from tools.torture import Case, Finding, campaign, summary, torment
 
 TINY = (
@@ -18,7 +19,9 @@ def case(tmp_path):
     return Case("reciting", ("reciting", "--corpus", str(tmp_path / "text.txt"), *TINY))
 
 
-def test_killed_again_and_again_a_run_comes_to_the_same_tables(case, tmp_path):
+def test_killed_again_and_again_a_run_comes_to_the_same_tables(case, tmp_path, monkeypatch):
+    needed = ["torch._dynamo", "pandas", "pyarrow.parquet", "tyro", "sparsecore.runs.execute"]
+    monkeypatch.setattr(torture, "WARM", [*needed, "sparsecore.predefined.reciting.train"])
     work = tmp_path / "work"
     work.mkdir()
     assert campaign([case], 8, 0, work, cold=0.0) == []

@@ -57,6 +57,20 @@ def test_steps_end_with_their_block():
         ask(signal.SIGTERM)
 
 
+def test_what_is_ignored_stays_so():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with signals_stop():
+            ask(signal.SIGINT)
+            assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+            with pytest.raises(Stopped):
+                ask(signal.SIGTERM)
+            assert handlers() == [signal.SIG_IGN, signal.SIG_DFL]
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_other_threads_and_own_handlers_are_left_alone():
     seen, heard = [], []
     mine = signal.signal(signal.SIGTERM, lambda *_: heard.append("mine"))
