@@ -23,7 +23,7 @@ export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv book pdf notebooks lab serve test unit test-slow lint types format lock bench torture clean distclean
+.PHONY: help venv book pdf notebooks lab serve test unit test-slow fuzz torture lint types format lock bench clean distclean
 
 help:  ## this list
 	@echo 'make TARGET [PRESET=quick|small|paper] [DEVICE=auto|cpu|cuda] [ARGS=…]'
@@ -66,6 +66,9 @@ unit: .venv/.ready  ## the tests that need neither notebooks nor the book (ARGS=
 test-slow: .venv/.ready  ## the long tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m slow $(ARGS)
 
+fuzz: .venv/.ready  ## damaged files and wild values for every reader (ARGS="--inputs 2000 --reader text", ARGS=--giants)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.fuzz $(ARGS)
+
 torture: .venv/.ready  ## kill runs at random moments; their tables must not notice (ARGS="--kills 200")
 	$(BIN)/python -m tools.torture $(ARGS)
 
@@ -82,7 +85,7 @@ format: .venv/.ready  ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 lock: .venv/.ready  ## pin every package anew: requirements.lock, environment.yml (ARGS=--upgrade)
-	$(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --extra book --extra cluster --extra dev --no-header --no-annotate $(ARGS) -o requirements.lock
+	$(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --extra book --extra cpu --extra dev --no-header --no-annotate $(ARGS) -o requirements.lock
 	$(BIN)/python -m tools.lock
 
 clean:  ## remove what make book and make test made (runs and caches under SPARSECORE_HOME stay)

@@ -144,7 +144,6 @@ parts_table(
     2,
     3,
     scales=METHODS,
-    scale_name="interval",
     whose=("reference runs", "your runs"),
 )
 

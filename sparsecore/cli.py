@@ -7,13 +7,23 @@ own (divergence) exits with 1, one that is stopped by Ctrl-C with 130, by SIGTER
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from sparsecore import __version__
-from sparsecore.errors import InputError, Stopped, TrainingError, near_match
+from sparsecore.errors import (
+    InputError,
+    Stopped,
+    TrainingError,
+    is_out_of_memory,
+    near_match,
+    one_line,
+)
 from sparsecore.training.stopping import signals_stop
 
 Command = Callable[[list[str]], None]
@@ -22,14 +32,26 @@ Command = Callable[[list[str]], None]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a word that the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
     try:
-        with signals_stop():
+        with _processes(), signals_stop():
             _dispatch(arguments)
+        sys.stdout.flush()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except (MemoryError, RuntimeError, OSError) as error:
+        if isinstance(error, BrokenPipeError):  # `| head` has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        if not is_out_of_memory(error):
+            raise
+        print(f"error: out of memory: {one_line(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as stop:
         stopped = stop if isinstance(stop, Stopped) else Stopped(signal.SIGINT)
@@ -38,11 +60,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _processes() -> contextlib.AbstractContextManager[object]:
+    """The group of processes where torchrun started this one, else nothing."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return contextlib.nullcontext()
+    from sparsecore.training.distributed import joined
+
+    return joined()
+
+
 def _dispatch(arguments: list[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_usage())
     elif arguments[0] == "--version":
         print(f"sparsecore {__version__}")
+    elif arguments[0] != "run" and "TORCHELASTIC_RUN_ID" in os.environ:
+        raise InputError(f"torchrun is for sparsecore run, not for {arguments[0]!r}")
     elif arguments[0] in COMMANDS:
         COMMANDS[arguments[0]](arguments[1:])
     else:
@@ -71,7 +104,8 @@ def run(arguments: list[str]) -> None:
     from sparsecore.runs.options import EXPERIMENTS, parse_experiment
 
     if not arguments or arguments[0] in ("-h", "--help"):
-        print("usage: sparsecore run EXPERIMENT [--preset quick|small|paper] [--field value …]\n")
+        print("usage: sparsecore run EXPERIMENT [--preset quick|small|paper] [--field value …]")
+        print("       torchrun --nproc-per-node N -m sparsecore run EXPERIMENT …\n")
         print("experiments:")
         for name, summary in EXPERIMENTS.items():
             print(f"  {name:<10} {summary}")
@@ -90,7 +124,7 @@ def run(arguments: list[str]) -> None:
 
 
 def sweep(arguments: list[str]) -> None:
-    """Run an experiment's whole study, or a grid of values, several runs at a time."""
+    """Run an experiment's whole study, or a grid of values, on one machine or many."""
     from sparsecore.runs.options import EXPERIMENTS, parse_sweep
 
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -98,16 +132,32 @@ def sweep(arguments: list[str]) -> None:
         for name, summary in EXPERIMENTS.items():
             print(f"  {name:<10} {summary}")
         return
+    if arguments[0].endswith(".py"):
+        from sparsecore.runs.notebook_sweep import parse_notebook_sweep, sweep_notebook
+
+        for path in sweep_notebook(parse_notebook_sweep(arguments)):
+            print(path)
+        return
     chosen = parse_sweep(arguments)
 
     from pathlib import Path
 
+    from sparsecore.files import write_text
+    from sparsecore.home import runs_dir
+    from sparsecore.runs import sweep as sweeps
     from sparsecore.runs.reference import summarise
-    from sparsecore.runs.sweep import run_all
 
-    finished = run_all(chosen.configs, jobs=chosen.jobs, progress=chosen.progress)
-    for one in finished:
-        print(one.path)
+    finished, failures = sweeps.sweep(chosen.configs, chosen.workers, chosen.progress)
+    if finished:
+        table = sweeps.runs_table(finished)
+        print(table.to_string(index=False))
+        print(f"\nruns: {runs_dir(finished[0].experiment)}")
+        if chosen.table:
+            write_text(chosen.table, table.to_csv(index=False, lineterminator="\n"))
+            print(f"table: {chosen.table}")
+    for label, failure in failures.items():
+        print(f"failed: {label}: {failure}", file=sys.stderr)
+    sweeps.raise_first(failures, len(chosen.configs))
     if chosen.out:
         summarise(finished, Path(chosen.out))
         print(f"tables: {chosen.out}")
@@ -126,8 +176,13 @@ def runs(arguments: list[str]) -> None:
         print("no runs yet; start with: sparsecore run emergent --preset quick")
     for one in found:
         state = "done" if one.done else "unfinished"
-        corpus, seed = one.config.get("corpus"), one.config.get("seed")
-        print(f"{one.path.parent.name}/{one.path.name}  {state:<10}  {corpus}  seed {seed}")
+        name = f"{one.path.parent.name}/{one.path.name}"
+        try:
+            corpus, seed = one.config.get("corpus"), one.config.get("seed")
+        except InputError:
+            print(f"{name}  damaged     its config.json cannot be read; delete the folder")
+            continue
+        print(one_line(f"{name}  {state:<10}  {corpus}  seed {seed}"))
 
 
 def data(arguments: list[str]) -> None:
@@ -194,7 +249,7 @@ def claims(arguments: list[str]) -> None:
 
 def bench(arguments: list[str]) -> None:
     """Measure the hot paths beside what a user would pick instead."""
-    from sparsecore.bench import SUITES
+    from sparsecore.bench import DEFAULT, SUITES
 
     parser = Parser(
         prog="sparsecore bench",
@@ -204,7 +259,7 @@ def bench(arguments: list[str]) -> None:
         epilog="suites: " + "; ".join(f"{name}: {what}" for name, what in SUITES.items()),
     )
     parser.add_argument(
-        "--suite", nargs="+", default=[*SUITES], metavar="NAME", help=f"of {', '.join(SUITES)}"
+        "--suite", nargs="+", default=[*DEFAULT], metavar="NAME", help=f"of {', '.join(SUITES)}"
     )
     parser.add_argument("--device", default="cpu", help="cpu, cuda or auto (default: %(default)s)")
     parser.add_argument("--threads", type=int, help="default: by a probe, or OMP_NUM_THREADS")
@@ -240,13 +295,26 @@ def bench(arguments: list[str]) -> None:
 SWEEP_USAGE = """\
 usage: sparsecore sweep EXPERIMENT [--preset quick|small|paper] [--field value …]
                         [--stage study|tune] [--grid FIELD=A,B,C …] [--seeds N]
-                        [--jobs N] [--out FOLDER] [--no-progress]
+                        [--scheduler local|slurm|tcp://HOST:PORT] [--jobs N] [--retries N]
+                        [--table FILE] [--out FOLDER] [--no-progress]
+       sparsecore sweep notebooks/NAME.py [--parameter value …] [--grid …] [--seeds N]
+                        [--scheduler …] [--jobs N] [--retries N] --out FOLDER [--no-progress]
 
 Without --grid and --seeds: the runs behind the experiment's figures and tables, or, with --stage
 tune, those that choose its hyper-parameters. With them: the preset with every combination of the
-values given, and N seeds from --seed on. Finished runs are found, not repeated. --jobs runs so many
-at a time, a process and a thread each. --out writes the tables of all runs, as `sparsecore
-reference` does.
+values given, and N seeds from --seed on. Finished runs are found, not repeated.
+
+Runs are made in turn, or by workers, a process and a thread each:
+  --jobs N                    so many on this machine
+  --scheduler local           one a GPU of this machine, or one a core
+  --scheduler tcp://HOST:PORT those of a Dask scheduler that runs there
+  --scheduler slurm --jobs N  so many SLURM jobs
+A run that fails does not stop the others. One whose worker is lost goes on from its last checkpoint
+on another, --retries times (3). All machines must share SPARSECORE_HOME.
+
+One row a run, its values and results, is printed in the end; --table writes it as CSV. --out writes
+the tables of all runs, as `sparsecore reference` does. A notebook is executed once for each
+combination, into a copy each.
 
 experiments:"""
 

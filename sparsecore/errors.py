@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import signal
 from collections.abc import Iterable
+
+LONGEST = 1000  # signs of a message
 
 
 class TrainingError(RuntimeError):
@@ -15,8 +18,12 @@ class InputError(ValueError):
     """Bad input: one line that names what was wrong and what would be right.
 
     The command line prints it as ``error: …`` and exits with code 2; in Python it is an ordinary
-    ``ValueError``; in a notebook it is shown without the stack.
+    ``ValueError``; in a notebook it is shown without the stack. Whatever the message quotes from a
+    file or an option, it stays a single line of printable signs and of bounded length.
     """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(one_line(str(message)))
 
     def _render_traceback_(self) -> list[str]:  # IPython asks for it
         return [f"{type(self).__name__}: {self}"]
@@ -39,6 +46,27 @@ class Stopped(KeyboardInterrupt):
         return f"stopped by {self.signal.name}; the same command {what}"
 
 
+def one_line(text: str) -> str:
+    r"""``text`` without line breaks, escapes for what a terminal acts on, of bounded length.
+
+    >>> one_line("two\nlines"), one_line("\x1b[2J")
+    ('two lines', '\\x1b[2J')
+    """
+    text = " ".join(text[: 4 * LONGEST].split())
+    text = "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
+    )
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether Python, NumPy or PyTorch raised it for want of memory, of the machine or a GPU."""
+    said = ("out of memory", "allocate memory", "bad_alloc", "ALLOC_FAILED")
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return True
+    return isinstance(error, RuntimeError | OSError) and any(words in str(error) for words in said)
+
+
 def near_match(name: str, known: Iterable[str]) -> str:
     """`` (did you mean 'x'?)`` for the closest known name, else the list of known names.
 
@@ -48,7 +76,7 @@ def near_match(name: str, known: Iterable[str]) -> str:
     ' (known: epochs, seed)'
     """
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1)
+    close = difflib.get_close_matches(str(name)[:100], known, n=1)
     if close:
         return f" (did you mean {close[0]!r}?)"
     return f" (known: {', '.join(known)})"

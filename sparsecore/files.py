@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sparsecore.errors import InputError
+from sparsecore.errors import InputError, one_line
 
 _TEMPORARY = re.compile(r"\..+\.(?P<machine>[0-9a-f]{8})-(?P<process>\d{1,9})-[0-9a-f]{6}\.tmp")
 _REMEDIES = {
@@ -158,9 +158,13 @@ def _sync(path: Path) -> None:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write ``text`` (UTF-8) atomically."""
+    r"""Write ``text`` (UTF-8) atomically.
+
+    Half a surrogate pair, which is how Python shows a byte of a file's name that is not UTF-8,
+    becomes ``\udce9``, an escape that JSON reads back.
+    """
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
@@ -170,6 +174,59 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     write_text(path, text.encode("utf-8", "backslashreplace").decode("utf-8"))
+
+
+def local_path(given: str | os.PathLike[str], what: str) -> Path:
+    """The path that somebody gave, whether it exists or not, with ``~`` as their home.
+
+    Raises:
+        InputError: it cannot be the name of a file here; ``what`` says what it should be of.
+    """
+    try:
+        path = Path(given).expanduser()
+        path.exists()  # the system's own word on it
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        shown = os.fspath(given)[:80]
+        raise InputError(f"{what} {shown!r} cannot be read: {reason}") from error
+    return path
+
+
+@contextlib.contextmanager
+def reading(path: str | os.PathLike[str], remedy: str) -> Iterator[None]:
+    """Around the reading of what this library wrote: whatever a parser says of it, it is damaged.
+
+    Raises:
+        InputError: the body failed; ``remedy`` says what to do. Input errors of the body pass.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # parsers raise what they like
+        reason = (
+            "is missing" if isinstance(error, FileNotFoundError) else f"is damaged ({_say(error)})"
+        )
+        raise InputError(f"{path} {reason}; {remedy}") from error
+
+
+def _say(error: Exception) -> str:
+    """What an exception says, shortly; a missing key by itself says too little."""
+    text = one_line(str(error))[:120]
+    return f"no {text}" if isinstance(error, KeyError) else text or type(error).__name__
+
+
+def read_json(path: str | os.PathLike[str], remedy: str) -> dict[str, Any]:
+    """A JSON object that :func:`write_json` wrote.
+
+    Raises:
+        InputError: the file is missing or damaged, or holds something else.
+    """
+    with reading(path, remedy):
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+        if not isinstance(value, dict):
+            raise ValueError(f"a JSON object is expected, not {type(value).__name__}")
+        return value
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:

@@ -7,6 +7,10 @@ from pathlib import Path
 
 from sparsecore.errors import InputError
 
+REMAKE = "delete its folder, and it is made again"  # of a damaged cache
+
+RECOMPUTE = "delete the folder of the run and compute it anew"  # of a damaged run
+
 
 def home() -> Path:
     """The root folder of caches and runs; not created by this call."""

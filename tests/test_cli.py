@@ -1,5 +1,6 @@
 """The command line as a user types it: what it prints, exit codes, start-up."""
 
+import os
 import subprocess
 import sys
 
@@ -87,6 +88,48 @@ def test_a_failed_run_exits_with_1(monkeypatch, capsys):
     monkeypatch.setattr("sparsecore.runs.execute.execute", diverge)
     assert main(["run", "emergent"]) == 1
     assert capsys.readouterr().err == "error: training diverged in epoch 1\n"
+
+
+def test_a_file_whose_name_is_no_utf8_can_be_used(tmp_path, capsys):
+    text = tmp_path / os.fsdecode(b"caf\xe9.txt")
+    text.write_text(small_text(), encoding="utf-8")
+    assert main(["run", "emergent", "--corpus", str(text), *SMALL]) == 0
+    assert main(["runs"]) == 0
+    assert "caf\\udce9.txt" in capsys.readouterr().out
+
+
+def test_a_damaged_run_is_listed_as_such(own_home, capsys):
+    for name, content in (("a", "{}"), ("b", "[")):
+        (own_home / "runs" / "emergent" / name).mkdir(parents=True)
+        (own_home / "runs" / "emergent" / name / "config.json").write_text(content)
+    assert main(["runs"]) == 0
+    listed = capsys.readouterr().out
+    assert listed.count("\n") == 2 and "emergent/b  damaged" in listed
+
+
+@pytest.mark.parametrize("kind", [MemoryError, RuntimeError])
+def test_no_room_is_one_line(kind, monkeypatch, capsys):
+    def swell(*_, **__):
+        raise kind("DefaultCPUAllocator: can't allocate memory:\nyou tried 16 TB")
+
+    monkeypatch.setattr("sparsecore.runs.execute.execute", swell)
+    assert main(["run", "emergent"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("error: out of memory: ") and told.count("\n") == 1
+
+
+def test_an_error_of_our_own_is_not_hidden(monkeypatch):
+    monkeypatch.setattr("sparsecore.runs.execute.execute", lambda *_, **__: {}["a bug"])
+    with pytest.raises(KeyError, match="a bug"):
+        main(["run", "emergent"])
+
+
+def test_a_closed_pipe_is_no_error():
+    command = [sys.executable, "-m", "sparsecore.cli", "data", "list"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b"" and process.wait() == 0
 
 
 def test_import_and_help_stay_light():

@@ -50,7 +50,11 @@ def fingerprint() -> str:
 
 def is_fresh(mark: str) -> bool:
     """Whether the book as it stands was built from what carries the fingerprint ``mark``."""
-    return (HTML / "index.html").exists() and STAMP.exists() and STAMP.read_text() == mark
+    return (
+        (HTML / "index.html").exists()
+        and STAMP.exists()
+        and STAMP.read_text(encoding="utf-8") == mark
+    )
 
 
 def build() -> bool:

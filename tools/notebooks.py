@@ -23,7 +23,7 @@ from typing import Any
 
 from sparsecore.errors import InputError, near_match
 from sparsecore.files import write_text
-from sparsecore.runs.notebook import assignments, compare_parameters
+from sparsecore.runs.notebook import compare_parameters, declared_parameters, parse_value
 from tools.tidy import NotebookFailure, failure_of, tidy
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,17 +40,6 @@ def scripts(names: Sequence[str] = ()) -> list[Path]:
         if name not in known:
             raise InputError(f"unknown notebook {name!r}{near_match(name, known)}")
     return [known[name] for name in names] if names else list(known.values())
-
-
-def declared_parameters(script: Path) -> dict[str, Any]:
-    """The parameters of a script and their defaults: its cell tagged ``parameters``."""
-    import jupytext
-
-    notebook: Any = jupytext.read(script)
-    cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
-    if len(cells) != 1:
-        raise InputError(f"{script.name} must have one cell tagged 'parameters', not {len(cells)}")
-    return assignments(cells[0].source)
 
 
 def assign_parameters(
@@ -192,28 +181,13 @@ def _share_cores(jobs: int) -> None:
 def one_at_a_time() -> Iterator[None]:
     """Two builds at once would run the same notebooks twice: the second waits for the first."""
     WORK.mkdir(parents=True, exist_ok=True)
-    with open(WORK / ".lock", "w") as lock:
+    with open(WORK / ".lock", "w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             print("  waiting for another build to finish …", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def parse_value(text: str) -> Any:
-    """A parameter's value as typed on the command line, read as papermill reads it.
-
-    >>> [parse_value(text) for text in ("3", "0.5", "True", "None", "ptb")]
-    [3, 0.5, True, None, 'ptb']
-    """
-    words = {"True": True, "False": False, "None": None}
-    if text in words:
-        return words[text]
-    for kind in (int, float):
-        with contextlib.suppress(ValueError):
-            return kind(text)
-    return text
 
 
 def argument_parser(description: str) -> argparse.ArgumentParser:

@@ -1,6 +1,7 @@
 """Keep the pages from asking any other host: drop scripts that would, once a page is put together.
 
-Jupyter Book always loads sphinx-thebe, whose script comes from a CDN; nothing here uses it.
+Jupyter Book always loads sphinx-thebe, whose script comes from a CDN; nothing here uses it. What
+the explorers show stands in the pages as JSON, in which no word may look like markup.
 """
 
 from __future__ import annotations
@@ -17,6 +18,15 @@ def drop_outside_files(
     for kind in ("script_files", "css_files"):
         if kind in context:
             context[kind] = [item for item in context[kind] if not _is_unwanted(item)]
+            for item in context[kind]:
+                _escape_data(item)
+
+
+def _escape_data(item: Any) -> None:
+    """JSON on the page without ``<``: the words ``<!--`` and ``<script>`` would swallow its end."""
+    attributes = getattr(item, "attributes", {})
+    if str(attributes.get("type", "")).endswith("json") and "body" in attributes:
+        attributes["body"] = attributes["body"].replace("<", "\\u003c")
 
 
 def _is_unwanted(item: Any) -> bool:

@@ -4,11 +4,14 @@
 ```{claims} emergent-     those whose id begins so
 ```{claim-details} ID     how one claim is decided: statistic, rule, every part, other corpora
 ```{reference-runs}       the runs behind them: text, command, hardware, time
+```{costs} measured       how fast the language model was trained, by runs and benchmarks
+```{costs} extrapolated   the time that larger texts would take at these speeds
 """
 
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,9 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from sparsecore.emergent.experiment import Emergent
 from sparsecore.errors import InputError, near_match
+from sparsecore.runs import costs
 from sparsecore.runs.claims import Claim, format_value, preset_name, read_claims
 
 METHODS = {
@@ -26,6 +31,7 @@ METHODS = {
     "mean": "mean",
     "documents": "over test documents",
 }
+TEXTS = {"227 million tokens": 227e6, "2 billion tokens": 2e9}
 OUTCOMES = {"yes": "true", "no": "false", "unsure": "open"}
 
 
@@ -104,6 +110,67 @@ class ReferenceRuns(SphinxDirective):
         return [
             table(["Text", "Command", "Runs", "Seeds", "Hardware", "Minutes a run"], rows, "runs")
         ]
+
+
+class Costs(SphinxDirective):
+    """Measured speeds, or what follows from them for larger texts."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """The table."""
+        root = Path(self.env.srcdir)
+        for path in [*root.glob("book/results/emergent/*/*.json"), *root.glob("benchmarks/*/*/*")]:
+            self.env.note_dependency(str(path))
+        speeds: Any = costs.measured_speeds(root).to_dict("records")
+        if self.arguments[0] == "measured":
+            return [measured_costs(speeds)]
+        return [extrapolated_costs(speeds, costs.passes(Emergent.preset("paper")))]
+
+
+def measured_costs(speeds: list[dict[str, Any]]) -> nodes.Node:
+    """One row a measurement."""
+    rows = [
+        [
+            _text({"run": "whole runs", "benchmark": "training step"}[str(row["source"])]),
+            _text(row["name"]),
+            _text(row["device_name"]),
+            _text(row["threads"]),
+            _text(row["runs"]),
+            _text(f"{row['tokens_per_second']:,.0f}"),
+        ]
+        for row in speeds
+    ]
+    header = ["Measured on", "Text or sizes", "Hardware", "Threads", "Times", "Tokens a second"]
+    return table(header, rows, "costs")
+
+
+def extrapolated_costs(speeds: list[dict[str, Any]], passes: int) -> nodes.Node:
+    """One row a measurement: one pass over each of the larger texts, and a whole run."""
+    rows = []
+    for row in speeds:
+        hours = [
+            costs.extrapolated_hours(tokens, count, row["tokens_per_second"])
+            for tokens in TEXTS.values()
+            for count in (1, passes)
+        ]
+        rows.append(
+            [_text(f"{row['name']}; {row['device_name']}"), *(_text(_days(h)) for h in hours)]
+        )
+    each = [f"{text}, {what}" for text in TEXTS for what in ("one pass", f"{passes} passes")]
+    return table(["At the speed of", *each], rows, "costs")
+
+
+def _days(hours: float) -> str:
+    """Two digits, in the unit that suits.
+
+    >>> _days(0.5), _days(30.2), _days(100.0), _days(20000.0)
+    ('0.5 hours', '30 hours', '4.2 days', '2.3 years')
+    """
+    units = (("hours", 1, 48), ("days", 24, 24 * 365), ("years", 24 * 365, math.inf))
+    unit, length = next((unit, length) for unit, length, limit in units if hours < limit)
+    number = f"{float(f'{hours / length:.2g}'):g}"
+    return f"{number} {unit.removesuffix('s') if number == '1' else unit}"
 
 
 def _run_row(path: Path, provenance: dict[str, Any]) -> list[nodes.Node]:
@@ -193,4 +260,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("claims", Claims)
     app.add_directive("claim-details", ClaimDetails)
     app.add_directive("reference-runs", ReferenceRuns)
+    app.add_directive("costs", Costs)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -5,5 +5,8 @@ SUITES = {
     "lstm": "sparse LSTM layers beside the dense ones they stand for",
     "embedding": "a step of sparse embeddings beside dense, padded and masked ones",
     "rational": "the recurrence of weighted automata, for short and long texts",
+    "processes": "the training step of the language model, by one process and by two",
     "data": "text to word ids, parts of speech, the harvest of the embedded corpus",
+    "growth": "time and memory against every size, up to 200 million tokens (not by default)",
 }
+DEFAULT = tuple(name for name in SUITES if name != "growth")

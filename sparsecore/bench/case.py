@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -56,6 +57,7 @@ class Case:
             for logits); None: of any tensor.
         rounds: at most so many; a single one has no warm-up.
         helpers: other processes take part, so only the wall clock sees all of it.
+        axis, size: the curve that the case is a point of, and where on it.
     """
 
     name: str
@@ -67,6 +69,8 @@ class Case:
     watched: int | None = None
     rounds: int | None = None
     helpers: bool = False
+    axis: str = ""
+    size: float = math.nan
 
 
 def gradients_of(

@@ -82,6 +82,8 @@ def _rows(
                 "item": case.item,
                 "gate": gate,
                 "gate_error": error,
+                "axis": case.axis,
+                "size": case.size,
             }
         )
     return rows
@@ -108,6 +110,8 @@ COLUMNS = {
     "item": "string",
     "gate": "string",  # equal | other | refused
     "gate_error": "float64",  # largest relative error against the naive twin in float64
+    "axis": "string",  # what grows from case to case; empty where nothing does
+    "size": "float64",  # how large it is
 }
 
 

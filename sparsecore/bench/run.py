@@ -19,6 +19,7 @@ from sparsecore.bench.harness import COLUMNS, Settings, run_case
 from sparsecore.files import write_json
 from sparsecore.home import bench_dir
 from sparsecore.runs.environment import describe_machine
+from sparsecore.stats.growth import exponent
 from sparsecore.training.device import resolve_device
 from sparsecore.training.tables import write_table
 from sparsecore.training.threads import choose_threads
@@ -94,6 +95,9 @@ def save(table: pd.DataFrame, machine: dict[str, Any], folder: Path) -> None:
     write_json(folder / "environment.json", machine)
 
 
+GROW = ("ms", "peak MiB")
+
+
 def as_text(table: pd.DataFrame, machine: dict[str, Any]) -> str:
     """The table for a terminal, under a line on the machine."""
     ceilings = Ceilings(**machine["ceilings"])
@@ -118,10 +122,17 @@ def as_text(table: pd.DataFrame, machine: dict[str, Any]) -> str:
     )
     columns = ["contestant", "ms", "low", "high", "× ours", "peak MiB", "largest MiB"]
     columns += ["of ceiling", "/s", "gate"]
-    for (suite, case), rows in shown.groupby(["suite", "case"], sort=False):
-        body = rows[columns].to_string(index=False, na_rep="", float_format=_number)
-        lines += ["", f"{suite}: {case}", body]
+    comparisons, curves = shown[shown["axis"] == ""], shown[shown["axis"] != ""]
+    for (suite, case), rows in comparisons.groupby(["suite", "case"], sort=False):
+        lines += ["", f"{suite}: {case}", _body(rows[columns])]
+    for axis, rows in curves.groupby("axis", sort=False):
+        grows = [f"{name} with its power {exponent(rows['size'], rows[name]):.2f}" for name in GROW]
+        lines += ["", f"{axis}: {', '.join(grows)}", _body(rows[["size", *GROW, "/s", "gate"]])]
     return "\n".join(lines)
+
+
+def _body(rows: pd.DataFrame) -> str:
+    return rows.to_string(index=False, na_rep="", float_format=_number)
 
 
 def _number(value: float) -> str:

@@ -6,6 +6,7 @@ stands in its document. The table is kept as a memory-mapped file; row 0 is the 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
@@ -18,8 +19,8 @@ from numpy.typing import NDArray
 
 from sparsecore.data.reviews import ReviewCorpus
 from sparsecore.errors import InputError
-from sparsecore.files import atomic_folder, sha256_file, write_json
-from sparsecore.home import cache_dir
+from sparsecore.files import atomic_folder, local_path, read_json, reading, sha256_file, write_json
+from sparsecore.home import REMAKE, cache_dir
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +30,8 @@ VERSION = 1  # raise when the same encoder would give other vectors
 POOLINGS = ("first", "mean")
 SPLITS = ("train", "dev", "test")
 BATCH = 16  # windows at once
+MOST_LAYERS = 1000
+_RESERVED = 2  # positions: RoBERTa's begin at 2
 _OVERLONG = 512  # pieces of a window where the encoder does not say how many it can read
 
 
@@ -44,7 +47,9 @@ class Contextual:
 
 def is_encoder(vectors: str) -> bool:
     """Whether ``vectors`` names an encoder: ``hub:NAME``, or a folder with a ``config.json``."""
-    return vectors.startswith(HUB) or (Path(vectors).expanduser() / "config.json").is_file()
+    if vectors.startswith(HUB):
+        return True
+    return (local_path(vectors, "vectors") / "config.json").is_file()
 
 
 def contextual_vectors(
@@ -71,11 +76,17 @@ def contextual_vectors(
     sha256 = hashlib.sha256(json.dumps(settings).encode()).hexdigest()
     folder = cache_dir("contextual") / sha256
     if not (folder / "info.json").is_file():
-        _compute(folder, encoder, corpus, pooling, dtype, device, progress)
-    info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
-    shape = (1 + sum(info["tokens"].values()), info["width"])
-    table = np.memmap(folder / "table.bin", dtype, "c", shape=shape)
-    starts = np.cumsum([1, *(info["tokens"][split] for split in SPLITS)]).tolist()
+        with _told(encoder):
+            _compute(folder, encoder, corpus, pooling, dtype, device, progress)
+    info = read_json(folder / "info.json", REMAKE)
+    with reading(folder, REMAKE):
+        tokens = {split: int(getattr(corpus, split).ends[-1]) for split in SPLITS}
+        shape = (1 + sum(tokens.values()), info["width"])
+        size = (folder / "table.bin").stat().st_size
+        if info["tokens"] != tokens or size != np.dtype(dtype).itemsize * shape[0] * shape[1]:
+            raise ValueError("table.bin has not a vector for each token")
+        table = np.memmap(folder / "table.bin", dtype, "c", shape=shape)
+        starts = np.cumsum([1, *tokens.values()]).tolist()
     return Contextual(sha256, table, dict(zip(SPLITS, starts, strict=False)), info)
 
 
@@ -83,8 +94,20 @@ def encode_words(
     encoder: str, words: Sequence[str], *, pooling: str = "first", device: str = "cpu"
 ) -> NDArray[np.float32]:
     """(T, E) vectors of the words of one text, at most as long as the encoder can read."""
-    tokenizer, model = _load(encoder, device)
-    return next(_encode([list(words)], tokenizer, model, pooling)).astype(np.float32)
+    with _told(encoder):
+        tokenizer, model = _load(encoder, device)
+        return next(_encode([list(words)], tokenizer, model, pooling)).astype(np.float32)
+
+
+@contextlib.contextmanager
+def _told(encoder: str) -> Iterator[None]:
+    """An encoder that can be read may still fail on a text: one line then."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # tokenizers and models raise what they like
+        raise InputError(f"the encoder {encoder} fails on this text: {error}") from error
 
 
 def _compute(
@@ -100,8 +123,7 @@ def _compute(
 
     tokenizer, model = _load(encoder, device)
     width = int(model.config.hidden_size)
-    longest = min(int(getattr(model.config, "max_position_embeddings", _OVERLONG)), _OVERLONG)
-    room = longest - tokenizer.num_special_tokens_to_add() - 2  # RoBERTa's positions begin at 2
+    room = _longest(model) - tokenizer.num_special_tokens_to_add() - _RESERVED
     tokens = {split: int(getattr(corpus, split).ends[-1]) for split in SPLITS}
     with atomic_folder(folder) as temporary:
         shape = (1 + sum(tokens.values()), width)
@@ -180,21 +202,55 @@ def _pool(
 
 def _load(encoder: str, device: str) -> tuple[Any, Any]:
     try:
-        from transformers import AutoModel, AutoTokenizer
+        from transformers import AutoConfig, AutoModel, AutoTokenizer
     except ImportError as error:
         raise InputError(
             "contextual vectors need transformers: pip install 'sparsecore[transformers]'"
         ) from error
     name = encoder.removeprefix(HUB)
+    safe = {"trust_remote_code": False}  # nothing of the folder is run
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, use_fast=True)
-        model = AutoModel.from_pretrained(name)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        with _quiet():
+            config = AutoConfig.from_pretrained(name, **safe)
+            layers = getattr(config, "num_hidden_layers", 0)
+            if not isinstance(layers, int) or not 0 <= layers <= MOST_LAYERS:
+                raise ValueError(f"config.json says {layers!r} layers")
+            tokenizer = AutoTokenizer.from_pretrained(name, use_fast=True, **safe)
+            # safetensors alone: other weights are pickles
+            model, about = AutoModel.from_pretrained(
+                name, config=config, use_safetensors=True, output_loading_info=True, **safe
+            )
+    except Exception as error:  # its parsers raise what they like
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"the encoder {encoder} cannot be read: {reason}") from error
+    lacks = sorted(key for key in about["missing_keys"] if not key.startswith("pooler."))
+    if lacks:  # the pooler is not used, and many encoders are saved without
+        raise InputError(f"the encoder {encoder} lacks weights: {', '.join(lacks[:3])}")
     if not tokenizer.is_fast:
         raise InputError(f"the encoder {encoder} has no fast tokenizer, which tells words apart")
+    tokenizer.model_max_length = min(tokenizer.model_max_length, _longest(model) - _RESERVED)
     return tokenizer, model.eval().to(device)
+
+
+def _longest(model: Any) -> int:
+    """Pieces that the encoder can read, or that are worth reading at once."""
+    return min(int(getattr(model.config, "max_position_embeddings", _OVERLONG)), _OVERLONG)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Neither bars nor advice of transformers; what matters is said by an error."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _content(encoder: str) -> list[Any]:

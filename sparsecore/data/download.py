@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import lzma
 import shutil
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from urllib.parse import urljoin, urlsplit
@@ -14,6 +16,8 @@ from urllib.parse import urljoin, urlsplit
 from sparsecore.data.catalogue import Remote
 from sparsecore.errors import InputError
 
+BOMB = 200  # times its own size that an archive may unpack to; text is packed to a fifth or so
+_TOO_LARGE = f"unpacks to more than {BOMB} times its size; nothing was kept"
 SCHEMES = frozenset({"https"})
 _CHUNK = 1 << 16
 
@@ -62,29 +66,63 @@ def extract(archive: Path, members: dict[str, str], folder: Path) -> None:
     """Copy ``members`` (name in ``folder`` -> name in ``archive``) out of a zip or tar archive.
 
     Only the named members are read, and written under names of our own; an archive that holds a
-    name which would leave its folder (absolute, or with ``..``) is refused as a whole.
+    name which would leave its folder (absolute, or with ``..``) is refused as a whole, as is one
+    that unpacks to more than :data:`BOMB` times its size.
+
+    Raises:
+        InputError: an archive of another form, damaged, unsafe, or without one of the members;
+            what was written of it is gone.
     """
+    written: list[Path] = []
     try:
+        room = BOMB * archive.stat().st_size + (1 << 20)
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as packed:
                 names = _check_names(packed.namelist(), archive)
                 for target, member in members.items():
                     with packed.open(names[member]) as source:
-                        _copy(source, folder / target)
+                        written.append(folder / target)
+                        room = _copy(source, folder / target, room, archive)
         else:
             with tarfile.open(archive) as packed:
-                names = _check_names(packed.getnames(), archive)
+                entries = {entry.name: entry for entry in _entries(packed, room, archive)}
+                names = _check_names(entries, archive)
                 for target, member in members.items():
-                    entry = packed.getmember(names[member])
+                    entry = entries[names[member]]
                     source = packed.extractfile(entry) if entry.isreg() else None
                     if source is None:
                         raise InputError(f"{member} in {archive.name} is not a plain file")
                     with source:
-                        _copy(source, folder / target)
+                        written.append(folder / target)
+                        room = _copy(source, folder / target, room, archive)
     except KeyError as error:
+        _remove(written)
         raise InputError(f"{archive.name} has no {error.args[0]}; nothing was kept") from error
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as error:
+    except InputError:
+        _remove(written)
+        raise
+    except OSError as error:
+        _remove(written)
+        if error.errno in (None, errno.EINVAL):  # gzip, bzip2; a place before the file begins
+            raise InputError(f"{archive.name} is not a sound zip or tar archive") from error
+        raise InputError(f"cannot unpack {archive}: {error.strerror}") from error
+    except _UNSOUND as error:
+        _remove(written)
         raise InputError(f"{archive.name} is not a sound zip or tar archive") from error
+
+
+# of a member that is cut short, of another method, encrypted, with a name that is no text, …
+_UNSOUND = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    lzma.LZMAError,
+    zlib.error,
+    EOFError,
+    RuntimeError,
+    UnicodeError,
+    ValueError,
+    OverflowError,
+)
 
 
 def is_archive(name: str) -> bool:
@@ -103,10 +141,32 @@ def _check_names(names: Iterable[str], archive: Path) -> dict[str, str]:
     return tidy
 
 
-def _copy(source: IO[bytes], target: Path) -> None:
+def _entries(packed: tarfile.TarFile, room: int, archive: Path) -> Iterator[tarfile.TarInfo]:
+    """The entries of a tar archive, as long as what they claim to hold is within reason."""
+    for entry in packed:
+        room -= max(entry.size, 0)
+        if room < 0:
+            raise InputError(f"{archive.name} {_TOO_LARGE}")
+        yield entry
+
+
+def _copy(source: IO[bytes], target: Path, room: int, archive: Path) -> int:
+    """Write a member; how many bytes may still be unpacked after it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with open(target, "wb") as handle:
-        shutil.copyfileobj(source, handle, 1 << 20)
+        while True:
+            block = source.read(min(1 << 20, room + 1))
+            if not block:
+                return room
+            room -= len(block)
+            if room < 0:
+                raise InputError(f"{archive.name} {_TOO_LARGE}")
+            handle.write(block)
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def _check_scheme(url: str) -> None:

@@ -22,8 +22,8 @@ from sparsecore.data.docstrings import documentation_strings, paragraphs
 from sparsecore.data.pool import parallel_map
 from sparsecore.data.prose import sentences
 from sparsecore.errors import InputError
-from sparsecore.files import atomic_folder, write_json
-from sparsecore.home import cache_dir
+from sparsecore.files import atomic_folder, reading, write_json
+from sparsecore.home import REMAKE, cache_dir
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +65,10 @@ def documentation(progress: bool = True) -> pd.DataFrame:
     """
     import pandas as pd
 
-    return pd.read_parquet(harvest(progress) / "paragraphs.parquet")
+    folder = harvest(progress)
+    with reading(folder, REMAKE):
+        table = pd.read_parquet(folder / "paragraphs.parquet")
+        return table[["module", "kind", "text"]]
 
 
 def site_folders() -> list[Path]:

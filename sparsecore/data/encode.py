@@ -23,7 +23,7 @@ from sparsecore.data.text import EOS, UNK, normalise, split_sentences, tokenize
 UNK_ID, EOS_ID = 0, 1
 _DOCUMENT = "\x1d"
 _BREAK = f"\n{_DOCUMENT}\n"
-_BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
+_BLANK_LINES = re.compile(r"\n(?:[ \t]*+\n)++")
 _TITLE = re.compile(r"^ ?= (?!=).*(?<!=) = ?$", re.MULTILINE)
 _HEADING = re.compile(r"^[ \t]*=.*=[ \t]*$", re.MULTILINE)
 _SHORT_LINE = re.compile(r"^[^\s.!?]+(?:[ \t]+[^\s.!?]+){0,4}\.?[ \t]*$", re.MULTILINE)

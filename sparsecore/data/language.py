@@ -19,8 +19,8 @@ from sparsecore.data.readers import SPLITS, TOKENISED
 from sparsecore.data.splits import head, split_documents
 from sparsecore.data.vocabulary import Filtered, Vocabulary, filter_rare
 from sparsecore.errors import InputError
-from sparsecore.files import atomic_folder, write_json
-from sparsecore.home import cache_dir
+from sparsecore.files import atomic_folder, read_json, reading, write_json
+from sparsecore.home import REMAKE, cache_dir
 
 VERSION = 2  # raise when the same text would give other tokens or splits
 
@@ -126,14 +126,28 @@ def load_tokens(
                     raise InputError(f"corpus file {path} has no words")
                 np.save(temporary / f"{split}.documents.npy", ends)
             save_words(temporary / "words.txt", index)
-    tokens = {
-        split: Tokens(
-            np.memmap(folder / f"{split}.ids", "<i4", "r"),
-            np.load(folder / f"{split}.documents.npy"),
-        )
-        for split in source.files
-    }
-    return tokens, load_words(folder / "words.txt")
+    with reading(folder, REMAKE):
+        words = load_words(folder / "words.txt")
+        tokens = {}
+        for split in source.files:
+            ids = np.memmap(folder / f"{split}.ids", "<i4", "r")
+            documents = np.load(folder / f"{split}.documents.npy", allow_pickle=False)
+            check_ids(ids, len(words), f"{split}.ids")
+            rising = documents.ndim == 1 and len(documents) and (np.diff(documents) > 0).all()
+            if not (rising and documents.dtype.kind == "i" and documents[0] > 0):
+                raise ValueError(f"{split}.documents.npy does not hold the ends of documents")
+            if documents[-1] != len(ids):
+                raise ValueError(f"{split}.ids has {len(ids)} words, not {documents[-1]}")
+            tokens[split] = Tokens(ids, documents)
+    return tokens, words
+
+
+def check_ids(ids: NDArray[Any], size: int, what: str) -> None:
+    """Raise ValueError unless ``ids`` are whole numbers in [0, size), at least one of them."""
+    if ids.ndim != 1 or ids.dtype.kind != "i" or not len(ids):
+        raise ValueError(f"{what} does not hold word ids")
+    if ids.min() < 0 or ids.max() >= size:
+        raise ValueError(f"{what} has ids outside the {size} words")
 
 
 @contextmanager
@@ -225,7 +239,12 @@ def _save(folder: Path, source: Source, result: Filtered, settings: dict[str, An
 
 
 def _load(folder: Path, source: Source, sha256: str) -> Corpus:
-    arrays = {split: np.memmap(folder / f"{split}.bin", "<i4", "c") for split in SPLITS}
-    info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
-    vocabulary = Vocabulary.load(folder / "vocabulary.parquet")
+    with reading(folder, REMAKE):
+        arrays = {split: np.memmap(folder / f"{split}.bin", "<i4", "c") for split in SPLITS}
+        info = read_json(folder / "info.json", REMAKE)
+        vocabulary = Vocabulary.load(folder / "vocabulary.parquet")
+        for split, ids in arrays.items():
+            check_ids(ids, len(vocabulary), f"{split}.bin")
+            if len(ids) != info["tokens"][split]:
+                raise ValueError(f"{split}.bin has {len(ids)} words, not {info['tokens'][split]}")
     return Corpus(source.name, sha256, folder, vocabulary, **arrays, info=info)

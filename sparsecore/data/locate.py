@@ -11,8 +11,8 @@ from pathlib import Path
 from sparsecore.data.catalogue import SOURCES
 from sparsecore.data.readers import find_splits
 from sparsecore.errors import InputError, near_match
-from sparsecore.files import sha256_file, write_json
-from sparsecore.home import cache_dir
+from sparsecore.files import local_path, read_json, reading, sha256_file, write_json
+from sparsecore.home import REMAKE, cache_dir
 
 EMBEDDED = "embedded"
 
@@ -41,7 +41,7 @@ def find_source(corpus: str, progress: bool = True) -> Source:
         return _embedded(progress)
     if corpus in SOURCES:
         return _fetched(corpus)
-    path = Path(corpus).expanduser()
+    path = local_path(corpus, "corpus")
     if path.is_dir():
         name = path.resolve().name
         return Source(name, find_splits(path), f"local folder {name}")
@@ -89,8 +89,9 @@ def _embedded(progress: bool) -> Source:
     from sparsecore.data.embedded import harvest
 
     folder = harvest(progress)
-    info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
-    python, packages = info["python"], len(info["packages"])
+    info = read_json(folder / "info.json", REMAKE)
+    with reading(folder, REMAKE):
+        python, packages = info["python"], len(info["packages"])
     return Source(
         EMBEDDED,
         {"all": folder / "text.txt"},

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from sparsecore.data.locate import EMBEDDED, content_hash, find_source
 from sparsecore.errors import InputError
-from sparsecore.files import atomic_folder, write_json
-from sparsecore.home import cache_dir
+from sparsecore.files import atomic_folder, reading, write_json
+from sparsecore.home import REMAKE, cache_dir
 
 VERSION = 1
 WINDOW = 5
@@ -46,8 +46,12 @@ def ppmi_vectors(size: int, progress: bool = True) -> tuple[NDArray[np.float32],
         with atomic_folder(folder) as temporary:
             np.save(temporary / "table.npy", table)
             write_json(temporary / "words.json", kept)
-    kept = json.loads((folder / "words.json").read_text(encoding="utf-8"))
-    return np.load(folder / "table.npy"), kept, content
+    with reading(folder, REMAKE):
+        kept = json.loads((folder / "words.json").read_text(encoding="utf-8"))
+        table = np.load(folder / "table.npy", allow_pickle=False)
+        if table.shape != (len(kept), size) or not np.isfinite(table).all():
+            raise ValueError(f"table.npy does not hold {len(kept)} vectors, {size} wide")
+    return table, kept, content
 
 
 def vectors_of(

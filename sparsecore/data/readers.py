@@ -114,6 +114,11 @@ def read_chunks(
                 before = raw.tell()
             rest += block
             cut = _cut(rest, form)
+            if not cut and len(rest) > LONGEST:
+                raise InputError(
+                    f"corpus file {path} is not text: no space or line break in the "
+                    f"{len(rest) >> 20} MB from offset {offset} on"
+                )
             if cut:
                 yield Chunk(rest[:cut], offset, form, str(path))
                 rest, offset = rest[cut:], offset + cut

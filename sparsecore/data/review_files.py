@@ -31,6 +31,7 @@ _OTHER_SIGNS = re.compile(r"[^a-z0-9(),!?'`]+")
 _BOUNDARIES = re.compile(r"(n't(?![a-z])|'(?:s|ve|re|d|ll)(?![a-z])|[(),!?])")
 _STANDING = re.compile(r"(?<=\s)[.,!?](?=\s)")
 _ATTACHED = re.compile(r"(?<=\w)[.,!?](?=\s)")
+LONGEST = 4_000_000  # signs of a document
 SAMPLE = 200_000  # characters that tell tokenised text from raw text
 
 Files = dict[str, list[Path]]  # split ("train", "dev", "test" or "all") -> its files
@@ -102,6 +103,7 @@ def read_text(path: Path) -> str:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = data.decode("latin-1")
+    del data
     return text.replace("\r\n", "\n")
 
 
@@ -163,6 +165,8 @@ def _read_lines(text: str, path: Path, category: str) -> Iterator[Review]:
     for number, line in enumerate(lines, 1):
         label, tab, body = line.partition("\t")
         where = f"{path}, line {number}"
+        if len(line) > LONGEST:
+            raise InputError(f"{where}: more than {LONGEST:,} signs are no document")
         if not tab or not label.strip():
             raise InputError(f"{where} is not of the form label<TAB>text: {_shown(line)}")
         yield Review(label.strip(), tuple(split(body.lower())), category, where)

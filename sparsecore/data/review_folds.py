@@ -11,6 +11,8 @@ import numpy as np
 
 from sparsecore.data.review_files import Review
 from sparsecore.errors import InputError
+from sparsecore.files import reading
+from sparsecore.home import REMAKE
 
 FOLDS = ("train", "dev", "test")
 SHARE = 0.2  # of all documents for test, then of the rest for dev
@@ -75,9 +77,10 @@ def embedded_folds(path: Path, seed: int, max_length: int | None = None) -> Fold
 
     from sparsecore.data.text import tokenize
 
-    table = pd.read_parquet(path)
-    table = table[table["kind"].isin(KINDS)]
-    modules = np.array(sorted(table["module"].unique()))
+    with reading(path.parent, REMAKE):
+        table = pd.read_parquet(path)
+        table = table[table["kind"].isin(KINDS)]
+        modules = np.array(sorted(table["module"].unique()))
     order = np.random.default_rng(seed).permutation(len(modules))
     splits: dict[str, list[Review]] = {split: [] for split in FOLDS}
     shares = {"test": SHARE, "dev": SHARE * (1 - SHARE), "train": (1 - SHARE) ** 2}

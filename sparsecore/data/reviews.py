@@ -19,12 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecore.data.catalogue import SOURCES
+from sparsecore.data.language import check_ids
 from sparsecore.data.locate import EMBEDDED, content_hash
 from sparsecore.data.review_files import Review, find_categories, read_reviews
 from sparsecore.data.review_folds import FOLDS, Folds, cap, embedded_folds, last_words, make_folds
 from sparsecore.errors import InputError, near_match
-from sparsecore.files import atomic_folder, write_json, write_text
-from sparsecore.home import cache_dir
+from sparsecore.files import atomic_folder, local_path, read_json, reading, write_json, write_text
+from sparsecore.home import REMAKE, cache_dir
 
 VERSION = 1  # raise when the same files would give other documents
 MIX = "mix"
@@ -199,7 +200,7 @@ def _path_of(corpus: str) -> Path:
             known = ", ".join(_names())
             raise InputError(f"{corpus} holds {kind}, not labelled documents; those are {known}")
         return require(corpus)
-    path = Path(corpus).expanduser()
+    path = local_path(corpus, "corpus")
     if path.exists():
         return path
     if os.sep in corpus or path.suffix:
@@ -285,14 +286,30 @@ def _save(
         write_json(temporary / "info.json", info)
 
 
+def _checked(documents: Documents, size: int, split: str) -> Documents:
+    """The documents, if their arrays fit one another; else ValueError."""
+    check_ids(documents.ids, size, f"{split}.ids.npy")
+    check_ids(documents.ends, len(documents.ids) + 1, f"{split}.ends.npy")
+    check_ids(documents.labels, 2, f"{split}.labels.npy")
+    if documents.lengths.min() < 1 or documents.ends[-1] != len(documents.ids):
+        raise ValueError(f"{split}.ends.npy does not hold the ends of documents")
+    if len(documents.labels) != len(documents):
+        raise ValueError(f"{split}.labels.npy has not a label for each document")
+    return documents
+
+
 def _load(folder: Path, name: str, sha256: str) -> ReviewCorpus:
-    info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
-    words = (folder / "words.txt").read_text(encoding="utf-8").split("\n")[:-1]
-    splits = {
-        split: Documents(
-            *(np.load(folder / f"{split}.{part}.npy") for part in ("ids", "ends", "labels"))
-        )
-        for split in FOLDS
-    }
-    first, second = info["labels"]
+    with reading(folder, REMAKE):
+        info = read_json(folder / "info.json", REMAKE)
+        words = (folder / "words.txt").read_text(encoding="utf-8").split("\n")[:-1]
+        if len(words) != info["types"]:
+            raise ValueError(f"words.txt has {len(words)} words, not {info['types']}")
+        splits = {}
+        for split in FOLDS:
+            parts = (
+                np.load(folder / f"{split}.{part}.npy", allow_pickle=False)
+                for part in ("ids", "ends", "labels")
+            )
+            splits[split] = _checked(Documents(*parts), len(words), split)
+        first, second = map(str, info["labels"])
     return ReviewCorpus(name, sha256, folder, words, (first, second), **splits, info=info)

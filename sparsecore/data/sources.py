@@ -6,7 +6,6 @@ your own, and these downloads. Nothing is ever downloaded unless :func:`fetch` i
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,7 +16,7 @@ import pandas as pd
 from sparsecore.data.catalogue import SOURCES, DataSource, Remote
 from sparsecore.data.download import download, extract, is_archive
 from sparsecore.errors import InputError, near_match
-from sparsecore.files import atomic_folder, sha256_file, write_json
+from sparsecore.files import atomic_folder, read_json, sha256_file, write_json
 from sparsecore.home import cache_dir
 
 __all__ = ["SOURCES", "describe", "fetch", "find", "require", "resolve", "table"]
@@ -42,7 +41,7 @@ def resolve(name: str) -> Path | None:
     folder = _folder(source)
     try:
         sizes = {file["name"]: file["size"] for file in _manifest(folder)["files"]}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (InputError, KeyError, TypeError):
         return None
     complete = all((folder / file).is_file() for file in source.files) and all(
         (folder / file).stat().st_size == sizes.get(file) for file in source.files
@@ -184,19 +183,18 @@ def _write_manifest(source: DataSource, folder: Path, loads: list[Path]) -> None
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    return read_json(folder / MANIFEST, "fetch it again")
 
 
 def _pins() -> dict[str, str]:
     """SHA-256 of first downloads that had no published one, by data set and file."""
-    try:
-        return json.loads(_pin_file().read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    path = _pin_file()
+    if not path.exists():
         return {}
-    except ValueError as error:
-        raise InputError(
-            f"{_pin_file()} is damaged ({error}); remove it to pin downloads anew"
-        ) from error
+    pins = read_json(path, "remove it to pin downloads anew")
+    if not all(isinstance(pin, str) for pin in pins.values()):
+        raise InputError(f"{path} is damaged (not text by text); remove it to pin downloads anew")
+    return pins
 
 
 def _pin(source: DataSource, path: Path) -> None:

@@ -17,12 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecore.data.catalogue import SOURCES
+from sparsecore.data.language import check_ids
 from sparsecore.data.locate import EMBEDDED, content_hash, find_source
 from sparsecore.data.sources import require
 from sparsecore.data.tagged_files import COLUMNS, Tagged, find_files, read_tagged
+from sparsecore.data.vocabulary import Vocabulary
 from sparsecore.errors import InputError, near_match
-from sparsecore.files import atomic_folder, write_json
-from sparsecore.home import cache_dir
+from sparsecore.files import atomic_folder, local_path, read_json, reading, write_json
+from sparsecore.home import REMAKE, cache_dir
 
 VERSION = 1  # raise when the same files would give other arrays
 KIND = "parts of speech"
@@ -142,7 +144,7 @@ def _find(corpus: str, column: str, progress: bool) -> _Source:
         if entry.kind != KIND:
             raise InputError(f"{corpus} holds {entry.kind}, not {KIND}")
         return _Source(corpus, find_files(require(corpus)), entry.title, entry.licence)
-    path = Path(corpus).expanduser()
+    path = local_path(corpus, "corpus")
     if not (path.exists() or "/" in corpus or path.suffix):
         known = [EMBEDDED, *(name for name, entry in SOURCES.items() if entry.kind == KIND)]
         raise InputError(f"unknown corpus {corpus!r}{near_match(corpus, known)}")
@@ -221,19 +223,22 @@ def _encode(sentences: list[Tagged], words: list[str], tags: list[str]) -> Sente
 
 
 def _load(folder: Path, name: str, sha256: str) -> TaggedCorpus:
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(folder / "words.parquet")
-    splits = {}
-    for split in SPLITS:
-        with np.load(folder / f"{split}.npz", allow_pickle=False) as arrays:
-            splits[split] = Sentences(arrays["words"], arrays["tags"], arrays["lengths"])
-    return TaggedCorpus(
-        name,
-        sha256,
-        table["word"].to_pylist(),
-        table["count"].to_numpy().astype(np.int64),
-        json.loads((folder / "tags.json").read_text(encoding="utf-8")),
-        **splits,
-        info=json.loads((folder / "info.json").read_text(encoding="utf-8")),
-    )
+    with reading(folder, REMAKE):
+        vocabulary = Vocabulary.load(folder / "words.parquet")
+        words, counts = vocabulary.words, vocabulary.counts
+        tags = json.loads((folder / "tags.json").read_text(encoding="utf-8"))
+        if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+            raise ValueError("tags.json is not a list of tags")
+        splits = {}
+        for split in SPLITS:
+            path = folder / f"{split}.npz"  # opened here: NumPy leaves a damaged one open
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+                part = Sentences(arrays["words"], arrays["tags"], arrays["lengths"])
+            check_ids(part.words, len(words), f"{split}.npz")
+            check_ids(part.tags, len(tags), f"the tags of {split}.npz")
+            check_ids(part.lengths, len(part.words) + 1, f"the lengths of {split}.npz")
+            if not len(part.words) == len(part.tags) == part.lengths.sum():
+                raise ValueError(f"{split}.npz has not as many words as tags")
+            splits[split] = part
+        info = read_json(folder / "info.json", REMAKE)
+    return TaggedCorpus(name, sha256, words, counts, tags, **splits, info=info)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import io
 import lzma
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from sparsecore.data.conllu import Sentence, open_binary, read_conllu
+from sparsecore.data.conllu import Sentence, bounded_lines, open_binary, read_conllu
 from sparsecore.errors import InputError
 
 COLUMNS = ("xpos", "upos")
@@ -74,8 +75,8 @@ def read_tagged(path: Path, column: str = "xpos") -> list[Tagged]:
         return _of_column(read_conllu(path), column, path)
     with _text(path) as lines:
         try:
-            sentences = list(_word_tags(lines, path))
-        except (UnicodeDecodeError, lzma.LZMAError, EOFError, OSError) as error:
+            sentences = list(_word_tags(bounded_lines(lines, path), path))
+        except (UnicodeDecodeError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
             raise InputError(f"{path} cannot be read as tagged text: {error}") from error
     if not sentences:
         raise InputError(f"{path} holds no tagged sentence")
@@ -98,8 +99,11 @@ def _is_conllu(path: Path) -> bool:
         return True
     with _text(path) as lines:
         try:
-            first = next((line for line in lines if line.strip() and not line.startswith("# ")), "")
-        except (UnicodeDecodeError, lzma.LZMAError, EOFError, OSError) as error:
+            checked = bounded_lines(lines, path)
+            first = next(
+                (line for line in checked if line.strip() and not line.startswith("# ")), ""
+            )
+        except (UnicodeDecodeError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
             raise InputError(f"{path} cannot be read as tagged text: {error}") from error
     return first.rstrip("\r\n").count("\t") == 9
 

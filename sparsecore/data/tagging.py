@@ -20,7 +20,7 @@ import numpy as np
 from sparsecore.data.conllu import Sentence
 from sparsecore.data.text import EOS
 from sparsecore.errors import InputError, near_match
-from sparsecore.files import atomic_path, sha256_file
+from sparsecore.files import atomic_path, local_path, reading, sha256_file
 from sparsecore.home import cache_dir
 
 if TYPE_CHECKING:
@@ -57,8 +57,9 @@ def load_tagger(name: str = OWN) -> Language:
     from spacy.util import get_installed_models
 
     if name == OWN:
-        return spacy.load(OWN_FOLDER)
-    if not (_installed(name) or (Path(name) / "meta.json").is_file()):
+        with reading(OWN_FOLDER, "install sparsecore again"):
+            return spacy.load(OWN_FOLDER)
+    if not (_installed(name) or (local_path(name, "tagger") / "meta.json").is_file()):
         known = near_match(name, [OWN, *get_installed_models()])
         raise InputError(
             f"no spaCy pipeline {name!r} is installed{known}; "
@@ -91,7 +92,8 @@ def tag_counts(
     path = cache_dir("tags") / f"{key}.npy"
     words = list(corpus.vocabulary.words)
     if path.is_file():
-        counts = np.load(path, allow_pickle=False)
+        with reading(path, "delete it, and it is made again"):
+            counts = np.load(path, allow_pickle=False)
         if counts.shape == (len(words), len(UPOS)):
             return counts
     nlp = load_tagger(tagger)

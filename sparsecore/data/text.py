@@ -34,12 +34,12 @@ _STARTERS = frozenset(
 
 _CANDIDATE = re.compile(
     r"""
-    (?<=\S)[.!?]+["')\]”’»]*[ \t]+(?=["'(\[“‘«]*[A-Z0-9À-ÖØ-Þ<]) |  # run-on text
+    (?<=\S)(?<!\S[.!?])[.!?]++["')\]”’»]*+[ \t]++(?=["'(\[“‘«]*+[A-Z0-9À-ÖØ-Þ<]) |  # run-on text
     [ ](?:\.|[!?]+)[ ](?!['’]?n?['’]?t\b)  # tokenised: a terminator by itself
     """,
     re.VERBOSE,
 )
-_CLOSING = re.compile(r"(?:(?:['’]{2}|[\"”’')\]»])[ ])+")
+_CLOSING = re.compile(r"(?:(?:['’]{2}|[\"”’')\]»])[ ])++")
 _WORD_BEFORE = re.compile(r"[^\s(\[\"'“‘]*$")
 _WORD_AFTER = re.compile(r"\w+")
 _INITIALS = re.compile(r"(?:\w\.)+\w")
@@ -112,13 +112,13 @@ _TOKEN = re.compile(
     | [\n,\x1d]
     | <unk>
     | (?:https?://|www\.)[^\s<>()\[\]"']*[^\s<>()\[\]"'.,;:!?]
-    | [\w.+-]+@\w[\w-]*(?:\.\w+)+                               # e-mail address
+    | [\w.+-]{{1,64}}@\w[\w-]{{0,62}}(?:\.\w{{1,63}}){{1,9}}      # e-mail address
     | (?:{_ABBREVIATIONS})\.(?=[ ,;:)][^\n])                     # abbreviations inside a sentence
-    | (?:[^\W\d_]\.){{2,}}                                       # u.s., e.g., p.m.
+    | (?:[^\W\d_]\.){{2,}}+                                      # u.s., e.g., p.m.
     | [^\W\d_]\.(?=[ ][^\n])                                     # initials
-    | \d+(?:[.,:/]\d+)+\w*                                      # 1,000  3.14  10:30  1/2
+    | \d+(?:[.,:/]\d+)++\w*                                     # 1,000  3.14  10:30  1/2
     | (?:e|co|non|re|pre|anti|multi|semi|post|ex)-[^\W\d_]+     # prefixes keep their hyphen
-    | [^\W\d_]+(?:\.\w+)+                                        # u.k, co.uk, numpy.array
+    | [^\W\d_]+(?:\.\w+)++                                       # u.k, co.uk, numpy.array
     | \w+(?:['](?!(?:s|m|d|re|ve|ll)\b)[^\W\d_]+)?               # words, o'clock
     | '(?:s|m|d|re|ve|ll|t|em|n)\b | n't\b                       # clitics
     | \.\.+ | --+ | [!?]+ | ''
@@ -133,6 +133,8 @@ _REPLACEMENTS = (
 )  # fmt: skip
 _WIKITEXT_NUMBER = re.compile(r" @([.,])@ (?=\d)")
 _LONE_CLITIC = re.compile(r"n ('t\b)")
+_MANY_SPACES = " " * 50  # more are tried anew from each of them
+_SPACES = re.compile(r"  +")
 _NEGATION = re.compile(r"n't\b")
 
 
@@ -156,6 +158,8 @@ def tokenize(text: str) -> list[str]:
     ['do', "n't", 'worry', ',', 'it', "'s", 'dr.', 'smith', "'s", 'long', '-']
     """
     text = text.lower()
+    if _MANY_SPACES in text:
+        text = _SPACES.sub(" ", text)
     if "n't" in text:
         text = _NEGATION.sub(" n't", text)
     if "n 't" in text:

@@ -24,16 +24,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecore.data.catalogue import SOURCES
+from sparsecore.data.conllu import bounded_lines
 from sparsecore.data.locate import EMBEDDED, content_hash
 from sparsecore.errors import InputError, near_match
-from sparsecore.files import atomic_folder, write_json
-from sparsecore.home import cache_dir
+from sparsecore.files import atomic_folder, local_path, read_json, reading, write_json
+from sparsecore.home import REMAKE, cache_dir
 
 VERSION = 1  # raise when the same sources would give other vectors
 UNKNOWN_RANGE = 0.25  # words without a vector: U(-0.25, 0.25), before they get length 1
 SEED = 0  # of those
 BOUNDARIES = ("<s>", "</s>")
 DEFAULT_SIZE = 50
+LARGEST = 1e15  # of a number; float32 holds the square
 KIND = "word vectors"
 
 
@@ -85,8 +87,14 @@ def word_vectors(
         with atomic_folder(folder) as temporary:
             np.save(temporary / "table.npy", made.table)
             write_json(temporary / "info.json", {"sha256": made.sha256, **made.info})
-    info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
-    return Vectors(path.name, info.pop("sha256"), np.load(folder / "table.npy"), info)
+    info = read_json(folder / "info.json", REMAKE)
+    with reading(folder, REMAKE):
+        table = np.load(folder / "table.npy", allow_pickle=False)
+        if table.shape != (len(words) + 3, info["width"]) or table.dtype != np.float32:
+            raise ValueError(f"table.npy is {table.dtype} {table.shape}")
+        if hashlib.sha256(table.tobytes()).hexdigest() != info["sha256"]:
+            raise ValueError("table.npy has not the numbers that were written")
+        return Vectors(path.name, info.pop("sha256"), table, info)
 
 
 def read_vectors(path: Path, words: Sequence[str]) -> dict[int, NDArray[np.float32]]:
@@ -115,7 +123,7 @@ def read_vectors(path: Path, words: Sequence[str]) -> dict[int, NDArray[np.float
             width = columns
             at = index.get(word)
             if at is not None and at not in found:
-                found[at] = _numbers(rest, f"{path}, line {number}")
+                found[at] = _numbers(rest, width, f"{path}, line {number}")
     if not number:
         raise InputError(f"{path} is empty")
     if not found:
@@ -154,7 +162,7 @@ def _file(vectors: str, size: int | None) -> Path:
             widths = ", ".join(SOURCES[vectors].files)
             raise InputError(f"vector_size={size} is none of {vectors}'s: {widths}")
         return require(vectors) / files[0]
-    path = Path(vectors).expanduser()
+    path = local_path(vectors, "vectors")
     if path.is_file():
         return path
     if path.suffix or "/" in vectors:
@@ -177,7 +185,8 @@ def _lines(path: Path) -> Iterator[IO[bytes]]:
         opener = {".xz": lzma.open, ".gz": gzip.open}.get(path.suffix, open)
         with cast("IO[bytes]", opener(path, "rb")) as raw:
             yield io.BufferedReader(cast(Any, raw), 1 << 20)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, UnicodeError) as error:
+        # of another version or method, encrypted, with a name that is no text
         raise InputError(f"{path} is damaged ({error})") from error
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
@@ -185,18 +194,20 @@ def _lines(path: Path) -> Iterator[IO[bytes]]:
 
 def _guarded(lines: IO[bytes], path: Path) -> Iterator[bytes]:
     try:
-        yield from lines
+        yield from bounded_lines(lines, path)
     except (lzma.LZMAError, zlib.error, gzip.BadGzipFile, EOFError) as error:
         raise InputError(f"{path} is damaged or cut short ({error})") from error
 
 
-def _numbers(text: bytes, where: str) -> NDArray[np.float32]:
+def _numbers(text: bytes, width: int, where: str) -> NDArray[np.float32]:
     try:
         vector = np.array(text.split(), dtype=np.float32)
     except ValueError:
         raise InputError(f"{where}: not numbers: {_shown(text)}") from None
-    if not np.isfinite(vector).all():
-        raise InputError(f"{where}: a number that is not finite")
+    if len(vector) != width:
+        raise InputError(f"{where}: {len(vector)} numbers where single blanks make {width}")
+    if not (np.abs(vector) < LARGEST).all():
+        raise InputError(f"{where}: a number that is not finite, or not below {LARGEST:.0e}")
     return vector
 
 

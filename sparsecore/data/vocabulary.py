@@ -45,7 +45,10 @@ class Vocabulary:
         import pyarrow.parquet as pq
 
         table = pq.read_table(path)
-        return cls(table["word"].to_pylist(), table["count"].to_numpy().astype(np.int64))
+        words = table["word"].to_pylist()
+        if not all(isinstance(word, str) for word in words):
+            raise ValueError(f"{path} has words that are no text")
+        return cls(words, table["count"].to_numpy().astype(np.int64))
 
 
 def sentence_bounds(ids: Ids) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

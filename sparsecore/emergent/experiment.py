@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sparsecore.models.windows import block_sizes, input_windows
-from sparsecore.training.configuration import from_preset, identity_of, require
+from sparsecore.training.configuration import check_kinds, from_preset, identity_of, require
 
 if TYPE_CHECKING:
     from sparsecore.data.language import Corpus
@@ -99,11 +99,11 @@ class Emergent:
         return from_preset(cls, PRESETS, preset, overrides)
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         for name in (
             "threshold class_threshold embedding_size hidden_size num_layers num_blocks "
             "batch_size sequence_length epochs"
         ).split():
-            require(self, name, isinstance(getattr(self, name), int), "an integer")
             require(self, name, getattr(self, name) >= 1, "at least 1")
         for name in ("max_tokens", "tag_tokens"):
             value = getattr(self, name)

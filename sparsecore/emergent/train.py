@@ -20,15 +20,17 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from sparsecore.emergent.tracker import Tracker, track
+from sparsecore.emergent.tracker import Key, Tracker, track
 from sparsecore.errors import TrainingError
 from sparsecore.models.language_model import LSTMLanguageModel, State, detach
 from sparsecore.models.sparse_rnn import SparseLSTM
 from sparsecore.training.batches import columns, num_windows, window
 from sparsecore.training.checkpoint import Keeper, of_prefix, save_tensors, with_prefix
 from sparsecore.training.device import precision_of, resolve_device
+from sparsecore.training.distributed import check_in_step, summed, told
 from sparsecore.training.language import evaluate
 from sparsecore.training.schedule import Quartering
+from sparsecore.training.shares import kept_once, own, sum_gradients, whole, whole_masks
 from sparsecore.training.stopping import steps
 from sparsecore.training.tables import write_table
 
@@ -61,6 +63,7 @@ class Training:
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=config.learning_rate)
         self.train_text = columns(corpus.train, config.batch_size, "training text")
         self.valid_text = columns(corpus.valid, config.batch_size, "validation text")
+        self.columns = own(config.batch_size)
         self.num_steps = num_windows(self.train_text, config.sequence_length)
         self.state: State | None = None
         self.progress = Progress(schedule=Quartering(config.learning_rate))
@@ -76,11 +79,13 @@ class Training:
         return track(self.model, layers, gradient=gradient, vocabulary=words)
 
     def save(self) -> None:
-        """Write the checkpoint."""
-        sums = {".".join(key): value for key, value in self.tracker.sums.items()}
-        carried = self.state or []
+        """Write the checkpoint: of several processes that of the whole batch."""
+        sums = {".".join(key): value for key, value in self._total_sums().items()}
+        batch = self.config.batch_size
         state = {
-            f"{i}.{n}": t for i, hc in enumerate(carried) for n, t in zip("hc", hc, strict=True)
+            f"{i}.{n}": whole(t, batch, dim=1)
+            for i, hc in enumerate(self.state or [])
+            for n, t in zip("hc", hc, strict=True)
         }
         at = self.progress
         self.keeper.save(
@@ -98,11 +103,15 @@ class Training:
             return
         tensors, values = kept
         self.model.load_state_dict(of_prefix("model", tensors))
-        sums = of_prefix("sums", tensors)
-        self.tracker.load_sums({tuple(key.split(".")): value for key, value in sums.items()})  # pyright: ignore
-        state = of_prefix("state", tensors)
+        sums = {tuple(k.split(".")): kept_once(v) for k, v in of_prefix("sums", tensors).items()}
+        self.tracker.load_sums(sums)  # pyright: ignore[reportArgumentType]
+        state = {k: h[:, self.columns] for k, h in of_prefix("state", tensors).items()}
         self.state = [(state[f"{i}.h"], state[f"{i}.c"]) for i in range(len(state) // 2)] or None
         self.progress = Progress(**{**values, "schedule": Quartering(**values["schedule"])})
+
+    def _total_sums(self) -> dict[Key, Tensor]:
+        """The tracker's sums, those of the other processes added."""
+        return {key: summed(self.tracker.sums[key]) for key in sorted(self.tracker.sums)}
 
     @steps()
     def run_epoch(self, progress: bool) -> None:
@@ -136,16 +145,21 @@ class Training:
 
     def train_step(self, index: int) -> float:
         """One window forward and backward, an SGD update after epoch 0; the summed loss (nats)."""
-        config = self.config
+        config, columns = self.config, self.columns
         inputs, targets = window(self.train_text, index, config.sequence_length, self.device)
-        self.tracker.words(input_ids=inputs, target_ids=targets, gradient_scale=targets.numel())
+        positions = targets.numel()
+        inputs, targets = inputs[:, columns], targets[:, columns]
+        share = targets.numel() / positions
+        self.tracker.words(input_ids=inputs, target_ids=targets, gradient_scale=positions)
         self.model.zero_grad(set_to_none=True)
-        hidden, state = self.model(inputs, self.state)
+        with whole_masks(self.model, columns, config.batch_size):
+            hidden, state = self.model(inputs, self.state)
         loss, chi, l1 = self.model.loss(hidden, targets)
+        loss = share * loss
         loss.backward()
         self.tracker.add("softmax", "gradient", chi, l1)
         self.state = detach(state)
-        value = loss.detach().item()
+        value = sum_gradients(self.model.parameters(), loss)[0].item()
         if not math.isfinite(value):
             raise TrainingError(
                 f"training diverged in epoch {self.progress.epoch} at step {index}: the loss is "
@@ -156,10 +170,12 @@ class Training:
             nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
             self.optimizer.param_groups[0]["lr"] = self.progress.schedule.learning_rate
             self.optimizer.step()
-        return value * targets.numel()
+        return value * positions
 
     def _end_epoch(self, valid_loss: float) -> None:
         at = self.progress
+        check_in_step(self.model.parameters(), self.device)
+        self.tracker.load_sums(self._total_sums())
         learning_rate = at.schedule.learning_rate if at.epoch else 0.0
         cut = at.schedule.update(valid_loss)
         tokens = self.train_text[1:].numel()
@@ -217,8 +233,7 @@ def train(config: Emergent, corpus: Corpus, folder: Path, progress: bool = True)
         TrainingError: the loss stopped being a number.
     """
     training = Training(config, corpus, folder)
-    if not (folder / "words.parquet").exists():
-        write_table(folder / "words.parquet", describe_words(config, corpus, progress))
+    told(lambda: write_words(config, corpus, folder, progress))
     with precision_of(config.precision, training.device):
         while training.progress.epoch <= config.epochs:
             training.run_epoch(progress)
@@ -226,6 +241,12 @@ def train(config: Emergent, corpus: Corpus, folder: Path, progress: bool = True)
                 tqdm.write(_line(training.progress))
     weights: dict[str, Tensor] = {k: v.cpu() for k, v in training.model.state_dict().items()}
     save_tensors(folder / "weights.safetensors", weights)
+
+
+def write_words(config: Emergent, corpus: Corpus, folder: Path, progress: bool) -> None:
+    """Write ``words.parquet`` if it is not there yet."""
+    if not (folder / "words.parquet").exists():
+        write_table(folder / "words.parquet", describe_words(config, corpus, progress))
 
 
 def describe_words(config: Emergent, corpus: Corpus, progress: bool) -> pd.DataFrame:

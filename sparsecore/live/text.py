@@ -38,7 +38,7 @@ def your_text(**overrides: Any) -> Panel:
     )
 
     def work(say: Callable[[str], None]) -> list[widgets.Widget]:
-        corpus = path.value.strip() or _saved(upload.value)
+        corpus = path.value.strip() or saved(upload.value)
         given = {
             "corpus": corpus,
             "threshold": threshold.value,
@@ -59,7 +59,7 @@ def your_text(**overrides: Any) -> Panel:
     return Panel([upload, path, threshold, epochs], "Train", work)
 
 
-def _saved(uploaded: Any) -> str:
+def saved(uploaded: Any) -> str:
     """The path of an uploaded file, kept under the hash of its content."""
     if not uploaded:
         raise InputError("choose a text file first, or name one")

@@ -18,14 +18,15 @@ from typing import Any
 import pandas as pd
 
 from sparsecore.errors import InputError, near_match
-from sparsecore.files import write_text
+from sparsecore.files import reading, write_text
 from sparsecore.runs.notebook import PRESETS
 from sparsecore.runs.options import experiment_class
-from sparsecore.runs.reference import read_provenance, read_summary
+from sparsecore.runs.reference import REWRITE, read_provenance, read_summary
 from sparsecore.stats.verdict import verdict
 
 VERDICTS = ("holds", "partly", "fails", "undecided")
 COMPUTED = ("value", "interval", "corpus", "preset", "seeds", "verdict", "parts", "elsewhere")
+LARGEST = 16 << 20  # bytes
 DEFAULT_PATH = Path("book/results/claims.toml")
 
 
@@ -64,11 +65,22 @@ _DECIDED = ("value", "interval", "corpus", "preset", "seeds")
 
 def read_claims(path: Path = DEFAULT_PATH) -> list[Claim]:
     """The claims in a file, in its order. InputError with one line for the first thing wrong."""
+    return parse_claims(_text(path), str(path))
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        if path.stat().st_size > LARGEST:
+            raise InputError(f"{path} has more than {LARGEST >> 20} MB: not a file of claims")
+        return path.read_text(encoding="utf-8")
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError(f"there is no {path}") from None
-    return parse_claims(text, str(path))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise InputError(f"{path} is not UTF-8 text: {error}") from error
 
 
 def parse_claims(text: str, name: str = "claims.toml") -> list[Claim]:
@@ -77,12 +89,17 @@ def parse_claims(text: str, name: str = "claims.toml") -> list[Claim]:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{name} is not valid TOML: {error}") from None
+    except (ValueError, RecursionError) as error:  # endless numbers and nests
+        raise InputError(f"{name} is not readable TOML: {error}") from None
     for key in data:
         if key != "claim":
             raise InputError(f"{name}: unknown table {key!r}{near_match(key, ['claim'])}")
     rows = data.get("claim", [])
     if not isinstance(rows, list) or not rows:
         raise InputError(f"{name} has no [[claim]]")
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict):
+            raise InputError(f"{name}: claim {number} must be a [[claim]] table, not {row!r}")
     claims = [_claim(row, f"{name}: claim {row.get('id', n + 1)!r}") for n, row in enumerate(rows)]
     seen: set[str] = set()
     for claim in claims:
@@ -98,9 +115,13 @@ def _claim(row: dict[str, Any], where: str) -> Claim:
         if key not in known:
             raise InputError(f"{where}: unknown field {key!r}{near_match(key, known)}")
         expected = _TYPES.get(key, (str,))
-        if not isinstance(value, expected) or isinstance(value, bool):
+        numbers_only = key != "value" or _is_number(value)
+        if not isinstance(value, expected) or isinstance(value, bool) or not numbers_only:
             names = " or ".join(t.__name__ for t in expected)
             raise InputError(f"{where}: {key} must be a {names}, not {value!r}")
+    for key in ("parts", "elsewhere"):
+        if not all(isinstance(item, dict) for item in row.get(key, [])):
+            raise InputError(f"{where}: {key} must be a list of tables, not {row[key]!r}")
     for key in _REQUIRED:
         if not str(row.get(key, "")).strip():
             raise InputError(f"{where}: {key} is missing")
@@ -113,10 +134,20 @@ def _claim(row: dict[str, Any], where: str) -> Claim:
                 raise InputError(f"{where}: verdict {found!r} without {key}")
     interval = row.get("interval")
     if interval is not None:
-        numbers = len(interval) == 2 and all(isinstance(x, float | int) for x in interval)
+        numbers = len(interval) == 2 and all(_is_number(x) for x in interval)
         if not numbers or interval[0] > interval[1]:
             raise InputError(f"{where}: interval must be [low, high], not {interval!r}")
     return Claim(**row)
+
+
+def _is_number(value: Any) -> bool:
+    """A finite number that a table can show."""
+    return (
+        isinstance(value, float | int)
+        and not isinstance(value, bool)
+        and abs(value) < 1e100  # of a whole number too, which has no largest
+        and math.isfinite(value)
+    )
 
 
 def claims_table(claims: Sequence[Claim]) -> pd.DataFrame:
@@ -165,7 +196,7 @@ def decide_claims(folders: Sequence[Path], path: Path = DEFAULT_PATH) -> list[Cl
     results = [_results(folder) for folder in folders]
     if len(names) > 1:
         raise InputError(f"the folders are of several experiments: {', '.join(sorted(names))}")
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    text = _text(path)
     before = parse_claims(text, str(path))
     known = [claim.id for claim in before]
     for finding, main in results[0].items():
@@ -188,14 +219,21 @@ def _results(folder: Path) -> dict[int, dict[str, Any]]:
     tables, provenance = read_summary(folder), read_provenance(folder)
     if tables is None or provenance is None:
         raise InputError(f"{folder} has no reference tables; write them with: sparsecore reference")
+    with reading(folder, REWRITE):
+        return _decided(tables["findings"], provenance, folder.name)
+
+
+def _decided(
+    findings: pd.DataFrame, provenance: dict[str, Any], name: str
+) -> dict[int, dict[str, Any]]:
     results = {}
-    for finding, parts in tables["findings"].groupby("finding", sort=True):
+    for finding, parts in findings.groupby("finding", sort=True):
         headline = parts.iloc[0]
         results[int(str(finding))] = {
             "verdict": verdict(parts["outcome"].tolist()),
             "value": _number(headline["value"]),
             "interval": [_number(headline["low"]), _number(headline["high"])],
-            "corpus": str(provenance["corpus"].get("name", folder.name)),
+            "corpus": str(provenance["corpus"].get("name", name)),
             "preset": preset_name(provenance),
             "seeds": provenance["seeds"],
             "parts": [
@@ -239,12 +277,16 @@ def _replace_fields(text: str, claim_id: str, computed: dict[str, Any]) -> str:
         if not re.search(rf'(?m)^id\s*=\s*"{re.escape(claim_id)}"\s*$', block):
             continue
         kept = re.sub(rf"(?m)^({names})\s*=.*\n?", "", block).rstrip("\n")
+        heading = re.search(r"(\n[ \t]*(#.*)?)*\Z", kept)  # of what follows
+        assert heading is not None
+        kept, comments = kept[: heading.start()], heading.group().lstrip("\n")
         lines = [
             f"{key} = {_toml(computed[key])}"
             for key in COMPUTED
             if key in computed and not _unknown(computed[key])
         ]
         blocks[index] = "\n".join([kept, *lines]) + "\n" + ("\n" if index < len(blocks) - 1 else "")
+        blocks[index] += f"{comments}\n\n" if comments else ""
     return "".join(blocks)
 
 

@@ -13,9 +13,12 @@ PACKAGES = ("sparsecore", "torch", "numpy", "pandas", "scipy", "spacy")
 
 
 def describe_environment(identity: dict[str, Any], inputs: Any) -> dict[str, Any]:
-    """Versions, machine, date, and what the prepared inputs say of themselves."""
+    """Versions, machine, processes, date, and what the prepared inputs say of themselves."""
+    from sparsecore.training.distributed import world
+
     return {
         **describe_machine(identity.get("device", "cpu")),
+        "processes": world().size,
         "identity": identity,
         "corpus": {"name": inputs.name, "sha256": inputs.sha256, **inputs.info},
     }

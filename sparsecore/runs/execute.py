@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import hashlib
 import json
 import logging
+import platform
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Protocol
 
 from filelock import FileLock, Timeout
 
-from sparsecore.errors import Stopped, TrainingError
+from sparsecore.errors import InputError, Stopped, TrainingError, is_out_of_memory
 from sparsecore.files import remove_leftovers, write_error, write_json, write_text
 from sparsecore.home import runs_dir
 from sparsecore.runs.environment import describe_environment
@@ -30,6 +30,16 @@ class Experiment(Protocol):
 
     name: ClassVar[str]
     __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def batch_size(self) -> int:
+        """How many columns, sentences or documents a step has; several processes share them."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where to compute."""
+        ...
 
     def prepare(self, progress: bool = True) -> Any:
         """Check the configuration and read its inputs."""
@@ -49,36 +59,44 @@ def execute(config: Experiment, progress: bool = True, choose_threads: bool = Fa
 
     The folder's name is a hash of everything the numbers depend on, the text included. A run that
     was killed goes on from its last checkpoint. A second process with the same configuration waits
-    for the first and returns its run.
+    for the first and returns its run. Processes that torchrun started
+    (:func:`~sparsecore.training.distributed.joined`) compute one run together, the first of them
+    holding the lock and writing; their number is no part of the hash.
 
     Args:
         config: the experiment.
         progress: show bars.
         choose_threads: before a run on the CPU, set PyTorch's number of threads by a short probe
             (:func:`~sparsecore.training.threads.choose_threads`); a run that was begun keeps its
-            number. ``environment.json`` records it either way.
+            number. ``environment.json`` records it either way. Several processes keep the threads
+            that they have.
 
     Raises:
         InputError: bad input, before anything is written; or the disk is full or read-only.
-        TrainingError: the run cannot go on: it diverged, or the memory is used up.
+        TrainingError: the run cannot go on: it diverged, the memory is used up, or one of several
+            processes was lost.
         Stopped: a signal asked the command line to stop.
     """
+    from sparsecore.training.distributed import check_processes, in_turn, together, told, world
+
+    here = world()
+    progress = progress and here.first
+    if not here.alone:
+        check_processes(config.batch_size, config.device)
     with _out_of_memory_is_one_line(config):
-        inputs = config.prepare(progress)
+        inputs = in_turn(lambda: config.prepare(progress))
         identity = config.identity(inputs)
         run = Run(runs_dir(config.name) / hash_of(identity))
-        if run.done:
+        if told(lambda: run.done):
             return run
-        with _lock_of(run), _signals_name(run):
-            if not run.done:
-                remove_leftovers(run.path, every=True)
-                if choose_threads and identity.get("device", "cpu") == "cpu":
+        with _lock_of(run) if here.first else contextlib.nullcontext(), _signals_name(run):
+            if not told(lambda: run.done):
+                if choose_threads and here.alone and identity.get("device", "cpu") == "cpu":
                     _choose_threads(run.path / "environment.json")
-                write_json(run.path / "config.json", dataclasses.asdict(config))
-                write_json(run.path / "environment.json", describe_environment(identity, inputs))
+                in_turn(lambda: _begin(run.path, config, describe_environment(identity, inputs)))
                 config.run(inputs, run.path, progress)
-                write_text(run.path / DONE, datetime.now(UTC).isoformat(timespec="seconds") + "\n")
-                _remove_checkpoints(run.path)
+                together()
+                told(lambda: _end(run.path))
     return run
 
 
@@ -114,14 +132,10 @@ def _signals_name(run: Run) -> Iterator[None]:
 @contextlib.contextmanager
 def _out_of_memory_is_one_line(config: Experiment) -> Iterator[None]:
     """What Python, NumPy and PyTorch raise then becomes one line that names a remedy."""
-    said = ("out of memory", "allocate memory", "bad_alloc", "ALLOC_FAILED")
     try:
         yield
-    except TrainingError:
-        raise
     except (MemoryError, RuntimeError, OSError) as error:
-        full = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
-        if not full and not any(words in str(error) for words in said):
+        if isinstance(error, TrainingError) or not is_out_of_memory(error):
             raise
         size = getattr(config, "batch_size", None)
         raise TrainingError(
@@ -130,9 +144,26 @@ def _out_of_memory_is_one_line(config: Experiment) -> Iterator[None]:
         ) from error
 
 
-def _remove_checkpoints(folder: Path) -> None:
+def _begin(folder: Path, config: Experiment, environment: dict[str, Any]) -> None:
+    """Write what is run and where; other processes of the run see that it is there."""
+    from sparsecore.training.distributed import world
+
+    if world().first:
+        remove_leftovers(folder, every=True)
+        write_json(folder / "config.json", dataclasses.asdict(config))
+        write_json(folder / "environment.json", environment)
+    elif not (folder / "config.json").is_file():
+        raise InputError(
+            f"process {world().rank} on {platform.node()} does not see the run folder {folder}: "
+            "SPARSECORE_HOME must name a folder that all hosts share"
+        )
+
+
+def _end(folder: Path) -> None:
+    """Say that all of the run is there."""
     from sparsecore.training.checkpoint import remove_checkpoints
 
+    write_text(folder / DONE, datetime.now(UTC).isoformat(timespec="seconds") + "\n")
     remove_checkpoints(folder)
 
 

@@ -8,7 +8,9 @@ follows, turns it into one line that names the near match.
 from __future__ import annotations
 
 import ast
+import contextlib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from sparsecore.errors import InputError, near_match
@@ -62,6 +64,35 @@ def compare_parameters(given: Mapping[str, Any], declared: Mapping[str, Any]) ->
     _check_preset(given.get("preset"))
 
 
+def declared_parameters(script: Path) -> dict[str, Any]:
+    """The parameters of a percent script and their defaults: its cell tagged ``parameters``.
+
+    Raises InputError unless there is one such cell.
+    """
+    import jupytext
+
+    notebook: Any = jupytext.read(script)
+    cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    if len(cells) != 1:
+        raise InputError(f"{script.name} must have one cell tagged 'parameters', not {len(cells)}")
+    return assignments(cells[0].source)
+
+
+def parse_value(text: str) -> Any:
+    """A parameter's value as typed on the command line, read as papermill reads it.
+
+    >>> [parse_value(text) for text in ("3", "0.5", "True", "None", "ptb")]
+    [3, 0.5, True, None, 'ptb']
+    """
+    words = {"True": True, "False": False, "None": None}
+    if text in words:
+        return words[text]
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return text
+
+
 def assignments(source: str) -> dict[str, Any]:
     """The plain values that a cell assigns to names; ``None`` for what is not a literal.
 
@@ -70,7 +101,7 @@ def assignments(source: str) -> dict[str, Any]:
     """
     try:
         statements = ast.parse(source).body
-    except SyntaxError:  # a cell with an IPython magic
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # a magic, or no Python at all
         return {}
     return {name: value for statement in statements for name, value in _assigned(statement)}
 

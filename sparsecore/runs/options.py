@@ -7,11 +7,13 @@ import contextlib
 import dataclasses
 import importlib
 import io
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
 
 from sparsecore.errors import InputError, near_match
+from sparsecore.runs.cluster import LOCAL, Workers
 
 EXPERIMENTS = {
     "emergent": "how concentrated are an LSTM's activations and gradients, word by word",
@@ -20,6 +22,7 @@ EXPERIMENTS = {
     "reciting": "how much of a text models learn by heart, dense or sparse from the start",
     "sentiment": "good review or bad: automata whose states a group lasso keeps or removes",
 }
+MOST_RUNS = 100_000  # of one sweep
 HELP = "--preset quick|small|paper chooses the defaults below, --no-progress hides the bars."
 CLASSES = {
     "emergent": "sparsecore.emergent.experiment:Emergent",
@@ -84,45 +87,77 @@ class Sweep:
     """What ``sparsecore sweep`` was asked for."""
 
     configs: list[Any]
-    jobs: int
+    workers: Workers | None
     out: str | None
+    table: str | None
     progress: bool
+
+
+def sweep_parser() -> argparse.ArgumentParser:
+    """The options of a sweep, of an experiment or a notebook; fields are left over."""
+    own = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    own.add_argument("--grid", nargs="+", default=[], metavar="FIELD=A,B")
+    own.add_argument("--seeds", type=int)
+    own.add_argument("--scheduler")
+    own.add_argument("--jobs", type=int)
+    own.add_argument("--retries", type=int)
+    own.add_argument("--out")
+    own.add_argument("--no-progress", action="store_true")
+    return own
+
+
+def chosen_workers(chosen: argparse.Namespace) -> Workers | None:
+    """The workers that the options ask for; None: this process, in turn."""
+    if chosen.scheduler is None and chosen.jobs in (None, 1):
+        if chosen.retries is not None:
+            raise InputError("--retries needs workers that can be lost: add --scheduler or --jobs")
+        return None
+    return Workers(chosen.scheduler or LOCAL, chosen.jobs, chosen.retries)
+
+
+def grid_texts(chosen: argparse.Namespace) -> dict[str, list[str]]:
+    """The values of each field of ``--grid``, as they were typed."""
+    values = {}
+    for item in chosen.grid:
+        field, _, given = item.partition("=")
+        if not given:
+            raise InputError(f"--grid wants FIELD=A,B,C, got {item!r}")
+        values[field.replace("-", "_")] = given.split(",")
+    if chosen.seeds is not None and not 1 <= chosen.seeds <= MOST_RUNS:
+        raise InputError(
+            f"--seeds must be at least 1 and at most {MOST_RUNS:,}, got {chosen.seeds}"
+        )
+    return values
 
 
 def parse_sweep(arguments: list[str]) -> Sweep:
     """``[experiment, --preset, …, --grid, field=a,b, --seeds, 3, …]`` -> the runs to make.
 
     Raises:
-        InputError: unknown experiment, preset, option or field, or a bad value.
+        InputError: unknown experiment, preset, option, field or scheduler, or a bad value.
     """
     from sparsecore.runs.sweep import grid, study_of
 
-    own = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    own = sweep_parser()
     own.add_argument("--preset", default="quick")
     own.add_argument("--stage", default="study")
-    own.add_argument("--grid", nargs="+", default=[], metavar="FIELD=A,B")
-    own.add_argument("--seeds", type=int)
-    own.add_argument("--jobs", type=int, default=1)
-    own.add_argument("--out")
-    own.add_argument("--no-progress", action="store_true")
+    own.add_argument("--table")
     try:
         chosen, rest = own.parse_known_args(arguments[1:])
     except argparse.ArgumentError as error:
         raise InputError(f"{error}") from error
+    workers, texts = chosen_workers(chosen), grid_texts(chosen)
     config, _ = parse_experiment([arguments[0], "--preset", chosen.preset, *rest])
     preset = type(config).preset(chosen.preset)
     if chosen.grid or chosen.seeds is not None:
-        if chosen.seeds is not None and chosen.seeds < 1:
-            raise InputError(f"--seeds must be at least 1, got {chosen.seeds}")
-        values = {}
-        for item in chosen.grid:
-            field, _, given = item.partition("=")
-            if not given:
-                raise InputError(f"--grid wants FIELD=A,B,C, got {item!r}")
-            field = field.replace("-", "_")
-            values[field] = [_field_value(arguments[0], field, one) for one in given.split(",")]
+        values = {
+            field: [_field_value(arguments[0], field, one) for one in given]
+            for field, given in texts.items()
+        }
         if chosen.seeds is not None:
             values["seed"] = list(range(config.seed, config.seed + chosen.seeds))
+        if math.prod(map(len, values.values())) > MOST_RUNS:
+            raise InputError(f"--grid and --seeds ask for more than {MOST_RUNS:,} runs")
         configs = grid(config, values)
     else:
         changed = {
@@ -131,7 +166,7 @@ def parse_sweep(arguments: list[str]) -> Sweep:
             if getattr(config, field.name) != getattr(preset, field.name)
         }
         configs = study_of(arguments[0], chosen.preset, chosen.stage, **changed)
-    return Sweep(configs, chosen.jobs, chosen.out, not chosen.no_progress)
+    return Sweep(configs, workers, chosen.out, chosen.table, not chosen.no_progress)
 
 
 def _field_value(experiment: str, field: str, text: str) -> Any:

@@ -18,8 +18,8 @@ from typing import Any
 import pandas as pd
 
 from sparsecore.errors import InputError
-from sparsecore.files import atomic_path, write_json, write_text
-from sparsecore.home import cache_dir
+from sparsecore.files import atomic_path, local_path, read_json, reading, write_json, write_text
+from sparsecore.home import RECOMPUTE, cache_dir
 from sparsecore.runs import emergent_tables
 from sparsecore.runs.options import experiment_class
 from sparsecore.runs.store import Run
@@ -28,6 +28,7 @@ Summary = dict[str, pd.DataFrame]
 
 VERSION = 3  # raise when the same run would give other tables
 
+REWRITE = "write it with: sparsecore reference"
 LONG = 500  # rows from which a table is written as Parquet
 _OWN_FIELDS = ("device", "corpus", "vectors")  # of a configuration: may differ between the runs
 
@@ -61,18 +62,23 @@ def read_summary(folder: Path) -> Summary | None:
     if provenance is None:
         return None
     tables: Summary = {}
-    for name, file in provenance["tables"].items():
+    with reading(folder / "provenance.json", REWRITE):
+        files = {str(name): str(file) for name, file in provenance["tables"].items()}
+    for name, file in files.items():
+        if Path(file).name != file:
+            raise InputError(f"{folder / 'provenance.json'} names a table outside, {file!r}")
         path = folder / file
         if not path.is_file():
-            raise InputError(f"{folder} has no {file}; write it with: sparsecore reference")
-        tables[name] = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+            raise InputError(f"{folder} has no {file}; {REWRITE}")
+        with reading(path, REWRITE):
+            tables[name] = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
     return tables
 
 
 def read_provenance(folder: Path) -> dict[str, Any] | None:
     """What is known of the runs behind a summary; None where there is none."""
-    path = folder / "provenance.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    path = local_path(folder / "provenance.json", "reference tables")
+    return read_json(path, REWRITE) if path.is_file() else None
 
 
 def tables_of(runs: Sequence[Run], **options: Any) -> Summary:
@@ -120,6 +126,11 @@ def summary_of(runs: Sequence[Run], **options: Any) -> Summary:
 def describe(runs: Sequence[Run]) -> dict[str, Any]:
     """Provenance of runs that belong together; JSON-able, no paths."""
     check_runs(runs)
+    with reading(runs[0].path, RECOMPUTE):
+        return _described(runs)
+
+
+def _described(runs: Sequence[Run]) -> dict[str, Any]:
     first, varies = runs[0], _varies(runs[0])
     unlike = {*_OWN_FIELDS, *varies, "seed"}
     versions = {
@@ -155,6 +166,13 @@ def check_runs(runs: Sequence[Run]) -> None:
     varies = _varies(first)
     seen: set[str] = set()
     for run in runs:
+        for field in ("seed", *varies):
+            if field not in run.config:
+                raise InputError(f"{run.path / 'config.json'} has no {field!r}; {RECOMPUTE}")
+        if not isinstance(run.config["seed"], int):
+            raise InputError(
+                f"{run.path / 'config.json'} has the seed {run.config['seed']!r}; {RECOMPUTE}"
+            )
         point = json.dumps([run.config["seed"], *(run.config[field] for field in varies)])
         if point in seen:
             also = "".join(f", {field}={run.config[field]}" for field in varies)
@@ -191,11 +209,11 @@ def _values(runs: Sequence[Run], field: str) -> list[Any]:
 
 
 def _corpus_hash(run: Run) -> str:
-    return str(run.environment.get("corpus", {}).get("sha256", ""))
+    with reading(run.path / "environment.json", RECOMPUTE):
+        return str(run.environment.get("corpus", {}).get("sha256", ""))
 
 
 def _minutes(run: Run) -> float | None:
-    try:
-        return round(float(run.timing["seconds"].sum()) / 60, 1)
-    except InputError:
+    if not (run.path / "timing.parquet").exists():
         return None
+    return round(float(run.timing["seconds"].sum()) / 60, 1)

@@ -7,7 +7,6 @@ results.parquet and tables of their own.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +16,9 @@ from typing import Any
 import pandas as pd
 
 from sparsecore.errors import InputError, near_match
-from sparsecore.home import runs_dir
+from sparsecore.files import local_path, read_json, reading
+from sparsecore.home import RECOMPUTE, runs_dir
+from sparsecore.runs.options import CLASSES
 
 DONE = "DONE"
 
@@ -46,17 +47,18 @@ class Run:
     @property
     def experiment(self) -> str:
         """Which experiment the run is of, as the command line names it."""
-        return str(self.environment["identity"]["experiment"])
+        with reading(self.path / "environment.json", RECOMPUTE):
+            return str(self.environment["identity"]["experiment"])
 
     @cached_property
     def words(self) -> pd.DataFrame:
         """One row per word id: word, frequency, pos, share, word_class."""
-        return self._table("words.parquet")
+        return self._table("words.parquet", "word")
 
     @cached_property
     def epochs(self) -> pd.DataFrame:
         """One row per epoch: train_loss, valid_loss, valid_perplexity, learning_rate, step_cut."""
-        return self._table("epochs.parquet")
+        return self._table("epochs.parquet", "epoch")
 
     @cached_property
     def results(self) -> pd.DataFrame:
@@ -66,7 +68,7 @@ class Run:
     @cached_property
     def timing(self) -> pd.DataFrame:
         """One row per epoch: seconds, tokens. The only table that differs between equal runs."""
-        return self._table("timing.parquet")
+        return self._table("timing.parquet", "seconds")
 
     def statistics(
         self,
@@ -87,6 +89,16 @@ class Run:
         Raises:
             InputError: an epoch, layer, signal or role that the run does not have.
         """
+        with reading(self.path, RECOMPUTE):
+            return self._statistics(epochs, layer, signal, role)
+
+    def _statistics(
+        self,
+        epochs: Iterable[int] | None,
+        layer: str | None,
+        signal: str | None,
+        role: str | None,
+    ) -> pd.DataFrame:
         last = int(self.epochs["epoch"].max())
         wanted = (
             range(last + 1) if epochs is None else [e + last + 1 if e < 0 else e for e in epochs]
@@ -132,14 +144,26 @@ class Run:
         return path
 
     def _json(self, name: str) -> dict[str, Any]:
-        return json.loads(self._file(name).read_text(encoding="utf-8"))
+        return read_json(self._file(name), RECOMPUTE)
 
-    def _table(self, name: str) -> pd.DataFrame:
-        return pd.read_parquet(self._file(name))
+    def _table(self, name: str, *columns: str) -> pd.DataFrame:
+        """A table of the run; InputError if it is damaged or lacks one of these columns."""
+        path = self._file(name)
+        with reading(path, RECOMPUTE):
+            table = pd.read_parquet(path)
+            for column in columns:
+                table[column]
+        return table
 
 
 def list_runs(experiment: str | None = None) -> list[Run]:
-    """All runs, finished or not, oldest first; of one experiment if named."""
+    """All runs, finished or not, oldest first; of one experiment if named.
+
+    Raises:
+        InputError: unknown experiment, with the nearest name.
+    """
+    if experiment is not None and experiment not in CLASSES:
+        raise InputError(f"unknown experiment {experiment!r}{near_match(experiment, CLASSES)}")
     folders = runs_dir().glob(f"{experiment or '*'}/*/config.json")
     return [Run(path.parent) for path in sorted(folders, key=lambda p: p.stat().st_mtime)]
 
@@ -150,8 +174,8 @@ def open_run(reference: str | Path) -> Run:
     Raises:
         InputError: no such run, or several.
     """
-    path = Path(reference)
-    if (path / "config.json").exists():
+    path = local_path(reference, "run")
+    if (path / "config.json").is_file():
         return Run(path)
     matches = [run for run in list_runs() if run.path.name.startswith(str(reference))]
     if len(matches) != 1:

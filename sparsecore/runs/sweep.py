@@ -5,18 +5,22 @@ Runs that are finished are found, not repeated, so a sweep that was stopped goes
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import itertools
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from sparsecore.errors import InputError, TrainingError, near_match
+from sparsecore.home import runs_dir
+from sparsecore.runs import tasks
+from sparsecore.runs.cluster import Workers
 from sparsecore.runs.execute import execute
 from sparsecore.runs.options import CLASSES, experiment_class
 from sparsecore.runs.store import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def study_of(experiment: str, preset: str, stage: str = "study", **overrides: Any) -> list[Any]:
@@ -40,8 +44,6 @@ def study_of(experiment: str, preset: str, stage: str = "study", **overrides: An
 
 def grid(config: Any, values: Mapping[str, Sequence[Any]]) -> list[Any]:
     """``config`` with each combination of the values of these fields, the last field fastest."""
-    import dataclasses
-
     known = [field.name for field in dataclasses.fields(config)]
     for name in values:
         if name not in known:
@@ -50,55 +52,91 @@ def grid(config: Any, values: Mapping[str, Sequence[Any]]) -> list[Any]:
     return [dataclasses.replace(config, **dict(zip(values, c, strict=True))) for c in combinations]
 
 
-def run_all(configs: Sequence[Any], jobs: int = 1, progress: bool = True) -> list[Run]:
-    """Run (or find) every configuration, ``jobs`` at a time; the runs in the order given.
+def run_all(
+    configs: Sequence[Any], workers: Workers | None = None, progress: bool = True
+) -> list[Run]:
+    """Run (or find) every configuration; the runs in the order given.
 
-    With several jobs each is a process of its own with one thread. A run that fails does not stop
-    the others; the first failure is raised in the end, and names how many there were.
+    ``workers`` None computes in this process, in turn. A run that fails does not stop the others;
+    the first failure is raised in the end, and names how many there were.
     """
-    from tqdm.auto import tqdm
+    runs, failures = sweep(configs, workers, progress)
+    raise_first(failures, len(configs))
+    return runs
 
-    if jobs < 1:
-        raise InputError(f"jobs must be at least 1, got {jobs}")
-    runs: dict[int, Run] = {}
-    failures: list[Exception] = []
-    with tqdm(total=len(configs), desc="runs", unit="run", disable=not progress) as bar:
-        for index, outcome in (_in_turn if jobs == 1 else _side_by_side)(configs, jobs):
-            try:
-                runs[index] = outcome()
-            except (InputError, TrainingError) as error:
-                failures.append(error)
-            bar.update()
-    if failures:
+
+def sweep(
+    configs: Sequence[Any], workers: Workers | None = None, progress: bool = True
+) -> tuple[list[Run], dict[str, Exception]]:
+    """Run (or find) every configuration: the finished runs in the order given, and what failed.
+
+    Failures are by the values that tell their configurations apart, such as ``"seed=3"``.
+    """
+    labels = labels_of(configs)
+    items = {
+        label: {"experiment": config.name, "fields": dataclasses.asdict(config)}
+        for label, config in zip(labels, configs, strict=True)
+    }
+    pinned = {config.device for config in configs} <= {"auto", "cuda"}
+    found = dict(tasks.outcomes(compute, items, workers, gpus=pinned, progress=progress))
+    failures = {label: found[label] for label in items if isinstance(found[label], Exception)}
+    done = [
+        Run(runs_dir(config.name) / found[label])
+        for label, config in zip(labels, configs, strict=True)
+        if label not in failures
+    ]
+    return done, failures
+
+
+def compute(value: dict[str, Any]) -> str:
+    """Run (or find) the configuration of these plain values; the name of its folder."""
+    config = experiment_class(value["experiment"])(**value["fields"])
+    return execute(config, progress=False).path.name
+
+
+def raise_first(failures: Mapping[str, Exception], total: int) -> None:
+    """Raise the first of the failures, if there are any, with how many of ``total`` there were."""
+    for label, first in failures.items():
+        if not isinstance(first, InputError | TrainingError):
+            raise first
         others = len(failures) - 1
-        also = f" (and {others} more of {len(configs)} runs failed)" if others else ""
-        raise type(failures[0])(f"{failures[0]}{also}")
-    return [runs[index] for index in range(len(configs))]
+        which = f"{label}: " if total > 1 else ""
+        also = f" (and {others} more of {total} runs failed)" if others else ""
+        raise type(first)(f"{which}{first}{also}")
 
 
-Outcome = tuple[int, Callable[[], Run]]
+def labels_of(configs: Sequence[Any]) -> list[str]:
+    """For each configuration the fields that tell it from the others, and its seed."""
+    if not configs:
+        return []
+    fields = swept_fields([dataclasses.asdict(config) for config in configs])
+    return [" ".join(f"{name}={getattr(config, name)}" for name in fields) for config in configs]
 
 
-def _in_turn(configs: Sequence[Any], _jobs: int) -> Iterator[Outcome]:
-    for index, config in enumerate(configs):
-        yield index, lambda config=config: execute(config, progress=False)
+def swept_fields(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The fields in which configurations of one experiment differ; the seed in any case, last."""
+    first, *others = configs
+    differ = [
+        name
+        for name, value in first.items()
+        if name != "seed" and any(config[name] != value for config in others)
+    ]
+    return [*differ, "seed"]
 
 
-def _side_by_side(configs: Sequence[Any], jobs: int) -> Iterator[Outcome]:
-    context = get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread) as pool:
-        waiting: dict[Future[Run], int] = {
-            pool.submit(execute, config, False): index for index, config in enumerate(configs)
-        }
-        try:
-            for future in as_completed(waiting):
-                yield waiting[future], future.result
-        finally:
-            pool.shutdown(cancel_futures=True)
+def runs_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """One row a run: the fields in which the runs differ, what it found in the end, its name.
 
+    What a run of the emergent part found is its last epoch. No column differs between equal runs.
+    """
+    import pandas as pd
 
-def _one_thread() -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"
-    import torch
-
-    torch.set_num_threads(1)
+    fields = swept_fields([run.config for run in runs])
+    rows = []
+    for run in runs:
+        table = run.epochs if run.experiment == "emergent" else run.results
+        (last,) = table.tail(1).to_dict("records")
+        swept = {name: run.config[name] for name in fields}
+        found = {name: value for name, value in last.items() if name not in swept}
+        rows.append({**swept, **found, "run": run.path.name})
+    return pd.DataFrame(rows)

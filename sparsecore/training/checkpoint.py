@@ -2,7 +2,8 @@
 
 One safetensors file: tensors, and a JSON header with plain values. Loading it executes no code. The
 random generators' states travel along, so dropout masks go on where they stopped. A SHA-256 over
-all of it is checked on loading, and a run keeps its last two: the newest good one is used.
+all of it is checked on loading, and a run keeps its last two: the newest good one is used. Of
+several processes the first one writes and all of them read.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from torch import Tensor
 from sparsecore.errors import InputError
 from sparsecore.files import atomic_path
 from sparsecore.training import stopping
+from sparsecore.training.distributed import agreed, together, world
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +51,7 @@ class Keeper:
 
     def due(self) -> bool:
         """Whether to save after this step: the time has come, or a signal asks the run to stop."""
-        return stopping.asked() or time.monotonic() - self._saved > self.seconds
+        return agreed(stopping.asked() or time.monotonic() - self._saved > self.seconds)
 
     def save(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         """Write a checkpoint beside the one before.
@@ -62,6 +64,7 @@ class Keeper:
         save_checkpoint(self.folder / LAST, tensors, state, before)
         self._last_is_bad = False
         self._saved = time.monotonic()
+        together()  # it is written before any process stops
         stopping.stop_if_asked(run_name(self.folder))
 
     def load(self, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
@@ -79,8 +82,9 @@ class Keeper:
             except InputError:
                 continue
             if path != found[0]:
-                log.warning("%s is damaged: going on from the checkpoint before it", found[0])
                 self._last_is_bad = True
+                if world().first:
+                    log.warning("%s is damaged: going on from the checkpoint before it", found[0])
             return loaded
         if found:
             names = " and ".join(path.name for path in found)
@@ -123,6 +127,8 @@ def save_checkpoint(
     Args:
         before: where to keep the checkpoint that is at ``path`` now.
     """
+    if not world().first:
+        return
     everything = {
         name: value.detach().to("cpu", copy=True).contiguous() for name, value in tensors.items()
     }
@@ -138,6 +144,8 @@ def save_checkpoint(
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """Write a safetensors file atomically; a full disk is one :class:`InputError`."""
+    if not world().first:
+        return
     with atomic_path(path) as temporary:
         _write(temporary, tensors, None)
 

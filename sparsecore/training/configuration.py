@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from sparsecore.errors import InputError, near_match
@@ -22,7 +23,7 @@ def from_preset(
     Raises:
         InputError: unknown preset or field, with the nearest name.
     """
-    if preset not in presets:
+    if not isinstance(preset, str) or preset not in presets:
         raise InputError(f"unknown preset {preset!r}{near_match(preset, presets)}")
     fields = {field.name for field in dataclasses.fields(kind)}  # pyright: ignore[reportArgumentType]
     for name in overrides:
@@ -30,6 +31,48 @@ def from_preset(
             raise InputError(f"unknown parameter {name!r}{near_match(name, fields)}")
     given = {name: value for name, value in overrides.items() if value is not None}
     return kind(**{**presets[preset], **given})
+
+
+def check_kinds(config: Any) -> None:
+    """Each field of a configuration is of the type that its class says, and within reason.
+
+    Whole numbers are no floats and no truth values, floats are finite, sizes are such that a list
+    of so many numbers fits into memory, and seeds what every random generator takes.
+
+    Raises:
+        InputError: names the field, its value and what would be right.
+    """
+    for field in dataclasses.fields(config):
+        value: Any = getattr(config, field.name)
+        kind, _, optional = str(field.type).partition(" | ")
+        fits, right = _KINDS[kind]
+        if value is None:
+            require(config, field.name, optional == "None", right)
+            continue
+        require(config, field.name, fits(value), f"{right}{', or none' if optional else ''}")
+        if field.name == "seed":
+            require(config, "seed", 0 <= value < 1 << 63, "from 0 to 2^63 − 1")
+        elif kind == "int":
+            most = MOST.get(field.name, LARGEST)
+            require(config, field.name, value <= most, f"at most {most:,}")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_finite(value: Any) -> bool:
+    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+LARGEST = 2**31 - 1
+MOST = {"num_blocks": 10_000, "num_bins": 10_000, "embedding_bins": 10_000, "num_layers": 1000}
+_KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "int": (_is_whole, "a whole number"),
+    "float": (_is_finite, "a finite number"),
+    "bool": (lambda value: isinstance(value, bool), "True or False"),
+    "str": (lambda value: isinstance(value, str), "text"),
+}
 
 
 def require(config: Any, name: str, condition: bool, right: str) -> None:

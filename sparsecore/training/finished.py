@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from sparsecore.errors import InputError
-from sparsecore.home import runs_dir
+from sparsecore.files import read_json, reading
+from sparsecore.home import RECOMPUTE, runs_dir
 
 
 def results_of(configs: Sequence[Any], fields: Sequence[str], purpose: str) -> pd.DataFrame:
@@ -28,10 +29,11 @@ def results_of(configs: Sequence[Any], fields: Sequence[str], purpose: str) -> p
     wanted = {_key(dataclasses.asdict(config)): index for index, config in enumerate(configs)}
     found: dict[int, pd.DataFrame] = {}
     for done in sorted(runs_dir(name).glob("*/DONE")):
-        given = json.loads((done.parent / "config.json").read_text(encoding="utf-8"))
+        given = read_json(done.parent / "config.json", RECOMPUTE)
         index = wanted.get(_key(given))
         if index is not None:
-            results = pd.read_parquet(done.parent / "results.parquet")
+            with reading(done.parent, RECOMPUTE):
+                results = pd.read_parquet(done.parent / "results.parquet")
             found[index] = results.assign(**{field: given[field] for field in fields})
     if len(found) < len(configs):
         raise InputError(

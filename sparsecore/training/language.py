@@ -7,6 +7,8 @@ from torch import Tensor
 
 from sparsecore.models.language_model import LSTMLanguageModel, State
 from sparsecore.training.batches import num_windows, window
+from sparsecore.training.distributed import summed
+from sparsecore.training.shares import own
 
 
 @torch.no_grad()
@@ -14,18 +16,18 @@ def evaluate(model: LSTMLanguageModel, text: Tensor, sequence_length: int) -> fl
     """Mean cross entropy in nats a word, without dropout; the state is carried through the text.
 
     Args:
-        text: (L, B) columns.
+        text: (L, B) columns; several processes take some each.
     """
     was_training = model.training
     model.eval()
     device = model.decoder.weight.device
     state: State | None = None
-    total, positions = 0.0, 0
-    for index in range(num_windows(text, sequence_length)):
-        inputs, targets = window(text, index, sequence_length, device)
+    total = 0.0
+    mine = text[:, own(text.shape[1])]
+    for index in range(num_windows(text, sequence_length) if mine.numel() else 0):
+        inputs, targets = window(mine, index, sequence_length, device)
         hidden, state = model(inputs, state)
         loss = model.loss(hidden, targets)[0]
         total += float(loss) * targets.numel()
-        positions += targets.numel()
     model.train(was_training)
-    return total / positions
+    return summed(torch.tensor(total, dtype=torch.float64)).item() / text[1:].numel()

@@ -24,6 +24,11 @@ class Batch(NamedTuple):
     lengths: Tensor
 
 
+def part_of(batch: Batch, columns: slice) -> Batch:
+    """Some sentences of a batch, as long as they were padded in it."""
+    return Batch(batch.words[:, columns], batch.labels[:, columns], batch.lengths[columns])
+
+
 class PaddedSentences:
     """All sentences of a split as rows of one matrix."""
 

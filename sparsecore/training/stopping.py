@@ -8,6 +8,7 @@ checkpoint.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -71,9 +72,11 @@ def stop_if_asked(run: str) -> None:
 
 def _handle(number: int, _frame: FrameType | None) -> None:
     global _asked
+    # torchrun repeats a signal that a terminal sends, and ends its processes itself
+    then = signal.SIG_IGN if "TORCHELASTIC_RUN_ID" in os.environ else signal.SIG_DFL
     for other in SIGNALS:
         if signal.getsignal(other) == _handle:
-            signal.signal(other, signal.SIG_DFL)
+            signal.signal(other, then)
     if not _in_steps:
         raise Stopped(number)
     _asked = number

@@ -20,6 +20,7 @@ from sparsecore.view.regularisation import (
     tradeoff_panels,
     transitions_left,
 )
+from sparsecore.view.speed import beside_peers, growth_panels
 from sparsecore.view.stack import stack
 from sparsecore.view.tagging import accuracy_by_frequency, orders_compared
 from sparsecore.view.tradeoff import tradeoff
@@ -31,6 +32,7 @@ __all__ = [
     "accuracy_by_frequency",
     "automata",
     "beside",
+    "beside_peers",
     "chi_against_frequency",
     "chi_by_blocks",
     "chi_in_the_plane",
@@ -40,6 +42,7 @@ __all__ = [
     "embedding_masks",
     "exposure_heatmap",
     "exposure_lines",
+    "growth_panels",
     "mark_step_cuts",
     "mask",
     "methods_compared",

@@ -43,7 +43,8 @@ def automata(
             _self_loop(ax, state, row, colour, line)
             _state(ax, state, row, colour, line, float(norm) / largest, str(state))
         name = f"WFSA {wfsa + 1}" if labels is None else labels.get(wfsa, "")
-        ax.text(-0.45, row, name, ha="right", va="center", color=style.INK, fontsize="small")
+        ax.text(-0.45, row, name, ha="right", va="center", color=style.INK, fontsize="small",
+                parse_math=False)  # fmt: skip
     ax.set_xlim(-0.4, longest + 0.4)
     ax.set_ylim(len(order) - 0.7, -0.65)
     ax.set_aspect("equal")
@@ -86,7 +87,7 @@ def path_through_sentence(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.plot(taken["position"], taken["state"], "o", color=PATH, markersize=9, zorder=5)
     ax.set_xlim(-0.6, len(words) - 0.4)
     ax.set_ylim(-0.6, states - 0.2)
-    ax.set_xticks(words["position"], words["word"])
+    ax.set_xticks(words["position"], words["word"], parse_math=False)
     ax.set_yticks(range(states), ["start", *(f"state {i}" for i in range(1, states))])
     ax.grid(False)
     for spine in ax.spines.values():

@@ -79,7 +79,7 @@ def exposure_lines(
         last = first - 1 + len(part)
         name = f"rank {first}" if first == last else f"ranks {first}–{last}"
         if examples:
-            name += f" (“{part.index[0]}” …)"
+            name += f" (“{style.as_typed(part.index[0])}” …)"
         line = part.mean()
         ax.plot(line.index, line, color=shade, linewidth=1.8, label=name)
         band = {"first_rank": first, "last_rank": last, "epoch": line.index, "chi": line}

@@ -84,7 +84,7 @@ def tradeoff_panels(table: pd.DataFrame, columns: int = 2, height: float = 3.3) 
     for ax, category in zip(flat, categories, strict=False):
         accuracy_against_transitions(table[table["category"] == category], ax)
         if len(categories) > 1:
-            ax.set_title(str(category), color=style.INK, fontsize="medium")
+            ax.set_title(str(category), color=style.INK, fontsize="medium", parse_math=False)
         ax.label_outer()
         ax.tick_params(labelleft=True)  # each panel has a scale of its own
         if ax is not flat[0] and ax.legend_ is not None:
@@ -111,7 +111,7 @@ def transitions_left(trials: pd.DataFrame, full: int | None = None, ax: Axes | N
             s=22,
             alpha=0.75,
             linewidth=0,
-            label=None if trials["category"].nunique() == 1 else str(category),
+            label=None if trials["category"].nunique() == 1 else style.as_typed(category),
         )
     if full is not None:
         ax.axhline(full, color=style.INK, linewidth=0.9, linestyle=":")

@@ -98,6 +98,15 @@ def dress(ax: Axes) -> Axes:
     return ax
 
 
+def as_typed(word: object) -> str:
+    r"""A word for a text that may hold formulas beside it: its dollar signs are no formula.
+
+    >>> as_typed("$x$")
+    '\\$x\\$'
+    """
+    return str(word).replace("$", r"\$")
+
+
 def legend(ax: Axes, **options: Any) -> None:
     """A frameless legend in grey, if there is anything to name."""
     if ax.get_legend_handles_labels()[0]:

@@ -138,5 +138,6 @@ def _name_words(ax: Axes, table: pd.DataFrame, value: str, names: int) -> None:
                         ha=side,
                         fontsize="x-small",
                         color=style.CLASSES[word_class],
+                        parse_math=False,
                     )
                     break

@@ -25,6 +25,7 @@ MAY_USE = {
     "runs": GROUND | MATTER | NETWORKS | PAPERS,
     "live": GROUND | MATTER | NETWORKS | PAPERS | {"runs", "view"},
     "bench": GROUND | MATTER | NETWORKS | PAPERS | {"runs"},
+    "__main__": {"cli"},
     "cli": GROUND | MATTER | NETWORKS | PAPERS | {"runs", "bench", "view", "__version__"},
 }
 VIEW_MAY_IMPORT = {"numpy", "pandas", "matplotlib", "seaborn", "anywidget", "traitlets", "IPython"}

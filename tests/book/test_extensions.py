@@ -9,7 +9,14 @@ from docstrings import escape_docstring
 from figure_data import tables_of
 from mathml import to_mathml
 from offline import drop_outside_files
-from results import _ours, _run_row, table, verdict_badge
+from results import (
+    _ours,
+    _run_row,
+    extrapolated_costs,
+    measured_costs,
+    table,
+    verdict_badge,
+)
 
 from sparsecore.runs.claims import Claim
 
@@ -116,6 +123,20 @@ def test_a_reference_run_is_told_with_the_command_that_makes_it():
     ]
     command = "sparsecore sweep emergent --preset small --corpus wikitext-2 --epochs 7 --seeds 2"
     assert row == ["wikitext-2", command, "2", "0, 1", "some CPU", "58–61"]
+
+
+def test_costs_are_told_as_measured_and_as_extrapolated():
+    speed = {"source": "run", "name": "mine", "device_name": "CPU", "threads": 1, "runs": 3}
+    speeds = [{**speed, "tokens_per_second": 227e6 / 3600}]
+    assert "63,056" in measured_costs(speeds).astext()
+    told = extrapolated_costs(speeds, passes=51).astext().split("\n\n")
+    assert [cell for cell in told if cell][5:] == [
+        "mine; CPU",
+        "1 hour",
+        "2.1 days",
+        "8.8 hours",
+        "19 days",
+    ]
 
 
 def test_tables_have_a_header_and_scroll_by_themselves():

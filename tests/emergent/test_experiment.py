@@ -161,7 +161,7 @@ def test_bad_input_writes_no_run(text_file, changes, message):
     ("changes", "message"),
     [
         ({"epochs": 0}, "epochs must be at least 1, got 0"),
-        ({"epochs": 1.5}, "epochs must be an integer, got 1.5"),
+        ({"epochs": 1.5}, "epochs must be a whole number, got 1.5"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
         ({"learning_rate": -1.0}, "learning_rate must be above 0"),
         ({"gradient": "down"}, "gradient must be 'upward' or 'total', got 'down'"),

@@ -301,7 +301,7 @@ def test_study_and_tuning_configurations():
         ({"finetune_from": "nothing"}, "finetune_from must be one of"),
         ({"embed_dropout": 1.0}, r"embed_dropout must be in \[0, 1\)"),
         ({"patience": 0}, "patience must be at least 1"),
-        ({"max_epochs": 2.5}, "max_epochs must be an integer"),
+        ({"max_epochs": 2.5}, "max_epochs must be a whole number"),
         ({"learning_rate": 0.0}, "learning_rate must be above 0"),
     ],
 )

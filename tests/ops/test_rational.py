@@ -1,6 +1,6 @@
 """The fast recurrences equal their naive twin in scores, states and all gradients."""
 
-import sys
+import importlib
 import weakref
 
 import pytest
@@ -10,9 +10,23 @@ from hypothesis import strategies as st
 
 from sparsecore.bench.footprint import Footprint
 from sparsecore.errors import InputError
+from sparsecore.ops import rational
 from sparsecore.ops.rational import naive_rational_recurrence, rational_recurrence, steps
 
+WAYS = {  # the module that computes, and its semiring
+    "compiled": "plus_times",  # by Numba
+    "plus_times": "plus_times",  # without
+    "max_plus": "max_plus",
+    "max_times": "max_times",
+}
 SEMIRINGS = ["plus_times", "max_plus", "max_times"]
+
+
+def choose(way, patch):
+    """Have the recurrence computed that way; the option that asks for it."""
+    if way == "plus_times":
+        patch.setattr(rational, "compiles_on_cpu", lambda x: False)
+    return {"semiring": WAYS[way]}
 
 
 def problem(T, B, E, lengths, seed=0, dtype=torch.float64, **wanted):
@@ -51,15 +65,15 @@ def outputs_and_gradients(function, inputs, lengths, options, seed=0):
     B=st.integers(1, 4),
     E=st.integers(1, 4),
     lengths=st.lists(st.integers(1, 5), min_size=1, max_size=5),
-    semiring=st.sampled_from(SEMIRINGS),
+    way=st.sampled_from([*WAYS]),
     chunk=st.integers(1, 20),
     wanted=st.fixed_dictionaries(dict.fromkeys(["c0", "final", "fixed", "mask"], st.booleans())),
     seed=st.integers(0, 99),
 )
-def test_equals_naive(T, B, E, lengths, semiring, chunk, wanted, seed):
+def test_equals_naive(T, B, E, lengths, way, chunk, wanted, seed):
     inputs, options = problem(T, B, E, lengths, seed, **wanted)
-    options["semiring"] = semiring
     with pytest.MonkeyPatch.context() as patch:
+        options |= choose(way, patch)
         patch.setattr(steps, "CHUNK", chunk)
         fast = outputs_and_gradients(rational_recurrence, inputs, lengths, options)
     slow = outputs_and_gradients(naive_rational_recurrence, inputs, lengths, options)
@@ -119,8 +133,10 @@ def _steps(path):
         yield (taken[-1], t)
 
 
-def test_gradient_error_of_ten_thousand_tokens():
+@pytest.mark.parametrize("way", ["compiled", "plus_times"])
+def test_gradient_error_of_ten_thousand_tokens(way, monkeypatch):
     """float32 against float64, relative to the gradient's norm."""
+    choose(way, monkeypatch)
     lengths = [1, 2, 3, 4]
     inputs, _ = problem(10_000, 2, 6, lengths, dtype=torch.float32)
     double = [t.detach().double().requires_grad_() for t in inputs]
@@ -144,6 +160,14 @@ def test_work_grows_with_the_text_and_not_faster():
     assert written[1] < 5 * written[0]
 
 
+def test_a_second_way_back_gives_the_same():
+    inputs, _ = problem(5, 2, 3, [3, 1])
+    scores, _ = rational_recurrence(*inputs, [3, 1])
+    first = torch.autograd.grad(scores.sum(), inputs, retain_graph=True)
+    for a, b in zip(first, torch.autograd.grad(scores.sum(), inputs), strict=True):
+        assert torch.equal(a, b)
+
+
 def test_strided_and_detached_inputs():
     (x, main, loop, bias), _ = problem(6, 3, 4, [2, 2])
     batch_first = x.detach().transpose(0, 1).contiguous().transpose(0, 1)
@@ -154,10 +178,11 @@ def test_strided_and_detached_inputs():
     torch.testing.assert_close(gradient, torch.autograd.grad(other.sum(), [main])[0])
 
 
-@pytest.mark.parametrize("semiring", SEMIRINGS)
-def test_without_gradients_no_chunk_is_kept(semiring, monkeypatch):
-    name = "plus_times" if semiring == "plus_times" else "maximum"
-    module = sys.modules[f"sparsecore.ops.rational.{name}"]
+@pytest.mark.parametrize("way", WAYS)
+def test_without_gradients_no_chunk_is_kept(way, monkeypatch):
+    options = choose(way, monkeypatch)
+    name = "maximum" if way.startswith("max") else way
+    module = importlib.import_module(f"sparsecore.ops.rational.{name}")
     made, alive = [], []
 
     def counted(x, weight):
@@ -170,7 +195,7 @@ def test_without_gradients_no_chunk_is_kept(semiring, monkeypatch):
     monkeypatch.setattr(module, "projections", counted)
     inputs, _ = problem(40, 2, 3, [2, 1])
     with torch.no_grad():
-        scores, _ = rational_recurrence(*inputs, [2, 1], semiring=semiring)
+        scores, _ = rational_recurrence(*inputs, [2, 1], **options)
     assert scores.grad_fn is None
     assert max(alive) <= 2 < len(made)
 

@@ -12,6 +12,7 @@ from torch import nn
 
 import sparsecore as sc
 from sparsecore.errors import InputError
+from sparsecore.ops.staircase import lookup
 from sparsecore.predefined.geometry import bin_widths
 
 
@@ -59,6 +60,14 @@ def make(geometry, seed=0, **options):
     return embedding, torch.randint(geometry[0], (3, 11))
 
 
+@pytest.fixture(params=["compiled", "without Numba"])
+def way(request, monkeypatch):
+    """Both ways of the lookup on a CPU."""
+    if request.param == "without Numba":
+        monkeypatch.setattr(lookup, "compiles_on_cpu", lambda x: False)
+
+
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
 @pytest.mark.parametrize("ordered", [False, True])
 def test_equals_the_dense_matrix_with_zeros(geometry, ordered):
@@ -214,6 +223,7 @@ def test_the_order_says_who_has_the_long_vectors():
     assert lengths["none"][6] == 7 and lengths["none"][0] == 1
 
 
+@pytest.mark.usefixtures("way")
 def test_ids_may_be_narrow_or_none_and_never_fractions():
     embedding, ids = make((67, 7, 0.4, 3))
     assert torch.equal(embedding(ids.int()), embedding(ids))
@@ -254,6 +264,7 @@ def test_wrong_arguments_name_the_right_ones(call, message):
         call()
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("ordered", [False, True])
 @pytest.mark.parametrize("word", [-1, 10])
 def test_ids_outside_the_vocabulary_are_refused(word, ordered):

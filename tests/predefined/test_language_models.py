@@ -83,7 +83,7 @@ def test_the_sparse_match_is_wider_with_as_many_parameters(hidden):
         ({"stack": "sparse_hidden", "reduction": 0.01}, "no sparse layer 400 -> 1150 is as small"),
         ({"embedding_density": 0.05}, r"density must lie in \[1/num_bins, 1\]"),
         ({"epochs": 0}, "epochs must be at least 1, got 0"),
-        ({"epochs": 1.5}, "epochs must be an integer, got 1.5"),
+        ({"epochs": 1.5}, "epochs must be a whole number, got 1.5"),
         ({"dropouth": 1.0}, r"dropouth must be in \[0, 1\), got 1.0"),
         ({"clip": 0.0}, "clip must be above 0"),
         ({"beta": -1.0}, "beta must be at least 0"),

@@ -131,7 +131,7 @@ def test_divergence_is_named(corpus):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
+        ({"epochs": 0}, "epochs must be at least 1, got 0"),
         ({"density": 0.01}, r"density must be in \[1/num_bins, 1\] = \[0.05, 1\], got 0.01"),
         ({"density": 1.5}, r"density must be in \[1/num_bins, 1\]"),
         ({"num_bins": 30}, "num_bins must be at most embedding_dim, got 30"),

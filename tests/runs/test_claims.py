@@ -109,6 +109,18 @@ def test_deciding_fills_in_the_computed_fields_and_nothing_else(reference, tmp_p
     assert path.read_text(encoding="utf-8") == again
 
 
+def test_headings_stay_before_what_they_head(reference, tmp_path):
+    """A comment below the last field of a claim belongs to the next one."""
+    path = tmp_path / "claims.toml"
+    path.write_text(COMMITTED.read_text(encoding="utf-8"), encoding="utf-8")
+    last = max(read_claims(path), key=lambda c: (c.id.startswith("emergent-"), c.id)).id
+    decide_claims([reference], path)
+    block = path.read_text(encoding="utf-8").split(f'id = "{last}"')[1].split("[[claim]]")[0]
+    fields, _, heading = block.partition("\n# ")
+    assert heading.startswith("Parts of speech") and "\nverdict = " in fields
+    assert "\nverdict = " not in heading and "\nvalue = " not in heading
+
+
 def test_a_statistic_that_a_run_cannot_give_is_left_out(reference, tmp_path):
     path = tmp_path / "claims.toml"
     path.write_text(COMMITTED.read_text(encoding="utf-8"), encoding="utf-8")

@@ -58,13 +58,15 @@ def test_null_is_told_for_both(alone, beside):
     assert pages.null_sentence(alone, n_permutations=200).data.count("on log frequency") == 1
 
 
-def test_the_table_of_parts_has_a_row_for_each(alone, beside):
+def test_the_table_of_parts_has_a_row_for_each_and_a_line_for_each_method(alone, beside):
     parts = alone.yours["findings"].query("finding in [1, 7]")
+    rows = len(parts[["finding", "part"]].drop_duplicates())
     html = pages.verdicts(alone, 1, 7).data
-    assert html.count("<tr") == len(parts) + 1
+    assert html.count("<tr") == rows + 1 and html.count("<i>") == len(parts)
+    assert html.count("raw frequency:") == (parts["method"] == "pearson").sum() > 0
     assert "dataframe" not in html
     both = pages.verdicts(beside, 1, 7).data
-    assert both.count("<tr") == len(parts) + 1
+    assert both.count("<tr") == rows + 1 and both.count("<i>") == 2 * len(parts)
     assert "reference runs" in both
 
 

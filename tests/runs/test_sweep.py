@@ -1,14 +1,27 @@
 """Sweeps: the runs of a study or a grid, each computed once, failures told in the end."""
 
+import dataclasses
 import json
+import os
+import re
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
 
+import pandas as pd
+import psutil
 import pytest
 
 from sparsecore.cli import main
 from sparsecore.emergent.experiment import Emergent
 from sparsecore.errors import InputError
+from sparsecore.predefined.language.experiment import Language
+from sparsecore.runs.cluster import Workers
 from sparsecore.runs.options import parse_sweep
-from sparsecore.runs.sweep import grid, run_all, study_of
+from sparsecore.runs.store import open_run
+from sparsecore.runs.sweep import grid, run_all, runs_table, study_of, sweep
 from tests.conftest import small_text
 
 TINY = (
@@ -49,6 +62,9 @@ def test_options_become_configurations():
         ("emergent --seeds 0", "--seeds must be at least 1"),
         ("emergent --seeds many", "invalid int value"),
         ("emergent --preset tiny", "unknown preset 'tiny'"),
+        ("emergent --jobs 0", "jobs must be at least 1, got 0"),
+        ("emergent --scheduler slrm", "unknown scheduler 'slrm' (did you mean 'slurm'?)"),
+        ("emergent --retries 2", "--retries needs workers that can be lost"),
     ],
 )
 def test_mistakes_are_one_line(options, message):
@@ -62,17 +78,85 @@ def test_unknown_studies_are_named():
         study_of("emergent", "quick", "studdy")
 
 
-def test_a_sweep_runs_side_by_side_and_writes_its_tables(tmp_path, capsys):
+def test_a_sweep_prints_and_writes_its_tables(tmp_path, capsys):
     text = tmp_path / "mine.txt"
     text.write_text(small_text())
     command = ["sweep", "emergent", "--corpus", str(text), *TINY, "--seeds", "2"]
-    assert main([*command, "--jobs", "2", "--out", str(tmp_path / "out")]) == 0
+    written = ["--out", str(tmp_path / "out"), "--table", str(tmp_path / "runs.csv")]
+    assert main([*command, *written]) == 0
     first = capsys.readouterr().out.splitlines()
-    assert len(first) == 3 and first[-1] == f"tables: {tmp_path / 'out'}"
+    assert first[-1] == f"tables: {tmp_path / 'out'}"
     provenance = json.loads((tmp_path / "out" / "provenance.json").read_text())
     assert provenance["seeds"] == [0, 1] and provenance["experiment"] == "emergent"
+    table = pd.read_csv(tmp_path / "runs.csv")
+    assert table["run"].tolist() == provenance["runs"] and table["seed"].tolist() == [0, 1]
+    assert table["epoch"].tolist() == [1, 1]  # the last one
+    for run, perplexity in zip(table["run"], table["valid_perplexity"], strict=True):
+        assert open_run(run).epochs["valid_perplexity"].iloc[-1] == perplexity
     assert main(command) == 0  # found, not repeated
-    assert capsys.readouterr().out.splitlines() == first[:2]
+    assert capsys.readouterr().out.splitlines() == first[:-2]
+
+
+def kill_a_worker(killed):
+    """Kill the process that computes the longest of the runs once it has an epoch behind it."""
+    while not killed:
+        time.sleep(0.2)
+        for process in psutil.Process().children(recursive=True):
+            try:
+                opened = [Path(file.path) for file in process.open_files()]
+            except psutil.Error:
+                continue
+            for path in opened:
+                begun = path.name == ".lock" and (path.parent / "epochs.parquet").exists()
+                if begun and json.loads((path.parent / "config.json").read_text())["epochs"] > 1:
+                    os.kill(process.pid, signal.SIGKILL)
+                    killed.append(path.parent.name)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the system who holds a file")
+def test_a_sweep_whose_worker_is_killed_equals_the_runs_made_in_turn(tmp_path, monkeypatch, capsys):
+    text = tmp_path / "short.txt"
+    text.write_text(small_text(120))
+    good = Language.preset(
+        "quick", corpus=str(text), threshold=2, hidden_size=4, embedding_size=4,
+        batch_size=4, epochs=1, finetune_epochs=1, device="cpu",
+    )  # fmt: skip
+    configs = grid(good, {"hidden_size": [4, 6], "dropout": [0.0, 0.2], "seed": [0, 1, 2]})
+    long = dataclasses.replace(good, seed=9, epochs=30)
+    bad = dataclasses.replace(good, corpus="nowhere.txt")
+    every = [long, bad, *configs]
+    homes = {"workers": tmp_path / "workers", "in turn": tmp_path / "in turn"}
+
+    monkeypatch.setenv("SPARSECORE_HOME", str(homes["workers"]))
+    killed: list[str] = []
+    killer = threading.Thread(target=kill_a_worker, args=(killed,))
+    killer.start()
+    try:
+        runs, failures = sweep(every, Workers("local", 2), progress=False)
+    finally:
+        killed.append("")
+        killer.join()
+    assert killed[0] == runs[0].path.name
+    assert re.search(r"worker \S+ was lost while it computed .*epochs=30", capsys.readouterr().err)
+    assert len(runs) == 13 and all(run.done for run in runs)
+    (failure,) = failures.values()
+    assert isinstance(failure, InputError) and "nowhere.txt" in str(failure)
+
+    def stamps():
+        return {path: path.stat().st_mtime_ns for path in homes["workers"].rglob("*.parquet")}
+
+    before = stamps()
+    assert run_all([long, *configs], progress=False) == runs  # found, not repeated
+    assert stamps() == before
+
+    monkeypatch.setenv("SPARSECORE_HOME", str(homes["in turn"]))
+    twins = run_all([long, *configs], progress=False)
+    assert runs_table(runs).to_csv() == runs_table(twins).to_csv()
+    for run, twin in zip(runs, twins, strict=True):
+        tables = {path.name for path in run.path.glob("*.parquet")} - {"timing.parquet"}
+        assert "results.parquet" in tables
+        for name in tables:
+            assert (run.path / name).read_bytes() == (twin.path / name).read_bytes(), name
 
 
 def test_a_failing_run_does_not_stop_the_others(tmp_path):
@@ -87,5 +171,3 @@ def test_a_failing_run_does_not_stop_the_others(tmp_path):
         run_all(configs, progress=False)
     (finished,) = run_all(configs[2:], progress=False)
     assert finished.done
-    with pytest.raises(InputError, match="jobs must be at least 1"):
-        run_all(configs, jobs=0)

@@ -25,3 +25,8 @@ def test_ci_calls_make_test():
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert "set -euo pipefail" in script
     assert script.rstrip().endswith("make test")
+
+
+def test_the_book_is_served_to_this_machine_alone():
+    (recipe,) = re.findall(r"^serve:.*\n\t(.*)$", MAKEFILE, re.MULTILINE)
+    assert "--bind 127.0.0.1" in recipe

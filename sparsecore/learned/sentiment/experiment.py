@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sparsecore.errors import InputError
-from sparsecore.training.configuration import from_preset, identity_of, require
+from sparsecore.training.configuration import check_kinds, from_preset, identity_of, require
 
 if TYPE_CHECKING:
     from sparsecore.learned.sentiment.inputs import Inputs
@@ -82,7 +82,7 @@ STUDIES: dict[str, Points] = {
     "quick": Points(
         (None,),
         ("12,0,0,0", "0,12,0,0", "0,0,0,12"),
-        {16: (5, 1.4e-3), 4: (3, 2.8e-3)},
+        {16: (6, 1.4e-3), 8: (6, 2.4e-3)},
         2,
     ),
     "small": Points(
@@ -191,8 +191,8 @@ class Sentiment:
     def __post_init__(self) -> None:
         from sparsecore.learned.sentiment.structure import lengths_of
 
+        check_kinds(self)
         for name in ("max_tries", "batch_size", "max_epochs", "patience", "plateau"):
-            require(self, name, isinstance(getattr(self, name), int), "an integer")
             require(self, name, getattr(self, name) >= 1, "at least 1")
         for name in ("embed_dropout", "rnn_dropout"):
             require(self, name, 0 <= getattr(self, name) < 1, "in [0, 1)")

@@ -21,6 +21,8 @@ from sparsecore.learned.group_lasso import group_lasso, shrink_groups
 from sparsecore.learned.sentiment.batches import Batches, Piece, lookup
 from sparsecore.learned.sentiment.structure import rnn_of
 from sparsecore.models.classifier import SequenceClassifier
+from sparsecore.training.distributed import sum_into, world
+from sparsecore.training.shares import own, sum_gradients, whole_masks
 
 if TYPE_CHECKING:
     from sparsecore.learned.sentiment.experiment import Sentiment
@@ -108,10 +110,17 @@ def train_epoch(
         size = sum(len(labels) for _, labels in batch)
         total = 0.0
         for rows, labels in batch:
-            logits = model(lookup(table, rows))
-            loss = F.cross_entropy(logits, labels, reduction="sum") / size
+            columns, weight = own(len(labels)), 1.0
+            if columns.start == columns.stop:  # the masks of a small piece are drawn all the same
+                columns, weight = slice(0, 1), 0.0
+            with whole_masks(model, columns, len(labels)):
+                logits = model(lookup(table, rows[:, columns]))
+            loss = F.cross_entropy(logits, labels[columns], reduction="sum") / size * weight
             loss.backward()
             total += loss.item()
+        if not world().alone:
+            part = torch.tensor(total, device=rnn.main.device)
+            total = sum_gradients(model.parameters(), part)[0].item()
         if penalised:
             penalty = fit.strength * group_lasso(rnn)
             penalty.backward()
@@ -134,12 +143,22 @@ def train_epoch(
 
 @torch.no_grad()
 def logits_of(model: SequenceClassifier, batches: Batches, table: Tensor) -> Tensor:
-    """(documents, 2) logits without dropout, in the order of the documents; on the CPU."""
+    """(documents, 2) logits without dropout, in the order of the documents; on the CPU.
+
+    Several processes compute some of them each, and have all of them in the end.
+    """
     model.eval()
-    parts = [model(lookup(table, rows)) for batch in batches.batches for rows, _ in batch]
-    logits = torch.cat(parts).cpu()
+    pieces = [piece for batch in batches.batches for piece in batch]
+    logits = torch.zeros(len(batches.order), 2)
+    start = 0
+    for rows, labels in pieces:
+        columns = own(len(labels))
+        if columns.start < columns.stop:
+            found = model(lookup(table, rows[:, columns])).cpu()
+            logits[start + columns.start : start + columns.stop] = found
+        start += len(labels)
     result = torch.empty_like(logits)
-    result[torch.from_numpy(batches.order.copy())] = logits
+    result[torch.from_numpy(batches.order.copy())] = sum_into(logits)
     return result
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from torch import Tensor
 
-from sparsecore.files import atomic_path
+from sparsecore.training.tables import write_table
 
 if TYPE_CHECKING:
     from sparsecore.learned.sentiment.experiment import Sentiment
@@ -76,8 +76,7 @@ def log10(strength: float) -> float:
 def write(folder: Path, tables: dict[str, pd.DataFrame]) -> None:
     """Write each table atomically; the same table gives the same bytes."""
     for name, table in tables.items():
-        with atomic_path(folder / f"{name}.parquet") as temporary:
-            table.to_parquet(temporary, index=False, compression="zstd")
+        write_table(folder / f"{name}.parquet", table)
 
 
 def predictions(logits: Tensor, labels: Tensor) -> pd.DataFrame:

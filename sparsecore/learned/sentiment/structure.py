@@ -17,6 +17,8 @@ from sparsecore.learned.group_lasso import group_norms
 from sparsecore.learned.rational import RationalRNN
 from sparsecore.models.classifier import SequenceClassifier
 
+MOST = 10_000  # WFSAs, and transitions of one
+
 
 def lengths_of(structure: str) -> list[int]:
     """Transitions of each WFSA, shortest first.
@@ -28,10 +30,10 @@ def lengths_of(structure: str) -> list[int]:
         counts = [int(part) for part in structure.split(",")]
     except (ValueError, AttributeError):
         counts = [-1]
-    if min(counts) < 0 or sum(counts) == 0:
+    if min(counts) < 0 or not 0 < sum(counts) <= MOST or len(counts) > MOST:
         raise InputError(
             "structure must be how many WFSAs there are with 1, 2, 3, … transitions, such as "
-            f"'0,0,0,24' or '6,6,6,6', got {structure!r}"
+            f"'0,0,0,24' or '6,6,6,6', at most {MOST:,} in all, got {structure!r}"
         )
     return [length for length, count in enumerate(counts, 1) for _ in range(count)]
 

@@ -48,6 +48,7 @@ from sparsecore.learned.sentiment.structure import (
 from sparsecore.models.classifier import SequenceClassifier
 from sparsecore.training.checkpoint import Keeper, of_prefix, save_tensors, with_prefix
 from sparsecore.training.device import resolve_device
+from sparsecore.training.distributed import check_in_step, told
 from sparsecore.training.stopping import steps
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ class Training:
             }
         )
         tokens = int(self.inputs.corpus.train.ends[-1])
+        check_in_step(self.model.parameters(), self.device)
         seconds = time.monotonic() - started
         at.timing.append({"epoch": number, "seconds": seconds, "tokens": tokens})
         at.passed = Pass()
@@ -292,14 +294,18 @@ class Training:
         self._save_weights("weights")
         made = {
             "predictions": records.predictions(self._test_logits(), self.labels["test"]),
-            "patterns": phrase_table(self.model, self.inputs, config.structure),
             "corpora": records.corpora(self.inputs),
         }
         records.write(self.folder, made)
+        told(self._write_phrases)
         if config.finetune_from == "both" and at.fit.phase == "finetune":
             self._begin("scratch", self._new_model(lengths))
         else:
             at.done = True
+
+    def _write_phrases(self) -> None:
+        phrases = phrase_table(self.model, self.inputs, self.config.structure)
+        records.write(self.folder, {"patterns": phrases})
 
     def _save_weights(self, name: str) -> None:
         weights = {k: v.detach().cpu().clone() for k, v in self.model.state_dict().items()}

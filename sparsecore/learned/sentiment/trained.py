@@ -15,6 +15,8 @@ from torch import Tensor
 
 from sparsecore.data.text import tokenize
 from sparsecore.errors import InputError
+from sparsecore.files import reading
+from sparsecore.home import RECOMPUTE
 from sparsecore.learned.rational import RationalRNN
 from sparsecore.learned.sentiment.experiment import Sentiment
 from sparsecore.learned.sentiment.inputs import Inputs
@@ -47,14 +49,13 @@ def load_trained(folder: Path, config: dict[str, Any], progress: bool = False) -
     known = {field.name for field in dataclasses.fields(Sentiment)}
     sentiment = Sentiment(**{name: value for name, value in config.items() if name in known})
     inputs = sentiment.prepare(progress)
-    kept = pd.read_parquet(folder / "results.parquet")["kept"].iloc[0]
     before = folder / "regularised.safetensors"
-    return Trained(
-        sentiment,
-        inputs,
-        _model(path, inputs.width, _in_order(folder, str(kept))),
-        _model(before, inputs.width, lengths_of(sentiment.structure)) if before.is_file() else None,
-    )
+    lengths = lengths_of(sentiment.structure)
+    with reading(folder, RECOMPUTE):
+        kept = pd.read_parquet(folder / "results.parquet")["kept"].iloc[0]
+        model = _model(path, inputs.width, _in_order(folder, str(kept)))
+        regularised = _model(before, inputs.width, lengths) if before.is_file() else None
+    return Trained(sentiment, inputs, model, regularised)
 
 
 def vectors_of(trained: Trained, text: str) -> tuple[Tensor, list[str]]:
@@ -93,7 +94,8 @@ def _in_order(folder: Path, kept: str) -> list[int]:
     states = pd.read_parquet(folder / "states.parquet")
     lengths = states.groupby("wfsa", sort=True)["kept"].sum()
     order = [int(length) for length in lengths if length]
-    assert sorted(order) == lengths_of(kept)
+    if sorted(order) != lengths_of(kept):
+        raise ValueError(f"states.parquet keeps {sorted(order)}, results.parquet {kept}")
     return order
 
 

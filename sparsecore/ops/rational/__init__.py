@@ -6,7 +6,6 @@ obvious one.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from sparsecore.errors import InputError, near_match
+from sparsecore.ops.compilers import compiles_on_cpu, installed
 from sparsecore.ops.rational.layout import check_lengths, layout_of
 from sparsecore.ops.rational.maximum import maximum
 from sparsecore.ops.rational.naive import naive_rational_recurrence
@@ -94,12 +94,16 @@ def rational_recurrence(
 
 
 def _plus_times(x: Tensor, main: Tensor, *arguments: Any) -> tuple[Tensor, Tensor]:
-    """The kernel where there is a GPU and Triton (and its 32-bit indices suffice)."""
-    fits = 2 * main.shape[0] * x.shape[0] * x.shape[1] < 2**31
-    if x.is_cuda and fits and importlib.util.find_spec("triton") is not None:
+    """The kernel of the device, where what compiles it is installed; else in plain PyTorch."""
+    fits = 2 * main.shape[0] * x.shape[0] * x.shape[1] < 2**31  # the kernel's 32-bit indices
+    if x.is_cuda and fits and installed("triton", "gpu"):
         from sparsecore.ops.rational.triton import plus_times_triton
 
         return plus_times_triton(x, main, *arguments)
+    if compiles_on_cpu(x):
+        from sparsecore.ops.rational.compiled import plus_times_compiled
+
+        return plus_times_compiled(x, main, *arguments)
     return plus_times(x, main, *arguments)
 
 

@@ -18,6 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from sparsecore.ops.rational.layout import Layout
 from sparsecore.ops.rational.steps import (
+    ProjectionGradients,
     chunks_of,
     projections,
     room_for,
@@ -96,11 +97,10 @@ class _Maximum(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad_scores: Tensor, grad_states: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, weights, *saved = ctx.saved_tensors
-        layout, add, need = ctx.layout, ctx.add, ctx.needs_input_grad
+        layout, add = ctx.layout, ctx.add
         S, D = len(layout.rows), len(layout.wfsas)
-        grad_x = torch.empty_like(x, memory_format=torch.contiguous_format) if need[0] else None
-        grad_weight = weight.new_zeros(weight.shape, dtype=torch.float64)  # the sum of many chunks
-        grad_bias, grad_final = x.new_zeros(S), x.new_zeros(S)
+        total = ProjectionGradients(x, weight, ctx.needs_input_grad[0])
+        grad_final = x.new_zeros(S)
         returning = layout.inside(grad_states.t())  # S B, what comes back from the next step
         for part in reversed(chunks_of(x)):
             f, u, c, moved, still = saved[-5:]
@@ -122,18 +122,12 @@ class _Maximum(torch.autograd.Function):
                 for states, before in layout.spans:
                     by_u[states] *= c[before, :-1]
             gradient = torch.stack([by_u * u * (1 - u), (by_f * f * (1 - f)).masked_fill(still, 0)])
-
-            inputs = x[part].flatten(0, 1)
-            matrix = gradient.view(2 * S, -1)
-            grad_weight += torch.mm(matrix, inputs)
-            grad_bias += gradient[1].sum((1, 2))
-            if grad_x is not None:
-                torch.mm(matrix.t(), weight, out=grad_x[part].view_as(inputs))
+            total.add(part, gradient)
         return (
-            grad_x,
-            layout.outside(grad_weight[:S]).to(x.dtype),
-            layout.outside(grad_weight[S:]).to(x.dtype),
-            layout.outside(grad_bias),
+            total.x,
+            layout.outside(total.main),
+            layout.outside(total.loop),
+            layout.outside(total.bias),
             layout.outside(returning).t(),
             layout.outside(grad_final) if weights is not None else None,
             *(None,) * 4,

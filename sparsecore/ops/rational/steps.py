@@ -31,6 +31,40 @@ def projections(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     return main, loop
 
 
+class ProjectionGradients:
+    """Gradients of x, of the ``weight`` of both projections, 2S E, and of the bias, chunk by chunk.
+
+    Args:
+        x: T B E.
+        weight: as :func:`projections` takes it.
+        need_x: whether the gradient of x is wanted.
+    """
+
+    def __init__(self, x: Tensor, weight: Tensor, need_x: bool) -> None:
+        self._x, self._weight = x, weight
+        self.x = torch.empty_like(x, memory_format=torch.contiguous_format) if need_x else None
+        self._sum = weight.new_zeros(weight.shape, dtype=torch.float64)  # of many chunks
+        self.bias = x.new_zeros(len(weight) // 2)
+
+    def add(self, part: slice, gradient: Tensor) -> None:
+        """Take in a chunk: ``gradient``, 2 S k B, is of x·main and of x·loop + bias."""
+        inputs, matrix = self._x[part].flatten(0, 1), gradient.view(len(self._weight), -1)
+        self._sum += torch.mm(matrix, inputs)
+        self.bias += gradient[1].sum((1, 2))
+        if self.x is not None:
+            torch.mm(matrix.t(), self._weight, out=self.x[part].view_as(inputs))
+
+    @property
+    def main(self) -> Tensor:
+        """S E."""
+        return self._sum[: len(self.bias)].to(self._x.dtype)
+
+    @property
+    def loop(self) -> Tensor:
+        """S E."""
+        return self._sum[len(self.bias) :].to(self._x.dtype)
+
+
 class Room(NamedTuple):
     """Where the gradient of a chunk's states goes, with a view of every step, made only once.
 

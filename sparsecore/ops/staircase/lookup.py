@@ -1,9 +1,10 @@
 """Rows of a staircase matrix, gathered from its tables.
 
-On the CPU the rows in use are sorted, so that those which have bin m are the last ones, and only
-they are read and written: one copy each way per table, nothing for the zeros. Where the operations
-are recorded (``torch.compile``, ``torch.export``) or sent to a device, one gather from all tables
-laid end to end does it, in a number of operations that does not depend on M.
+On the CPU compiled loops copy them (:mod:`~sparsecore.ops.staircase.compiled`). Without Numba the
+rows in use are sorted, so that those which have bin m are the last ones, and only they are read and
+written: one copy each way per table, nothing for the zeros. Where the operations are recorded
+(``torch.compile``, ``torch.export``) or sent to a device, one gather from all tables laid end to
+end does it, in a number of operations that does not depend on M.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Size, Tensor
 from torch.autograd.function import once_differentiable
+
+from sparsecore.ops.compilers import compiles_on_cpu
 
 
 def staircase_lookup(rows: Tensor, tables: Sequence[Tensor], layout: Tensor) -> Tensor:
@@ -33,9 +36,23 @@ def staircase_lookup(rows: Tensor, tables: Sequence[Tensor], layout: Tensor) -> 
     recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()
     if recorded or rows.device.type != "cpu":
         return _gather(rows, tables, layout)
+    if rows.dtype == torch.int64 and rows.numel() and compiles_on_cpu(tables[0]):
+        return _compiled(rows, tables)
     used, inverse = torch.unique(rows, return_inverse=True)  # sorted
     vectors: Tensor = _UsedRows.apply(used, *tables)  # pyright: ignore
     return vectors.index_select(0, inverse.flatten()).view(*rows.shape, vectors.shape[1])
+
+
+def _compiled(rows: Tensor, tables: Sequence[Tensor]) -> Tensor:
+    from sparsecore.ops.staircase.compiled import CompiledLookup
+
+    lowest, highest = (int(end) for end in rows.aminmax())
+    if lowest < 0 or highest >= len(tables[0]):
+        wrong = lowest if lowest < 0 else highest
+        raise IndexError(f"row {wrong} is outside a matrix of {len(tables[0])} rows")
+    parts = [table.contiguous() for table in tables]
+    vectors: Tensor = CompiledLookup.apply(rows.flatten(), *parts)  # pyright: ignore
+    return vectors.view(*rows.shape, vectors.shape[1])
 
 
 def column_layout(shapes: Sequence[Size | tuple[int, int]]) -> Tensor:

@@ -69,6 +69,4 @@ def prepare_text(
 
 
 def _at_least_one(config: Any, name: str) -> None:
-    value = getattr(config, name)
-    require(config, name, isinstance(value, int), "an integer")
-    require(config, name, value >= 1, "at least 1")
+    require(config, name, getattr(config, name) >= 1, "at least 1")

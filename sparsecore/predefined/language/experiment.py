@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sparsecore.training.configuration import from_preset, identity_of, require
+from sparsecore.training.configuration import check_kinds, from_preset, identity_of, require
 
 if TYPE_CHECKING:
     from sparsecore.data.language import Corpus
@@ -144,6 +144,7 @@ class Language:
     def __post_init__(self) -> None:
         from sparsecore.predefined.language.checks import check_optimisation, check_sizes
 
+        check_kinds(self)
         check_sizes(self)
         check_optimisation(self)
         for name in ("valid_batch_size", "test_batch_size", "nonmono"):

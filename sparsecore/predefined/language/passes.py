@@ -11,6 +11,8 @@ from torch import Tensor
 from sparsecore.models.awd_lstm import AWDLanguageModel, State
 from sparsecore.predefined.embedding import frequency_order
 from sparsecore.training.batches import columns, num_windows, window
+from sparsecore.training.distributed import summed
+from sparsecore.training.shares import own
 
 if TYPE_CHECKING:
     from sparsecore.data.language import Corpus
@@ -49,18 +51,19 @@ def mean_loss(model: AWDLanguageModel, text: Tensor, sequence_length: int) -> fl
     """Cross entropy in nats a word without any dropout; the state is carried through the text.
 
     Args:
-        text: (L, B) columns on the model's device.
+        text: (L, B) columns on the model's device; several processes take some each.
     """
     total = torch.zeros((), dtype=torch.float64, device=text.device)
     was_training = model.training
     model.eval()
     state: State | None = None
-    for index in range(num_windows(text, sequence_length)):
-        inputs, targets = window(text, index, sequence_length, text.device)
+    mine = text[:, own(text.shape[1])]
+    for index in range(num_windows(text, sequence_length) if mine.numel() else 0):
+        inputs, targets = window(mine, index, sequence_length, text.device)
         hidden, _, state = model(inputs, state)
         total += model.loss(hidden, targets).double() * targets.numel()
     model.train(was_training)
-    return float(total) / text[1:].numel()
+    return float(summed(total)) / text[1:].numel()
 
 
 @torch.no_grad()
@@ -70,9 +73,10 @@ def accuracy(model: AWDLanguageModel, text: Tensor, sequence_length: int) -> flo
     was_training = model.training
     model.eval()
     state: State | None = None
-    for index in range(num_windows(text, sequence_length)):
-        inputs, targets = window(text, index, sequence_length, text.device)
+    mine = text[:, own(text.shape[1])]
+    for index in range(num_windows(text, sequence_length) if mine.numel() else 0):
+        inputs, targets = window(mine, index, sequence_length, text.device)
         hidden, _, state = model(inputs, state)
         right += (model.logits(hidden).argmax(-1) == targets).sum()
     model.train(was_training)
-    return int(right) / text[1:].numel()
+    return int(summed(right)) / text[1:].numel()

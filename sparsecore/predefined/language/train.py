@@ -26,7 +26,9 @@ from sparsecore.predefined.language.passes import mean_loss, text_columns
 from sparsecore.training.batches import random_windows
 from sparsecore.training.checkpoint import Keeper, of_prefix, save_tensors, with_prefix
 from sparsecore.training.device import precision_of, resolve_device
+from sparsecore.training.distributed import check_in_step
 from sparsecore.training.nt_asgd import AveragedSGD
+from sparsecore.training.shares import own, sum_gradients, whole, whole_masks
 from sparsecore.training.stopping import steps
 from sparsecore.training.tables import write_table
 
@@ -77,6 +79,7 @@ class Training:
             "test": config.test_batch_size,
         }
         self.texts = {s: text_columns(corpus, s, b, self.device) for s, b in batches.items()}
+        self.columns = own(config.batch_size)
         self.optimizer = self._optimizer()
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         self.state: State | None = None
@@ -92,9 +95,10 @@ class Training:
         )
 
     def save(self) -> None:
-        """Write the checkpoint."""
+        """Write the checkpoint: of several processes that of the whole batch."""
+        batch = self.config.batch_size
         state = {
-            f"{i}.{n}": t
+            f"{i}.{n}": whole(t, batch, dim=1)
             for i, carried in enumerate(self.state or [])
             for n, t in zip("hc", carried, strict=True)
         }
@@ -124,7 +128,7 @@ class Training:
         self.optimizer.load_plain_state(
             self.progress.optimizer, [averages[str(i)] for i in range(len(averages))]
         )
-        state = of_prefix("state", tensors)
+        state = {k: h[:, self.columns] for k, h in of_prefix("state", tensors).items()}
         self.state = [(state[f"{i}.h"], state[f"{i}.c"]) for i in range(len(state) // 2)] or None
 
     @steps()
@@ -165,15 +169,19 @@ class Training:
 
     def train_step(self, start: int, length: int) -> None:
         """One window forward and backward, and an update at the rate of its length."""
-        config, text = self.config, self.texts["train"]
+        config, text = self.config, self.texts["train"][:, self.columns]
         inputs, targets = text[start : start + length], text[start + 1 : start + length + 1]
+        positions = length * config.batch_size
+        share = targets.numel() / positions
         self.model.zero_grad(set_to_none=True)
-        dropped, raw, state = self.model(inputs, self.state)
+        with whole_masks(self.model, self.columns, config.batch_size):
+            dropped, raw, state = self.model(inputs, self.state)
         loss = self.model.loss(dropped, targets.contiguous())
         penalty = activation_penalty(dropped, raw, config.alpha, config.beta)
-        (loss + penalty).backward()
+        (share * (loss + penalty)).backward()
         self.state = detach(state)
-        self.loss_sum += loss.detach().double() * targets.numel()
+        (loss,) = sum_gradients(self.model.parameters(), share * loss)
+        self.loss_sum += loss.double() * positions
         nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
         self.optimizer.step(length / config.sequence_length)
 
@@ -189,6 +197,7 @@ class Training:
 
     def _end_epoch(self, valid_loss: float) -> None:
         at = self.progress
+        check_in_step(self.model.parameters(), self.device)
         tokens = self.texts["train"][1:].numel()
         row = {
             "epoch": at.epoch,

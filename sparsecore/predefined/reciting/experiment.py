@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sparsecore.training.configuration import from_preset, identity_of, require
+from sparsecore.training.configuration import check_kinds, from_preset, identity_of, require
 from sparsecore.training.finished import results_of
 
 if TYPE_CHECKING:
@@ -138,6 +138,7 @@ class Reciting:
     def __post_init__(self) -> None:
         from sparsecore.predefined.language.checks import check_optimisation, check_sizes
 
+        check_kinds(self)
         check_sizes(self)
         check_optimisation(self)
         require(self, "momentum", 0 <= self.momentum < 1, "in [0, 1)")

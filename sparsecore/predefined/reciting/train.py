@@ -27,6 +27,8 @@ from sparsecore.predefined.language.passes import accuracy, piece_columns
 from sparsecore.training.batches import random_windows
 from sparsecore.training.checkpoint import Keeper, of_prefix, save_tensors, with_prefix
 from sparsecore.training.device import precision_of, resolve_device
+from sparsecore.training.distributed import check_in_step
+from sparsecore.training.shares import own, sum_gradients, whole
 from sparsecore.training.stopping import steps
 from sparsecore.training.tables import write_table
 
@@ -56,6 +58,7 @@ class Training:
         self.text, num_words = piece_columns(
             corpus, config.max_tokens, config.batch_size, self.device
         )
+        self.columns = own(config.batch_size)
         torch.manual_seed(config.seed)
         self.model = build_model(config, num_words).to(self.device)
         self.optimizer = torch.optim.SGD(
@@ -68,9 +71,10 @@ class Training:
         self._load()
 
     def save(self) -> None:
-        """Write the checkpoint."""
+        """Write the checkpoint: of several processes that of the whole batch."""
+        batch = self.config.batch_size
         state = {
-            f"{i}.{n}": t
+            f"{i}.{n}": whole(t, batch, dim=1)
             for i, carried in enumerate(self.state or [])
             for n, t in zip("hc", carried, strict=True)
         }
@@ -97,7 +101,7 @@ class Training:
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
         self.sums = tensors["sums"]
         self.progress = Progress(**values)
-        carried = of_prefix("state", tensors)
+        carried = {k: h[:, self.columns] for k, h in of_prefix("state", tensors).items()}
         self.state = [
             (carried[f"{i}.h"], carried[f"{i}.c"]) for i in range(len(carried) // 2)
         ] or None
@@ -133,15 +137,17 @@ class Training:
 
     def train_step(self, start: int, length: int, rate: float) -> None:
         """One window forward, its right words counted, backward, and an update."""
-        inputs = self.text[start : start + length]
-        targets = self.text[start + 1 : start + length + 1]
+        inputs = self.text[start : start + length, self.columns]
+        targets = self.text[start + 1 : start + length + 1, self.columns]
+        positions = length * self.config.batch_size
         self.optimizer.zero_grad()
         hidden, _, state = self.model(inputs, self.state)
         logits = self.model.logits(hidden).flatten(0, 1)  # T·B V
-        loss = F.cross_entropy(logits, targets.flatten())
+        loss = F.cross_entropy(logits, targets.flatten()) * (targets.numel() / positions)
         loss.backward()
         right = (logits.detach().argmax(-1) == targets.flatten()).sum()
-        self.sums += torch.stack([loss.detach() * targets.numel(), right])
+        loss, right = sum_gradients(self.model.parameters(), loss, right)
+        self.sums += torch.stack([loss * positions, right])
         self.state = detach(state)
         nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         self.optimizer.param_groups[0]["lr"] = rate
@@ -149,6 +155,7 @@ class Training:
 
     def _end_epoch(self, rate: float, evaluated: float) -> None:
         at, config = self.progress, self.config
+        check_in_step(self.model.parameters(), self.device)
         words = self.text[1:].numel()
         loss, right = (float(x) for x in self.sums)
         if not math.isfinite(loss):

@@ -22,7 +22,7 @@ from sparsecore.predefined.tagging.study import (
     merged,
     settings_of,
 )
-from sparsecore.training.configuration import from_preset, identity_of, require
+from sparsecore.training.configuration import check_kinds, from_preset, identity_of, require
 from sparsecore.training.finished import results_of
 
 if TYPE_CHECKING:
@@ -108,14 +108,14 @@ class Tagging:
         from sparsecore.data.tagged_files import COLUMNS
         from sparsecore.predefined.embedding import ORDERS
 
+        check_kinds(self)
         for name in (
             "embedding_dim hidden_size projection_size batch_size epochs max_sentences num_bins"
         ).split():
             value = getattr(self, name)
             optional = name in ("max_sentences", "num_bins")
-            right = "a whole number of at least 1" + (", or none" if optional else "")
-            valid = (value is None and optional) or (isinstance(value, int) and value >= 1)
-            require(self, name, valid, right)
+            right = "at least 1" + (", or none" if optional else "")
+            require(self, name, value is None or value >= 1, right)
         require(self, "tags", self.tags in COLUMNS, " or ".join(map(repr, COLUMNS)))
         require(self, "order", self.order in ORDERS, " or ".join(map(repr, ORDERS)))
         for name in ("word_dropout", "embedding_dropout", "weight_drop"):

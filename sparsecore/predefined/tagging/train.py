@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,9 @@ from sparsecore.models.tagger import Tagger
 from sparsecore.predefined.embedding import SparseEmbedding, frequency_order
 from sparsecore.training.checkpoint import Keeper, of_prefix, save_tensors, with_prefix
 from sparsecore.training.device import resolve_device
-from sparsecore.training.sentences import IGNORED, PaddedSentences, shuffled
+from sparsecore.training.distributed import check_in_step, summed
+from sparsecore.training.sentences import IGNORED, Batch, PaddedSentences, part_of, shuffled
+from sparsecore.training.shares import own, sum_gradients, whole_masks
 from sparsecore.training.stopping import steps
 from sparsecore.training.tables import write_table
 
@@ -154,6 +156,7 @@ class Training:
                 if self.keeper.due():
                     self.save()
         loss, correct = evaluate(self.model, self.dev_text)
+        check_in_step(self.model.parameters(), self.device)
         at.seconds += time.monotonic() - started
         at.epochs.append(
             {
@@ -171,19 +174,23 @@ class Training:
     def train_step(self, rows: np.ndarray) -> None:
         """One batch forward and backward and one step of Adam on the mean loss of its words."""
         at = self.progress
-        words, labels, lengths = self.train_text.batch(rows)
+        columns = own(len(rows))
+        sizes = self.train_text.sizes[rows]
+        number = int(sizes.sum())
+        words, labels, lengths = part_of(self.train_text.batch(rows), columns)
         self.optimizer.zero_grad(set_to_none=True)
-        logits = self.model(words, lengths)
+        with whole_masks(self.model, columns, len(rows)):
+            logits = self.model(words, lengths)
         loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
+        loss = loss * (int(sizes[columns].sum()) / number)
         loss.backward()
-        value = loss.item()
+        value = sum_gradients(self.model.parameters(), loss)[0].item()
         if not math.isfinite(value):
             raise TrainingError(
                 f"training diverged in epoch {at.epoch + 1} at step {at.step}: the loss is "
                 f"{value}; try a smaller learning_rate (now {self.config.learning_rate})"
             )
         self.optimizer.step()
-        number = int(self.train_text.sizes[rows].sum())
         at.loss_sum += value * number
         at.words += number
 
@@ -194,14 +201,23 @@ def evaluate(model: Tagger, text: PaddedSentences) -> tuple[float, int]:
     was_training = model.training
     model.eval()
     loss, correct = 0.0, 0
-    for words, labels, lengths in text.in_order(EVALUATED):
+    for words, labels, lengths in own_batches(text):
         logits = model(words, lengths).flatten(0, 1)
         loss += float(
             F.cross_entropy(logits, labels.flatten(), ignore_index=IGNORED, reduction="sum")
         )
         correct += int((logits.argmax(-1) == labels.flatten()).sum())
     model.train(was_training)
-    return loss, correct
+    sums = summed(torch.tensor([loss, correct], dtype=torch.float64))
+    return sums[0].item(), int(sums[1])
+
+
+def own_batches(text: PaddedSentences) -> Iterator[Batch]:
+    """All sentences in batches, of which several processes take a part each."""
+    for batch in text.in_order(EVALUATED):
+        columns = own(len(batch.lengths))
+        if columns.start < columns.stop:
+            yield part_of(batch, columns)
 
 
 @torch.no_grad()
@@ -211,12 +227,13 @@ def by_frequency(model: Tagger, text: PaddedSentences, counts: np.ndarray) -> pd
     edges = torch.tensor(list(SEEN.values())[1:])
     classes = torch.bucketize(torch.from_numpy(counts), edges, right=True)
     total, right = torch.zeros(2, len(SEEN), dtype=torch.int64)
-    for words, labels, lengths in text.in_order(EVALUATED):
+    for words, labels, lengths in own_batches(text):
         hit = (model(words, lengths).argmax(-1) == labels).cpu()
         real = (labels != IGNORED).cpu()
         seen = classes[words.cpu()]
         total += torch.bincount(seen[real], minlength=len(SEEN))
         right += torch.bincount(seen[real & hit], minlength=len(SEEN))
+    total, right = summed(total), summed(right)
     return pd.DataFrame({"seen": list(SEEN), "words": total.numpy(), "correct": right.numpy()})
 
 

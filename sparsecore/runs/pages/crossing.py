@@ -12,7 +12,7 @@ import pandas as pd
 from sparsecore.emergent.experiment import Emergent
 from sparsecore.learned.sentiment.experiment import study
 from sparsecore.runs.crossing import Summary, tables_of
-from sparsecore.runs.pages.parts import html_table, markdown, reference_folder
+from sparsecore.runs.pages.parts import as_typed, html_table, markdown, reference_folder
 from sparsecore.runs.reference import describe, read_provenance, read_summary, write_tables
 from sparsecore.runs.store import Run
 from sparsecore.runs.sweep import grid, run_all
@@ -92,7 +92,7 @@ def write_reference(page: Crossing, out: Path) -> None:
 def about(page: Crossing) -> Any:
     """What was run, in one paragraph."""
     text, documents = (
-        run.environment["corpus"].get("name", "embedded")
+        as_typed(run.environment["corpus"].get("name", "embedded"))
         for run in (page.language_models[0], page.classifiers[0])
     )
     epochs = page.language_models[0].config["epochs"]
@@ -104,11 +104,12 @@ def about(page: Crossing) -> Any:
         return markdown(f"There are no reference tables in this checkout yet.\n\n{yours}")
     models = page.provenance["language_models"]
     corpus, classifiers = models[0]["corpus"], page.provenance["classifiers"]
+    texts = as_typed(corpus["name"]), as_typed(classifiers["corpus"]["name"])
     theirs = (
         f"**Reference runs**: {sum(len(one['runs']) for one in models)} language models on "
-        f"{corpus['tokens']['train']:,} words of *{corpus['name']}*, {len(models[0]['seeds'])} "
+        f"{corpus['tokens']['train']:,} words of *{texts[0]}*, {len(models[0]['seeds'])} "
         f"seeds for each number of blocks, and {len(classifiers['runs'])} classifiers on "
-        f"*{classifiers['corpus']['name']}*, {len(classifiers['seeds'])} seeds for each point."
+        f"*{texts[1]}*, {len(classifiers['seeds'])} seeds for each point."
     )
     return markdown(f"{theirs}\n\n{yours}")
 

@@ -15,16 +15,18 @@ import pandas as pd
 from sparsecore.emergent.experiment import Emergent
 from sparsecore.emergent.summary import matched_words
 from sparsecore.errors import InputError
+from sparsecore.files import reading
+from sparsecore.home import RECOMPUTE
 from sparsecore.runs.claims import format_value
 from sparsecore.runs.execute import execute
 from sparsecore.runs.pages import parts as common
-from sparsecore.runs.pages.parts import html_table, markdown, reference_folder
+from sparsecore.runs.pages.parts import as_typed, html_table, markdown, reference_folder
 from sparsecore.runs.reference import Summary, read_provenance, read_summary, summary_of
 from sparsecore.runs.store import Run
 from sparsecore.stats.correlation import frequency_correlation
 
 TWO_SCALES = ("pearson", "pearson_log")
-SCALES = {"pearson": "raw", "pearson_log": "log", "mean": "–"}
+SCALES = {"pearson": "raw", "pearson_log": "log"}
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,8 @@ def verdicts(page: Page, *numbers: int) -> Any:
     sides = (page.yours, page.reference)
     yours, reference = (None if one is None else _any_sample_size(one) for one in sides)
     assert yours is not None
-    return common.parts_table(yours, reference, *numbers, scales=SCALES)
+    scales = {method: f"{SCALES[method]} frequency" for method in TWO_SCALES}
+    return common.parts_table(yours, reference, *numbers, scales=scales)
 
 
 def _any_sample_size(tables: Summary) -> Summary:
@@ -214,11 +217,14 @@ def under_the_lens(page: Page, sentences: Sequence[str]) -> list[tuple[pd.DataFr
 
     words = page.run.words["word"].tolist()
     index = {word: n for n, word in enumerate(words)}
-    config = Emergent(**page.run.config)
-    torch.manual_seed(config.seed)
-    untrained = build_model(config, len(words))
-    trained = build_model(config, len(words))
-    trained.load_state_dict(load_file(page.run.path / "weights.safetensors"))
+    with reading(page.run.path, RECOMPUTE):
+        config = Emergent(**page.run.config)
+        if not {EOS, UNK} <= index.keys():
+            raise ValueError(f"words.parquet has no {EOS} or no {UNK}")
+        torch.manual_seed(config.seed)
+        untrained = build_model(config, len(words))
+        trained = build_model(config, len(words))
+        trained.load_state_dict(load_file(page.run.path / "weights.safetensors"))
     pairs = []
     for sentence in sentences:
         tokens = tokenize(normalise(sentence))
@@ -267,8 +273,9 @@ def _about_reference(page: Page) -> str:
         return "**Reference runs.** None in this checkout yet: the figures show your run alone."
     corpus, settings = page.provenance["corpus"], page.provenance["settings"]
     seeds = len(page.provenance["seeds"])
+    name = as_typed(corpus.get("name", "the reference corpus"))
     return (
-        f"**Reference runs.** {corpus.get('name', 'the reference corpus')}{_size(corpus)}, words"
+        f"**Reference runs.** {name}{_size(corpus)}, words"
         f" seen at least {settings['threshold']} times; {settings['epochs']} epochs,"
         f" {'one seed' if seeds == 1 else f'{seeds} seeds'},"
         f" {settings['hidden_size']} units a layer."
@@ -278,8 +285,9 @@ def _about_reference(page: Page) -> str:
 def _about_yours(page: Page) -> str:
     config = page.run.config
     corpus = page.run.environment.get("corpus", {})
+    name = as_typed(corpus.get("name", Path(config["corpus"]).name))
     return (
-        f"**Your run.** Preset `{page.preset}`: {corpus.get('name', Path(config['corpus']).name)}"
+        f"**Your run.** Preset `{page.preset}`: {name}"
         f"{_size(corpus)}, words seen at least {config['threshold']} times;"
         f" {config['epochs']} epochs, seed {config['seed']}, {config['hidden_size']} units a layer."
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from sparsecore.runs.pages.parts import Study, html_table, markdown, open_study
+from sparsecore.runs.pages.parts import Study, as_typed, html_table, markdown, open_study
 from sparsecore.runs.reference import Summary
 
 STEPS = {"no": "without fine-tuning", "yes": "after fine-tuning"}
@@ -130,7 +130,7 @@ def _main(page: Study) -> Summary:
 def _name(corpus: dict[str, Any]) -> str:
     """A name that a reader knows."""
     names = {"embedded": "the documentation of installed packages", "ptb": "the Penn Treebank"}
-    return names.get(str(corpus["name"]), str(corpus["name"]))
+    return names.get(str(corpus["name"]), as_typed(corpus["name"]))
 
 
 def _duration(seconds: float) -> str:

@@ -5,7 +5,9 @@ Numbers in sentences come from the tables; where there is no reference yet, the 
 
 from __future__ import annotations
 
+import html
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +16,14 @@ from typing import Any
 import pandas as pd
 
 import sparsecore
-from sparsecore.errors import InputError, near_match
+from sparsecore.errors import InputError, near_match, one_line
 from sparsecore.runs.claims import format_value
 from sparsecore.runs.reference import Summary, read_provenance, read_summary, summary_of
 from sparsecore.runs.store import Run
 from sparsecore.runs.sweep import run_all, study_of
 from sparsecore.stats.verdict import verdict
 
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>$|~#&!^])")
 OUTCOMES = {"yes": "true", "no": "false", "unsure": "open"}
 VERDICTS = {
     "holds": "holds",
@@ -54,13 +57,18 @@ def open_study(experiment: str, preset: str, reference: str, **overrides: Any) -
 
 def reference_folder(experiment: str, name: str) -> Path:
     """``book/results/EXPERIMENT/NAME`` of the checkout; need not exist if there is no other yet."""
-    roots = [Path.cwd(), *Path.cwd().parents, Path(sparsecore.__file__).parents[1]]
-    found = [root / "book" / "results" / experiment for root in roots]
-    base = next((path for path in found if path.is_dir()), found[-1])
+    base = checkout_folder("book", "results", experiment)
     known = sorted(p.name for p in base.iterdir() if p.is_dir()) if base.is_dir() else []
     if known and name not in known:
         raise InputError(f"no reference tables {name!r}{near_match(name, known)}")
     return base / name
+
+
+def checkout_folder(*names: str) -> Path:
+    """A folder of the checkout that the page is made in, or of the library's own."""
+    roots = [Path.cwd(), *Path.cwd().parents, Path(sparsecore.__file__).parents[1]]
+    found = [root.joinpath(*names) for root in roots]
+    return next((path for path in found if path.is_dir()), found[-1])
 
 
 def parts_table(
@@ -69,28 +77,22 @@ def parts_table(
     *numbers: int,
     scales: Mapping[str, str] | None = None,
     whose: Sequence[str] = ("reference runs", "your run"),
-    scale_name: str = "frequency",
 ) -> Any:
     """The parts of these findings: statistic, interval, and what the rule says, for both.
 
     Parts are paired by name; a dash stands where one side, a smaller study, lacks a part.
-    ``scales`` names the methods by which a part is asked, where there are several; ``scale_name``
-    is the heading of their column.
+    ``scales`` names the methods by which a part is asked, where there are several: a line for each.
     """
-    theirs, own = whose
-    rows = _parts(yours, numbers, scales).rename(columns={"shown": own, "outcome": "yours"})
+    sides = [(whose[1], _parts(yours, numbers, scales))]
     if reference is not None:
-        known = _parts(reference, numbers, scales)
-        known = known.rename(columns={"shown": theirs, "outcome": "reference"})
-        keys = ["finding", "part", "scale"]
-        every = pd.concat([known[keys], rows[keys]]).drop_duplicates()
-        every = every.sort_values("finding", kind="stable")
-        rows = every.merge(known, on=keys, how="left").merge(rows, on=keys, how="left")
-    order = ["finding", "part", *(["scale"] if scales else []), theirs, "reference", own, "yours"]
-    names = {"part": "statistic", "scale": scale_name, "reference": "true?"}
-    names["yours"] = "true?" if reference is None else "true in yours?"
-    shown = rows[[column for column in order if column in rows.columns]]
-    return html_table(shown.rename(columns=names).fillna("–"))
+        sides.insert(0, (whose[0], _parts(reference, numbers, scales)))
+    keys = sorted(dict.fromkeys(key for _, side in sides for key in side), key=lambda key: key[0])
+    rows = [
+        [str(finding), html.escape(part), *(side.get((finding, part), "–") for _, side in sides)]
+        for finding, part in keys
+    ]
+    head = ["finding", "statistic", *(name for name, _ in sides)]
+    return html_table(pd.DataFrame(rows, columns=head), escape=False)
 
 
 def verdict_sentence(
@@ -117,11 +119,24 @@ def markdown(text: str) -> Any:
     return Markdown(text)
 
 
-def html_table(table: pd.DataFrame) -> Any:
-    """A table without its index, words escaped; it scrolls by itself where it is too wide."""
+def as_typed(text: object) -> str:
+    r"""A name that somebody gave, a file's say, for :func:`markdown`: read as typed, never markup.
+
+    >>> as_typed("<b> of [x](javascript:y) $a$")
+    '\\<b\\> of \\[x\\](javascript:y) \\$a\\$'
+    """
+    return _MARKUP.sub(r"\\\1", one_line(str(text)))
+
+
+def html_table(table: pd.DataFrame, *, escape: bool = True) -> Any:
+    """A table without its index; it scrolls by itself where it is too wide.
+
+    ``escape``: the cells are words; else they are markup.
+    """
     from IPython.display import HTML
 
-    text = table.to_html(index=False, border=0, justify="left")
+    with pd.option_context("display.max_colwidth", None):
+        text = table.to_html(index=False, border=0, justify="left", escape=escape)
     text = text.replace('class="dataframe"', 'class="findings"')
     return HTML(scrolling(text))
 
@@ -138,13 +153,16 @@ def _verdict(tables: Summary, number: int) -> str:
 
 def _parts(
     tables: Summary, numbers: tuple[int, ...], scales: Mapping[str, str] | None
-) -> pd.DataFrame:
-    parts = tables["findings"]
-    parts = parts[parts["finding"].isin(numbers)].copy()
-    parts["scale"] = [(scales or {}).get(method, "–") for method in parts["method"]]
-    parts["shown"] = [
-        "–" if math.isnan(v) else format_value(v, None if math.isnan(low) else [low, high])
-        for v, low, high in zip(parts["value"], parts["low"], parts["high"], strict=True)
-    ]
-    parts["outcome"] = parts["outcome"].map(OUTCOMES)
-    return parts[["finding", "part", "scale", "shown", "outcome"]]
+) -> dict[tuple[int, str], str]:
+    """By finding and part: value, interval and outcome of each method, a line each."""
+    rows = tables["findings"]
+    lines: dict[tuple[int, str], list[str]] = {}
+    for row in rows[rows["finding"].isin(numbers)].to_dict("records"):
+        interval = None if math.isnan(row["low"]) else [row["low"], row["high"]]
+        value = "–" if math.isnan(row["value"]) else format_value(row["value"], interval)
+        name = (scales or {}).get(row["method"], "")
+        lines.setdefault((row["finding"], row["part"]), []).append(
+            f"<div>{f'<small>{html.escape(name)}:</small> ' if name else ''}"
+            f"<span class='value'>{value}</span> <i>{OUTCOMES[row['outcome']]}</i></div>"
+        )
+    return {key: "".join(each) for key, each in lines.items()}

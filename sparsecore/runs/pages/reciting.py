@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from sparsecore.runs.pages.parts import Study, html_table, markdown, open_study
+from sparsecore.runs.pages.parts import Study, as_typed, html_table, markdown, open_study
 from sparsecore.runs.reference import Summary
 from sparsecore.runs.sweep import run_all, study_of
 
@@ -83,7 +83,7 @@ def _text(tables: Summary, corpus: dict[str, Any]) -> str:
     accuracy = tables["accuracy"]
     models, words = int(accuracy["seeds"].sum()), int(accuracy["words_to_learn"].iloc[0])
     names = {"embedded": "the documentation of installed packages", "ptb": "the Penn Treebank"}
-    name = names.get(str(corpus["name"]), str(corpus["name"]))
+    name = names.get(str(corpus["name"]), as_typed(corpus["name"]))
     ratios = accuracy.drop_duplicates("part")["parameters"] / words
     a_word = ", ".join(f"{ratio:.1f}" for ratio in ratios)
     return (

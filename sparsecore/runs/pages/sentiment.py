@@ -16,6 +16,7 @@ from sparsecore.learned.sentiment.trained import Trained, load_trained, vectors_
 from sparsecore.runs.execute import execute
 from sparsecore.runs.pages.parts import (
     Study,
+    as_typed,
     html_table,
     markdown,
     open_study,
@@ -58,28 +59,23 @@ def about(page: Study) -> Any:
 
 
 def accuracy_table(tables: Summary) -> Any:
-    """Every point: transitions, WFSAs, accuracy with its interval over seeds and over documents."""
-    rows = tables["tradeoff"].sort_values(
-        ["category", "family", "transitions"], kind="stable", ascending=[True, True, False]
+    """Accuracy of every model on each kind of documents, its interval over seeds, its size."""
+    rows = tables["tradeoff"].sort_values(["family", "transitions"], ascending=[True, False])
+    models = [
+        f"fixed, {point}" if family == "baseline" else f"learned, {point}"
+        for family, point in zip(rows["family"], rows["point"], strict=True)
+    ]
+    cells = [
+        f"{row['accuracy']:.1f} {_ends(row['low'], row['high'])}<br>"
+        f"<small>{_with_sd(row['transitions'], row['transitions_sd'])} transitions</small>"
+        for row in rows.to_dict("records")
+    ]
+    shown = pd.DataFrame(
+        {"model": models, "documents": rows["category"].map(html.escape), "cell": cells}
     )
-    return html_table(
-        pd.DataFrame(
-            {
-                "documents": rows["category"],
-                "model": [
-                    f"fixed, {point}" if family == "baseline" else f"learned, {point}"
-                    for family, point in zip(rows["family"], rows["point"], strict=True)
-                ],
-                "transitions": [_with_sd(*pair) for pair in _pairs(rows, "transitions")],
-                "WFSAs": [f"{value:.1f}".removesuffix(".0") for value in rows["wfsas"]],
-                "accuracy, %": [f"{value:.1f}" for value in rows["accuracy"]],
-                "over seeds": [_ends(*pair) for pair in _pairs(rows, "low", "high")],
-                "over documents": [
-                    _ends(*pair) for pair in _pairs(rows, "documents_low", "documents_high")
-                ],
-            }
-        )
-    )
+    wide = shown.pivot(index="model", columns="documents", values="cell").fillna("–")
+    wide.columns.name = None
+    return html_table(wide.loc[shown["model"].unique()].reset_index(), escape=False)
 
 
 def ablation_table(tables: Summary) -> Any:
@@ -170,8 +166,7 @@ def open_reader(preset: str, **overrides: Any) -> Reader:
     config = Sentiment.preset(preset, **{"finetune_from": "both", **given})
     run = execute(config, progress=False)
     trained = load_trained(run.path, run.config)
-    patterns = pd.read_parquet(run.path / "patterns.parquet")
-    return Reader(run, trained, patterns, pd.read_parquet(run.path / "states.parquet"))
+    return Reader(run, trained, run.table("patterns"), run.table("states"))
 
 
 def about_reader(reader: Reader) -> Any:
@@ -285,7 +280,7 @@ def _documents(tables: Summary) -> str:
     rows = tables["corpora"]
     parts = [
         f"{int(row['train_documents']):,} training documents"
-        + (f" of {row['category']}" if row["category"] != "all" else "")
+        + (f" of {as_typed(row['category'])}" if row["category"] != "all" else "")
         for row in rows.to_dict("records")
     ]
     return ", ".join(parts)

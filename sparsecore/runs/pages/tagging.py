@@ -7,7 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from sparsecore.runs.pages.parts import Study, html_table, markdown, open_study, parts_table
+from sparsecore.runs.pages.parts import (
+    Study,
+    as_typed,
+    html_table,
+    markdown,
+    open_study,
+    parts_table,
+)
 from sparsecore.runs.reference import Summary
 from sparsecore.runs.sweep import run_all, study_of
 
@@ -191,7 +198,7 @@ def _dropouts(row: dict[Any, Any]) -> str:
 def _name(corpus: dict[str, Any]) -> str:
     """A name that a reader knows."""
     return {"embedded": "the documentation of installed packages"}.get(
-        str(corpus["name"]), str(corpus["name"])
+        str(corpus["name"]), as_typed(corpus["name"])
     )
 
 

@@ -1,0 +1,112 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # How fast is it, and how does it grow?
+#
+# A slow library is not used, and a fast one that is wrong should not be. Here each hot path takes
+# turns with what one would pick instead, in one process, on the same threads; whoever does not
+# compute the same numbers as an obvious version in double precision is not timed at all. The numbers
+# on this page were measured on one machine. Yours: `sparsecore bench`.
+
+# %% tags=["parameters"]
+preset = "quick"  # quick | small | paper: this page trains nothing, so all three show the same
+results = "cpu-1thread"  # a folder of benchmarks/results, or the path of one of your own
+
+# %% tags=["remove-input"]
+from sparsecore.runs.notebook import check_parameters
+
+check_parameters(globals())
+
+# %% tags=["hide-input"]
+from sparsecore import view
+from sparsecore.runs.pages.speed import about, growth_table, open_page, peers_table
+
+page = open_page(results)
+about(page)
+
+# %% [markdown]
+# In the charts the line is this library, and right of it is slower. Bars are quartiles over rounds.
+#
+# ## The language model, with all its statistics
+#
+# A training step of the language model with {math}`\chi` and ℓ1 of seven signals for every word,
+# beside the same step without any statistics (*plain*), with hooks written by hand, and with the
+# chunked loss of PyTorch.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-lm", "caption": "A training step of the language model: time by that of this library, which computes all statistics."}, "image": {"alt": "Dot chart on a logarithmic axis: the plain step, the step with statistics by hand and the chunked loss, by our time.", "classes": "dark-light"}}
+axes = view.beside_peers(page.suite("lm"))
+
+# %% tags=["remove-input"]
+peers_table(page.suite("lm"))
+
+# %% [markdown]
+# ## Layers that are sparse by design
+#
+# A {term}`predefined sparse` LSTM beside its blocks called one by one, the dense layer with as many
+# parameters, and a dense layer under a mask.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-lstm", "caption": "Forward and backward of one sparse LSTM layer, over a grid of shapes."}, "image": {"alt": "Dot chart on a logarithmic axis: blocks one by one, dense with equal parameters, and masked, by our time, a row a shape.", "classes": "dark-light"}}
+axes = view.beside_peers(page.suite("lstm"))
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-embedding", "caption": "A step of a sparse embedding beside dense, padded and masked ones."}, "image": {"alt": "Dot chart on a logarithmic axis: dense, padded and masked embeddings by our time, a row a geometry.", "classes": "dark-light"}}
+axes = view.beside_peers(page.suite("embedding"))
+
+# %% tags=["remove-input"]
+peers_table(page.suite("embedding"))
+
+# %% [markdown]
+# Where the vocabulary is small a dense embedding is faster than ours: its parameters are more, but
+# they lie in one place.
+#
+# ## Automata
+#
+# The recurrence of {term}`rational RNNs <rational RNN>` beside the loop one would write first (*in
+# place*, quadratic in the length of the text), a vectorised loop and a parallel scan. *Projection* is
+# the matrix products that all of them share: nobody can be faster.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-rational", "caption": "Forward and backward of the rational recurrence, for texts of several lengths."}, "image": {"alt": "Dot chart on a logarithmic axis: in-place slices, loop, scan and the matrix products alone, by our time, a row a length.", "classes": "dark-light"}}
+axes = view.beside_peers(page.suite("rational"))
+
+# %% tags=["remove-input"]
+peers_table(page.suite("rational"))
+
+# %% [markdown]
+# ## Text
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-data", "caption": "From text to word ids, parts of speech, and the harvest of the embedded corpus."}, "image": {"alt": "Dot chart on a logarithmic axis: other ways to prepare text, by our time.", "classes": "dark-light"}}
+axes = view.beside_peers(page.suite("data"))
+
+# %% [markdown]
+# ## How it grows
+#
+# Each panel lets one size grow and holds all others. Where time or memory is proportional to a power
+# of the size, the points lie on a line, and its slope is the power: 1 means that twice the size takes
+# twice as much. The slopes are fitted to the three largest sizes.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-growth", "caption": "Time of a step, and memory of the tensors it makes, against every size."}, "image": {"alt": "Panels with logarithmic axes: time and memory against vocabulary, tokens, width, blocks and corpus size.", "classes": "dark-light"}}
+axes = view.growth_panels(page.suite("growth"))
+
+# %% tags=["remove-input"]
+growth_table(page.suite("growth"))
+
+# %% [markdown]
+# Nothing grows faster than the number of tokens. The memory that training takes does not depend on
+# the size of the corpus, which stays on the disk and is read window by window; the time to prepare a
+# text is the time to read it once.
+#
+# ## What to try next
+#
+# - Your machine: `sparsecore bench`, or `make bench`; one suite: `sparsecore bench --suite rational`.
+# - With the allocator tuned: `MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=20000000000 sparsecore bench`.
+# - The growth of everything, up to 200 million tokens: `sparsecore bench --suite growth`.
+# - This page with your results: `papermill`, parameter `results`.

@@ -1,0 +1,160 @@
+"""One training step of the language model, the same batch by one process and by two.
+
+Each process is a helper with one thread, as torchrun starts them; gloo carries gradients and loss.
+
+- sparsecore: two processes, half of the columns each.
+- one process: all of them.
+
+Forward with every statistic, backward, the sum of the gradients, clipping and SGD, as
+``emergent.train`` makes them.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from sparsecore.bench.case import REFERENCE, Case, Contestant, Prepared, Values
+from sparsecore.bench.suites.lm import CLIP, Sizes, by_hand_values, named, no_dropout, word_sums
+from sparsecore.emergent.tracker import track
+from sparsecore.models.language_model import LSTMLanguageModel
+from sparsecore.training.distributed import joined, summed
+from sparsecore.training.shares import own, sum_gradients, whole_masks
+
+
+def cases(device: torch.device, quick: bool) -> list[Case]:
+    """The paper's sizes; quick: 50 words. On the CPU, wherever the others run."""
+    del device
+    sizes = Sizes(50, 3, 4, 8) if quick else Sizes()
+    name = f"V {sizes.V}, T {sizes.T}, B {sizes.B}, 2 × {sizes.D}"
+    return [Case(name, lambda: prepare(sizes), sizes.T * sizes.B, "token", helpers=True)]
+
+
+def prepare(sizes: Sizes) -> Prepared:
+    """Groups of their own with equal weights, on the same text."""
+    groups = {REFERENCE: Group(2, sizes), "one process": Group(1, sizes)}
+
+    def contestant(group: Group) -> Contestant:
+        return Contestant(lambda: group.ask("step"), lambda: group.ask("values"))
+
+    def close() -> None:
+        for group in groups.values():
+            group.close()
+
+    contestants = {name: contestant(group) for name, group in groups.items()}
+    return Prepared(contestants, lambda: truth(sizes), close)
+
+
+class Group:
+    """Processes that make a step together whenever they are asked to."""
+
+    def __init__(self, size: int, sizes: Sizes) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        self.processes, self.pipes = [], []
+        for rank in range(size):
+            mine, theirs = context.Pipe()
+            process = context.Process(
+                target=serve, args=(rank, size, self.store.port, sizes, theirs), daemon=True
+            )
+            process.start()
+            theirs.close()  # its end alone is left: a helper that dies is heard
+            self.processes.append(process)
+            self.pipes.append(mine)
+
+    def ask(self, what: str) -> Any:
+        """Let all of them do it; the answer of the first."""
+        for pipe in self.pipes:
+            pipe.send(what)
+        answers = [pipe.recv() for pipe in self.pipes]
+        return answers[0]
+
+    def close(self) -> None:
+        """End them."""
+        for pipe in self.pipes:
+            pipe.close()
+        for process in self.processes:
+            process.join()
+
+
+def serve(rank: int, size: int, port: int, sizes: Sizes, pipe: Connection) -> None:
+    """A process of a group: do what is asked until nobody is there to ask."""
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size)}
+    os.environ["TORCHELASTIC_USE_AGENT_STORE"] = (
+        "True"  # the store is the benchmark's, not rank 0's
+    )
+    torch.set_num_threads(1)
+    with joined():
+        work = worker(sizes)
+        try:
+            while True:
+                pipe.send(work[pipe.recv()]())
+        except EOFError:
+            pass
+
+
+def text(sizes: Sizes) -> tuple[Tensor, Tensor]:
+    """Inputs and targets, (T, B)."""
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(sizes.V, (sizes.T + 1, sizes.B), generator=generator)
+    return ids[:-1].contiguous(), ids[1:].contiguous()
+
+
+def model_of(sizes: Sizes) -> LSTMLanguageModel:
+    """The untrained model, the same in every process."""
+    torch.manual_seed(0)
+    return LSTMLanguageModel(sizes.V, sizes.D, sizes.D)
+
+
+def truth(sizes: Sizes) -> Values:
+    """By hand, in float64."""
+    return by_hand_values(model_of(sizes).double(), *text(sizes))
+
+
+def worker(sizes: Sizes) -> dict[str, Callable[[], Any]]:
+    """``step`` and ``values`` on this process's share."""
+    model, columns = model_of(sizes), own(sizes.B)
+    inputs, targets = (ids[:, columns].contiguous() for ids in text(sizes))
+    positions = sizes.T * sizes.B
+    share = targets.numel() / positions
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    tracker = track(model, model.signals, vocabulary=[str(word) for word in range(sizes.V)])
+    tracker.__enter__()  # once, as for an epoch
+
+    def gradients() -> Tensor:
+        optimizer.zero_grad(set_to_none=True)
+        tracker.words(input_ids=inputs, target_ids=targets, gradient_scale=positions)
+        with whole_masks(model, columns, sizes.B):
+            hidden, _ = model(inputs)
+        loss, chi, l1 = model.loss(hidden, targets)
+        loss = share * loss
+        loss.backward()
+        tracker.add("softmax", "gradient", chi, l1)
+        return sum_gradients(model.parameters(), loss)[0]
+
+    def step() -> None:
+        gradients()
+        nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+        optimizer.step()
+
+    def values() -> dict[str, Tensor]:
+        tracker.sums.clear()
+        with no_dropout(model):
+            found = {"loss": gradients()}
+        for name, parameter in model.named_parameters():
+            assert parameter.grad is not None
+            found[f"gradient: {name}"] = parameter.grad.clone()
+        tracker.sums = {key: summed(tracker.sums[key]) for key in sorted(tracker.sums)}
+        found |= named(word_sums(tracker))
+        tracker.sums.clear()
+        return found
+
+    return {"step": step, "values": values}

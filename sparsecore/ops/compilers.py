@@ -1,0 +1,48 @@
+"""What turns loops into machine code is optional: is it there, and how it is used."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+log = logging.getLogger(__name__)
+
+COMPILED = (torch.float32, torch.float64)  # what the loops for the CPU are written for
+
+
+@cache
+def installed(package: str, extra: str) -> bool:
+    """Whether a compiler is there; says once what is missed if not."""
+    found = importlib.util.find_spec(package) is not None
+    if not found:
+        log.warning(
+            "%s is not installed: layers take a slower way; pip install 'sparsecore[%s]'",
+            package,
+            extra,
+        )
+    return found
+
+
+def compiles_on_cpu(x: Tensor) -> bool:
+    """Whether loops compiled by Numba serve tensors like ``x``."""
+    return x.device.type == "cpu" and x.dtype in COMPILED and installed("numba", "cpu")
+
+
+def jit(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiled by Numba at the first call; kept on the disk, where there is a folder to keep it.
+
+    Products may be fused with sums; nothing else about floating point is relaxed.
+    """
+    import numba
+
+    options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder that can be written
+        return numba.njit(**options)(function)
