@@ -64,18 +64,21 @@ class _Helpers:
         code = f"from sparsecore.data.pool import _serve; _serve({name!r})"
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
         self._free: queue.Queue[subprocess.Popen[bytes]] = queue.Queue()
-        self._all = [
-            subprocess.Popen(
-                [sys.executable, "-c", code],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env=environment,
-            )
-            for _ in range(workers)
-        ]
-        for process in self._all:
-            self._free.put(process)
+        self._all: list[subprocess.Popen[bytes]] = []
         self._threads = ThreadPoolExecutor(workers)
+        try:
+            for _ in range(workers):
+                process = subprocess.Popen(
+                    [sys.executable, "-c", code],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    env=environment,
+                )
+                self._all.append(process)
+                self._free.put(process)
+        except BaseException:  # a signal, say: those that are there must not stay
+            self.__exit__()
+            raise
 
     def submit(self, item: Any) -> Future[Any]:
         return self._threads.submit(self._call, item)

@@ -76,6 +76,21 @@ def test_helpers_end_when_their_parent_is_killed(capfd):
     assert capfd.readouterr().err == ""
 
 
+def test_a_signal_while_helpers_are_started_ends_those_that_are(monkeypatch):
+    started, original = [], subprocess.Popen
+
+    def second_fails(*arguments, **options):
+        if started:
+            raise KeyboardInterrupt
+        started.append(original(*arguments, **options))
+        return started[0]
+
+    monkeypatch.setattr(subprocess, "Popen", second_fails)
+    with pytest.raises(KeyboardInterrupt):
+        list(parallel_map(math.sqrt, [1, 2, 3], 2))
+    assert started[0].returncode == -signal.SIGKILL and started[0].stdin.closed
+
+
 def alive(process):
     try:
         with open(f"/proc/{process}/stat", encoding="utf-8") as file:
