@@ -29,7 +29,13 @@ check_parameters(globals())
 
 # %% tags=["hide-input"]
 from sparsecore import view
-from sparsecore.runs.pages.speed import about, growth_table, open_page, peers_table
+from sparsecore.runs.pages.speed import (
+    about,
+    growth_sentence,
+    growth_table,
+    open_page,
+    peers_table,
+)
 
 page = open_page(results)
 about(page)
@@ -65,8 +71,8 @@ axes = view.beside_peers(page.suite("embedding"))
 peers_table(page.suite("embedding"))
 
 # %% [markdown]
-# Where the vocabulary is small a dense embedding is faster than ours: its parameters are more, but
-# they lie in one place.
+# A dense embedding has more parameters, but they lie in one place: where the vocabulary is small, that is
+# worth more.
 #
 # ## Automata
 #
@@ -111,10 +117,13 @@ axes = view.growth_panels(page.suite("growth"))
 # %% tags=["remove-input"]
 growth_table(page.suite("growth"))
 
+# %% tags=["remove-input"]
+growth_sentence(page.suite("growth"))
+
 # %% [markdown]
-# Nothing grows faster than the number of tokens. The memory that training takes does not depend on
-# the size of the corpus, which stays on the disk and is read window by window; the time to prepare a
-# text is the time to read it once.
+# The memory that training takes does not depend on the size of the corpus, which stays on the disk and
+# is read window by window. Where matrices outgrow the processor's caches, or memory is fetched anew
+# page by page, time grows faster than size for a while.
 #
 # ## What to try next
 #

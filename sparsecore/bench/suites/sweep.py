@@ -25,11 +25,11 @@ from sparsecore.runs.sweep import run_all
 RUNS = 8
 TOKENS, WORDS = 40_000, 500  # of the generated text
 SMALL = {"embedding_size": 4, "hidden_size": 4, "epochs": 1, "max_tokens": 3000}
-LARGE = {"embedding_size": 100, "hidden_size": 100, "epochs": 3}
+LARGE = {"embedding_size": 100, "hidden_size": 100, "epochs": 9}
 
 
 def cases(device: torch.device, quick: bool) -> list[Case]:
-    """Runs of half a dozen seconds each; quick: as small as they get."""
+    """Runs of some ten seconds each; quick: as small as they get."""
     del device
     name = f"{RUNS} runs of the language model, {TOKENS:,} tokens"
     return [Case(name, lambda: prepare(quick), RUNS, "run", rounds=1, helpers=True)]

@@ -100,6 +100,22 @@ def growth_table(rows: pd.DataFrame) -> Any:
     return html_table(pd.DataFrame(shown)) if shown else None
 
 
+def growth_sentence(rows: pd.DataFrame) -> Any:
+    """How time grows with numbers of tokens at worst; None where it was not measured."""
+    tokens = rows[rows["item"] == "token"]
+    if tokens.empty:
+        return None
+    powers = {
+        str(name): exponent(group["size"], group["median_ms"])
+        for name, group in tokens.groupby("axis", sort=False)
+    }
+    worst = max(powers, key=lambda name: powers[name])
+    return markdown(
+        f"Of all that grows with a number of tokens, the {worst} cost most to add to: time grows "
+        f"with their power {_number(powers[worst])}, where 1 is proportional."
+    )
+
+
 def _number(value: float) -> str:
     """Three digits; a dash where nothing was measured."""
     if pd.isna(value):
