@@ -52,7 +52,7 @@ peers_table(page.suite("lm"))
 # %% [markdown]
 # ## Layers that are sparse by design
 #
-# A {term}`predefined sparse` LSTM beside its blocks called one by one, the dense layer with as many
+# A {term}`predefined sparse <predefined sparseness>` LSTM beside its blocks called one by one, the dense layer with as many
 # parameters, and a dense layer under a mask.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-lstm", "caption": "Forward and backward of one sparse LSTM layer, over a grid of shapes."}, "image": {"alt": "Dot chart on a logarithmic axis: blocks one by one, dense with equal parameters, and masked, by our time, a row a shape.", "classes": "dark-light"}}
@@ -85,6 +85,18 @@ peers_table(page.suite("rational"))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-data", "caption": "From text to word ids, parts of speech, and the harvest of the embedded corpus."}, "image": {"alt": "Dot chart on a logarithmic axis: other ways to prepare text, by our time.", "classes": "dark-light"}}
 axes = view.beside_peers(page.suite("data"))
+
+# %% [markdown]
+# ## Two processes
+#
+# A training step whose batch two processes share ([Beyond one machine](../../book/beyond.md)), and a sweep of
+# eight runs on two workers, start-up included. On two cores nothing can be twice as fast.
+
+# %% tags=["remove-input"]
+peers_table(page.suite("processes"))
+
+# %% tags=["remove-input"]
+peers_table(page.suite("sweep"))
 
 # %% [markdown]
 # ## How it grows

@@ -6,6 +6,7 @@ SUITES = {
     "embedding": "a step of sparse embeddings beside dense, padded and masked ones",
     "rational": "the recurrence of weighted automata, for short and long texts",
     "processes": "the training step of the language model, by one process and by two",
+    "sweep": "runs in turn and on two workers",
     "data": "text to word ids, parts of speech, the harvest of the embedded corpus",
     "growth": "time and memory against every size, up to 200 million tokens (not by default)",
 }

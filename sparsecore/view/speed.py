@@ -34,7 +34,7 @@ def beside_peers(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     require_columns(table, RATIOS)
     if table.empty:
-        return _not_measured(ax)
+        return _not_measured(ax, table[RATIOS])
     cases = list(dict.fromkeys(table["case"]))
     others = [name for name in dict.fromkeys(table["contestant"]) if name != OURS]
     ax = style.new_axes(ax, height=1.1 + 0.42 * len(cases))
@@ -75,7 +75,7 @@ def growth_panels(table: pd.DataFrame, columns: int = 2) -> np.ndarray:
     """
     require_columns(table, POINTS)
     if table.empty:
-        return np.array([[_not_measured(None)]])
+        return np.array([[_not_measured(None, table[POINTS])]])
     names = list(dict.fromkeys(table["axis"]))
     rows = math.ceil(len(names) / columns)
     figure, axes = plt.subplots(
@@ -123,11 +123,11 @@ def growth_label(points: pd.DataFrame) -> str:
     return ", ".join(parts)
 
 
-def _not_measured(ax: Axes | None) -> Axes:
+def _not_measured(ax: Axes | None, rows: pd.DataFrame) -> Axes:
     ax = style.new_axes(ax, height=1.2)
     ax.set_axis_off()
     ax.text(0.5, 0.5, "not measured", color=style.INK, ha="center", transform=ax.transAxes)
-    return ax
+    return keep_rows(ax, rows)
 
 
 def _times(value: float, _place: int) -> str:

@@ -11,9 +11,11 @@ from sparsecore.bench.harness import COLUMNS
 from sparsecore.bench.suites.growth import AXES
 from sparsecore.cli import main
 
+TWO = {"processes": "one process", "sweep": "in turn"}
+
 
 def test_every_suite(tmp_path, capsys):
-    names = [name for name in SUITES if name != "processes"]  # its helpers take long to start
+    names = [name for name in SUITES if name not in TWO]  # their helpers take long to start
     options = ["--quick", "--out", str(tmp_path), "--no-progress"]
     assert main(["bench", "--suite", *names, *options]) == 0
     table = pd.read_parquet(tmp_path / "results.parquet")
@@ -43,11 +45,12 @@ def test_every_suite(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_two_processes(tmp_path):
+@pytest.mark.parametrize(("suite", "other"), TWO.items())
+def test_two_processes(suite, other, tmp_path):
     options = ["--quick", "--out", str(tmp_path), "--no-progress"]
-    assert main(["bench", "--suite", "processes", *options]) == 0
+    assert main(["bench", "--suite", suite, *options]) == 0
     table = pd.read_parquet(tmp_path / "results.parquet").set_index("contestant")
-    assert list(table.index) == [REFERENCE, "one process"]
+    assert list(table.index) == [REFERENCE, other]
     assert (table["gate"] == "equal").all() and (table["clock"] == "wall").all()
 
 

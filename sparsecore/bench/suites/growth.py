@@ -144,7 +144,7 @@ def _windows(tokens: int, _device: torch.device) -> Prepared:
     cpu = torch.device("cpu")
 
     def step() -> int:
-        text = columns(np.load(path, mmap_mode="c"), BATCH)
+        text = columns(np.load(path, mmap_mode="c", allow_pickle=False), BATCH)
         return sum(
             window(text, index, STEPS, cpu)[1].numel() for index in range(num_windows(text, STEPS))
         )

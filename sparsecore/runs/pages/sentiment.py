@@ -66,7 +66,7 @@ def accuracy_table(tables: Summary) -> Any:
         for family, point in zip(rows["family"], rows["point"], strict=True)
     ]
     cells = [
-        f"{row['accuracy']:.1f} {_ends(row['low'], row['high'])}<br>"
+        f"{row['accuracy']:.1f} <span class='value'>{_ends(row['low'], row['high'])}</span><br>"
         f"<small>{_with_sd(row['transitions'], row['transitions_sd'])} transitions</small>"
         for row in rows.to_dict("records")
     ]
@@ -108,11 +108,11 @@ def ablation_sentence(page: Study) -> Any:
     rows = tables["ablation"]
     better = int((rows["low"] > 0).sum())
     worse = int((rows["high"] < 0).sum())
+    mean = f"{rows['difference'].mean():+.1f}".replace("-", "−")
     return markdown(
-        f"Averaged over the {len(rows)} points, fine-tuning from the extraction is "
-        f"**{rows['difference'].mean():+.1f} points** away from training the same structure from "
-        f"scratch. It is better beyond the interval over seeds in {better} of them, worse in "
-        f"{worse}.".replace("-", "−")
+        f"Averaged over the {len(rows)} points, fine-tuning from the extraction is **{mean} "
+        "points** away from training the same structure from scratch. It is better beyond the "
+        f"interval over seeds in {better} of them, worse in {worse}."
     )
 
 
