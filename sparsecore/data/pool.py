@@ -129,7 +129,7 @@ def _serve(name: str) -> None:
     while True:
         try:
             item = pickle.load(read)
-        except EOFError:
+        except (EOFError, pickle.UnpicklingError):  # the parent is done, or was stopped on the way
             return
         try:
             answer = (True, function(item))

@@ -3,6 +3,7 @@
 import math
 import operator
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -74,6 +75,13 @@ def test_helpers_end_when_their_parent_is_killed(capfd):
         assert time.monotonic() < deadline, "helpers outlive their parent"
         time.sleep(0.02)
     assert capfd.readouterr().err == ""
+
+
+def test_a_helper_whose_parent_ends_while_it_speaks_says_nothing():
+    half = pickle.dumps(list(range(1000)))[:500]
+    code = "from sparsecore.data.pool import _serve; _serve('math:sqrt')"
+    done = subprocess.run([sys.executable, "-c", code], input=half, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def test_a_signal_while_helpers_are_started_ends_those_that_are(monkeypatch):
