@@ -55,6 +55,8 @@ def check_kinds(config: Any) -> None:
         elif kind == "int":
             most = MOST.get(field.name, LARGEST)
             require(config, field.name, value <= most, f"at most {most:,}")
+        elif kind == "float":
+            require(config, field.name, abs(value) <= FLOATS, f"at most {FLOATS:g} in size")
 
 
 def _is_whole(value: Any) -> bool:
@@ -66,6 +68,7 @@ def _is_finite(value: Any) -> bool:
 
 
 LARGEST = 2**31 - 1
+FLOATS = 1e30  # what is computed with them, in float32, has room to grow
 MOST = {"num_blocks": 10_000, "num_bins": 10_000, "embedding_bins": 10_000, "num_layers": 1000}
 _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "int": (_is_whole, "a whole number"),

@@ -170,6 +170,11 @@ MENDED = {
         lambda: values("emergent", "quick", {"num_blocks": 10**9, "hidden_size": 10**9}),
         "num_blocks must be at most 10,000",
     ),
+    "a rate beyond float32": (
+        "fields",
+        lambda: values("emergent", "quick", {"learning_rate": 1e300}),
+        "learning_rate must be at most 1e+30 in size, got 1e+300",
+    ),
     "a seed beyond all generators": (
         "fields",
         lambda: values("language", "quick", {"seed": 10**30}),
