@@ -68,7 +68,7 @@ def _is_finite(value: Any) -> bool:
 
 
 LARGEST = 2**31 - 1
-FLOATS = 1e30  # what is computed with them, in float32, has room to grow
+FLOATS = 3e38  # what float32 can hold
 MOST = {"num_blocks": 10_000, "num_bins": 10_000, "embedding_bins": 10_000, "num_layers": 1000}
 _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "int": (_is_whole, "a whole number"),

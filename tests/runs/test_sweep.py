@@ -114,6 +114,7 @@ def kill_a_worker(killed):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks the system who holds a file")
+@pytest.mark.slow
 def test_a_sweep_whose_worker_is_killed_equals_the_runs_made_in_turn(tmp_path, monkeypatch, capsys):
     text = tmp_path / "short.txt"
     text.write_text(small_text(120))

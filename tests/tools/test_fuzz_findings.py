@@ -173,7 +173,7 @@ MENDED = {
     "a rate beyond float32": (
         "fields",
         lambda: values("emergent", "quick", {"learning_rate": 1e300}),
-        "learning_rate must be at most 1e+30 in size, got 1e+300",
+        "learning_rate must be at most 3e+38 in size, got 1e+300",
     ),
     "a seed beyond all generators": (
         "fields",
