@@ -172,8 +172,7 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 
     What UTF-8 cannot hold (file names may: any bytes) is written as JSON's own ``\\udc80``.
     """
-    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-    write_text(path, text.encode("utf-8", "backslashreplace").decode("utf-8"))
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def local_path(given: str | os.PathLike[str], what: str) -> Path:

@@ -50,6 +50,9 @@ class RationalRNN(nn.Module):
         num_layers: further layers read the scores of the one below.
         bidirectional: a second set of WFSAs reads the text backwards; scores side by side.
 
+    It compiles (``torch.compile``), and exports for any length T and batch B, as a program or to
+    ONNX, as :class:`~sparsecore.SparseLSTM` does.
+
     Raises:
         InputError: sizes below 1, an unknown option.
 

@@ -29,9 +29,15 @@ def installed(package: str, extra: str) -> bool:
     return found
 
 
+def recorded() -> bool:
+    """Whether operations are being written down (``torch.compile``, ``torch.export``, a trace)."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()
+
+
 def compiles_on_cpu(x: Tensor) -> bool:
-    """Whether loops compiled by Numba serve tensors like ``x``."""
-    return x.device.type == "cpu" and x.dtype in COMPILED and installed("numba", "cpu")
+    """Whether loops compiled by Numba serve tensors like ``x``: real numbers, on the CPU, now."""
+    fits = x.device.type == "cpu" and x.dtype in COMPILED and not recorded()
+    return fits and installed("numba", "cpu")
 
 
 def jit(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -41,7 +47,7 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     import numba
 
-    options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}
+    options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no folder that can be written

@@ -1,5 +1,6 @@
 """The sparse embedding against the obvious one: a dense matrix with its zeros."""
 
+import contextlib
 import copy
 
 import pytest
@@ -272,3 +273,17 @@ def test_ids_outside_the_vocabulary_are_refused(word, ordered):
     embedding = sc.SparseEmbedding(10, 4, 0.5, order=order)
     with pytest.raises(IndexError):
         embedding(torch.tensor([0, word]))
+
+
+@pytest.mark.usefixtures("way")
+def test_ids_that_change_before_the_way_back_do_no_silent_harm():
+    ids = torch.tensor([1, 5, 5, 9])
+    embedding = sc.SparseEmbedding(10, 4, 0.5)
+    embedding(ids).sum().backward()
+    wanted = [parameter.grad.clone() for parameter in embedding.parameters()]
+    embedding.zero_grad()
+    vectors = embedding(ids)
+    ids.fill_(0)
+    with contextlib.suppress(RuntimeError):  # the compiled way refuses
+        vectors.sum().backward()
+        assert all(map(torch.equal, (p.grad for p in embedding.parameters()), wanted))

@@ -90,6 +90,10 @@ def rational_recurrence(
     if not torch.is_grad_enabled():  # then nothing of a long text is kept for the way back
         tensors = [None if tensor is None else tensor.detach() for tensor in tensors]
     with torch.autocast(x.device.type, enabled=False):
+        if torch.compiler.is_exporting():
+            from sparsecore.ops.rational.exported import exported
+
+            return exported(*tensors, mask, layout, fixed, semiring=semiring)  # pyright: ignore
         return WAYS[semiring](*tensors, mask, layout, fixed)
 
 

@@ -25,17 +25,19 @@ class CompiledLookup(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor, *tables: Tensor) -> Tensor:
         """The vectors; a row that a table lacks is zero there."""
-        ctx.rows, ctx.shapes = rows.numpy(), [table.shape for table in tables]
+        ctx.save_for_backward(rows)
+        ctx.shapes = [table.shape for table in tables]
         vectors = tables[0].new_empty(len(rows), sum(width for _, width in ctx.shapes))
-        _copy(ctx.rows, *_where(tables, ctx.shapes), vectors.numpy())
+        _copy(rows.numpy(), *_where(tables, ctx.shapes), vectors.numpy())
         return vectors
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """The gradient of each table; rows that were asked for more than once add up."""
+        (rows,) = ctx.saved_tensors
         gradients = [gradient.new_zeros(shape) for shape in ctx.shapes]
-        _add(ctx.rows, *_where(gradients, ctx.shapes), gradient.contiguous().numpy())
+        _add(rows.numpy(), *_where(gradients, ctx.shapes), gradient.contiguous().numpy())
         return None, *gradients
 
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Size, Tensor
 from torch.autograd.function import once_differentiable
 
-from sparsecore.ops.compilers import compiles_on_cpu
+from sparsecore.ops.compilers import compiles_on_cpu, recorded
 
 
 def staircase_lookup(rows: Tensor, tables: Sequence[Tensor], layout: Tensor) -> Tensor:
@@ -33,8 +33,7 @@ def staircase_lookup(rows: Tensor, tables: Sequence[Tensor], layout: Tensor) -> 
     """
     if rows.dtype == torch.int32:  # as nn.Embedding takes them
         rows = rows.long()
-    recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()
-    if recorded or rows.device.type != "cpu":
+    if recorded() or rows.device.type != "cpu":
         return _gather(rows, tables, layout)
     if rows.dtype == torch.int64 and rows.numel() and compiles_on_cpu(tables[0]):
         return _compiled(rows, tables)
