@@ -19,7 +19,8 @@ from torch.autograd.function import once_differentiable
 
 from sparsecore.errors import InputError
 
-CHUNK_BYTES = {"cpu": 4 << 20, "cuda": 256 << 20}  # of one chunk of float32 logits
+CHUNK_BYTES = {"cpu": 5 << 20, "cuda": 256 << 20}  # of one chunk of float32 logits
+PANEL_BYTES = 1 << 20  # of the rows of the weight that a CPU multiplies at a time
 
 
 def linear_cross_entropy(
@@ -83,10 +84,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
         grad_weight = torch.zeros_like(weight, dtype=product) if need_weight else None
         grad_bias = torch.zeros_like(bias) if need_bias else None
 
+        room = hidden.new_empty(chunk_rows, len(matrix))
         for start in range(0, rows, chunk_rows):
             stop = min(start + chunk_rows, rows)
             h, y = hidden[start:stop], target[start:stop].unsqueeze(1)  # R D, R 1
-            logits = torch.addmm(bias.to(product), h, matrix.t())  # R V
+            logits = _logits(h, matrix, bias.to(product), room[: stop - start])  # R V
             p = torch.softmax(logits, 1, dtype=accurate)  # R V
             loss += _sum_of_losses(logits, p, y)
             p.scatter_(1, y, 0)
@@ -122,6 +124,21 @@ class _LinearCrossEntropy(torch.autograd.Function):
             None,
             None,
         )
+
+
+def _logits(hidden: Tensor, matrix: Tensor, bias: Tensor, room: Tensor) -> Tensor:
+    """hidden (R, D) @ matrixᵀ (D, V) + bias into ``room`` (R, V).
+
+    On a CPU from as many rows of the matrix at a time as its cache holds: with few rows of hidden
+    against very many of the matrix one product over all of them runs at half the speed.
+    """
+    panel = len(matrix)
+    if matrix.device.type == "cpu":
+        panel = max(512, PANEL_BYTES // (matrix.element_size() * matrix.shape[1]))
+    for start in range(0, len(matrix), panel):
+        part = slice(start, start + panel)
+        torch.addmm(bias[part], hidden, matrix[part].t(), out=room[:, part])
+    return room
 
 
 def _sum_of_losses(logits: Tensor, p: Tensor, y: Tensor) -> Tensor:
