@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 
 from sparsecore.errors import InputError
 
-CHUNK_BYTES = {"cpu": 5 << 20, "cuda": 256 << 20}  # of one chunk of float32 logits
+CHUNK_BYTES = {"cpu": 6 << 20, "cuda": 256 << 20}  # of one chunk of float32 logits
 PANEL_BYTES = 1 << 20  # of the rows of the weight that a CPU multiplies at a time
 
 
