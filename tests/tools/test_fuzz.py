@@ -9,9 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sparsecore.errors import InputError
 from tools.fuzz import giants as large
+from tools.fuzz import runs, texts
 from tools.fuzz.attempt import Limits, attempt
 from tools.fuzz.campaign import Reader, as_text, campaign, giants, keep_findings, replay
 from tools.fuzz.hostile import trap
@@ -102,6 +105,55 @@ def found_in(names, inputs, seed=0):
 
 def test_a_short_campaign_finds_nothing():
     assert found_in([name for name in READERS if name not in SLOW], 6) == []
+
+
+# where in a file (in thousandths), how many bytes go, what comes in
+EDITS = st.lists(
+    st.tuples(
+        st.integers(0, 1000),
+        st.integers(0, 40),
+        st.one_of(st.binary(max_size=12), st.text(max_size=6).map(lambda text: text.encode())),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+def edited(content, edits):
+    for place, gone, come in edits:
+        at = place * len(content) // 1000
+        content = content[:at] + come + content[at + gone :]
+    return content
+
+
+def no_edit_breaks(reader, edits, which):
+    """As with the campaign's damage; here Hypothesis looks for the smallest edit that does."""
+    sample = READERS[reader].sample()
+    name = sorted(sample)[which % len(sample)]
+    files = {**sample, name: edited(sample[name], edits)}
+    found = attempt(READERS[reader].read, files, Limits(), READERS[reader].refusals)
+    assert not found.is_finding, f"{reader}, {name}: {found.outcome}\n{found.told}"
+
+
+# of files as they are, not of values that the tool keeps in a file of its own
+FAST = sorted({reader.name for reader in (*texts.READERS, *runs.READERS)} - SLOW)
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.sampled_from(FAST), EDITS, st.integers(0, 50))
+def test_no_edit_of_a_file_breaks_its_reader(reader, edits, which):
+    no_edit_breaks(reader, edits, which)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", FAST)
+def test_no_edit_of_a_file_breaks_this_reader(reader):
+    @settings(max_examples=150, deadline=None)
+    @given(EDITS, st.integers(0, 50))
+    def check(edits, which):
+        no_edit_breaks(reader, edits, which)
+
+    check()
 
 
 @pytest.mark.slow
