@@ -375,6 +375,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     seed = random.randrange(10**6) if chosen.seed is None else chosen.seed
     work = Path(tempfile.mkdtemp(prefix="torture-", dir=os.environ.get("TMPDIR")))
+    # what is killed gives no semaphore back: it is no news
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
     cases = [Case(name, (name, "--device", "cpu", *QUICK[name])) for name in chosen.only]
     print(f"seed {seed}, files in {work}", flush=True)
     findings = campaign(cases, chosen.kills, seed, work)
