@@ -97,8 +97,8 @@ types |= dict.fromkeys(constants, "constexpr")
 signature = {{n: types.get(n, "*" + wide) for n in kernel.arg_names}}
 values = {{(kernel.arg_names.index(n),): v for n, v in constants.items()}}
 source = ASTSource(fn=kernel, signature=signature, constexprs=values)
-options = {{"num_warps": module.WARPS}}
-assert "cubin" in triton.compile(source, target=GPUTarget("cuda", 90, 32), options=options).asm
+compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=module.OPTIONS)
+assert "cubin" in compiled.asm
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

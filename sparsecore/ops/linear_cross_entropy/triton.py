@@ -26,7 +26,7 @@ from sparsecore.ops.linear_cross_entropy.sweep import sweep
 from sparsecore.ops.trusted import trusted
 
 TILE = 4096  # words at a time
-WARPS = 8
+OPTIONS = {"num_warps": 8, "enable_fp_fusion": True}
 
 
 def sweep_triton(
@@ -41,7 +41,7 @@ def sweep_triton(
     with torch.cuda.device_of(logits):
         _sweep[(rows,)](
             logits, target.contiguous(), loss, chi, l1, logits.stride(0), vocabulary, gradient,
-            wide, TILE, num_warps=WARPS,
+            wide, TILE, **OPTIONS,
         )  # fmt: skip
     return logits if gradient else None
 
