@@ -74,7 +74,8 @@ def recorded(
         reason = str(error).strip().partition("\n")[0]
         warnings.warn(f"the step cannot be recorded as a CUDA graph ({reason})", stacklevel=2)
         return None
-    return graph.replay
+    held = graph, step  # a graph knows addresses only: with the step its tensors live on
+    return lambda: held[0].replay()
 
 
 def warm_up(step: Callable[[], object], tensors: Tensors, device: torch.device) -> None:

@@ -92,12 +92,13 @@ def test_divergence_names_the_same_step(text_file, monkeypatch, on_cpu):
 class NoWaiting(TorchDispatchMode):
     """Refuses what would make the host wait for a GPU.
 
-    Two checks are made on a CPU only, where nothing waits: of ids, and for an underflow.
+    Two checks are made on a CPU only, where nothing waits: of ids, and for an underflow. A tensor
+    made of Python's numbers (``lift_fresh``) would be copied to the GPU.
     """
 
     REFUSED = (
         "_local_scalar_dense", "nonzero", "masked_select", "unique", "is_nonzero", "equal", "item",
-        "_unique2", "repeat_interleave", "bincount",
+        "_unique2", "repeat_interleave", "bincount", "lift_fresh",
     )  # fmt: skip
     ON_CPU = ("words", "_sum_of_losses")
 
