@@ -2,7 +2,8 @@
 
 Epoch 0 is the untrained network: the same pass over the training text, without updates. A
 checkpoint follows every epoch and every few minutes within one; a run killed anywhere goes on from
-the last one to the same numbers.
+the last one to the same numbers. On a GPU the steps are replays of a recorded one
+(:mod:`sparsecore.emergent.recorded`).
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from sparsecore.emergent.recorded import recorder
+from sparsecore.emergent.step import gradients, update
 from sparsecore.emergent.tracker import Key, Tracker, track
 from sparsecore.errors import TrainingError
-from sparsecore.models.language_model import LSTMLanguageModel, State, detach
+from sparsecore.models.language_model import LSTMLanguageModel, State
 from sparsecore.models.sparse_rnn import SparseLSTM
 from sparsecore.training.batches import columns, num_windows, window
 from sparsecore.training.checkpoint import Keeper, of_prefix, save_tensors, with_prefix
@@ -70,6 +73,7 @@ class Training:
         self.tracker = self._tracker()
         self.keeper = Keeper(folder)
         self._load()
+        self.recorder = recorder(self)
 
     def _tracker(self) -> Tracker:
         after = self.config.dropout_side == "after"
@@ -130,9 +134,11 @@ class Training:
         )
         with bar, self.tracker:
             while at.step < self.num_steps:
-                at.loss_sum += self.train_step(at.step)
-                at.step += 1
-                bar.update()
+                losses = self._turn()
+                for loss in losses:
+                    at.loss_sum += loss
+                    at.step += 1
+                bar.update(len(losses))
                 if at.step % 20 == 0:
                     bar.set_postfix(
                         loss=f"{at.loss_sum / (at.step * positions):.3f}", refresh=False
@@ -143,40 +149,57 @@ class Training:
         at.seconds += time.monotonic() - started
         self._end_epoch(valid_loss)
 
+    def _turn(self) -> list[float]:
+        """Make the next window, or where steps are recorded the next few; the summed losses."""
+        at, config = self.progress, self.config
+        values = None if self.recorder is None else self.recorder.turn(at.step)
+        if values is None:
+            return [self.train_step(at.step)]
+        for index, value in enumerate(values, at.step):
+            self._check(value, index)
+        return [value * config.batch_size * config.sequence_length for value in values]
+
     def train_step(self, index: int) -> float:
         """One window forward and backward, an SGD update after epoch 0; the summed loss (nats)."""
-        config, columns = self.config, self.columns
-        inputs, targets = window(self.train_text, index, config.sequence_length, self.device)
+        inputs, targets = window(self.train_text, index, self.config.sequence_length, self.device)
         positions = targets.numel()
-        inputs, targets = inputs[:, columns], targets[:, columns]
-        share = targets.numel() / positions
-        self.tracker.words(input_ids=inputs, target_ids=targets, gradient_scale=positions)
-        self.model.zero_grad(set_to_none=True)
-        with whole_masks(self.model, columns, config.batch_size):
-            hidden, state = self.model(inputs, self.state)
-        loss, chi, l1 = self.model.loss(hidden, targets)
-        loss = share * loss
-        loss.backward()
-        self.tracker.add("softmax", "gradient", chi, l1)
-        self.state = detach(state)
+        inputs, targets = inputs[:, self.columns], targets[:, self.columns]
+        loss, self.state = self.gradients(inputs, targets, self.state, positions)
         value = sum_gradients(self.model.parameters(), loss)[0].item()
-        if not math.isfinite(value):
+        self._check(value, index)
+        self.update()
+        return value * positions
+
+    def gradients(
+        self, inputs: Tensor, targets: Tensor, state: State | None, positions: int
+    ) -> tuple[Tensor, State]:
+        """As :func:`~sparsecore.emergent.step.gradients`, dropout masks of the whole batch."""
+        with whole_masks(self.model, self.columns, self.config.batch_size):
+            return gradients(self.model, self.tracker, inputs, targets, state, positions)
+
+    @property
+    def learning_rate(self) -> float:
+        """Of this epoch: the schedule's, and 0 in epoch 0."""
+        return self.progress.schedule.learning_rate if self.progress.epoch else 0.0
+
+    def update(self) -> None:
+        """An SGD update by the gradients, but for epoch 0."""
+        if self.learning_rate:
+            update(self.model, self.optimizer, self.config.clip, self.learning_rate)
+
+    def _check(self, loss: float, index: int) -> None:
+        if not math.isfinite(loss):
             raise TrainingError(
                 f"training diverged in epoch {self.progress.epoch} at step {index}: the loss is "
-                f"{value}; try a smaller learning_rate (now {config.learning_rate}) "
-                f"or clip (now {config.clip})"
+                f"{loss}; try a smaller learning_rate (now {self.config.learning_rate}) "
+                f"or clip (now {self.config.clip})"
             )
-        if self.progress.epoch > 0:
-            nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
-            self.optimizer.param_groups[0]["lr"] = self.progress.schedule.learning_rate
-            self.optimizer.step()
-        return value * positions
 
     def _end_epoch(self, valid_loss: float) -> None:
         at = self.progress
         check_in_step(self.model.parameters(), self.device)
         self.tracker.load_sums(self._total_sums())
-        learning_rate = at.schedule.learning_rate if at.epoch else 0.0
+        learning_rate = self.learning_rate
         cut = at.schedule.update(valid_loss)
         tokens = self.train_text[1:].numel()
         at.epochs.append(

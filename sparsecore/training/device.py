@@ -34,6 +34,8 @@ def resolve_device(device: str) -> torch.device:
 def precision_of(precision: str, device: torch.device) -> Iterator[None]:
     """Compute in ``float32`` (exact products), ``tf32`` (GPU matrix units) or ``bf16`` (autocast).
 
+    Autocast keeps no rounded copies of weights: they would outlive the update of the weights.
+
     Raises:
         InputError: another name.
     """
@@ -42,7 +44,8 @@ def precision_of(precision: str, device: torch.device) -> Iterator[None]:
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     try:
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        half = precision == "bf16"
+        with torch.autocast(device.type, torch.bfloat16, enabled=half, cache_enabled=False):
             yield
     finally:
         torch.set_float32_matmul_precision(before)

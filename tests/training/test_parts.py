@@ -79,6 +79,16 @@ def test_precision_is_put_back():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is torch.bfloat16
 
 
+def test_an_update_is_seen_by_the_next_step_in_half_precision():
+    layer = torch.nn.LSTM(3, 4)
+    with precision_of("bf16", CPU):
+        assert layer(torch.ones(2, 1, 3))[0].any()
+        with torch.no_grad():
+            for parameter in layer.parameters():
+                parameter.zero_()
+        assert not layer(torch.ones(2, 1, 3))[0].any()
+
+
 def test_devices():
     assert resolve_device("cpu") == CPU
     assert resolve_device("auto").type in ("cpu", "cuda")

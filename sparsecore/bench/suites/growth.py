@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from sparsecore.bench.case import REFERENCE, Case, Contestant, Prepared, Values
-from sparsecore.bench.suites import embedding, lm, lstm, rational
+from sparsecore.bench.suites import embedding, lm, lm_steps, lstm, rational
 from sparsecore.data.encode import encode_file, new_index
 from sparsecore.models.language_model import LSTMLanguageModel
 from sparsecore.models.sparse_rnn import SparseLSTM
@@ -81,10 +81,12 @@ def _model(sizes: lm.Sizes, device: torch.device) -> Prepared:
         torch.manual_seed(0)
         return LSTMLanguageModel(sizes.V, sizes.D, sizes.D).to(device)
 
-    ours = lm.tracked(model(), inputs, targets)
+    ours = lm_steps.tracked(model(), inputs, targets)
     if sizes.V * sizes.T * sizes.B > FEASIBLE:
         ours = Contestant(ours.step)
-    return Prepared({REFERENCE: ours}, lambda: lm.by_hand_values(model().double(), inputs, targets))
+    return Prepared(
+        {REFERENCE: ours}, lambda: lm_steps.by_hand_values(model().double(), inputs, targets)
+    )
 
 
 def _blocks(num_blocks: int, device: torch.device) -> Prepared:

@@ -5,30 +5,27 @@
 - by hand: the plain step with ``retain_grad`` and a Python dictionary of words.
 - chunked by PyTorch: ``F.linear_cross_entropy`` where this PyTorch has it; no statistics.
 
-Forward, backward, clipping and SGD. Memory: of the largest tensor with a vocabulary axis.
+On a GPU sparsecore's step is replayed as the experiment does it, from one CUDA graph, and there are
+
+- eager: sparsecore's step, made from Python.
+- plain, replayed: the plain step as a CUDA graph.
+
+Forward, backward, clipping and SGD. Memory: of the largest tensor with a vocabulary axis; none is
+seen in a graph.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparsecore.bench.case import REFERENCE, Case, Contestant, Prepared, Values
-from sparsecore.emergent.chi import chi
-from sparsecore.emergent.tracker import Tracker, track
+from sparsecore.bench.case import REFERENCE, Case, Prepared, Values
+from sparsecore.bench.suites.lm_replayed import plain_replayed, replayed
+from sparsecore.bench.suites.lm_steps import by_hand, by_hand_values, tracked, untracked
 from sparsecore.models.language_model import LSTMLanguageModel
-from sparsecore.ops.word_sums import means
-
-CLIP = 0.25
-Loss = Callable[[LSTMLanguageModel], Tensor]
-Sums = dict[tuple[str, str, str], Tensor]  # layer, signal, role: sum of chi, V
 
 
 @dataclass(frozen=True)
@@ -86,157 +83,8 @@ def prepare(sizes: Sizes, device: torch.device) -> Prepared:
     }
     if hasattr(nn, "LinearCrossEntropyOptions"):
         contestants["chunked by PyTorch"] = untracked(model(), chunked)
+    if device.type == "cuda":
+        contestants["eager"] = contestants[REFERENCE]
+        contestants[REFERENCE] = replayed(model(), ids)
+        contestants["plain, replayed"] = plain_replayed(model(), ids)
     return Prepared(contestants, truth)
-
-
-def untracked(model: LSTMLanguageModel, loss: Loss) -> Contestant:
-    """A step without statistics."""
-    update = updater(model)
-
-    def values() -> Values:
-        with no_dropout(model):
-            return loss_and_gradients(model, loss(model))
-
-    return Contestant(lambda: update(loss(model)), values)
-
-
-def tracked(model: LSTMLanguageModel, inputs: Tensor, targets: Tensor) -> Contestant:
-    """A step as the experiment makes it (``emergent.train``)."""
-    words = [str(word) for word in range(model.decoder.out_features)]
-    tracker = track(model, model.signals, vocabulary=words)
-    tracker.__enter__()  # once, as for an epoch
-    update = updater(model)
-
-    def one(finish: Callable[[Tensor], Any]) -> Any:
-        tracker.words(input_ids=inputs, target_ids=targets, gradient_scale=targets.numel())
-        hidden, _ = model(inputs)
-        loss, softmax_chi, softmax_l1 = model.loss(hidden, targets)
-        result = finish(loss)
-        tracker.add("softmax", "gradient", softmax_chi, softmax_l1)
-        return result
-
-    def values() -> Values:
-        with no_dropout(model):
-            found = one(lambda loss: loss_and_gradients(model, loss))
-        sums = word_sums(tracker)
-        tracker.sums.clear()
-        return found | named(sums)
-
-    return Contestant(lambda: one(update), values)
-
-
-def word_sums(tracker: Tracker) -> Sums:
-    """Sum of chi of each word, from the tracker's means and counts."""
-    found = {}
-    for key, sums in tracker.sums.items():
-        mean, _, count = means(sums)
-        found[key] = torch.where(count > 0, mean * count, 0)
-    return found
-
-
-def by_hand(model: LSTMLanguageModel, inputs: Tensor, targets: Tensor) -> Contestant:
-    """``retain_grad`` and a dictionary, as one would write it first."""
-    update = updater(model)
-    sums: dict[Any, list[float]] = defaultdict(lambda: [0.0, 0])
-    return Contestant(
-        lambda: by_hand_step(model, inputs, targets, update, sums),
-        lambda: by_hand_values(model, inputs, targets),
-    )
-
-
-def by_hand_step(
-    model: LSTMLanguageModel,
-    inputs: Tensor,
-    targets: Tensor,
-    finish: Callable[[Tensor], Any],
-    sums: dict[Any, list[float]],
-) -> Any:
-    """One step; ``sums[layer, signal, role, word]`` grows by chi and 1 for each position."""
-    taps: dict[str, Tensor] = {}
-
-    def tap(name: str) -> Any:
-        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            taps[name] = output[0] if isinstance(output, tuple) else output
-
-        return model.get_submodule(name).register_forward_hook(hook)
-
-    handles = [tap(name) for name in model.signals]
-    hidden, _ = model(inputs)
-    for handle in handles:
-        handle.remove()
-    taps["softmax"] = model.logits(hidden)
-    for tensor in taps.values():
-        tensor.retain_grad()
-    result = finish(F.cross_entropy(taps["softmax"].flatten(0, 1), targets.flatten()))
-    for name, tensor in taps.items():
-        vectors = {"activation": tensor.detach(), "gradient": tensor.grad}
-        for signal, vector in vectors.items():
-            if (name, signal) == ("softmax", "activation"):
-                continue
-            assert vector is not None
-            values = chi(vector).flatten().tolist()
-            for role, ids in (("input", inputs), ("target", targets)):
-                for word, value in zip(ids.flatten().tolist(), values, strict=True):
-                    entry = sums[name, signal, role, word]
-                    entry[0] += value
-                    entry[1] += 1
-    return result
-
-
-def by_hand_values(model: LSTMLanguageModel, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-    """Loss, gradients and sums of chi; what is right, if the model is in float64."""
-    sums: dict[Any, list[float]] = defaultdict(lambda: [0.0, 0])
-    with no_dropout(model):
-        found = by_hand_step(
-            model, inputs, targets, lambda loss: loss_and_gradients(model, loss), sums
-        )
-    table: Sums = {}
-    for (*key, word), (total, _) in sums.items():
-        layer, signal, role = key
-        empty = torch.zeros(model.decoder.out_features, dtype=torch.float64)
-        table.setdefault((layer, signal, role), empty)[word] = total
-    return found | named(table)
-
-
-def named(sums: Sums) -> dict[str, Tensor]:
-    """``sum of chi: layer signal role``."""
-    return {f"sum of chi: {' '.join(key)}": value for key, value in sums.items()}
-
-
-def loss_and_gradients(model: nn.Module, loss: Tensor) -> dict[str, Tensor]:
-    """The loss, and the gradients of the parameters by name."""
-    model.zero_grad(set_to_none=True)
-    loss.backward()
-    found = {"loss": loss.detach()}
-    for name, parameter in model.named_parameters():
-        assert parameter.grad is not None
-        found[f"gradient: {name}"] = parameter.grad.detach()
-    model.zero_grad(set_to_none=True)
-    return found
-
-
-def updater(model: nn.Module) -> Callable[[Tensor], None]:
-    """Backward, clip, SGD."""
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-
-    def update(loss: Tensor) -> None:
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), CLIP)
-        optimizer.step()
-
-    return update
-
-
-@contextmanager
-def no_dropout(model: nn.Module) -> Iterator[None]:
-    """Every dropout passes its input on, so that models in different precision compare."""
-    dropouts = [module for module in model.modules() if isinstance(module, nn.Dropout)]
-    before = [module.p for module in dropouts]
-    for module in dropouts:
-        module.p = 0.0
-    try:
-        yield
-    finally:
-        for module, p in zip(dropouts, before, strict=True):
-            module.p = p

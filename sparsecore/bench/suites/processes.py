@@ -22,7 +22,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from sparsecore.bench.case import REFERENCE, Case, Contestant, Prepared, Values
-from sparsecore.bench.suites.lm import CLIP, Sizes, by_hand_values, named, no_dropout, word_sums
+from sparsecore.bench.suites.lm import Sizes
+from sparsecore.bench.suites.lm_steps import CLIP, by_hand_values, named, no_dropout, word_sums
 from sparsecore.emergent.tracker import track
 from sparsecore.models.language_model import LSTMLanguageModel
 from sparsecore.training.distributed import joined, summed

@@ -2,24 +2,26 @@
 
 The gradient of the loss with respect to the logits, p - onehot(target), is at hand while a chunk of
 logits is in cache; so the forward pass finishes the three gradients there and then, and the full
-N x V logits never exist. One more reduction over the chunk gives chi and ℓ1 of p - onehot:
-
-    with the target's entry set aside, q = sum of the wrong words' p, s = sum of their squares:
-    ||p - onehot||1 = 2q      ||p - onehot||2^2 = s + q^2      chi = sqrt(s + q^2) / 2q
+N x V logits never exist. One more reduction over the chunk gives chi and ℓ1 of p - onehot
+(:mod:`~sparsecore.ops.linear_cross_entropy.sweep`). On a GPU with Triton the sweep is one kernel,
+which writes the gradient over the logits.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from sparsecore.errors import InputError
+from sparsecore.ops.compilers import installed
+from sparsecore.ops.linear_cross_entropy.sweep import sweep
 
-CHUNK_BYTES = {"cpu": 6 << 20, "cuda": 256 << 20}  # of one chunk of float32 logits
+CHUNK_BYTES = {"cpu": 6 << 20, "cuda": 256 << 20}  # of one chunk of float32 logits, at most
+GPU_CHUNKS, GPU_BYTES = 8, 14 << 20  # there, so many chunks of at least so much
 PANEL_BYTES = 1 << 20  # of the rows of the weight that a CPU multiplies at a time
 
 
@@ -34,7 +36,8 @@ def linear_cross_entropy(
             in float32.
         bias: (V,).
         target: (N,) integer ids in [0, V).
-        chunk_rows: rows of logits held at a time; by default what fits the cache.
+        chunk_rows: rows of logits held at a time; by default what fits the cache, on a GPU an
+            eighth of them.
 
     Returns:
         loss: scalar, mean over the N positions, in nats. Differentiable once.
@@ -57,9 +60,7 @@ def linear_cross_entropy(
     if rows == 0:
         raise InputError("linear_cross_entropy needs at least one position, got none")
     if chunk_rows is None:
-        budget = CHUNK_BYTES.get(hidden.device.type, CHUNK_BYTES["cpu"])
-        chunk_rows = max(1, min(rows, budget // (4 * vocabulary)))
-        chunk_rows = -(-rows // -(-rows // chunk_rows))  # chunks of nearly equal size
+        chunk_rows = default_rows(rows, vocabulary, hidden.device.type)
     if not torch.is_grad_enabled():
         hidden, weight, bias = hidden.detach(), weight.detach(), bias.detach()
     device = hidden.device.type
@@ -68,50 +69,59 @@ def linear_cross_entropy(
     return _LinearCrossEntropy.apply(hidden, weight, bias, target, chunk_rows)  # pyright: ignore
 
 
+def default_rows(rows: int, vocabulary: int, device: str) -> int:
+    """Rows of a chunk, so that all chunks are of nearly equal size.
+
+    >>> default_rows(1400, 19_500, "cuda"), default_rows(1400, 50, "cuda")
+    (175, 1400)
+    """
+    budget = CHUNK_BYTES.get(device, CHUNK_BYTES["cpu"])
+    if device == "cuda":
+        budget = min(budget, max(GPU_BYTES, 4 * rows * vocabulary // GPU_CHUNKS))
+    chunk_rows = max(1, min(rows, budget // (4 * vocabulary)))
+    return -(-rows // -(-rows // chunk_rows))
+
+
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, target: Tensor, chunk_rows: int
     ) -> tuple[Tensor, Tensor, Tensor]:
-        rows = hidden.shape[0]
+        rows, chunk_rows = len(hidden), min(chunk_rows, len(hidden))
         product, accurate = hidden.dtype, torch.promote_types(hidden.dtype, torch.float32)
         matrix = weight.to(product)  # V D
         chi = torch.empty(rows, dtype=accurate, device=hidden.device)
         l1 = torch.empty_like(chi)
-        loss = torch.zeros((), dtype=torch.float64, device=hidden.device)
+        loss = torch.zeros(chunk_rows, dtype=torch.float64, device=hidden.device)
         need_hidden, need_weight, need_bias = ctx.needs_input_grad[:3]
+        need = need_hidden or need_weight or need_bias
         grad_hidden = torch.empty_like(hidden) if need_hidden else None
         grad_weight = torch.zeros_like(weight, dtype=product) if need_weight else None
         grad_bias = torch.zeros_like(bias) if need_bias else None
+        kernel = _kernel(hidden.device)
+        shape = chunk_rows, len(weight)
+        room = hidden.new_empty(shape) if kernel is None else _aligned(hidden, *shape)
 
-        room = hidden.new_empty(chunk_rows, len(matrix))
         for start in range(0, rows, chunk_rows):
-            stop = min(start + chunk_rows, rows)
-            h, y = hidden[start:stop], target[start:stop].unsqueeze(1)  # R D, R 1
-            logits = _logits(h, matrix, bias.to(product), room[: stop - start])  # R V
-            p = torch.softmax(logits, 1, dtype=accurate)  # R V
-            loss += _sum_of_losses(logits, p, y)
-            p.scatter_(1, y, 0)
-            q = p.sum(1)  # R
-            squares = torch.linalg.vector_norm(p, dim=1).square()  # R
-            l1[start:stop] = 2 * q
-            chi[start:stop] = (squares + q.square()).sqrt() / (2 * q)
-            if not (need_hidden or need_weight or need_bias):
+            part = slice(start, min(start + chunk_rows, rows))
+            h, y, n = hidden[part], target[part], part.stop - start
+            logits = _logits(h, matrix, bias.to(product), room[:n])  # R V
+            p = (kernel or sweep)(logits, y, loss, chi[part], l1[part], need)  # p - onehot(target)
+            if p is None:
                 continue
-            p.scatter_(1, y, -q.unsqueeze(1))  # now p - onehot(target)
             gradient = p.to(product)
             if grad_hidden is not None:
-                torch.mm(gradient, matrix, out=grad_hidden[start:stop])
+                torch.mm(gradient, matrix, out=grad_hidden[part])
             if grad_weight is not None:
                 grad_weight.addmm_(gradient.t(), h)
             if grad_bias is not None:
-                grad_bias += p.sum(0)
+                grad_bias += p.sum(0, dtype=accurate)
 
         gradients = (grad_hidden, grad_weight, grad_bias)
         ctx.save_for_backward(*(None if g is None else g.div_(rows) for g in gradients))
         ctx.weight_dtype = weight.dtype
         ctx.mark_non_differentiable(chi, l1)
-        return (loss / rows).to(accurate), chi, l1
+        return (loss.sum() / rows).to(accurate), chi, l1
 
     @staticmethod
     @once_differentiable
@@ -141,11 +151,16 @@ def _logits(hidden: Tensor, matrix: Tensor, bias: Tensor, room: Tensor) -> Tenso
     return room
 
 
-def _sum_of_losses(logits: Tensor, p: Tensor, y: Tensor) -> Tensor:
-    """Sum of -log p_target over the chunk's rows; through the logits where p underflows."""
-    p_target = p.gather(1, y)
-    if p.device.type == "cpu" and float(p_target.min()) > 1e-30:
-        return -p_target.log().sum(dtype=torch.float64)
-    return F.cross_entropy(logits.to(p.dtype), y.squeeze(1), reduction="none").sum(
-        dtype=torch.float64
-    )
+def _aligned(like: Tensor, rows: int, width: int) -> Tensor:
+    """An empty matrix whose rows begin at multiples of 16 bytes, as fast products ask for."""
+    unit = max(1, 16 // like.element_size())
+    return like.new_empty(rows, -(-width // unit) * unit)[:, :width]
+
+
+def _kernel(device: torch.device) -> Callable[..., Tensor | None] | None:
+    """The sweep as a kernel, where there is a GPU and Triton, and the kernel does well there."""
+    if device.type != "cuda" or not installed("triton", "gpu"):
+        return None
+    from sparsecore.ops.linear_cross_entropy.triton import is_trusted, sweep_triton
+
+    return sweep_triton if is_trusted(device) else None

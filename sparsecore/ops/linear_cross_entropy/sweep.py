@@ -1,0 +1,49 @@
+"""Loss, chi, ℓ1 and gradient of one chunk of logits, in plain PyTorch.
+
+With the target's entry set aside, q = sum of the wrong words' p, s = sum of their squares:
+
+    ||p - onehot||1 = 2q      ||p - onehot||2^2 = s + q^2      chi = sqrt(s + q^2) / 2q
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def sweep(
+    logits: Tensor, target: Tensor, loss: Tensor, chi: Tensor, l1: Tensor, gradient: bool
+) -> Tensor | None:
+    """One sweep over the logits of R rows.
+
+    Args:
+        logits: (R, V), of any floating type; may be overwritten.
+        target: (R,) ids in [0, V).
+        loss: (R,) or longer, float64: its sum grows by that of -log p_target.
+        chi: (R,) is set to that of p - onehot(target); its type is that of all computation.
+        l1: (R,) likewise.
+        gradient: whether it is wanted.
+
+    Returns:
+        (R, V) p - onehot(target), or None.
+    """
+    y = target.unsqueeze(1)  # R 1
+    p = torch.softmax(logits, 1, dtype=chi.dtype)  # R V
+    loss[0] += _sum_of_losses(logits, p, y)
+    p.scatter_(1, y, 0)
+    q = p.sum(1)  # R
+    squares = torch.linalg.vector_norm(p, dim=1).square()  # R
+    torch.mul(q, 2, out=l1)
+    torch.div((squares + q.square()).sqrt(), l1, out=chi)
+    return p.scatter_(1, y, -q.unsqueeze(1)) if gradient else None
+
+
+def _sum_of_losses(logits: Tensor, p: Tensor, y: Tensor) -> Tensor:
+    """Sum of -log p_target over the chunk's rows; through the logits where p underflows."""
+    p_target = p.gather(1, y)
+    if p.device.type == "cpu" and float(p_target.min()) > 1e-30:
+        return -p_target.log().sum(dtype=torch.float64)
+    return F.cross_entropy(logits.to(p.dtype), y.squeeze(1), reduction="none").sum(
+        dtype=torch.float64
+    )

@@ -1,0 +1,107 @@
+"""A step as one CUDA graph: recorded once, then replayed without Python between its kernels.
+
+What is recorded reads and writes the same memory each time. So all that a step carries to the next
+lies in tensors that keep their address, and the step never waits for the device. Recording needs a
+few steps before it, for libraries to choose and compile their kernels; what these change is undone.
+
+SPARSECORE_CUDA_GRAPHS=0 in the environment switches it off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sparsecore.training.distributed import world
+
+SWITCH = "SPARSECORE_CUDA_GRAPHS"
+WARM_UPS = 3
+
+Tensors = Callable[[], Mapping[Any, Tensor]]
+
+
+def recordable(device: torch.device) -> bool:
+    """Whether steps are to be recorded: on a GPU, in one process, unless it is switched off."""
+    return device.type == "cuda" and world().alone and os.environ.get(SWITCH) != "0"
+
+
+def fits(tensor: Tensor, device: torch.device) -> bool:
+    """Whether a copy takes at most half of the device's free memory; says so if not."""
+    free, _ = torch.cuda.mem_get_info(device)
+    found = 2 * tensor.nbytes <= free
+    if not found:
+        warnings.warn(
+            f"{tensor.nbytes / 1e9:.1f} GB of text leave too little of the {free / 1e9:.1f} GB "
+            f"free on {device}: the text stays on the host and steps are not recorded",
+            stacklevel=2,
+        )
+    return found
+
+
+def recorded(
+    step: Callable[[], object], tensors: Tensors, device: torch.device
+) -> Callable[[], object] | None:
+    """What replays ``step``, recorded as a CUDA graph; None, with a warning, where that fails.
+
+    Nothing has changed afterwards, neither ``tensors`` nor the random generator.
+
+    Args:
+        step: reads and writes what keeps its address, and never waits for the device.
+        tensors: gives all that it changes, by name, as it is at the time.
+        device: of all of it.
+    """
+    generator = torch.cuda.default_generators[_index(device)]
+    before = generator.clone_state()
+    try:
+        # the second context puts the stream back where a failed recording does not
+        with torch.cuda.device(device), torch.cuda.stream(torch.cuda.current_stream(device)):
+            stream = torch.cuda.Stream()
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                warm_up(step, tensors, device)
+            torch.cuda.current_stream().wait_stream(stream)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, stream=stream):
+                step()
+    except RuntimeError as error:
+        generator.graphsafe_set_state(before)  # the one in use may still wait for the recording
+        reason = str(error).strip().partition("\n")[0]
+        warnings.warn(f"the step cannot be recorded as a CUDA graph ({reason})", stacklevel=2)
+        return None
+    held = graph, step  # a graph knows addresses only: with the step its tensors live on
+    return lambda: held[0].replay()
+
+
+def warm_up(step: Callable[[], object], tensors: Tensors, device: torch.device) -> None:
+    """Make a few steps and undo them."""
+    with undone(tensors, device):
+        for _ in range(WARM_UPS):
+            step()
+
+
+@contextlib.contextmanager
+def undone(tensors: Tensors, device: torch.device) -> Iterator[None]:
+    """In the end ``tensors`` and the device's random generator are as they were, in place.
+
+    A tensor that was not there before is zero.
+    """
+    before = {name: tensor.detach().clone() for name, tensor in tensors().items()}
+    on_gpu = device.type == "cuda"
+    drawn = torch.cuda.get_rng_state(device) if on_gpu else torch.get_rng_state()
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for name, tensor in tensors().items():
+                tensor.copy_(before[name]) if name in before else tensor.zero_()
+        torch.cuda.set_rng_state(drawn, device) if on_gpu else torch.set_rng_state(drawn)
+
+
+def _index(device: torch.device) -> int:
+    return torch.cuda.current_device() if device.index is None else device.index
