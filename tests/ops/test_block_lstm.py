@@ -13,7 +13,7 @@ CASES = [  # T, B, sizes, with bias, with states
     (6, 3, SIZES, False, True),
     (4, 2, SIZES, True, False),
     (1, 1, [(1, 1)], True, True),
-    (5, 1, [(2, 70), (3, 69)], False, False),
+    (3, 1, [(2, 70), (3, 69)], False, False),
     (1, 18, [(67, 2), (66, 3)], True, True),
 ]
 

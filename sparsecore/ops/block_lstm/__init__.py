@@ -61,9 +61,13 @@ def fuses(x: Tensor) -> bool:
         return False
     if torch.is_autocast_enabled("cuda") or not installed("triton", "gpu"):
         return False
+    return trusted("blocks of LSTMs", x, _agrees)
+
+
+def _agrees(device: torch.device, dtype: torch.dtype) -> bool:
     from sparsecore.ops.block_lstm.triton import agrees
 
-    return trusted("block LSTM", x, agrees)
+    return agrees(device, dtype)
 
 
 def one_by_one(

@@ -98,15 +98,21 @@ def _plus_times(x: Tensor, main: Tensor, *arguments: Any) -> tuple[Tensor, Tenso
     """The kernel of the device, where it is compiled and found right; else plain PyTorch."""
     fits = 2 * main.shape[0] * x.shape[0] * x.shape[1] < 2**31  # the kernel's 32-bit indices
     if x.is_cuda and fits and installed("triton", "gpu"):
-        from sparsecore.ops.rational.triton import agrees, plus_times_triton
+        if trusted("rational recurrences", x, _agrees):
+            from sparsecore.ops.rational.triton import plus_times_triton
 
-        if trusted("rational recurrences", x, agrees):
             return plus_times_triton(x, main, *arguments)
     if compiles_on_cpu(x):
         from sparsecore.ops.rational.compiled import plus_times_compiled
 
         return plus_times_compiled(x, main, *arguments)
     return plus_times(x, main, *arguments)
+
+
+def _agrees(device: torch.device, dtype: torch.dtype) -> bool:
+    from sparsecore.ops.rational.triton import agrees
+
+    return agrees(device, dtype)
 
 
 WAYS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
