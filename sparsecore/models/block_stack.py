@@ -18,6 +18,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from sparsecore.errors import InputError
 from sparsecore.models.block_scan import scan_blocks
+from sparsecore.models.block_sweep import sweep_blocks, sweeps
 from sparsecore.models.windows import block_sizes, input_windows
 
 Sequence = Tensor | PackedSequence
@@ -139,9 +140,26 @@ def run(
 def run_layer(
     layer: SparseLayer, index: int, x: Sequence, state: tuple[Tensor, ...] | None
 ) -> tuple[Sequence, tuple[Tensor, ...]]:
-    """One layer of the stack: its N blocks one after the other."""
+    """One layer of the stack: its N blocks, at once where there are kernels, else one by one."""
+    blocks, parts, states = cut(layer, index, x, state)
+    drop = layer.weight_drop if layer.training else 0.0
+    tensors = [part for part in parts if isinstance(part, Tensor)]
+    if torch.compiler.is_exporting() and tensors:
+        results = scan_blocks(blocks, [dropped(block, drop) for block in blocks], tensors, states)
+    elif sweeps(blocks, parts, states):
+        results = sweep_blocks(blocks, [dropped(block, drop) for block in blocks], tensors, states)
+    elif drop:
+        results = [run_dropped(*each, drop) for each in zip(blocks, parts, states, strict=True)]
+    else:
+        results = [run_block(*each) for each in zip(blocks, parts, states, strict=True)]
+    return joined(layer, x, results)
+
+
+def cut(
+    layer: SparseLayer, index: int, x: Any, state: tuple[Tensor, ...] | None
+) -> tuple[list[nn.Module], list[Any], list[tuple[Tensor, ...] | None]]:
+    """The blocks of one layer of the stack, and of each the inputs and states that it sees."""
     directions, N = num_directions(layer), layer.num_blocks
-    blocks = list(layer.blocks)[index * N : (index + 1) * N]
     rows = slice(index * directions, (index + 1) * directions)
     everything = slice(0, layer.windows[index][-1].stop)
     parts = [
@@ -152,16 +170,13 @@ def run_layer(
         None if state is None else tuple(s[rows, :, unit].contiguous() for s in state)
         for unit in layer.units
     ]
-    drop = layer.weight_drop if layer.training else 0.0
-    tensors = [part for part in parts if isinstance(part, Tensor)]
-    if torch.compiler.is_exporting() and tensors:
-        results = scan_blocks(blocks, [dropped(block, drop) for block in blocks], tensors, states)
-    elif drop:
-        results = [run_dropped(*each, drop) for each in zip(blocks, parts, states, strict=True)]
-    else:
-        results = [run_block(*each) for each in zip(blocks, parts, states, strict=True)]
+    return list(layer.blocks)[index * N : (index + 1) * N], parts, states
+
+
+def joined(layer: SparseLayer, x: Any, results: Any) -> tuple[Any, tuple[Tensor, ...]]:
+    """The outputs of the blocks side by side, laid out as ``x`` is, and their final states."""
     outputs, finals = [data_of(y) for y, _ in results], [final for _, final in results]
-    if directions == 2 and N > 1:  # every forward unit comes before every backward one
+    if layer.bidirectional and len(outputs) > 1:  # every forward unit before every backward one
         halves = [y.chunk(2, -1) for y in outputs]
         outputs = [y for y, _ in halves] + [y for _, y in halves]
     y = with_data(x, join(outputs, -1))

@@ -42,6 +42,9 @@ class SparseLSTM(nn.Module):
     The state dict has ``blocks.{n}.weight_ih_l0``, ``weight_hh_l0``, ``bias_ih_l0``, ``bias_hh_l0``
     (and each with ``_reverse``); block n of layer l is ``blocks.{l·N + n}``.
 
+    On a GPU with Triton all blocks take each time step at once, in float32 and float64, unless the
+    sequences are packed; else each block is an ``nn.LSTM`` that is called.
+
     It compiles (``torch.compile``), and exports for any length T and batch B, as a program or to
     ONNX (last lines below). ``torch.onnx.export`` with ``dynamo=False``, ``input_names`` and
     ``dynamic_axes`` writes ONNX's own LSTM operators in place of a scan.

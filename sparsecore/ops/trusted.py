@@ -1,40 +1,85 @@
-"""A kernel for a GPU is tried on a small problem before it is used, once on each device."""
+"""A kernel is used once it has been right where it runs: a small problem first, by both ways.
+
+Kernels for GPUs are tested on CPUs, through an interpreter. What a compiler, a driver or a device
+of another kind makes of them is seen at their first use in a process: a check runs the kernel and
+plain PyTorch side by side. One that fails costs a line and some speed, never a wrong number.
+"""
 
 from __future__ import annotations
 
+import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
+from torch import Tensor
 
-_verdicts: dict[tuple[str, torch.device], bool] = {}
+log = logging.getLogger(__name__)
+
+Check = Callable[[torch.device, torch.dtype], bool]
+VERDICTS: dict[tuple[str, str, str, str], bool] = {}
+LARGEST_ERROR = {torch.float64: 1e-8, torch.float32: 1e-4}  # of the largest number
 
 
-def trusted(name: str, device: torch.device, check: Callable[[], bool]) -> bool:
-    """Whether the kernel passes its check on this device; warns once where it does not.
+@torch.compiler.disable()
+def trusted(kernel: str, x: Tensor, check: Check) -> bool:
+    """Whether ``check`` finds the kernel right on the device of ``x``, in its precision.
 
-    While a CUDA graph is captured nothing can be tried: a kernel not tried before is not trusted,
-    and the question stays open.
+    It is asked once a process for each device, dtype and setting of float32 products, then the
+    answer is kept; False and the reason are logged. Nothing can be tried while a CUDA graph is
+    captured or a program is written down: what is not known by then is not trusted there.
 
     Args:
-        name: of the kernel, for the warning.
-        device: where it would run.
-        check: whether kernel and plain PyTorch agree on a small problem; may raise anything.
+        kernel: its name, for the log.
+        x: a tensor like those that the kernel is to work on.
+        check: runs it on a small problem, on that device and in that dtype; True if it is right.
     """
-    key = name, device
-    if key in _verdicts:
-        return _verdicts[key]
-    if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
-        return False
-    reason = "its results differ from PyTorch's"
+    key = (kernel, str(x.device), str(x.dtype), float32_products())
+    if key not in VERDICTS:
+        if torch.compiler.is_compiling() or torch.jit.is_tracing() or is_capturing(x):
+            return False
+        VERDICTS[key] = _passes(kernel, x, check)
+    return VERDICTS[key]
+
+
+def float32_products() -> str:
+    """How kernels multiply float32 matrices: as PyTorch is set, ``"tf32"`` or ``"ieee"``."""
+    return "tf32" if torch.backends.cuda.matmul.fp32_precision == "tf32" else "ieee"
+
+
+def near(found: Iterable[Tensor], right: Iterable[Tensor]) -> bool:
+    """Whether all numbers are equal up to the rounding of the type they were found in."""
+    for a, b in zip(found, right, strict=True):
+        tolerance = LARGEST_ERROR.get(a.dtype, 0.1)
+        if a.dtype == torch.float32 and float32_products() == "tf32":
+            tolerance = 1e-2
+        a, b = a.detach().cpu().double(), b.detach().cpu().double()
+        if not bool(((a - b).abs() <= tolerance * (1 + b.abs().max())).all()):  # NaN is not near
+            return False
+    return True
+
+
+def is_capturing(x: Tensor) -> bool:
+    """Whether what is done to tensors like ``x`` goes into a CUDA graph."""
+    return x.is_cuda and torch.cuda.is_current_stream_capturing()
+
+
+def _passes(kernel: str, x: Tensor, check: Check) -> bool:
+    """The verdict, whatever mode the caller is in; a line where it is no."""
     try:
-        passed = check()
-    except Exception as error:  # whatever a compiler or a driver may raise
-        passed, reason = False, f"{type(error).__name__}: {error}".splitlines()[0]
-    _verdicts[key] = passed
-    if not passed:
-        warnings.warn(
-            f"the kernel {name!r} is not used on {device} ({reason}); PyTorch's operations are",
-            stacklevel=2,
-        )
-    return passed
+        with warnings.catch_warnings(), torch.inference_mode(False), torch.enable_grad():
+            warnings.simplefilter("ignore")  # of the compiler, about its own settings
+            with torch.autocast("cuda", enabled=False):
+                if check(x.device, x.dtype):
+                    return True
+        reason = "differs from plain PyTorch"
+    except Exception as error:  # of the compiler, the driver, the device: its kind is not known
+        first = str(error).strip().partition("\n")[0]
+        reason = f"{type(error).__name__}: {first}"
+    log.warning(
+        "the kernel for %s is not used on %s (%s): layers take a slower way",
+        kernel,
+        x.device,
+        reason,
+    )
+    return False

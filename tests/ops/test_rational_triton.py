@@ -44,6 +44,10 @@ def compare(lengths, T, B, wanted, device="cpu"):
 
 
 def through_the_interpreter():
+    from sparsecore.ops.rational.triton import agrees
+
+    for dtype in (torch.float64, torch.float32):
+        assert agrees(torch.device("cpu"), dtype)
     compare([2, 1, 3], 18, 1, ALL)
     compare([2, 2], 3, 2, {})
 

@@ -1,47 +1,98 @@
-"""A kernel is tried once on each device, and what fails is told once."""
-
-import warnings
+"""A kernel that fails or errs is told once and never used; one that is right is tried once."""
 
 import pytest
 import torch
 
 from sparsecore.ops import trusted as module
-from sparsecore.ops.trusted import trusted
+from sparsecore.ops.trusted import near, trusted
 
-CPU = torch.device("cpu")
+X = torch.zeros(1)
 
 
 @pytest.fixture(autouse=True)
 def nothing_known(monkeypatch):
-    monkeypatch.setattr(module, "_verdicts", {})
+    monkeypatch.setattr(module, "VERDICTS", {})
 
 
-def test_a_check_runs_once_on_each_device():
-    calls = []
-    for device in (CPU, CPU, torch.device("meta")):
-        assert trusted("a kernel", device, lambda: calls.append(1) or True)
-    assert len(calls) == 2
+def wrong(device, dtype):
+    return False
 
 
-def broken():
-    raise RuntimeError("no compiler\nat all")
+def broken(device, dtype):
+    raise RuntimeError("no such instruction\nand a page of assembly")
 
 
 @pytest.mark.parametrize(
     ("check", "reason"),
-    [(lambda: False, "its results differ"), (broken, r"RuntimeError: no compiler\)")],
+    [(wrong, "differs from plain PyTorch"), (broken, "RuntimeError: no such instruction")],
 )
-def test_what_fails_is_told_once(check, reason):
-    with pytest.warns(UserWarning, match=f"'a kernel' is not used on cpu \\({reason}"):
-        assert not trusted("a kernel", CPU, check)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert not trusted("a kernel", CPU, lambda: True)
+def test_what_fails_is_said_once_in_one_line(check, reason, caplog):
+    assert not trusted("sums", X, check)
+    assert not trusted("sums", X, check)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"the kernel for sums is not used on cpu ({reason}): layers take a slower way"
+    ]
 
 
-def test_nothing_is_tried_while_a_graph_is_captured(monkeypatch):
-    gpu, capturing = torch.device("cuda", 0), [True]
-    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: capturing[0])
-    assert not trusted("a kernel", gpu, lambda: pytest.fail("tried"))
-    capturing[0] = False
-    assert trusted("a kernel", gpu, lambda: True)
+def test_what_is_right_is_tried_once_for_each_device_and_precision(monkeypatch, caplog):
+    calls = []
+
+    def right(device, dtype):
+        calls.append((device.type, dtype))
+        return True
+
+    for x in (X, X, X.double(), X.to("meta")):
+        assert trusted("sums", x, right)
+    monkeypatch.setattr(module, "float32_products", lambda: "tf32")
+    assert trusted("sums", X, right) and trusted("products", X, right)
+    one = ("cpu", torch.float32)
+    assert calls == [one, ("cpu", torch.float64), ("meta", torch.float32), one, one]
+    assert not caplog.records
+
+
+def test_the_check_runs_as_if_the_caller_were_in_no_mode():
+    def right(device, dtype):
+        weight = torch.ones(2, 2, requires_grad=True)
+        product = weight @ weight
+        product.sum().backward()
+        return product.dtype == torch.float32 and not product.is_inference()
+
+    with torch.inference_mode(), torch.no_grad():
+        assert trusted("sums", X, right)
+
+
+def test_nothing_is_tried_within_a_cuda_graph(monkeypatch, caplog):
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "is_capturing", lambda x: True)
+        assert not trusted("sums", X, broken)
+    assert not caplog.records
+    assert trusted("sums", X, lambda device, dtype: True)
+    monkeypatch.setattr(module, "is_capturing", lambda x: True)
+    assert trusted("sums", X, broken)
+
+
+def test_a_compiled_program_asks_once():
+    calls = []
+
+    def right(device, dtype):
+        calls.append(dtype)
+        return True
+
+    @torch.compile(backend="eager")
+    def double(x):
+        return 2 * x if trusted("sums", x, right) else x
+
+    assert double(X + 1) == 2 and double(X + 2) == 4
+    assert calls == [torch.float32]
+
+
+def test_near_is_as_strict_as_the_precision():
+    right = [torch.tensor([1.0, -2.0, 0.0], dtype=torch.float64)]
+    for dtype, small, large in [
+        (torch.float64, 1e-10, 1e-6),
+        (torch.float32, 1e-6, 1e-3),
+        (torch.bfloat16, 1e-2, 1.0),
+    ]:
+        assert near([(right[0] + small).to(dtype)], right)
+        assert not near([(right[0] + large).to(dtype)], right)
+    assert not near([right[0] * torch.nan], right)

@@ -19,6 +19,7 @@ from torch.autograd.function import once_differentiable
 from sparsecore.errors import InputError
 from sparsecore.ops.compilers import installed
 from sparsecore.ops.linear_cross_entropy.sweep import sweep
+from sparsecore.ops.trusted import trusted
 
 CHUNK_BYTES = {"cpu": 6 << 20, "cuda": 256 << 20}  # of one chunk of float32 logits, at most
 GPU_CHUNKS, GPU_BYTES = 8, 14 << 20  # there, so many chunks of at least so much
@@ -98,7 +99,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         grad_hidden = torch.empty_like(hidden) if need_hidden else None
         grad_weight = torch.zeros_like(weight, dtype=product) if need_weight else None
         grad_bias = torch.zeros_like(bias) if need_bias else None
-        kernel = _kernel(hidden.device)
+        kernel = _kernel(hidden)
         shape = chunk_rows, len(weight)
         room = hidden.new_empty(shape) if kernel is None else _aligned(hidden, *shape)
 
@@ -157,10 +158,18 @@ def _aligned(like: Tensor, rows: int, width: int) -> Tensor:
     return like.new_empty(rows, -(-width // unit) * unit)[:, :width]
 
 
-def _kernel(device: torch.device) -> Callable[..., Tensor | None] | None:
+def _kernel(hidden: Tensor) -> Callable[..., Tensor | None] | None:
     """The sweep as a kernel, where there is a GPU and Triton, and the kernel does well there."""
-    if device.type != "cuda" or not installed("triton", "gpu"):
+    if not hidden.is_cuda or not installed("triton", "gpu"):
         return None
-    from sparsecore.ops.linear_cross_entropy.triton import is_trusted, sweep_triton
+    if not trusted("output layers", hidden, _agrees):
+        return None
+    from sparsecore.ops.linear_cross_entropy.triton import sweep_triton
 
-    return sweep_triton if is_trusted(device) else None
+    return sweep_triton
+
+
+def _agrees(device: torch.device, dtype: torch.dtype) -> bool:
+    from sparsecore.ops.linear_cross_entropy.triton import agrees
+
+    return agrees(device, dtype)

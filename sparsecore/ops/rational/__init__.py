@@ -19,6 +19,7 @@ from sparsecore.ops.rational.layout import check_lengths, layout_of
 from sparsecore.ops.rational.maximum import maximum
 from sparsecore.ops.rational.naive import naive_rational_recurrence
 from sparsecore.ops.rational.plus_times import plus_times
+from sparsecore.ops.trusted import trusted
 
 __all__ = ["INITIAL", "check_lengths", "naive_rational_recurrence", "rational_recurrence"]
 
@@ -98,17 +99,24 @@ def rational_recurrence(
 
 
 def _plus_times(x: Tensor, main: Tensor, *arguments: Any) -> tuple[Tensor, Tensor]:
-    """The kernel of the device, where what compiles it is installed; else in plain PyTorch."""
+    """The kernel of the device, where it is compiled and found right; else plain PyTorch."""
     fits = 2 * main.shape[0] * x.shape[0] * x.shape[1] < 2**31  # the kernel's 32-bit indices
     if x.is_cuda and fits and installed("triton", "gpu"):
-        from sparsecore.ops.rational.triton import plus_times_triton
+        if trusted("rational recurrences", x, _agrees):
+            from sparsecore.ops.rational.triton import plus_times_triton
 
-        return plus_times_triton(x, main, *arguments)
+            return plus_times_triton(x, main, *arguments)
     if compiles_on_cpu(x):
         from sparsecore.ops.rational.compiled import plus_times_compiled
 
         return plus_times_compiled(x, main, *arguments)
     return plus_times(x, main, *arguments)
+
+
+def _agrees(device: torch.device, dtype: torch.dtype) -> bool:
+    from sparsecore.ops.rational.triton import agrees
+
+    return agrees(device, dtype)
 
 
 WAYS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {

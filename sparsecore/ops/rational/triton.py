@@ -21,8 +21,10 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from sparsecore.ops.rational.layout import Layout
+from sparsecore.ops.rational.layout import Layout, layout_of
+from sparsecore.ops.rational.plus_times import plus_times
 from sparsecore.ops.rational.steps import projections
+from sparsecore.ops.trusted import near
 
 LANES = 32
 STRIDE = 16  # steps between kept states
@@ -194,10 +196,11 @@ class _Kernel(torch.autograd.Function):
         kept = x.new_empty(triton.cdiv(T, STRIDE), S, B)
         last = x.new_empty(S, B)
         start = layout.inside(c0, 1).t().contiguous()
-        _forward[(triton.cdiv(D * B, LANES),)](
-            p, z, start, weights, read, *where, scores, kept, last,
-            T, B, D * B, len(layout.blocks), LANES, STRIDE, num_warps=1,
-        )  # fmt: skip
+        with torch.cuda.device_of(x):
+            _forward[(triton.cdiv(D * B, LANES),)](
+                p, z, start, weights, read, *where, scores, kept, last,
+                T, B, D * B, len(layout.blocks), LANES, STRIDE, num_warps=1,
+            )  # fmt: skip
         ctx.layout = layout
         ctx.save_for_backward(x, weight, p, z, weights, read, kept, *where)
         return layout.wfsas_outside(scores, 1).transpose(1, 2), layout.outside(last).t()
@@ -213,10 +216,12 @@ class _Kernel(torch.autograd.Function):
         gradient = x.new_empty(2, S, T, B)
         grad_weights = torch.empty_like(returning)
         scratch = x.new_empty(STRIDE, S, B)
-        _backward[(triton.cdiv(D * B, LANES),)](
-            p, z, weights, read, *where, kept, own, returning, scratch, gradient[0], gradient[1],
-            grad_weights, T, B, D * B, len(layout.blocks), LANES, STRIDE, num_warps=1,
-        )  # fmt: skip
+        with torch.cuda.device_of(x):
+            _backward[(triton.cdiv(D * B, LANES),)](
+                p, z, weights, read, *where, kept, own, returning, scratch, gradient[0],
+                gradient[1], grad_weights,
+                T, B, D * B, len(layout.blocks), LANES, STRIDE, num_warps=1,
+            )  # fmt: skip
         matrix, inputs = gradient.view(2 * S, T * B), x.reshape(T * B, -1)
         grad_matrix = torch.mm(matrix, inputs)
         return (
@@ -230,3 +235,21 @@ class _Kernel(torch.autograd.Function):
             None,
             None,
         )
+
+
+def agrees(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether the kernel computes what plain PyTorch does: scores, states, all gradients."""
+    generator = torch.Generator().manual_seed(0)
+    layout, T, B, E, S = layout_of((2, 1, 3)), STRIDE + 2, LANES + 1, 3, 6
+    shapes = ((T, B, E), (S, E), (S, E), (S,), (B, S), (S,))  # x, main, loop, bias, c0, final
+    drawn = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
+    mask = torch.arange(T)[:, None] < torch.arange(B) + 1
+
+    def run(way: Any, device: torch.device, dtype: torch.dtype) -> list[Tensor]:
+        given = [t.to(device, dtype).requires_grad_() for t in drawn]
+        outputs = way(*given, mask.to(device), layout, layout.last_rows([True, False, False]))
+        loss = sum((t * t).sum() / B for t in outputs)
+        return [*outputs, *torch.autograd.grad(loss, given)]
+
+    right = run(plus_times, torch.device("cpu"), torch.float64)
+    return near(run(plus_times_triton, device, dtype), right)

@@ -1,0 +1,187 @@
+"""The GPU kernels equal the naive twin: on a GPU, and anywhere through Triton's interpreter."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+import sparsecore as sc
+from sparsecore.ops.block_lstm import block_lstm, fuses, naive_block_lstm
+from tests.ops.test_block_lstm import CASES, outputs_and_gradients, problem
+
+needs_triton = pytest.mark.skipif(
+    subprocess.run([sys.executable, "-c", "import triton"], capture_output=True).returncode != 0,
+    reason="Triton is not installed (extra: gpu)",
+)
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+SEEDS = [(7, 5), (6, 6), (7, 5)] * 2  # the blocks of two seeds
+MORE = [(3, 65, [(5, 3), (4, 4)], True, True), (3, 2, SEEDS, True, True)]
+
+
+def compare(case, way, device="cpu", dtype=torch.float64):
+    """Outputs, states and gradients beside those of the naive twin in float64."""
+    given = problem(*case)
+    slow = outputs_and_gradients(naive_block_lstm, *given)
+
+    def moved(value):
+        if isinstance(value, torch.Tensor):
+            return value.detach().to(device, dtype).requires_grad_()
+        return None if value is None else type(value)(map(moved, value))
+
+    fast = outputs_and_gradients(way, *map(moved, given))
+    tolerance = 1e-10 if dtype == torch.float64 else 1e-4
+    for a, b in zip(fast, slow, strict=True):
+        allowed = tolerance * (1 + b.abs().max().item())
+        torch.testing.assert_close(a.cpu().double(), b, rtol=0, atol=allowed)
+
+
+def equal_to_naive():
+    from sparsecore.ops.block_lstm.triton import agrees, block_lstm_triton
+
+    torch.use_deterministic_algorithms(True)  # new memory holds NaN
+    for case in CASES + MORE:
+        compare(case, block_lstm_triton)
+    torch.use_deterministic_algorithms(False)
+    assert agrees(torch.device("cpu"), torch.float32)
+
+
+class Counted:
+    """A kernel and how often it is started."""
+
+    def __init__(self, kernel):
+        self.kernel, self.started = kernel, 0
+
+    def __getitem__(self, grid):
+        self.started += 1
+        return self.kernel[grid]
+
+
+def a_launch_for_each_step():
+    from sparsecore.ops.block_lstm import triton as module
+
+    for T, sizes in [(2, [(3, 4)]), (2, SEEDS), (5, [(3, 4)])]:
+        there, back = Counted(module._forward), Counted(module._backward)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "_forward", there)
+            patch.setattr(module, "_backward", back)
+            outputs_and_gradients(module.block_lstm_triton, *problem(T, 2, sizes, True, True))
+        assert (there.started, back.started) == (T, T)
+
+
+def twice_through_one_graph():
+    """What the way back needs is kept as it was: a second time gives the same."""
+    from sparsecore.ops.block_lstm.triton import block_lstm_triton
+
+    xs, weights, states = problem(*CASES[0])
+    ((y, _), *_) = block_lstm_triton(xs, weights, states)
+    once, again = (torch.autograd.grad(y.sum(), xs[0], retain_graph=True)[0] for _ in range(2))
+    assert torch.equal(once, again) and once.abs().max() > 0
+    with torch.no_grad():
+        ((z, _), *_) = block_lstm_triton(xs, weights, states)
+    assert torch.equal(y, z)
+
+
+def a_layer_through_the_kernels():
+    """From the layer down, as on a GPU: its blocks in both directions of two layers."""
+    from sparsecore.models import block_sweep
+    from sparsecore.ops import block_lstm as module
+
+    torch.manual_seed(0)
+    layer = sc.SparseLSTM(7, 11, 3, 0.55, num_layers=2, bidirectional=True).double()
+    x = torch.randn(3, 2, 7, dtype=torch.float64, requires_grad=True)
+    found = []
+    for kernels in (False, True):
+        with pytest.MonkeyPatch.context() as patch:
+            for place in (module, block_sweep):
+                patch.setattr(place, "fuses", lambda x, kernels=kernels: kernels)
+            y, (h, c) = layer(x)
+        loss = y.square().sum() + h.sum() + 2 * c.sum()
+        found.append([y, h, c, *torch.autograd.grad(loss, [x, *layer.parameters()])])
+    torch.testing.assert_close(found[1], found[0], rtol=1e-10, atol=1e-10)
+    assert not torch.equal(found[1][0], found[0][0])  # else it was the same way twice
+
+
+@needs_triton
+def test_in_tritons_interpreter():
+    names = (
+        "equal_to_naive",
+        "a_launch_for_each_step",
+        "twice_through_one_graph",
+        "a_layer_through_the_kernels",
+    )
+    script = "from tests.ops import test_block_lstm_triton as these\n"
+    script += "".join(f"these.{name}()\n" for name in names)
+    environment = os.environ | {"TRITON_INTERPRET": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@needs_triton
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["_forward", "_backward"])
+def test_the_kernels_compile_for_a_gpu(name):
+    """Without one: down to machine code for compute capability 9.0, three blocks of 575 units."""
+    script = f"""
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+import triton
+from sparsecore.ops.block_lstm import triton as module
+kernel = module.{name}
+_, shared = module._launch(3, 20, 576)
+for texts, number, precision in [
+    (32, "fp32", "ieee"), (32, "fp32", "tf32"), (64, "fp32", "tf32"), (32, "fp64", "ieee")
+]:
+    constants = shared | {{"TEXTS": texts, "PRECISION": precision}}
+    if "KEEP" in kernel.arg_names:
+        constants["KEEP"] = True
+    types = dict.fromkeys("tTB", "i32") | dict.fromkeys(constants, "constexpr")
+    signature = {{n: types.get(n, "*" + number) for n in kernel.arg_names}}
+    values = {{(kernel.arg_names.index(n),): v for n, v in constants.items()}}
+    source = ASTSource(fn=kernel, signature=signature, constexprs=values)
+    assert "cubin" in triton.compile(source, target=GPUTarget("cuda", 90, 32)).asm
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@needs_triton
+@needs_gpu
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("case", [*CASES, *MORE, (70, 20, [(957, 575)] * 3, True, False)])
+def test_the_kernels_equal_naive_on_a_gpu(case, dtype):
+    from sparsecore.ops.block_lstm.triton import block_lstm_triton
+
+    compare(case, block_lstm_triton, "cuda", dtype)
+
+
+@needs_triton
+@needs_gpu
+@pytest.mark.gpu
+def test_a_step_fits_in_a_cuda_graph():
+    xs = [torch.randn(7, 20, w, device="cuda") for w in (40, 39)]
+    lstms = [nn.LSTM(w, s, device="cuda") for w, s in ((40, 33), (39, 34))]
+    weights = [list(lstm.parameters()) for lstm in lstms]
+
+    def step():
+        y = torch.cat([y for y, _ in block_lstm(xs, weights)], -1)
+        return y, torch.autograd.grad(y.square().sum(), weights[0][1])[0]
+
+    assert fuses(xs[0])
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        step()
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, stream=stream):
+        captured = step()
+    for x in xs:
+        x.normal_()
+    graph.replay()
+    for a, b in zip(captured, step(), strict=True):
+        torch.testing.assert_close(a, b)
