@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from sparsecore.errors import InputError
-from sparsecore.models.block_scan import scan_blocks
 from sparsecore.models.block_sweep import sweep_blocks, sweeps
 from sparsecore.models.windows import block_sizes, input_windows
+from sparsecore.ops.compilers import opaque
 
 Sequence = Tensor | PackedSequence
 
@@ -145,6 +145,8 @@ def run_layer(
     drop = layer.weight_drop if layer.training else 0.0
     tensors = [part for part in parts if isinstance(part, Tensor)]
     if torch.compiler.is_exporting() and tensors:
+        from sparsecore.models.block_scan import scan_blocks  # loads PyTorch's compiler
+
         results = scan_blocks(blocks, [dropped(block, drop) for block in blocks], tensors, states)
     elif sweeps(blocks, parts, states):
         results = sweep_blocks(blocks, [dropped(block, drop) for block in blocks], tensors, states)
@@ -201,7 +203,7 @@ CELLS: dict[str, Any] = {
 }
 
 
-@torch.compiler.disable()  # what nn.LSTM is to the compiler: a call, not a loop to unroll
+@opaque  # what nn.LSTM is to the compiler: a call, not a loop to unroll
 def run_dropped(
     block: Any, x: Sequence, state: tuple[Tensor, ...] | None, probability: float
 ) -> tuple[Sequence, tuple[Tensor, ...]]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsecore.ops.block_lstm import block_lstm, fuses
+from sparsecore.ops.compilers import opaque
 
 States = tuple[Tensor, ...]
 
@@ -41,7 +42,7 @@ def _has_hooks(block: nn.Module) -> bool:
     return bool(before or after or block._backward_pre_hooks or block._backward_hooks)
 
 
-@torch.compiler.disable()  # as run_dropped of block_stack
+@opaque  # as run_dropped of block_stack
 def sweep_blocks(
     blocks: Sequence[Any],
     weights: Sequence[list[Tensor]],

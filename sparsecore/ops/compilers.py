@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, wraps
 from typing import Any
 
 import torch
@@ -27,6 +28,28 @@ def installed(package: str, extra: str) -> bool:
             extra,
         )
     return found
+
+
+def opaque(function: Callable[..., Any]) -> Callable[..., Any]:
+    """To the compiler of PyTorch a call that it makes as it is, as it calls ``nn.LSTM``.
+
+    As ``torch.compiler.disable``, which takes seconds to load; here it is where the compiler is.
+    """
+
+    @wraps(function)
+    def call(*arguments: Any, **options: Any) -> Any:
+        if "torch._dynamo" not in sys.modules:
+            return function(*arguments, **options)
+        return _disabled(function)(*arguments, **options)
+
+    marked: Any = call
+    marked._torchdynamo_disable = True
+    return call
+
+
+@cache
+def _disabled(function: Callable[..., Any]) -> Callable[..., Any]:
+    return torch.compiler.disable(function)
 
 
 def recorded() -> bool:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
+from sparsecore.ops.compilers import opaque
+
 log = logging.getLogger(__name__)
 
 Check = Callable[[torch.device, torch.dtype], bool]
@@ -21,7 +23,7 @@ VERDICTS: dict[tuple[str, str, str, str], bool] = {}
 LARGEST_ERROR = {torch.float64: 1e-8, torch.float32: 1e-4}  # of the largest number
 
 
-@torch.compiler.disable()
+@opaque
 def trusted(kernel: str, x: Tensor, check: Check) -> bool:
     """Whether ``check`` finds the kernel right on the device of ``x``, in its precision.
 

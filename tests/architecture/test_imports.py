@@ -77,6 +77,12 @@ def test_importing_the_package_loads_nothing_heavy():
     assert loaded_by("import sparsecore") & heavy == set()
 
 
+def test_layers_do_not_load_the_compiler_of_pytorch():
+    names = ["SparseLSTM", "SparseEmbedding", "RationalRNN", "track"]
+    loaded = loaded_by(f"import sparsecore as sc; {'; '.join(f'sc.{name}' for name in names)}")
+    assert "torch.nn" in loaded and "torch._dynamo" not in loaded
+
+
 def test_pictures_need_no_torch():
     modules = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts)

@@ -166,7 +166,8 @@ def _launch(G: int, B: int, U: int) -> tuple[tuple[int, int, int], dict[str, Any
     """Programs of a step, and how each is built."""
     texts = min(max(16, triton.next_power_of_2(B)), MOST_TEXTS)
     shared = {"U": U, "TEXTS": texts, "UNITS": UNITS, "DEEP": DEEP}
-    return (G, U // UNITS, triton.cdiv(B, texts)), shared | {"PRECISION": float32_products()}
+    shared |= {"PRECISION": float32_products(), "enable_fp_fusion": True}
+    return (G, U // UNITS, triton.cdiv(B, texts)), shared
 
 
 def block_lstm_triton(

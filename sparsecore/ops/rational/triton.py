@@ -28,6 +28,7 @@ from sparsecore.ops.trusted import near
 
 LANES = 32
 STRIDE = 16  # steps between kept states
+OPTIONS = {"num_warps": 1, "enable_fp_fusion": True}
 
 
 def plus_times_triton(
@@ -199,7 +200,7 @@ class _Kernel(torch.autograd.Function):
         with torch.cuda.device_of(x):
             _forward[(triton.cdiv(D * B, LANES),)](
                 p, z, start, weights, read, *where, scores, kept, last,
-                T, B, D * B, len(layout.blocks), LANES, STRIDE, num_warps=1,
+                T, B, D * B, len(layout.blocks), LANES, STRIDE, **OPTIONS,
             )  # fmt: skip
         ctx.layout = layout
         ctx.save_for_backward(x, weight, p, z, weights, read, kept, *where)
@@ -220,7 +221,7 @@ class _Kernel(torch.autograd.Function):
             _backward[(triton.cdiv(D * B, LANES),)](
                 p, z, weights, read, *where, kept, own, returning, scratch, gradient[0],
                 gradient[1], grad_weights,
-                T, B, D * B, len(layout.blocks), LANES, STRIDE, num_warps=1,
+                T, B, D * B, len(layout.blocks), LANES, STRIDE, **OPTIONS,
             )  # fmt: skip
         matrix, inputs = gradient.view(2 * S, T * B), x.reshape(T * B, -1)
         grad_matrix = torch.mm(matrix, inputs)
