@@ -38,6 +38,7 @@ from sparsecore.ops.trusted import float32_products, near
 UNITS = 16  # of a program
 DEEP = 64  # numbers of a matrix product at a time; U is a multiple
 MOST_TEXTS = 64  # of a program
+OPTIONS = {"enable_fp_fusion": True}
 
 
 @triton.jit
@@ -135,7 +136,7 @@ class _Sweep(torch.autograd.Function):
         grid, shared = _launch(G, B, U)
         with torch.cuda.device_of(a):
             for t in range(T):
-                _forward[grid](a, w, gates, h, c, t, T, B, KEEP=keep, **shared)
+                _forward[grid](a, w, gates, h, c, t, T, B, KEEP=keep, **shared, **OPTIONS)
         if keep:
             ctx.save_for_backward(w, gates, h, c)
         return h[:, 1:], h[:, T].clone(), c[:, T].clone()
@@ -153,7 +154,9 @@ class _Sweep(torch.autograd.Function):
         grid, shared = _launch(G, B, w.shape[-1])
         with torch.cuda.device_of(own):
             for t in range(T - 1, -1, -1):
-                _backward[grid](own, grad_h, w, gates, c, returning, delta, t, T, B, **shared)
+                _backward[grid](
+                    own, grad_h, w, gates, c, returning, delta, t, T, B, **shared, **OPTIONS
+                )
         return (
             delta,
             torch.bmm(delta.flatten(1, 2).mT, h[:, :-1].flatten(1, 2)) if need[1] else None,
@@ -166,7 +169,7 @@ def _launch(G: int, B: int, U: int) -> tuple[tuple[int, int, int], dict[str, Any
     """Programs of a step, and how each is built."""
     texts = min(max(16, triton.next_power_of_2(B)), MOST_TEXTS)
     shared = {"U": U, "TEXTS": texts, "UNITS": UNITS, "DEEP": DEEP}
-    shared |= {"PRECISION": float32_products(), "enable_fp_fusion": True}
+    shared |= {"PRECISION": float32_products()}
     return (G, U // UNITS, triton.cdiv(B, texts)), shared
 
 
