@@ -23,7 +23,7 @@ corpus = None  # embedded, a name or a path; None: the preset's
 epochs = None  # passes over the text; None: the preset's
 seed = 0
 device = "auto"  # auto | cpu | cuda
-reference = "wikitext-2"  # which committed runs are explored, where they have what is needed
+reference = "wikitext-2"  # which committed runs are explored
 
 # %% tags=["remove-input"]
 from sparsecore.runs.notebook import check_parameters

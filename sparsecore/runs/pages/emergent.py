@@ -184,9 +184,11 @@ def about_yours(page: Page) -> Any:
 
 
 def explored(page: Page) -> Any:
-    """A sentence: which runs the explorer of chi by word is of."""
+    """Which runs the explorer of chi by word is of, and which words are in it."""
     whose = _about_reference(page) if _has_trajectories(page) else _about_yours(page)
-    return markdown(f"What you explore is of these runs. {whose}")
+    count = trajectories(page)["trajectories"]["word"].nunique()
+    words = f"{count} words are in it: the most frequent ones, and those matched in frequency."
+    return markdown(f"What you explore is of these runs. {whose} {words}")
 
 
 def trajectories(page: Page) -> dict[str, Any]:

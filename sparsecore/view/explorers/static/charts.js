@@ -92,3 +92,25 @@ export function range(values, room = 0.05) {
   const extra = (high - low || Math.abs(high) || 1) * room;
   return [low - extra, high + extra];
 }
+
+/**
+ * Where to write the names of points so that none covers another: beside each point, to its right
+ * as long as that stays within the width, above it or below.
+ *
+ * @param points [{ x, y, name }]
+ * @returns [{ x, y, anchor }], text anchors of SVG
+ */
+export function besides(points, width) {
+  const taken = [];
+  return points.map(({ x, y, name }) => {
+    const long = 7 * name.length;
+    const places = [[8, -6], [8, 14], [-8, -6], [-8, 14], [8, 26], [-8, 26]].map(([dx, dy]) => ({
+      x: x + dx, y: y + dy, anchor: dx < 0 ? "end" : "start", left: x + dx - (dx < 0 ? long : 0),
+    }));
+    const inside = places.filter(({ left }) => left >= 0 && left + long <= width);
+    const free = (p) => taken.every((other) => p.left + long <= other.left || other.left + other.long <= p.left || Math.abs(p.y - other.y) >= 12);
+    const chosen = inside.find(free) ?? inside[0] ?? places[0];
+    taken.push({ left: chosen.left, long, y: chosen.y });
+    return { x: chosen.x, y: chosen.y, anchor: chosen.anchor };
+  });
+}

@@ -1,7 +1,7 @@
 // Chi by word: pick words, and see how concentrated each signal is for them, over training and
 // against how frequent they are.
 
-import { frame, path, range, svg } from "./charts.js";
+import { besides, frame, path, range, svg } from "./charts.js";
 import { choice, count, element } from "./dom.js";
 
 const COLOURS = ["#2185c5", "#d55e00", "#0c9a6c", "#b0689b", "#b8860b", "#7f73c6"];
@@ -142,14 +142,16 @@ function render({ model, el }) {
       point.addEventListener("click", () => !state.words.includes(data.words[n]) && state.words.length < MOST && change("words", [...state.words, data.words[n]]));
       chart.picture.append(point);
     }
-    state.words.forEach((word, n) => {
-      const index = indexOf.get(word);
+    const named = state.words.flatMap((name, n) => {
+      const index = indexOf.get(name);
       const value = chi(index, at());
-      if (!Number.isFinite(value)) return;
-      const [x, y] = [chart.x(data.frequency[index]), chart.y(value)];
+      return Number.isFinite(value) ? [{ name, n, index, x: chart.x(data.frequency[index]), y: chart.y(value) }] : [];
+    });
+    for (const { n, index, x, y } of named) {
       chart.picture.append(marker(data.word_class[index], x, y, 4.5, { fill: COLOURS[n], stroke: "var(--ground)", "stroke-width": 1.5 }));
-      const end = x > 380;
-      chart.picture.append(svg("text", { x: x + (end ? -8 : 8), y: y - 6, "text-anchor": end ? "end" : "start", class: "name" }, word));
+    }
+    besides(named, 460).forEach(({ x, y, anchor }, n) => {
+      chart.picture.append(svg("text", { x, y, "text-anchor": anchor, class: "name" }, named[n].name));
     });
     against.replaceChildren(
       element("figcaption", { class: "note" }, `Against frequency, epoch ${data.epochs[at()]}: ρ with log frequency ${Number.isFinite(rho) ? rho.toFixed(2) : "–"} over ${count(shown.length)} words.`),
