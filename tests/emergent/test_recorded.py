@@ -100,7 +100,7 @@ class NoWaiting(TorchDispatchMode):
         "_local_scalar_dense", "nonzero", "masked_select", "unique", "is_nonzero", "equal", "item",
         "_unique2", "repeat_interleave", "bincount", "lift_fresh",
     )  # fmt: skip
-    ON_CPU = ("words", "_sum_of_losses")
+    ON_CPU = ("words", "_from_p")
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         name, target = func.overloadpacket.__name__, (kwargs or {}).get("device")

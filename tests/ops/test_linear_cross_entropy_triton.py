@@ -108,9 +108,9 @@ assert "cubin" in compiled.asm
 def test_a_chunk_on_a_gpu_is_an_eighth_of_large_logits():
     """At the paper's sizes, and at ten times as many positions or words; small ones are whole."""
     for rows, words in ((1400, 19_500), (14_000, 19_500), (1400, 195_000)):
-        chunk_rows = default_rows(rows, words, "cuda")
+        chunk_rows = default_rows(rows, words, 200, "cuda")
         assert 8 * chunk_rows <= rows and chunk_rows * 9 >= rows
-    assert default_rows(100, 19_500, "cuda") == 100
+    assert default_rows(100, 19_500, 200, "cuda") == 100
 
 
 @needs_triton

@@ -10,6 +10,7 @@ which writes the gradient over the logits.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from sparsecore.ops.compilers import installed
 from sparsecore.ops.linear_cross_entropy.sweep import sweep
 from sparsecore.ops.trusted import trusted
 
-CHUNK_BYTES = {"cpu": 6 << 20, "cuda": 256 << 20}  # of one chunk of float32 logits, at most
+CHUNK_BYTES = {"cpu": 27 << 18, "cuda": 256 << 20}  # of one chunk of float32 logits, at most
 GPU_CHUNKS, GPU_BYTES = 8, 14 << 20  # there, so many chunks of at least so much
 PANEL_BYTES = 1 << 20  # of the rows of the weight that a CPU multiplies at a time
 
@@ -37,8 +38,8 @@ def linear_cross_entropy(
             in float32.
         bias: (V,).
         target: (N,) integer ids in [0, V).
-        chunk_rows: rows of logits held at a time; by default what fits the cache, on a GPU an
-            eighth of them.
+        chunk_rows: rows of logits held at a time; by default what fits the cache, or a quarter of
+            the weight's memory if that is more; on a GPU an eighth of them.
 
     Returns:
         loss: scalar, mean over the N positions, in nats. Differentiable once.
@@ -61,7 +62,7 @@ def linear_cross_entropy(
     if rows == 0:
         raise InputError("linear_cross_entropy needs at least one position, got none")
     if chunk_rows is None:
-        chunk_rows = default_rows(rows, vocabulary, hidden.device.type)
+        chunk_rows = default_rows(rows, vocabulary, width, hidden.device.type)
     if not torch.is_grad_enabled():
         hidden, weight, bias = hidden.detach(), weight.detach(), bias.detach()
     device = hidden.device.type
@@ -70,16 +71,21 @@ def linear_cross_entropy(
     return _LinearCrossEntropy.apply(hidden, weight, bias, target, chunk_rows)  # pyright: ignore
 
 
-def default_rows(rows: int, vocabulary: int, device: str) -> int:
+def default_rows(rows: int, vocabulary: int, width: int, device: str) -> int:
     """Rows of a chunk, so that all chunks are of nearly equal size.
 
-    >>> default_rows(1400, 19_500, "cuda"), default_rows(1400, 50, "cuda")
+    For each chunk the weight is read, and its gradient read and written: with very many words the
+    cache would hold too few rows for that.
+
+    >>> default_rows(1400, 19_500, 200, "cuda"), default_rows(1400, 50, 200, "cuda")
     (175, 1400)
+    >>> default_rows(1400, 19_500, 200, "cpu"), default_rows(1400, 10**6, 200, "cpu")
+    (88, 50)
     """
     budget = CHUNK_BYTES.get(device, CHUNK_BYTES["cpu"])
     if device == "cuda":
         budget = min(budget, max(GPU_BYTES, 4 * rows * vocabulary // GPU_CHUNKS))
-    chunk_rows = max(1, min(rows, budget // (4 * vocabulary)))
+    chunk_rows = max(1, min(rows, max(budget // (4 * vocabulary), width // 4)))
     return -(-rows // -(-rows // chunk_rows))
 
 
@@ -106,8 +112,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
         for start in range(0, rows, chunk_rows):
             part = slice(start, min(start + chunk_rows, rows))
             h, y, n = hidden[part], target[part], part.stop - start
-            logits = _logits(h, matrix, bias.to(product), room[:n])  # R V
-            p = (kernel or sweep)(logits, y, loss, chi[part], l1[part], need)  # p - onehot(target)
+            again = partial(_logits, h, matrix, bias.to(product))
+            of_rows = again(room[:n]), y, loss, chi[part], l1[part], need  # logits: R V
+            if kernel is not None:
+                p = kernel(*of_rows)  # p - onehot(target)
+            else:
+                p = sweep(*of_rows, again if hidden.device.type == "cpu" else None)
             if p is None:
                 continue
             gradient = p.to(product)
@@ -137,13 +147,15 @@ class _LinearCrossEntropy(torch.autograd.Function):
         )
 
 
-def _logits(hidden: Tensor, matrix: Tensor, bias: Tensor, room: Tensor) -> Tensor:
-    """hidden (R, D) @ matrixᵀ (D, V) + bias into ``room`` (R, V).
+def _logits(hidden: Tensor, matrix: Tensor, bias: Tensor, room: Tensor | None = None) -> Tensor:
+    """hidden (R, D) @ matrixᵀ (D, V) + bias, into ``room`` (R, V) or memory of their own.
 
     On a CPU from as many rows of the matrix at a time as its cache holds: with few rows of hidden
     against very many of the matrix one product over all of them runs at half the speed.
     """
     panel = len(matrix)
+    if room is None:
+        room = hidden.new_empty(len(hidden), panel)
     if matrix.device.type == "cpu":
         panel = max(512, PANEL_BYTES // (matrix.element_size() * matrix.shape[1]))
     for start in range(0, len(matrix), panel):

@@ -7,13 +7,21 @@ With the target's entry set aside, q = sum of the wrong words' p, s = sum of the
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
 def sweep(
-    logits: Tensor, target: Tensor, loss: Tensor, chi: Tensor, l1: Tensor, gradient: bool
+    logits: Tensor,
+    target: Tensor,
+    loss: Tensor,
+    chi: Tensor,
+    l1: Tensor,
+    gradient: bool,
+    again: Callable[[], Tensor] | None = None,
 ) -> Tensor | None:
     """One sweep over the logits of R rows.
 
@@ -24,13 +32,18 @@ def sweep(
         chi: (R,) is set to that of p - onehot(target); its type is that of all computation.
         l1: (R,) likewise.
         gradient: whether it is wanted.
+        again: makes the same logits once more; with it p takes their place in memory.
 
     Returns:
         (R, V) p - onehot(target), or None.
     """
     y = target.unsqueeze(1)  # R 1
-    p = torch.softmax(logits, 1, dtype=chi.dtype)  # R V
-    loss[0] += _sum_of_losses(logits, p, y)
+    if again is None or logits.dtype != chi.dtype:
+        p = torch.softmax(logits, 1, dtype=chi.dtype)  # R V
+        loss[0] += _sum_of_losses(logits.to(p.dtype), target)
+    else:
+        p = torch.softmax(logits, 1, out=logits)
+        loss[0] += _from_p(p.gather(1, y), target, again)
     p.scatter_(1, y, 0)
     q = p.sum(1)  # R
     squares = torch.linalg.vector_norm(p, dim=1).square()  # R
@@ -39,11 +52,13 @@ def sweep(
     return p.scatter_(1, y, -q.unsqueeze(1)) if gradient else None
 
 
-def _sum_of_losses(logits: Tensor, p: Tensor, y: Tensor) -> Tensor:
-    """Sum of -log p_target over the chunk's rows; through the logits where p underflows."""
-    p_target = p.gather(1, y)
-    if p.device.type == "cpu" and float(p_target.min()) > 1e-30:
+def _sum_of_losses(logits: Tensor, target: Tensor) -> Tensor:
+    """Sum of -log p_target over the rows, exact where p underflows."""
+    return F.cross_entropy(logits, target, reduction="none").sum(dtype=torch.float64)
+
+
+def _from_p(p_target: Tensor, target: Tensor, again: Callable[[], Tensor]) -> Tensor:
+    """The same, without the logits unless p underflows; the host looks whether it does."""
+    if float(p_target.min()) > 1e-30:
         return -p_target.log().sum(dtype=torch.float64)
-    return F.cross_entropy(logits.to(p.dtype), y.squeeze(1), reduction="none").sum(
-        dtype=torch.float64
-    )
+    return _sum_of_losses(again(), target)
