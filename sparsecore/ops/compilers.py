@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import sys
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import cache
 from typing import Any
 
 import torch
@@ -33,23 +32,10 @@ def installed(package: str, extra: str) -> bool:
 def opaque(function: Callable[..., Any]) -> Callable[..., Any]:
     """To the compiler of PyTorch a call that it makes as it is, as it calls ``nn.LSTM``.
 
-    As ``torch.compiler.disable``, which takes seconds to load; here it is where the compiler is.
+    ``torch.compiler.disable`` as PyTorch uses it within: it takes seconds to load, and is loaded
+    when the function is called, not when it is defined.
     """
-
-    @wraps(function)
-    def call(*arguments: Any, **options: Any) -> Any:
-        if "torch._dynamo" not in sys.modules:
-            return function(*arguments, **options)
-        return _disabled(function)(*arguments, **options)
-
-    marked: Any = call
-    marked._torchdynamo_disable = True
-    return call
-
-
-@cache
-def _disabled(function: Callable[..., Any]) -> Callable[..., Any]:
-    return torch.compiler.disable(function)
+    return torch._disable_dynamo(function)
 
 
 def recorded() -> bool:

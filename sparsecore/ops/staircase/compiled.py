@@ -76,19 +76,21 @@ def _copy(
 ) -> None:
     size, dtype = vectors.itemsize, vectors.dtype
     for n in range(len(rows)):
-        vectors[n] = 0
         column = 0
         for m in range(len(addresses)):
             place, width = rows[n] - firsts[m], widths[m]
+            to = vectors[n, column : column + width]
             if place >= 0:
                 address = addresses[m] + place * width * size
                 source = numba.carray(_pointer(address), (width,), dtype)
-                to = vectors[n, column : column + width]
                 for i in range(width):
                     to[i] = source[i]
             elif nested:
                 break
+            else:
+                to[:] = 0
             column += width
+        vectors[n, column:] = 0
 
 
 @jit
