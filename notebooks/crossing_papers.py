@@ -24,12 +24,12 @@
 
 # %% tags=["parameters"]
 preset = "quick"  # quick | small | paper
-corpus = None  # of the language models: embedded, a name or a path; None: embedded
-reviews = None  # embedded, amazon-reviews, or a path to reviews; None: the preset's
-vectors = None  # embedded, glove-6b, a GloVe text file; None: the preset's
+corpus = None  # of the language models; None: embedded
+reviews = None  # embedded, amazon-reviews, a path; None: preset's
+vectors = None  # embedded, glove-6b, a GloVe file; None: preset's
 seed = 0
 device = "auto"  # auto | cpu | cuda
-reference = "ptb-reviews"  # which committed tables stand beside yours
+reference = "ptb-reviews"  # committed tables to stand beside yours
 
 # %% tags=["remove-input"]
 from sparsecore.runs.notebook import check_parameters

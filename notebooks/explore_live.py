@@ -19,7 +19,7 @@
 
 # %% tags=["parameters"]
 preset = "quick"  # quick | small | paper
-corpus = None  # of the network that reads your sentence: embedded, a name or a path
+corpus = None  # that the network has read: embedded, name or path
 seed = 0
 device = "auto"  # auto | cpu | cuda
 

@@ -18,7 +18,7 @@
 # answer at once; nothing is sent anywhere.
 
 # %% tags=["parameters"]
-preset = "quick"  # quick | small | paper: this page trains nothing, so all three show the same
+preset = "quick"  # nothing is trained here: all show the same
 
 # %% tags=["remove-input"]
 from sparsecore.runs.notebook import check_parameters

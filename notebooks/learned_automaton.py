@@ -18,7 +18,7 @@
 # has seen one can read all of them.
 
 # %% tags=["parameters"]
-preset = "quick"  # quick | small | paper: this page trains nothing, so all three show the same
+preset = "quick"  # nothing is trained here: all show the same
 sentence = "the soup was not at all good but it was cheap"  # in lower case
 stay = 0.9  # weight of a self-loop, between 0 and 1
 

@@ -21,10 +21,10 @@
 
 # %% tags=["parameters"]
 preset = "quick"  # quick | small | paper
-corpus = None  # embedded, amazon-reviews, or a path to reviews; None: the preset's
+corpus = None  # embedded, amazon-reviews, a path; None: preset's
 category = None  # one kind of product, or mix; None: the preset's
-vectors = None  # embedded, glove-6b, a GloVe text file, an encoder; None: the preset's
-goal = None  # how many transitions shall be left; None: the smallest of the preset's study
+vectors = None  # embedded, glove-6b, a GloVe file, an encoder
+goal = None  # transitions to be left; None: the preset's smallest
 seed = 0
 device = "auto"  # auto | cpu | cuda
 sentence = "The index of the first element to return, or None if there is no such value."

@@ -30,9 +30,9 @@
 
 # %% tags=["parameters"]
 preset = "quick"  # quick | small | paper
-corpus = None  # embedded, amazon-reviews, or a path to reviews; None: the preset's
-category = None  # one kind of product, or mix; None: all that the preset's study has
-vectors = None  # embedded, glove-6b, a GloVe text file, an encoder; None: the preset's
+corpus = None  # embedded, amazon-reviews, a path; None: preset's
+category = None  # a kind of product, or mix; None: all there are
+vectors = None  # embedded, glove-6b, a GloVe file, an encoder
 seed = 0  # the first of the seeds
 device = "auto"  # auto | cpu | cuda
 reference = "reviews"  # which committed runs stand beside yours

@@ -18,8 +18,8 @@
 # throughout the first part, {term}`chi`, and its relatives.
 
 # %% tags=["parameters"]
-preset = "quick"  # quick | small | paper: this page trains nothing, so all three show the same
-widths = [20, 200, 1150]  # units of the layers in the second figure
+preset = "quick"  # nothing is trained here: all show the same
+widths = [20, 200, 1150]  # units a layer in the second figure
 
 # %% tags=["remove-input"]
 from sparsecore.runs.notebook import check_parameters

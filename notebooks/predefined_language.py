@@ -25,7 +25,7 @@
 
 # %% tags=["parameters"]
 preset = "quick"  # quick | small | paper
-corpus = None  # embedded, ptb, another name or a path; None: the preset's
+corpus = None  # embedded, ptb, a name or a path; None: preset's
 epochs = None  # passes over the text; None: the preset's
 seed = 0
 device = "auto"  # auto | cpu | cuda

@@ -18,11 +18,11 @@
 # the sizes and run it again.
 
 # %% tags=["parameters"]
-preset = "quick"  # quick | small | paper: nothing is trained, so all three show the same
+preset = "quick"  # nothing is trained here: all show the same
 input_size = 1725  # i, inputs of the recurrent layer
 hidden_size = 1725  # h, its hidden units
 num_blocks = 3  # N, how many blocks it is cut into
-gamma = 0.555  # the share of the inputs that each block sees, 1/N to 1
+gamma = 0.555  # share of the inputs a block sees, 1/N to 1
 num_words = 43_815  # V, words of the vocabulary
 embedding_dim = 20  # k, dimensions of the longest word vectors
 density = 0.25  # of the embedding, 1/k to 1

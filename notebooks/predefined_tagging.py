@@ -27,12 +27,12 @@
 
 # %% tags=["parameters"]
 preset = "quick"  # quick | small | paper
-corpus = None  # ud-english-ewt, embedded, or a path to tagged text; None: the preset's
-tags = None  # xpos (the treebank's own) | upos (universal); None: the preset's
+corpus = None  # ud-english-ewt, embedded, a path; None: preset's
+tags = None  # xpos (treebank's) | upos (universal); None: preset's
 epochs = None  # passes over the text; None: the preset's
 seed = 0  # the first of the seeds
 device = "auto"  # auto | cpu | cuda
-reference = "ud-english-ewt"  # which committed runs stand beside yours
+reference = "ud-english-ewt"  # committed runs to stand beside yours
 
 # %% tags=["remove-input"]
 from sparsecore.runs.notebook import check_parameters

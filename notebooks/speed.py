@@ -19,8 +19,8 @@
 # on this page were measured on one machine. Yours: `sparsecore bench`.
 
 # %% tags=["parameters"]
-preset = "quick"  # quick | small | paper: this page trains nothing, so all three show the same
-results = "cpu-1thread"  # a folder of benchmarks/results, or the path of one of your own
+preset = "quick"  # nothing is trained here: all show the same
+results = "cpu-1thread"  # in benchmarks/results, or a path
 
 # %% tags=["remove-input"]
 from sparsecore.runs.notebook import check_parameters
