@@ -23,7 +23,7 @@ corpus = None  # embedded, a name or a path; None: the preset's
 epochs = None  # passes over the text; None: the preset's
 seed = 0
 device = "auto"  # auto | cpu | cuda
-reference = "wikitext-2"  # which committed runs are explored
+reference = "wikitext-2"  # which committed runs come first
 
 # %% tags=["remove-input"]
 from sparsecore.runs.notebook import check_parameters
@@ -53,5 +53,17 @@ explorer
 # - **How little it is.** The scale on the right of the left chart translates $\chi$ into
 #   {term}`effective units`. Few signals are sparse in the sense that most units are idle.
 #
-# In a live notebook `explorer.words = ["the", "model"]` shows others. To explore a text of your own,
+# ## Your own run
+#
+# The same for the network that this page trained, from the parameters at its top.
+
+# %% tags=["remove-input"]
+explored(page, yours=True)
+
+# %% tags=["hide-input"]
+yours = ChiExplorer(**trajectories(page, yours=True), words=["the", "of", "in", "function"])
+yours
+
+# %% [markdown]
+# In a live notebook `yours.words = ["the", "model"]` shows other words. To explore a text of your own,
 # run the page with the parameter `corpus`.

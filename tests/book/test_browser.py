@@ -174,29 +174,35 @@ def test_the_mask_explorer_answers(explorer):
     assert "87,6" in embedding.inner_text()
 
 
-def test_chi_by_word_answers(explorer):
+@pytest.mark.parametrize("which", [0, 1], ids=["reference", "yours"])
+def test_chi_by_word_answers(explorer, which):
     page = explorer("explore_words").page
-    assert page.locator(".chart").count() == 2
-    lines = page.locator(".chart path")
+    explorers = page.locator(".sparse-explorer")
+    own, other = explorers.nth(which), explorers.nth(1 - which)
+    unchanged = other.inner_text()
+    assert own.locator(".chart").count() == 2
+    lines = own.locator(".chart path")
     before = lines.count()
-    page.get_by_label("Add a word").fill("is")
-    page.get_by_label("Add a word").press("Enter")
+    own.get_by_label("Add a word").fill("is")
+    own.get_by_label("Add a word").press("Enter")
     assert lines.count() == before + 1
-    page.get_by_label("take away is").click()
+    own.get_by_label("take away is").click()
     assert lines.count() == before
-    page.get_by_label("Add a word").fill("no such word")
-    page.get_by_label("Add a word").press("Enter")
-    assert "is not among" in page.locator("[aria-live]").first.inner_text()
-    slider = page.locator("input[type=range]")
+    own.get_by_label("Add a word").fill("no such word")
+    own.get_by_label("Add a word").press("Enter")
+    assert "is not among" in own.locator("[aria-live]").first.inner_text()
+    slider = own.locator("input[type=range]")
     slider.focus()
     slider.press("Home")
-    assert "epoch 0" in page.locator("figcaption").nth(1).inner_text()
+    assert "epoch 0" in own.locator("figcaption").nth(1).inner_text()
+    assert other.inner_text() == unchanged
 
 
 @pytest.mark.parametrize("words", ["<script>hit = 1</script>", '"><img src=x onerror=hit=1>'])
 def test_words_are_text_never_markup(explorer, words):
     page = explorer("explore_words").page
-    page.get_by_label("Add a word").fill(words)
-    page.get_by_label("Add a word").press("Enter")
+    adding = page.get_by_label("Add a word").first
+    adding.fill(words)
+    adding.press("Enter")
     assert page.evaluate("window.hit") is None
     assert page.locator(".sparse-explorer img, .sparse-explorer script").count() == 0

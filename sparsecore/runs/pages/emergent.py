@@ -183,20 +183,20 @@ def about_yours(page: Page) -> Any:
     return markdown(_about_yours(page))
 
 
-def explored(page: Page) -> Any:
-    """Which runs the explorer of chi by word is of, and which words are in it."""
-    whose = _about_reference(page) if _has_trajectories(page) else _about_yours(page)
-    count = trajectories(page)["trajectories"]["word"].nunique()
+def explored(page: Page, yours: bool = False) -> Any:
+    """Which runs an explorer of chi by word is of, and which words are in it."""
+    whose = _about_yours(page) if yours or not _has_trajectories(page) else _about_reference(page)
+    count = trajectories(page, yours)["trajectories"]["word"].nunique()
     words = f"{count} words are in it: the most frequent ones, and those matched in frequency."
-    return markdown(f"What you explore is of these runs. {whose} {words}")
+    return markdown(f"{whose} {words}")
 
 
-def trajectories(page: Page) -> dict[str, Any]:
+def trajectories(page: Page, yours: bool = False) -> dict[str, Any]:
     """What the explorer of chi by word is made of: ``view.explorers.ChiExplorer(**…)``.
 
-    Of the reference runs where they have the data, else of the reader's.
+    Of the reference runs where they have the data; else, and with ``yours``, of the reader's.
     """
-    theirs = _has_trajectories(page)
+    theirs = _has_trajectories(page) and not yours
     tables = page.reference if theirs else page.yours
     assert tables is not None
     return {
