@@ -85,7 +85,7 @@ def encode_chunk(chunk: Chunk) -> Encoded:
     ids = ids[~empty]
     is_document = ids == 2
     documents = np.flatnonzero(is_document)
-    documents = documents - np.arange(len(documents))
+    documents = np.unique(documents - np.arange(len(documents)))  # without empty ones
     words = list(index)
     words[EOS_ID] = EOS
     return Encoded(words, ids[~is_document], documents)
