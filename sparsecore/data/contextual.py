@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -174,13 +176,14 @@ def _encode(
     """(words, E) vectors of each window; a word that the tokenizer knows no piece of gets zeros."""
     import torch
 
-    coded = tokenizer(
-        list(windows),
-        is_split_into_words=True,
-        padding=True,
-        truncation=True,
-        return_tensors="pt",
-    )
+    with _quiet():
+        coded = tokenizer(
+            list(windows),
+            is_split_into_words=True,
+            padding=True,
+            truncation=True,
+            return_tensors="pt",
+        )
     with torch.inference_mode():
         hidden = model(**coded.to(model.device)).last_hidden_state.float().cpu()
     for index, window in enumerate(windows):
@@ -245,9 +248,15 @@ def _quiet() -> Iterator[None]:
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity(logging.CRITICAL)
     logging.disable_progress_bar()
+    sys.stdout.flush()
+    output, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)  # tokenizers writes there by itself
     try:
         yield
     finally:
+        os.dup2(output, 1)
+        os.close(output)
+        os.close(nowhere)
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
