@@ -156,7 +156,8 @@ def _batches(corpus: ReviewCorpus, tokenizer: Any, room: int) -> Iterator[list[l
             used = 0
             for word in corpus.tokens(split, number):
                 if word not in sizes:
-                    sizes[word] = max(1, len(tokenizer.tokenize(word)))
+                    with _quiet():
+                        sizes[word] = max(1, len(tokenizer.tokenize(word)))
                 if window and used + sizes[word] > room:
                     windows.append(window)
                     window, used = [], 0
