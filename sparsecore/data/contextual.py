@@ -156,8 +156,8 @@ def _batches(corpus: ReviewCorpus, tokenizer: Any, room: int) -> Iterator[list[l
             used = 0
             for word in corpus.tokens(split, number):
                 if word not in sizes:
-                    with _quiet():
-                        sizes[word] = max(1, len(tokenizer.tokenize(word)))
+                    pieces = tokenizer.tokenize(word, verbose=False)  # no advice on its length
+                    sizes[word] = max(1, len(pieces))
                 if window and used + sizes[word] > room:
                     windows.append(window)
                     window, used = [], 0
@@ -177,14 +177,14 @@ def _encode(
     """(words, E) vectors of each window; a word that the tokenizer knows no piece of gets zeros."""
     import torch
 
-    with _quiet():
-        coded = tokenizer(
-            list(windows),
-            is_split_into_words=True,
-            padding=True,
-            truncation=True,
-            return_tensors="pt",
-        )
+    coded = tokenizer(
+        list(windows),
+        is_split_into_words=True,
+        padding=True,
+        truncation=True,
+        return_tensors="pt",
+        verbose=False,
+    )
     with torch.inference_mode():
         hidden = model(**coded.to(model.device)).last_hidden_state.float().cpu()
     for index, window in enumerate(windows):
@@ -243,24 +243,38 @@ def _longest(model: Any) -> int:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Neither bars nor advice of transformers; what matters is said by an error."""
+    """Neither bars nor advice while an encoder is loaded; what matters is said by an error."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity(logging.CRITICAL)
     logging.disable_progress_bar()
-    sys.stdout.flush()
-    output, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)  # tokenizers writes there by itself
+    try:
+        with _no_output():
+            yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+@contextlib.contextmanager
+def _no_output() -> Iterator[None]:
+    """Nothing reaches the standard output, not even from compiled code: tokenizers prints there."""
+    try:
+        output = os.dup(1)
+    except OSError:  # there is none
+        yield
+        return
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
     try:
         yield
     finally:
         os.dup2(output, 1)
         os.close(output)
-        os.close(nowhere)
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _content(encoder: str) -> list[Any]:

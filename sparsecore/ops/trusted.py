@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-from sparsecore.ops.compilers import opaque
+from sparsecore.ops.compilers import opaque, recorded
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def trusted(kernel: str, x: Tensor, check: Check) -> bool:
     """
     key = (kernel, str(x.device), str(x.dtype), float32_products())
     if key not in VERDICTS:
-        if torch.compiler.is_compiling() or torch.jit.is_tracing() or is_capturing(x):
+        if recorded() or is_capturing(x):
             return False
         VERDICTS[key] = _passes(kernel, x, check)
     return VERDICTS[key]

@@ -11,7 +11,7 @@ from torch import nn
 
 import sparsecore as sc
 from sparsecore.bench.footprint import Footprint
-from sparsecore.bench.suites import lm, rational
+from sparsecore.bench.suites import lm, lm_steps, rational
 from sparsecore.bench.suites.embedding import zipf_ids
 from sparsecore.ops.linear_cross_entropy.chunked import CHUNK_BYTES
 from sparsecore.ops.staircase import naive_dense
@@ -26,7 +26,7 @@ def footprint(step, watched=None):
 
 
 def language_model(name, **sizes):
-    sizes = lm.Sizes(**{"V": 4000, "B": 20, "T": 35, "D": 16} | sizes)
+    sizes = lm_steps.Sizes(**{"V": 4000, "B": 20, "T": 35, "D": 16} | sizes)
     contestants = lm.prepare(sizes, torch.device("cpu")).contestants
     return footprint(contestants[name].step, watched=sizes.V)
 

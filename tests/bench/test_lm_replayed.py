@@ -5,10 +5,10 @@ import torch
 
 from sparsecore.bench.case import REFERENCE
 from sparsecore.bench.gate import judge
-from sparsecore.bench.suites import lm, lm_replayed
+from sparsecore.bench.suites import lm, lm_replayed, lm_steps
 from sparsecore.training import graphs
 
-SIZES = lm.Sizes(50, 3, 4, 8)
+SIZES = lm_steps.Sizes(50, 3, 4, 8)
 
 
 def plainly(step, tensors, device):
@@ -18,11 +18,9 @@ def plainly(step, tensors, device):
 
 def test_replayed_steps_compute_what_is_right(monkeypatch):
     monkeypatch.setattr(lm_replayed, "recorded", plainly)
-    prepared = lm.prepare(SIZES, torch.device("cpu"))
-    generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(SIZES.V, (SIZES.T + 1, SIZES.B), generator=generator)
-    torch.manual_seed(0)
-    model = lm.LSTMLanguageModel(SIZES.V, SIZES.D, SIZES.D)
+    cpu = torch.device("cpu")
+    prepared = lm.prepare(SIZES, cpu)
+    ids, model = lm_steps.text(SIZES, cpu), lm_steps.untrained(SIZES, cpu)
     replayed, plain = lm_replayed.replayed(model, ids), lm_replayed.plain_replayed(model, ids)
     prepared.contestants.update({"replayed": replayed, "plain, replayed": plain})
     assert {gate for gate, _ in judge(prepared).values()} == {"equal"}

@@ -1,22 +1,14 @@
 """The GPU kernels equal the naive twin: on a GPU, and anywhere through Triton's interpreter."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
 from torch import nn
 
 import sparsecore as sc
 from sparsecore.ops.block_lstm import block_lstm, fuses, naive_block_lstm
+from tests.ops.gpu import assert_compiles, interpreted, needs_triton, on_a_gpu
 from tests.ops.test_block_lstm import CASES, outputs_and_gradients, problem
 
-needs_triton = pytest.mark.skipif(
-    subprocess.run([sys.executable, "-c", "import triton"], capture_output=True).returncode != 0,
-    reason="Triton is not installed (extra: gpu)",
-)
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 SEEDS = [(7, 5), (6, 6), (7, 5)] * 2  # the blocks of two seeds
 MORE = [(3, 65, [(5, 3), (4, 4)], True, True), (3, 2, SEEDS, True, True)]
 
@@ -106,52 +98,31 @@ def a_layer_through_the_kernels():
 
 @needs_triton
 def test_in_tritons_interpreter():
-    names = (
-        "equal_to_naive",
-        "a_launch_for_each_step",
-        "twice_through_one_graph",
-        "a_layer_through_the_kernels",
+    interpreted(
+        equal_to_naive, a_launch_for_each_step, twice_through_one_graph, a_layer_through_the_kernels
     )
-    script = "from tests.ops import test_block_lstm_triton as these\n"
-    script += "".join(f"these.{name}()\n" for name in names)
-    environment = os.environ | {"TRITON_INTERPRET": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
 
 
 @needs_triton
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["_forward", "_backward"])
 def test_the_kernels_compile_for_a_gpu(name):
-    """Without one: down to machine code for compute capability 9.0, three blocks of 575 units."""
-    script = f"""
-from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource
-import triton
-from sparsecore.ops.block_lstm import triton as module
-kernel = module.{name}
-_, shared = module._launch(3, 20, 576)
-for texts, number, precision in [
-    (32, "fp32", "ieee"), (32, "fp32", "tf32"), (64, "fp32", "tf32"), (32, "fp64", "ieee")
-]:
-    constants = shared | {{"TEXTS": texts, "PRECISION": precision}}
-    if "KEEP" in kernel.arg_names:
-        constants["KEEP"] = True
-    types = dict.fromkeys("tTB", "i32") | dict.fromkeys(constants, "constexpr")
-    signature = {{n: types.get(n, "*" + number) for n in kernel.arg_names}}
-    values = {{(kernel.arg_names.index(n),): v for n, v in constants.items()}}
-    source = ASTSource(fn=kernel, signature=signature, constexprs=values)
-    assert "cubin" in triton.compile(source, target=GPUTarget("cuda", 90, 32)).asm
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    """Three blocks of 575 units."""
+    from sparsecore.ops.block_lstm import triton as module
+
+    _, shared = module._launch(3, 20, 576)
+    for texts, number, precision in [
+        (32, "fp32", "ieee"),
+        (32, "fp32", "tf32"),
+        (64, "fp32", "tf32"),
+        (32, "fp64", "ieee"),
+    ]:
+        constants = shared | {"TEXTS": texts, "PRECISION": precision, "KEEP": True}
+        types = dict.fromkeys("tTB", "i32")
+        assert_compiles(getattr(module, name), constants, types, "*" + number)
 
 
-@needs_triton
-@needs_gpu
-@pytest.mark.gpu
+@on_a_gpu
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("case", [*CASES, *MORE, (70, 20, [(957, 575)] * 3, True, False)])
 def test_the_kernels_equal_naive_on_a_gpu(case, dtype):
@@ -160,9 +131,7 @@ def test_the_kernels_equal_naive_on_a_gpu(case, dtype):
     compare(case, block_lstm_triton, "cuda", dtype)
 
 
-@needs_triton
-@needs_gpu
-@pytest.mark.gpu
+@on_a_gpu
 def test_a_step_fits_in_a_cuda_graph():
     xs = [torch.randn(7, 20, w, device="cuda") for w in (40, 39)]
     lstms = [nn.LSTM(w, s, device="cuda") for w, s in ((40, 33), (39, 34))]

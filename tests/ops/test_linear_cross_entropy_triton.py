@@ -1,9 +1,5 @@
 """The cross entropy's GPU kernel equals the naive twin: on a GPU, and in Triton's interpreter."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
 
@@ -13,13 +9,9 @@ from sparsecore.ops.linear_cross_entropy import (
     naive_linear_cross_entropy,
 )
 from sparsecore.ops.linear_cross_entropy.chunked import default_rows
+from tests.ops.gpu import assert_compiles, interpreted, needs_triton, on_a_gpu
 from tests.ops.test_linear_cross_entropy import problem
 
-needs_triton = pytest.mark.skipif(
-    subprocess.run([sys.executable, "-c", "import triton"], capture_output=True).returncode != 0,
-    reason="Triton is not installed (extra: gpu)",
-)
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 CASES = [(7, 3, 5000, 3), (1, 2, 2, 1), (4, 5, 4096, 9), (5, 4, 41, 2)]  # rows, D, V, chunk
 
 
@@ -70,39 +62,25 @@ def through_the_interpreter():
 
 @needs_triton
 def test_the_kernel_equals_naive_in_tritons_interpreter():
-    name = "tests.ops.test_linear_cross_entropy_triton"
-    script = f"from {name} import through_the_interpreter as run; run()"
-    environment = os.environ | {"TRITON_INTERPRET": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    interpreted(through_the_interpreter)
 
 
 @needs_triton
 @pytest.mark.slow
 @pytest.mark.parametrize("logits", ["fp32", "bf16", "fp64"])
 def test_the_kernel_compiles_for_a_gpu(logits):
-    """Without one: down to machine code for compute capability 9.0."""
-    script = f"""
-from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource
-import triton
-import triton.language as tl
-from sparsecore.ops.linear_cross_entropy import triton as module
-kernel, wide = module._sweep, {"'fp64'" if logits == "fp64" else "'fp32'"}
-constants = {{"GRADIENT": True, "WIDE": getattr(tl, dict(fp32="float32", fp64="float64")[wide])}}
-constants["TILE"] = module.TILE
-types = {{"logits": "*{logits}", "target": "*i64", "loss": "*fp64", "stride": "i32", "V": "i32"}}
-types |= dict.fromkeys(constants, "constexpr")
-signature = {{n: types.get(n, "*" + wide) for n in kernel.arg_names}}
-values = {{(kernel.arg_names.index(n),): v for n, v in constants.items()}}
-source = ASTSource(fn=kernel, signature=signature, constexprs=values)
-compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=module.OPTIONS)
-assert "cubin" in compiled.asm
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    import triton.language as tl
+
+    from sparsecore.ops.linear_cross_entropy import triton as module
+
+    wide = "fp64" if logits == "fp64" else "fp32"
+    constants = {
+        "GRADIENT": True,
+        "WIDE": {"fp32": tl.float32, "fp64": tl.float64}[wide],
+        "TILE": module.TILE,
+    }
+    types = {"logits": f"*{logits}", "target": "*i64", "loss": "*fp64", "stride": "i32", "V": "i32"}
+    assert_compiles(module._sweep, constants, types, "*" + wide, **module.OPTIONS)
 
 
 def test_a_chunk_on_a_gpu_is_an_eighth_of_large_logits():
@@ -113,17 +91,13 @@ def test_a_chunk_on_a_gpu_is_an_eighth_of_large_logits():
     assert default_rows(100, 19_500, 200, "cuda") == 100
 
 
-@needs_triton
-@pytest.mark.gpu
-@needs_gpu
+@on_a_gpu
 @pytest.mark.parametrize("case", CASES)
 def test_the_kernel_equals_naive_on_a_gpu(case):
     assert chunked._kernel(torch.zeros(1, device="cuda")) is not None
     compare(*case, "cuda")
 
 
-@needs_triton
-@pytest.mark.gpu
-@needs_gpu
+@on_a_gpu
 def test_tails_on_a_gpu():
     tails("cuda")

@@ -1,20 +1,13 @@
 """The GPU kernel equals the naive twin: on a GPU, and anywhere through Triton's interpreter."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
 
 from sparsecore.ops.rational import naive_rational_recurrence
 from sparsecore.ops.rational.layout import layout_of
+from tests.ops.gpu import assert_compiles, interpreted, needs_triton, on_a_gpu
 from tests.ops.test_rational import outputs_and_gradients, problem
 
-needs_triton = pytest.mark.skipif(
-    subprocess.run([sys.executable, "-c", "import triton"], capture_output=True).returncode != 0,
-    reason="Triton is not installed (extra: gpu)",
-)
 ALL = dict.fromkeys(["c0", "final", "fixed", "mask"], True)
 CASES = [([4, 4, 4], 19, 3, {}), ([1], 1, 1, ALL), ([2, 1, 4, 3], 17, 2, ALL), ([3], 33, 40, {})]
 
@@ -54,40 +47,22 @@ def through_the_interpreter():
 
 @needs_triton
 def test_the_kernel_equals_naive_in_tritons_interpreter():
-    script = "from tests.ops.test_rational_triton import through_the_interpreter as run; run()"
-    environment = os.environ | {"TRITON_INTERPRET": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    interpreted(through_the_interpreter)
 
 
 @needs_triton
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["_forward", "_backward"])
 def test_the_kernel_compiles_for_a_gpu(name):
-    """Without one: down to machine code for compute capability 9.0."""
-    script = f"""
-from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource
-import triton
-from sparsecore.ops.rational import triton as module
-kernel = module.{name}
-constants = {{"N": 4, "LANES": module.LANES, "STRIDE": module.STRIDE}}
-types = {{"mask": "*i8", "lengths": "*i32", "loops": "*i32", "starts": "*i32"}}
-types |= dict.fromkeys("TBL", "i32") | dict.fromkeys(constants, "constexpr")
-signature = {{n: types.get(n, "*fp32") for n in kernel.arg_names}}
-values = {{(kernel.arg_names.index(n),): v for n, v in constants.items()}}
-source = ASTSource(fn=kernel, signature=signature, constexprs=values)
-assert "cubin" in triton.compile(source, target=GPUTarget("cuda", 90, 32)).asm
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    from sparsecore.ops.rational import triton as module
+
+    constants = {"N": 4, "LANES": module.LANES, "STRIDE": module.STRIDE}
+    types = {"mask": "*i8", "lengths": "*i32", "loops": "*i32", "starts": "*i32"}
+    types |= dict.fromkeys("TBL", "i32")
+    assert_compiles(getattr(module, name), constants, types, "*fp32")
 
 
-@needs_triton
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@on_a_gpu
 @pytest.mark.parametrize(("lengths", "T", "B", "wanted"), CASES)
 def test_the_kernel_equals_naive_on_a_gpu(lengths, T, B, wanted):
     compare(lengths, T, B, wanted, "cuda")

@@ -16,9 +16,8 @@ import torch
 from torch import Tensor
 
 from sparsecore.bench.case import REFERENCE, Case, Contestant, Prepared, Values
-from sparsecore.bench.suites import embedding, lm, lm_steps, lstm, rational
+from sparsecore.bench.suites import embedding, lm_steps, lstm, rational
 from sparsecore.data.encode import encode_file, new_index
-from sparsecore.models.language_model import LSTMLanguageModel
 from sparsecore.models.sparse_rnn import SparseLSTM
 from sparsecore.training.batches import columns, num_windows, window
 
@@ -71,22 +70,19 @@ def _own(prepared: Prepared) -> Prepared:
     return Prepared({REFERENCE: prepared.contestants[REFERENCE]}, prepared.truth, prepared.close)
 
 
-def _model(sizes: lm.Sizes, device: torch.device) -> Prepared:
+def _model(sizes: lm_steps.Sizes, device: torch.device) -> Prepared:
     """A training step with every statistic; held against the naive one where that is feasible."""
-    generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(sizes.V, (sizes.T + 1, sizes.B), generator=generator).to(device)
-    inputs, targets = ids[:-1].contiguous(), ids[1:].contiguous()
-
-    def model() -> LSTMLanguageModel:
-        torch.manual_seed(0)
-        return LSTMLanguageModel(sizes.V, sizes.D, sizes.D).to(device)
-
-    ours = lm_steps.tracked(model(), inputs, targets)
+    ids = lm_steps.text(sizes, device)
+    inputs, targets = ids[:-1], ids[1:]
+    ours = lm_steps.tracked(lm_steps.untrained(sizes, device), inputs, targets)
     if sizes.V * sizes.T * sizes.B > FEASIBLE:
         ours = Contestant(ours.step)
-    return Prepared(
-        {REFERENCE: ours}, lambda: lm_steps.by_hand_values(model().double(), inputs, targets)
-    )
+
+    def truth() -> Values:
+        exact = lm_steps.untrained(sizes, device).double()
+        return lm_steps.by_hand_values(exact, inputs, targets)
+
+    return Prepared({REFERENCE: ours}, truth)
 
 
 def _blocks(num_blocks: int, device: torch.device) -> Prepared:
@@ -162,16 +158,19 @@ def _windows(tokens: int, _device: torch.device) -> Prepared:
 
 AXES = {
     "vocabulary of the language model": Axis(
-        lambda size, device: _model(lm.Sizes(size, 8, 10, 64), device),
+        lambda size, device: _model(lm_steps.Sizes(size, 8, 10, 64), device),
         VOCABULARIES,
         (20, 40),
         "step",
     ),
     "tokens in a window of the language model": Axis(
-        lambda size, device: _model(lm.Sizes(5000, 1, size, 64), device), TIMES, (4, 8), "token"
+        lambda size, device: _model(lm_steps.Sizes(5000, 1, size, 64), device),
+        TIMES,
+        (4, 8),
+        "token",
     ),
     "width of the language model": Axis(
-        lambda size, device: _model(lm.Sizes(5000, 20, 20, size), device),
+        lambda size, device: _model(lm_steps.Sizes(5000, 20, 20, size), device),
         (50, 100, 200, 400, 800, 1600),
         (4, 8),
         "step",

@@ -16,7 +16,7 @@ seen in a graph.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -24,22 +24,16 @@ from torch import Tensor, nn
 
 from sparsecore.bench.case import REFERENCE, Case, Prepared, Values
 from sparsecore.bench.suites.lm_replayed import plain_replayed, replayed
-from sparsecore.bench.suites.lm_steps import by_hand, by_hand_values, tracked, untracked
+from sparsecore.bench.suites.lm_steps import (
+    Sizes,
+    by_hand,
+    by_hand_values,
+    text,
+    tracked,
+    untracked,
+    untrained,
+)
 from sparsecore.models.language_model import LSTMLanguageModel
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """V words, B columns of T tokens, embeddings and both layers of D."""
-
-    V: int = 19_500
-    B: int = 40
-    T: int = 35
-    D: int = 200
-
-    def flops(self) -> float:
-        """Products of the two layers and of the output, forward and twice that backward."""
-        return 3 * 2 * self.T * self.B * (2 * 8 * self.D**2 + self.D * self.V)
 
 
 def cases(device: torch.device, quick: bool) -> list[Case]:
@@ -54,13 +48,9 @@ def cases(device: torch.device, quick: bool) -> list[Case]:
 
 def prepare(sizes: Sizes, device: torch.device) -> Prepared:
     """Models of their own with equal weights, on the same text."""
-    generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(sizes.V, (sizes.T + 1, sizes.B), generator=generator).to(device)
-    inputs, targets = ids[:-1].contiguous(), ids[1:].contiguous()
-
-    def model() -> LSTMLanguageModel:
-        torch.manual_seed(0)
-        return LSTMLanguageModel(sizes.V, sizes.D, sizes.D).to(device)
+    ids = text(sizes, device)
+    inputs, targets = ids[:-1], ids[1:]
+    model = partial(untrained, sizes, device)
 
     def plain(model: LSTMLanguageModel) -> Tensor:
         logits = model.logits(model(inputs)[0])
@@ -70,8 +60,8 @@ def prepare(sizes: Sizes, device: torch.device) -> Prepared:
         hidden = model(inputs)[0].flatten(0, 1)
         weight, bias = model.decoder.weight, model.decoder.bias
         options = nn.LinearCrossEntropyOptions()
-        ids = targets.flatten()
-        return F.linear_cross_entropy(hidden, weight, ids, linear_bias=bias, options=options)
+        words = targets.flatten()
+        return F.linear_cross_entropy(hidden, weight, words, linear_bias=bias, options=options)
 
     def truth() -> Values:
         return by_hand_values(model().double(), inputs, targets)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,6 +21,32 @@ from sparsecore.ops.word_sums import means
 CLIP = 0.25
 Loss = Callable[[LSTMLanguageModel], Tensor]
 Sums = dict[tuple[str, str, str], Tensor]  # layer, signal, role: sum of chi, V
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """V words, B columns of T tokens, embeddings and both layers of D."""
+
+    V: int = 19_500
+    B: int = 40
+    T: int = 35
+    D: int = 200
+
+    def flops(self) -> float:
+        """Products of the two layers and of the output, forward and twice that backward."""
+        return 3 * 2 * self.T * self.B * (2 * 8 * self.D**2 + self.D * self.V)
+
+
+def text(sizes: Sizes, device: torch.device) -> Tensor:
+    """(T + 1, B) words, the same every time; the next row is what is to be foretold."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(sizes.V, (sizes.T + 1, sizes.B), generator=generator).to(device)
+
+
+def untrained(sizes: Sizes, device: torch.device) -> LSTMLanguageModel:
+    """The model, with the same weights every time."""
+    torch.manual_seed(0)
+    return LSTMLanguageModel(sizes.V, sizes.D, sizes.D).to(device)
 
 
 def untracked(model: LSTMLanguageModel, loss: Loss) -> Contestant:

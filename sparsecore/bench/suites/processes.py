@@ -22,12 +22,21 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from sparsecore.bench.case import REFERENCE, Case, Contestant, Prepared, Values
-from sparsecore.bench.suites.lm import Sizes
-from sparsecore.bench.suites.lm_steps import CLIP, by_hand_values, named, no_dropout, word_sums
+from sparsecore.bench.suites.lm_steps import (
+    CLIP,
+    Sizes,
+    by_hand_values,
+    named,
+    no_dropout,
+    text,
+    untrained,
+    word_sums,
+)
 from sparsecore.emergent.tracker import track
-from sparsecore.models.language_model import LSTMLanguageModel
 from sparsecore.training.distributed import joined, summed
 from sparsecore.training.shares import own, sum_gradients, whole_masks
+
+CPU = torch.device("cpu")
 
 
 def cases(device: torch.device, quick: bool) -> list[Case]:
@@ -102,28 +111,17 @@ def serve(rank: int, size: int, port: int, sizes: Sizes, pipe: Connection) -> No
             pass
 
 
-def text(sizes: Sizes) -> tuple[Tensor, Tensor]:
-    """Inputs and targets, (T, B)."""
-    generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(sizes.V, (sizes.T + 1, sizes.B), generator=generator)
-    return ids[:-1].contiguous(), ids[1:].contiguous()
-
-
-def model_of(sizes: Sizes) -> LSTMLanguageModel:
-    """The untrained model, the same in every process."""
-    torch.manual_seed(0)
-    return LSTMLanguageModel(sizes.V, sizes.D, sizes.D)
-
-
 def truth(sizes: Sizes) -> Values:
     """By hand, in float64."""
-    return by_hand_values(model_of(sizes).double(), *text(sizes))
+    ids = text(sizes, CPU)
+    return by_hand_values(untrained(sizes, CPU).double(), ids[:-1], ids[1:])
 
 
 def worker(sizes: Sizes) -> dict[str, Callable[[], Any]]:
     """``step`` and ``values`` on this process's share."""
-    model, columns = model_of(sizes), own(sizes.B)
-    inputs, targets = (ids[:, columns].contiguous() for ids in text(sizes))
+    model, columns = untrained(sizes, CPU), own(sizes.B)
+    ids = text(sizes, CPU)[:, columns].contiguous()
+    inputs, targets = ids[:-1], ids[1:]
     positions = sizes.T * sizes.B
     share = targets.numel() / positions
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)

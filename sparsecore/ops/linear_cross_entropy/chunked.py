@@ -22,7 +22,7 @@ from sparsecore.ops.compilers import installed
 from sparsecore.ops.linear_cross_entropy.sweep import sweep
 from sparsecore.ops.trusted import trusted
 
-CHUNK_BYTES = {"cpu": 27 << 18, "cuda": 256 << 20}  # of one chunk of float32 logits, at most
+CHUNK_BYTES = {"cpu": 27 << 18, "cuda": 256 << 20}  # of a chunk of float32 logits
 GPU_CHUNKS, GPU_BYTES = 8, 14 << 20  # there, so many chunks of at least so much
 PANEL_BYTES = 1 << 20  # of the rows of the weight that a CPU multiplies at a time
 

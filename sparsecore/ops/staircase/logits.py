@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from sparsecore.ops.compilers import recorded
+
 PANEL_WIDTH = 32  # bins at least as wide stand alone
 PANEL_HEIGHT = 0.75  # of a panel's first bin, the least that its others must have
 
@@ -34,7 +36,7 @@ def staircase_logits(
         dtype = torch.get_autocast_dtype(device)
         hidden, panels = hidden.to(dtype), [panel.to(dtype) for panel in panels]
         bias = None if bias is None else bias.to(dtype)
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+    if recorded():
         return _sum_of_products(hidden, panels, bias)
     logits: Tensor = _Products.apply(hidden.reshape(-1, hidden.shape[-1]), bias, *panels)  # pyright: ignore
     return logits.view(*hidden.shape[:-1], len(tables[0]))
