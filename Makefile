@@ -7,6 +7,8 @@ DEVICE ?= auto
 PORT   ?= 8000
 ARGS   ?=
 
+TRITON := triton==3.9.0
+
 BIN := .venv/bin
 UV   = UV_FIND_LINKS='$(FIND_LINKS)' $(BIN)/uv pip install --quiet --python $(BIN)/python
 
@@ -39,6 +41,12 @@ venv: .venv/.ready  ## the virtual environment .venv, every package as pinned in
 	$(UV) --no-deps -e .
 	@touch $@
 
+# Triton runs the kernels for GPUs in its interpreter too. PyTorch for CUDA brings its own.
+.venv/.triton: .venv/.ready
+	@$(BIN)/python -c 'import triton' 2>/dev/null || [ "$$(uname)" != Linux ] || $(UV) $(TRITON) || \
+	  echo "$(TRITON) could not be installed: the tests of kernels for GPUs will be skipped." >&2
+	@touch $@
+
 book: .venv/.ready  ## run the notebooks that changed, build the book, print the page to open
 	$(BIN)/python -m tools.book -p preset $(PRESET) -p device $(DEVICE) $(ARGS)
 
@@ -54,16 +62,16 @@ lab: .venv/.ready  ## JupyterLab on the notebooks: percent scripts, opened as no
 serve: book  ## the book at http://localhost:8000 (PORT=…)
 	$(BIN)/python -m http.server --directory _build/html --bind 127.0.0.1 $(PORT)
 
-test: .venv/.ready  ## all of it: style, types, notebooks, the book with warnings as errors, tests
+test: .venv/.triton  ## all of it: style, types, notebooks, the book with warnings as errors, tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet .
 	$(BIN)/basedpyright
 	$(BIN)/python -m tools.book
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m 'not slow' $(ARGS)
 
-unit: .venv/.ready  ## the tests that need neither notebooks nor the book (ARGS=tests/data)
+unit: .venv/.triton  ## the tests that need neither notebooks nor the book (ARGS=tests/data)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m 'not slow' --ignore=tests/notebooks --ignore=tests/book $(ARGS)
 
-test-slow: .venv/.ready  ## the long tests
+test-slow: .venv/.triton  ## the long tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m slow $(ARGS)
 
 fuzz: .venv/.ready  ## damaged files and wild values for every reader (ARGS="--inputs 2000 --reader text", ARGS=--giants)
