@@ -1,12 +1,14 @@
 """One case to tidy rows: gate, warm-up, interleaved rounds, memory, share of the ceiling.
 
 Contestants take turns, over and over in one process, so that whatever else the machine does hits
-all of them; a ratio compares times of the same round.
+all of them; a ratio compares times of the same round. Their order is drawn anew each round: what
+one leaves in the caches, or throws out of them, meets all of the others.
 """
 
 from __future__ import annotations
 
 import math
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -127,14 +129,15 @@ def interleave(
             step()
     most = FEWEST_ROUNDS if settings.quick else MOST_ROUNDS
     most = most if case.rounds is None else min(most, case.rounds)
+    order, names = random.Random(0), list(steps)
     rounds: list[dict[str, float]] = []
     end = time.perf_counter() + settings.seconds
     while len(rounds) < most and (len(rounds) < FEWEST_ROUNDS or time.perf_counter() < end):
         row = {}
-        for name, step in steps.items():
+        for name in order.sample(names, len(names)):
             synchronise(settings.device)
             start = clock()
-            step()
+            steps[name]()
             synchronise(settings.device)
             row[name] = (clock() - start) * 1e3
         rounds.append(row)

@@ -155,11 +155,17 @@ class SparseEmbedding(nn.Module):
         rows = ids
         if self.order is not None:
             rows = self.order.index_select(0, ids.flatten()).view(ids.shape)
-        vectors = staircase_lookup(rows, list(self.tables), self.layout)
+        vectors = staircase_lookup(rows, self._parts(), self.layout)
         if self.training and self.word_dropout:
             mask = word_mask(self.num_embeddings, self.word_dropout, vectors)
             vectors = vectors * mask[ids].unsqueeze(-1)
         return vectors
+
+    def _parts(self) -> list[Tensor]:
+        """The tables, from where their list keeps them: asking it for each takes longer."""
+        kept = self.tables._parameters  # without those that were parametrized or pruned
+        whole = len(kept) == self.num_bins
+        return [table for table in (kept.values() if whole else self.tables) if table is not None]
 
     def tied_logits(self, hidden: Tensor, bias: Tensor | None = None) -> Tensor:
         """Scores of all words under the same vectors: hidden (..., k) -> (..., V).
@@ -175,13 +181,13 @@ class SparseEmbedding(nn.Module):
                 f"hidden must have shape (..., {self.embedding_dim}), got {tuple(hidden.shape)}"
             )
         if self.order is None:
-            return staircase_logits(hidden, list(self.tables), bias)
-        logits = staircase_logits(hidden, list(self.tables), None)[..., self.order]
+            return staircase_logits(hidden, self._parts(), bias)
+        logits = staircase_logits(hidden, self._parts(), None)[..., self.order]
         return logits if bias is None else logits + bias
 
     def dense(self) -> Tensor:
         """The (V, k) matrix with its zeros, by word id; gradients flow to the tables."""
-        matrix = naive_dense(list(self.tables))
+        matrix = naive_dense(self._parts())
         return matrix if self.order is None else matrix[self.order]
 
     @classmethod

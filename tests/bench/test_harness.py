@@ -1,6 +1,8 @@
 """The gate, the footprint and the rows, on contestants that are plain functions."""
 
 import math
+import time
+from functools import partial
 
 import pytest
 import torch
@@ -9,7 +11,7 @@ from sparsecore.bench.case import REFERENCE, Case, Contestant, Prepared
 from sparsecore.bench.ceilings import Ceilings
 from sparsecore.bench.footprint import Footprint
 from sparsecore.bench.gate import judge, largest_error
-from sparsecore.bench.harness import COLUMNS, Settings, run_case
+from sparsecore.bench.harness import COLUMNS, Settings, interleave, run_case
 from sparsecore.bench.run import run_and_save
 
 X = torch.arange(1.0, 5.0)
@@ -68,6 +70,18 @@ def test_a_refused_contestant_is_not_timed():
     assert set(ours) == set(COLUMNS) and ours["rounds"] == 3
     assert ours["share_of_ceiling"] == pytest.approx(1e-6 / (ours["median_ms"] / 1e3))
     assert ours["peak_mib"] == X.nbytes / 2**20
+
+
+def test_contestants_take_turns_each_round_in_an_order_of_its_own():
+    names, called = [REFERENCE, "one", "two", "three"], []
+    steps = {name: partial(called.append, name) for name in names}
+    case = Case("turns", lambda: prepared(), 1, "token", rounds=20)
+    times = interleave(steps, case, Settings(torch.device("cpu")), time.perf_counter)
+    rounds = [called[start : start + 4] for start in range(0, len(called), 4)]
+    assert len(rounds) == 21 and times.shape == (20, 4)  # one to warm up
+    assert all(sorted(order) == sorted(names) for order in rounds)
+    assert len(set(map(tuple, rounds))) > 10
+    assert {order[0] for order in rounds} == set(names)
 
 
 def test_a_refused_contestant_fails_the_command(tmp_path, monkeypatch):

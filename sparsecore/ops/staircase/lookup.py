@@ -9,7 +9,8 @@ end does it, in a number of operations that does not depend on M.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -33,25 +34,20 @@ def staircase_lookup(rows: Tensor, tables: Sequence[Tensor], layout: Tensor) -> 
     """
     if rows.dtype == torch.int32:  # as nn.Embedding takes them
         rows = rows.long()
-    if recorded() or rows.device.type != "cpu":
+    if compiles_on_cpu(tables[0]) and rows.is_cpu and rows.dtype == torch.int64 and rows.numel():
+        return _compiled()(rows, *tables)
+    if recorded() or not rows.is_cpu:
         return _gather(rows, tables, layout)
-    if rows.dtype == torch.int64 and rows.numel() and compiles_on_cpu(tables[0]):
-        return _compiled(rows, tables)
     used, inverse = torch.unique(rows, return_inverse=True)  # sorted
     vectors: Tensor = _UsedRows.apply(used, *tables)  # pyright: ignore
     return vectors.index_select(0, inverse.flatten()).view(*rows.shape, vectors.shape[1])
 
 
-def _compiled(rows: Tensor, tables: Sequence[Tensor]) -> Tensor:
+@cache
+def _compiled() -> Callable[..., Tensor]:
     from sparsecore.ops.staircase.compiled import CompiledLookup
 
-    lowest, highest = (int(end) for end in rows.aminmax())
-    if lowest < 0 or highest >= len(tables[0]):
-        wrong = lowest if lowest < 0 else highest
-        raise IndexError(f"row {wrong} is outside a matrix of {len(tables[0])} rows")
-    parts = [table.contiguous() for table in tables]
-    vectors: Tensor = CompiledLookup.apply(rows.flatten(), *parts)  # pyright: ignore
-    return vectors.view(*rows.shape, vectors.shape[1])
+    return CompiledLookup.apply  # pyright: ignore
 
 
 def column_layout(shapes: Sequence[Size | tuple[int, int]]) -> Tensor:
