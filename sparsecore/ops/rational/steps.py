@@ -43,13 +43,13 @@ class ProjectionGradients:
     def __init__(self, x: Tensor, weight: Tensor, need_x: bool) -> None:
         self._x, self._weight = x, weight
         self.x = torch.empty_like(x, memory_format=torch.contiguous_format) if need_x else None
-        self._sum = weight.new_zeros(weight.shape, dtype=torch.float64)  # of many chunks
+        self._sum = weight.new_zeros(weight.shape[::-1], dtype=torch.float64)  # of many chunks
         self.bias = x.new_zeros(len(weight) // 2)
 
     def add(self, part: slice, gradient: Tensor) -> None:
         """Take in a chunk: ``gradient``, 2 S k B, is of x·main and of x·loop + bias."""
         inputs, matrix = self._x[part].flatten(0, 1), gradient.view(len(self._weight), -1)
-        self._sum += torch.mm(matrix, inputs)
+        self._sum += torch.mm(inputs.t(), matrix.t())  # faster than its transpose
         self.bias += gradient[1].sum((1, 2))
         if self.x is not None:
             torch.mm(matrix.t(), self._weight, out=self.x[part].view_as(inputs))
@@ -57,12 +57,12 @@ class ProjectionGradients:
     @property
     def main(self) -> Tensor:
         """S E."""
-        return self._sum[: len(self.bias)].to(self._x.dtype)
+        return self._sum[:, : len(self.bias)].t().contiguous().to(self._x.dtype)
 
     @property
     def loop(self) -> Tensor:
         """S E."""
-        return self._sum[len(self.bias) :].to(self._x.dtype)
+        return self._sum[:, len(self.bias) :].t().contiguous().to(self._x.dtype)
 
 
 class Room(NamedTuple):
