@@ -79,12 +79,21 @@ def atomic_folder(target: str | os.PathLike[str]) -> Iterator[Path]:
                 _sync(path)
             if not target.exists():
                 os.chmod(temporary, 0o755)
-                os.replace(temporary, target)
+                _replace_unless_there(temporary, target)
                 _sync(target.parent)
         except OSError as error:
             raise write_error(target, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _replace_unless_there(temporary: Path, target: Path) -> None:
+    """Of two processes that end at the same moment the second finds the folder of the first."""
+    try:
+        os.replace(temporary, target)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
 
 
 def remove_leftovers(folder: Path, every: bool = False) -> None:

@@ -48,6 +48,21 @@ def test_folder_is_kept_where_another_process_was_first(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["made"]
 
 
+def test_folder_is_kept_where_another_process_was_first_by_a_hair(tmp_path, monkeypatch):
+    target, replace = tmp_path / "made", os.replace
+
+    def late(source, to):
+        target.mkdir()
+        (target / "x").write_text("first")
+        replace(source, to)
+
+    monkeypatch.setattr(os, "replace", late)
+    with atomic_folder(target) as temporary:
+        (temporary / "x").write_text("second")
+    assert (target / "x").read_text() == "first"
+    assert [p.name for p in tmp_path.iterdir()] == ["made"]
+
+
 KILLED = """
 import os, signal, sys
 from sparsecore.files import atomic_folder, atomic_path
