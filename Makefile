@@ -63,9 +63,8 @@ serve: book  ## the book at http://localhost:8000 (PORT=…)
 	$(BIN)/python -m http.server --directory _build/html --bind 127.0.0.1 $(PORT)
 
 test: .venv/.triton  ## all of it: style, types, notebooks, the book with warnings as errors, tests
-	$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet .
-	$(BIN)/basedpyright
-	$(BIN)/python -m tools.book
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory --jobs types book ARGS=
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m 'not slow' $(ARGS)
 
 unit: .venv/.triton  ## the tests that need neither notebooks nor the book (ARGS=tests/data)
