@@ -37,9 +37,9 @@ from sparsecore.runs.notebook import check_parameters
 check_parameters(globals())
 
 # %% tags=["hide-input"]
-from sparsecore import view
-from sparsecore.runs.pages.crossing import about, blocks_table, open_page, votes_table
-from sparsecore.runs.pages.parts import parts_table, verdict_sentence
+from sparsecore.report import figures
+from sparsecore.report.pages.crossing import about, blocks_table, open_page, votes_table
+from sparsecore.report.pages.parts import parts_table, verdict_sentence
 
 page = open_page(
     preset,
@@ -61,8 +61,8 @@ about(page)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-crossing-blocks", "caption": "Mean χ of the upper LSTM's activation (dashed) and of its gradient, by number of blocks. Epoch 0 is the untrained network. Bands: from the least to the most of the seeds."}, "image": {"alt": "Line chart: mean chi over epochs, two lines for each number of blocks.", "classes": "dark-light"}}
 whose = ("reference runs", "your runs")
-axes = view.beside(
-    view.chi_by_blocks, page.reference, page.yours, "concentration", same_y=False, titles=whose
+axes = figures.beside(
+    figures.chi_by_blocks, page.reference, page.yours, "concentration", same_y=False, titles=whose
 )
 
 # %% tags=["hide-input"]
@@ -90,7 +90,9 @@ votes_table(page)
 # size of their scores. The AUC is the probability that a kept state ranks above a removed one.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-crossing-survival", "caption": "How well a network trained without a penalty shows which states the group lasso keeps. Small marks: single models; large ones: means. Dotted: chance."}, "image": {"alt": "Point chart: AUC by number of transitions left, two series, with a line at one half.", "classes": "dark-light"}}
-axes = view.beside(view.survival, page.reference, page.yours, "survival", same_y=True, titles=whose)
+axes = figures.beside(
+    figures.survival, page.reference, page.yours, "survival", same_y=True, titles=whose
+)
 
 # %% [markdown]
 # ## How sure are we?

@@ -36,8 +36,8 @@ from sparsecore.runs.notebook import check_parameters
 check_parameters(globals())
 
 # %% tags=["hide-input"]
-from sparsecore import view
-from sparsecore.runs.pages.emergent import about, open_page, verdict_sentence, verdicts
+from sparsecore.report import figures
+from sparsecore.report.pages.emergent import about, open_page, verdict_sentence, verdicts
 
 page = open_page(preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device)
 about(page)
@@ -57,11 +57,16 @@ about(page)
 # ## What the runs here give
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-classes", "caption": "$\\rho_\\leftarrow(\\bar h^2)$ within open and closed classes, and within samples of each matched in frequency; raw frequency (Figure 4 of the paper)."}, "image": {"alt": "Line chart: correlation within open classes, closed classes and the two matched samples, over epochs.", "classes": "dark-light"}}
-axes = view.beside(view.class_correlations, page.reference, page.yours, "classes", cuts=True)
+axes = figures.beside(figures.class_correlations, page.reference, page.yours, "classes", cuts=True)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-classes-log", "caption": "The same on log frequency."}, "image": {"alt": "Line chart: correlation on log frequency within open classes, closed classes and the two matched samples, over epochs.", "classes": "dark-light"}}
-axes = view.beside(
-    view.class_correlations, page.reference, page.yours, "classes", cuts=True, method="pearson_log"
+axes = figures.beside(
+    figures.class_correlations,
+    page.reference,
+    page.yours,
+    "classes",
+    cuts=True,
+    method="pearson_log",
 )
 
 # %% [markdown]
@@ -69,8 +74,8 @@ axes = view.beside(
 # the same four groups:
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-class-means", "caption": "Mean concentration $\\chi(\\bar h^2)$ in the same groups, with 95 % intervals over words."}, "image": {"alt": "Line chart: mean concentration of the upper gradient in open and closed classes and in the matched samples, over epochs.", "classes": "dark-light"}}
-axes = view.beside(
-    view.class_correlations, page.reference, page.yours, "classes", column="chi", same_y=False
+axes = figures.beside(
+    figures.class_correlations, page.reference, page.yours, "classes", column="chi", same_y=False
 )
 
 # %% [markdown]

@@ -32,8 +32,8 @@ from sparsecore.runs.notebook import check_parameters
 check_parameters(globals())
 
 # %% tags=["hide-input"]
-from sparsecore import view
-from sparsecore.runs.pages.emergent import (
+from sparsecore.report import figures
+from sparsecore.report.pages.emergent import (
     about,
     open_page,
     rho_sentence,
@@ -57,8 +57,8 @@ about(page)
 # First the sizes. Each gradient is that of the position's own loss, in nats.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-l1", "caption": "Correlation between the mean size $\\ell_1$ of each gradient and the frequency of the target word, raw frequency."}, "image": {"alt": "Line chart: correlation of mean l1 of the gradients with target-word frequency over epochs.", "classes": "dark-light"}}
-axes = view.beside(
-    view.correlations_over_epochs,
+axes = figures.beside(
+    figures.correlations_over_epochs,
     page.reference,
     page.yours,
     "correlations",
@@ -67,8 +67,8 @@ axes = view.beside(
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-l1-log", "caption": "The same on log frequency."}, "image": {"alt": "Line chart: correlation of mean l1 of the gradients with the logarithm of target-word frequency over epochs.", "classes": "dark-light"}}
-axes = view.beside(
-    view.correlations_over_epochs,
+axes = figures.beside(
+    figures.correlations_over_epochs,
     page.reference,
     page.yours,
     "correlations",
@@ -91,8 +91,8 @@ rho_sentence(page, "On log frequency it has", value="l1", method="pearson_log")
 # and larger if a few of them take it all. How sure the model is of the right word does not enter.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-softmax", "caption": "$\\rho_\\leftarrow$ of the softmax gradient and of the gradient of the upper LSTM layer, raw frequency."}, "image": {"alt": "Line chart: correlation with target-word frequency over epochs for the softmax gradient and the upper LSTM gradient.", "classes": "dark-light"}}
-axes = view.beside(
-    view.correlations_over_epochs,
+axes = figures.beside(
+    figures.correlations_over_epochs,
     page.reference,
     page.yours,
     "correlations",

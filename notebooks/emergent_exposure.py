@@ -37,8 +37,8 @@ from sparsecore.runs.notebook import check_parameters
 check_parameters(globals())
 
 # %% tags=["hide-input"]
-from sparsecore import view
-from sparsecore.runs.pages.emergent import about, open_page, verdict_sentence, verdicts
+from sparsecore.report import figures
+from sparsecore.report.pages.emergent import about, open_page, verdict_sentence, verdicts
 
 page = open_page(preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device)
 about(page)
@@ -57,8 +57,8 @@ about(page)
 # the network before any training. Brighter is more concentrated.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-exposure", "caption": "Mean concentration $\\chi(\\bar h^2)$ of the gradient that each target word sends into the upper LSTM layer, over training (Figure 2 of the paper). Words from most frequent (bottom) to less frequent (top). The two panels have colour scales of their own: the least possible value depends on the width of the layer."}, "image": {"alt": "Heat map, target words by epochs, in two panels: reference runs and your run. Colour is the mean concentration of the upper layer's gradient.", "classes": "dark-light"}}
-axes = view.beside(
-    view.exposure_heatmap, page.reference, page.yours, "exposure", same_y=False, height=5.2
+axes = figures.beside(
+    figures.exposure_heatmap, page.reference, page.yours, "exposure", same_y=False, height=5.2
 )
 
 # %% [markdown]
@@ -68,8 +68,8 @@ axes = view.beside(
 # *not* sparse in any useful sense, whatever its correlation with frequency.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-exposure-lines", "caption": "The same, averaged over bands of frequency ranks. Grey: the least possible value, and that of random numbers."}, "image": {"alt": "Line chart: mean concentration over epochs, one line for each band of frequency ranks, with two grey reference levels.", "classes": "dark-light"}}
-axes = view.beside(
-    view.exposure_lines,
+axes = figures.beside(
+    figures.exposure_lines,
     page.reference,
     page.yours,
     "exposure",
@@ -83,7 +83,7 @@ axes = view.beside(
 # because the loss on held-out text had not improved.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training", "caption": "Loss on the training and validation text, in nats a token, and as perplexity on the right."}, "image": {"alt": "Line chart: training and validation loss over epochs, dashed vertical lines where the step size was cut.", "classes": "dark-light"}}
-axes = view.beside(view.training_curve, page.reference, page.yours, "epochs", same_y=False)
+axes = figures.beside(figures.training_curve, page.reference, page.yours, "epochs", same_y=False)
 
 # %% [markdown]
 # ## How sure are we?

@@ -33,8 +33,8 @@ from sparsecore.runs.notebook import check_parameters
 check_parameters(globals())
 
 # %% tags=["hide-input"]
-from sparsecore import view
-from sparsecore.runs.pages.emergent import (
+from sparsecore.report import figures
+from sparsecore.report.pages.emergent import (
     about,
     open_page,
     rho_sentence,
@@ -57,8 +57,8 @@ about(page)
 # ## What the runs here give
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-inputs", "caption": "Correlation $\\rho_\\rightarrow$ between mean concentration and the frequency of the input word, raw frequency (Figure 3b of the paper). Vertical dashed lines: the step size was cut."}, "image": {"alt": "Line chart: correlation with input-word frequency over epochs, one line for each layer and signal; dashed vertical lines mark step-size cuts.", "classes": "dark-light"}}
-axes = view.beside(
-    view.correlations_over_epochs,
+axes = figures.beside(
+    figures.correlations_over_epochs,
     page.reference,
     page.yours,
     "correlations",
@@ -67,8 +67,8 @@ axes = view.beside(
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-inputs-log", "caption": "The same on log frequency, which a handful of words cannot carry."}, "image": {"alt": "Line chart: correlation with the logarithm of input-word frequency over epochs, one line for each layer and signal.", "classes": "dark-light"}}
-axes = view.beside(
-    view.correlations_over_epochs,
+axes = figures.beside(
+    figures.correlations_over_epochs,
     page.reference,
     page.yours,
     "correlations",

@@ -35,8 +35,8 @@ from sparsecore.runs.notebook import check_parameters
 check_parameters(globals())
 
 # %% tags=["hide-input"]
-from sparsecore import view
-from sparsecore.runs.pages.emergent import (
+from sparsecore.report import figures
+from sparsecore.report.pages.emergent import (
     about,
     null_sentence,
     open_page,
@@ -64,8 +64,8 @@ about(page)
 # nothing to learning.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-targets", "caption": "Correlation $\\rho_\\leftarrow$ between mean concentration and the frequency of the target word, raw frequency (Figure 3a of the paper)."}, "image": {"alt": "Line chart: correlation with target-word frequency over epochs, one line for each layer and signal, with bands.", "classes": "dark-light"}}
-axes = view.beside(
-    view.correlations_over_epochs,
+axes = figures.beside(
+    figures.correlations_over_epochs,
     page.reference,
     page.yours,
     "correlations",
@@ -82,8 +82,8 @@ rho_sentence(page, "At the last epoch, ρ←(h̄²) on raw frequency is")
 # On the logarithm of frequency every word has a say:
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-targets-log", "caption": "The same on log frequency."}, "image": {"alt": "Line chart: correlation with the logarithm of target-word frequency over epochs, one line for each layer and signal.", "classes": "dark-light"}}
-axes = view.beside(
-    view.correlations_over_epochs,
+axes = figures.beside(
+    figures.correlations_over_epochs,
     page.reference,
     page.yours,
     "correlations",
@@ -103,14 +103,16 @@ rho_sentence(page, "At the last epoch, ρ←(h̄²) on log frequency is", method
 # that vanished there would be about grammar or spelling rather than exposure.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-methods", "caption": "$\\rho_\\leftarrow(\\bar h^2)$ at the last epoch by six methods, with 95 % intervals over words; a mark for each seed."}, "image": {"alt": "Dot chart: the same correlation by six methods, each with its interval.", "classes": "dark-light"}}
-axes = view.beside(view.methods_compared, page.reference, page.yours, "correlations", height=3.6)
+axes = figures.beside(
+    figures.methods_compared, page.reference, page.yours, "correlations", height=3.6
+)
 
 # %% [markdown]
 # And this is what a few words weigh: Pearson's correlation on raw frequency once the most
 # frequent words are left out. Where the line jumps, the words just dropped had carried it.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-few-words", "caption": "Correlation on raw frequency without the most frequent words, at the last epoch. Below each number, the share of the text that those words make up."}, "image": {"alt": "Line chart: correlation on raw frequency after leaving out the 1, 3, 10, 30, 100 and 300 most frequent words.", "classes": "dark-light"}}
-axes = view.beside(view.without_words, page.reference, page.yours, "influence")
+axes = figures.beside(figures.without_words, page.reference, page.yours, "influence")
 
 # %% [markdown]
 # ## How sure are we?

@@ -31,8 +31,8 @@ from sparsecore.runs.notebook import check_parameters
 check_parameters(globals())
 
 # %% tags=["hide-input"]
-from sparsecore import view
-from sparsecore.runs.pages.emergent import (
+from sparsecore.report import figures
+from sparsecore.report.pages.emergent import (
     about,
     difference_sentence,
     extremes,
@@ -58,8 +58,8 @@ about(page)
 # large entries would be as concentrated.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-words", "caption": "Mean concentration $\\chi(\\bar h^2)$ of each target word after the last epoch, against its frequency (Figure 5 of the paper). Squares: closed classes."}, "image": {"alt": "Scatter chart: one point a word, frequency on a logarithmic axis against mean concentration, coloured by class; the most frequent words are named.", "classes": "dark-light"}}
-axes = view.beside(
-    view.chi_against_frequency,
+axes = figures.beside(
+    figures.chi_against_frequency,
     page.reference,
     page.yours,
     "words",
@@ -72,8 +72,8 @@ axes = view.beside(
 # The samples matched in frequency, a mark for each word:
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-matched", "caption": "Mean concentration of the words in the two samples of equal mean frequency; the bars are the means of the samples."}, "image": {"alt": "Strip chart: concentration of the words of the closed and the open sample, with their means.", "classes": "dark-light"}}
-axes = view.beside(
-    view.samples_compared,
+axes = figures.beside(
+    figures.samples_compared,
     with_matched(page.reference),
     with_matched(page.yours),
     "matched",
@@ -112,5 +112,5 @@ verdict_sentence(page, 7)
 #
 # - The same for another signal: the table holds all of them, as in
 #   `page.yours["words"]["chi_lstm1_activation_input"]`.
-# - `view.chi_against_frequency(page.yours["words"], value="chi_embedding_activation_input")`
+# - `figures.chi_against_frequency(page.yours["words"], value="chi_embedding_activation_input")`
 #   draws it.

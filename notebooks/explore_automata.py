@@ -33,9 +33,9 @@ from sparsecore.runs.notebook import check_parameters
 check_parameters(globals())
 
 # %% tags=["hide-input"]
-from sparsecore.runs.pages.automata import readable
-from sparsecore.runs.pages.sentiment import about_reader, open_reader
-from sparsecore.view.explorers import AutomataReader
+from sparsecore.report.explorers import AutomataReader
+from sparsecore.report.pages.automata import readable
+from sparsecore.report.pages.sentiment import about_reader, open_reader
 
 reader = open_reader(
     preset,

@@ -35,7 +35,7 @@ check_parameters(globals())
 
 # %%
 from sparsecore.live import your_geometry, your_sentence, your_text
-from sparsecore.runs.pages.emergent import open_page
+from sparsecore.report.pages.emergent import open_page
 
 page = open_page(preset, corpus=corpus, seed=seed, device=device)
 your_sentence(page)

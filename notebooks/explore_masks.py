@@ -26,7 +26,7 @@ from sparsecore.runs.notebook import check_parameters
 check_parameters(globals())
 
 # %% tags=["hide-input"]
-from sparsecore.view.explorers import MaskExplorer
+from sparsecore.report.explorers import MaskExplorer
 
 explorer = MaskExplorer()
 explorer

@@ -35,8 +35,8 @@ from sparsecore.runs.notebook import check_parameters
 check_parameters(globals())
 
 # %% tags=["hide-input"]
-from sparsecore.runs.pages.emergent import about_yours, open_page, under_the_lens
-from sparsecore.view.explorers import SentenceLens
+from sparsecore.report.explorers import SentenceLens
+from sparsecore.report.pages.emergent import about_yours, open_page, under_the_lens
 
 page = open_page(preset, corpus=corpus, epochs=epochs, seed=seed, device=device)
 about_yours(page)

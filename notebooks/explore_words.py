@@ -31,8 +31,8 @@ from sparsecore.runs.notebook import check_parameters
 check_parameters(globals())
 
 # %% tags=["hide-input"]
-from sparsecore.runs.pages.emergent import explored, open_page, trajectories
-from sparsecore.view.explorers import ChiExplorer
+from sparsecore.report.explorers import ChiExplorer
+from sparsecore.report.pages.emergent import explored, open_page, trajectories
 
 page = open_page(preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device)
 explored(page)

@@ -48,7 +48,7 @@ check_parameters(globals())
 # elsewhere, so $w$ and $v$ simply list the words.
 
 # %%
-from sparsecore.learned.describe import automaton, one_hot, reading, states_of
+from sparsecore.prune.describe import automaton, one_hot, reading, states_of
 
 vocabulary = ["not", "good", "bad", "but"]
 rnn = automaton(
@@ -59,9 +59,9 @@ rnn = automaton(
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-automaton", "caption": "The automaton: states in a row, the main path from left to right, self-loops above. Nothing is drawn above state 0, where waiting is free. Like Figure 2 of the paper, with two transitions in place of four."}, "image": {"alt": "Three circles in a row, numbered 0 to 2, joined by arrows; arcs return to circles 1 and 2.", "classes": "dark-light"}}
-from sparsecore import view
+from sparsecore.report import figures
 
-axes = view.automata(states_of(rnn), labels={0: "not … good"})
+axes = figures.automata(states_of(rnn), labels={0: "not … good"})
 
 # %% [markdown]
 # ## A sentence
@@ -77,7 +77,7 @@ axes = view.automata(states_of(rnn), labels={0: "not … good"})
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-reading", "caption": "What each state holds after each word (numbers, and the size of the rectangles), and the way that is worth most: dots are words that the main path takes, flat stretches are self-loops."}, "image": {"alt": "A grid of words by states. A line starts at the bottom, climbs to state 1 at the word not, to state 2 at the word good, and stays there while the rectangles shrink.", "classes": "dark-light"}}
 words = sentence.split()
 x = one_hot(words, vocabulary)
-axes = view.path_through_sentence(reading(rnn, x, words))
+axes = figures.path_through_sentence(reading(rnn, x, words))
 
 # %% [markdown]
 # State 1 fills at *not* and leaks a tenth with every word. At *good* what is left of it moves on, and
@@ -146,7 +146,7 @@ with torch.no_grad():
     for state in (2, 3, 7, 8, 9, 10):
         for parameter in (layer.main, layer.loop, layer.bias):
             parameter[state] *= 0.01
-axes = view.automata(states_of(layer))
+axes = figures.automata(states_of(layer))
 
 # %%
 small = sc.compact(layer)

@@ -36,8 +36,8 @@ from sparsecore.runs.notebook import check_parameters
 check_parameters(globals())
 
 # %% tags=["hide-input"]
-from sparsecore import view
-from sparsecore.runs.pages.sentiment import (
+from sparsecore.report import figures
+from sparsecore.report.pages.sentiment import (
     about_reader,
     check_sentence,
     decision,
@@ -74,7 +74,7 @@ about_reader(reader)
 # them, were taken out.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-states", "caption": "The automata before and after (Figure 1 of the paper), in your run: filled states are kept, hollow ones were removed."}, "image": {"alt": "Rows of circles joined by lines, one row a WFSA; few states are filled, the others are hollow and small.", "classes": "dark-light"}}
-axes = view.states_kept(reader.states)
+axes = figures.states_kept(reader.states)
 
 # %% [markdown]
 # Those with a state left, as automata: the arrow in front of a state takes a word, the loop above
@@ -82,7 +82,7 @@ axes = view.states_kept(reader.states)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-automata", "caption": "The automata that are left, in your run (Figure 2 of the paper): dotted states were taken out. The area of a disc is the norm of the state's weights."}, "image": {"alt": "A row of circles for each automaton, joined by arrows, with a loop above each circle; removed states are dotted.", "classes": "dark-light"}}
 states, names = kept_automata(reader)
-axes = view.automata(states, names)
+axes = figures.automata(states, names)
 
 # %% [markdown]
 # ## The phrases of each pattern
@@ -127,4 +127,4 @@ decision(reader, sentence)
 # - Another sentence, another seed, another goal: they are parameters of this page.
 # - Reviews: `sparsecore data fetch amazon-reviews`, `sparsecore data fetch glove-6b`, and
 #   `preset = "small"`, `category = "books"`, `sentence = "not worth the time ."`.
-# - From Python: `sparsecore.learned.patterns.explain` gives the tables behind the last figure.
+# - From Python: `sparsecore.prune.patterns.explain` gives the tables behind the last figure.

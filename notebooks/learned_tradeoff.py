@@ -43,9 +43,9 @@ from sparsecore.runs.notebook import check_parameters
 check_parameters(globals())
 
 # %% tags=["hide-input"]
-from sparsecore import view
-from sparsecore.runs.pages.parts import parts_table, verdict_sentence
-from sparsecore.runs.pages.sentiment import (
+from sparsecore.report import figures
+from sparsecore.report.pages.parts import parts_table, verdict_sentence
+from sparsecore.report.pages.sentiment import (
     METHODS,
     ablation_sentence,
     ablation_table,
@@ -84,7 +84,7 @@ about(page)
 # Higher and further left is better.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-tradeoff", "caption": "Test accuracy against the number of transitions (Figure 3 of the paper). Squares: structures chosen by hand, 1, 2, 3 or 4 transitions each, and a mix. Circles: what the group lasso left of the largest, at several goals. Thick bars: 95 % interval over seeds; thin bars: over test documents; horizontal bars: one standard deviation of the size. Each panel has a scale of its own for accuracy."}, "image": {"alt": "One panel for each kind of document: accuracy against number of transitions, a solid line for fixed structures and a dashed line for learned ones, with two kinds of error bars.", "classes": "dark-light"}}
-axes = view.tradeoff_panels(main(page)["tradeoff"])
+axes = figures.tradeoff_panels(main(page)["tradeoff"])
 
 # %% tags=["remove-input"]
 gain_sentence(page)
@@ -98,7 +98,7 @@ gain_sentence(page)
 # Your own runs:
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-tradeoff-yours", "caption": "The same for your runs."}, "image": {"alt": "Accuracy against number of transitions in the reader's runs, fixed and learned structures.", "classes": "dark-light"}}
-axes = view.tradeoff_panels(page.yours["tradeoff"])
+axes = figures.tradeoff_panels(page.yours["tradeoff"])
 
 # %% tags=["hide-input"]
 accuracy_table(main(page))
@@ -112,7 +112,7 @@ accuracy_table(main(page))
 # is near enough to the goal. Every dot is one try.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-strength", "caption": "Transitions that are left of the largest structure, for every strength of the group lasso that a search tried."}, "image": {"alt": "Scatter chart: strength on a logarithmic axis against transitions left, one mark a try.", "classes": "dark-light"}}
-axes = view.transitions_left(main(page)["trials"])
+axes = figures.transitions_left(main(page)["trials"])
 
 # %% [markdown]
 # ## Is it the structure, or the weights?

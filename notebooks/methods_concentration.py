@@ -37,9 +37,9 @@ check_parameters(globals())
 # least. Only the direction counts: every ray from the centre has one colour.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-plane", "caption": "Chi of every vector of two entries. Circle: vectors of Euclidean norm 1. Diamond: vectors of taxicab norm 1. After the picture in §2 of the paper."}, "image": {"alt": "The plane coloured by chi: bright along both axes, dark along the diagonals; a circle and, inside it, a diamond that touches it on the axes.", "classes": "dark-light"}}
-from sparsecore import view
+from sparsecore.report import figures
 
-axes = view.chi_in_the_plane()
+axes = figures.chi_in_the_plane()
 
 # %% [markdown]
 # ## What a value means
@@ -50,9 +50,9 @@ axes = view.chi_in_the_plane()
 # numbers, which nobody would call sparse, lie somewhat above it, at $\sqrt{\pi/2D}$ (dots).
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-part", "caption": "Chi of a vector that uses a part of its units equally, for layers of several widths. At the right end all are used: the bar is the least possible value, the dot that of independent normal numbers."}, "image": {"alt": "Line chart on two logarithmic axes: chi falls as the square root of the share of units used; one line a width.", "classes": "dark-light"}}
-from sparsecore.emergent.levels import part_table
+from sparsecore.measure.reference_values import part_table
 
-axes = view.chi_of_part(part_table(widths))
+axes = figures.chi_of_part(part_table(widths))
 
 # %% [markdown]
 # Three things follow.

@@ -37,15 +37,15 @@ from sparsecore.runs.notebook import check_parameters
 check_parameters(globals())
 
 # %% tags=["hide-input"]
-from sparsecore import view
-from sparsecore.runs.pages.language import (
+from sparsecore.report import figures
+from sparsecore.report.pages.language import (
     about,
     gap_table,
     open_page,
     perplexity_sentence,
     perplexity_table,
 )
-from sparsecore.runs.pages.parts import parts_table, verdict_sentence
+from sparsecore.report.pages.parts import parts_table, verdict_sentence
 
 page = open_page(preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device)
 about(page)
@@ -68,8 +68,8 @@ about(page)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-language", "caption": "Validation perplexity over the epochs of training. Open marks: current weights; filled marks: averaged ones. Bands: from the least to the most of the seeds. The two panels have scales of their own, as the texts differ."}, "image": {"alt": "Line chart: perplexity of the validation text over the epochs, one line for the dense and one for the sparse model, with a dashed line where fine-tuning begins.", "classes": "dark-light"}}
 whose = ("reference runs", "your runs")
-axes = view.beside(
-    view.perplexity_over_epochs, page.reference, page.yours, "curves", same_y=False, titles=whose
+axes = figures.beside(
+    figures.perplexity_over_epochs, page.reference, page.yours, "curves", same_y=False, titles=whose
 )
 
 # %% [markdown]
@@ -77,8 +77,8 @@ axes = view.beside(
 # best on the validation text.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-language-test", "caption": "Test perplexity without and after fine-tuning (Table 1 of the paper). Bars: 95 % intervals of the mean over seeds, where there are several."}, "image": {"alt": "Point chart with error bars: test perplexity of the dense and the sparse model, without and after fine-tuning.", "classes": "dark-light"}}
-axes = view.beside(
-    view.perplexities_compared,
+axes = figures.beside(
+    figures.perplexities_compared,
     page.reference,
     page.yours,
     "perplexity",

@@ -33,9 +33,9 @@ from sparsecore.runs.notebook import check_parameters
 check_parameters(globals())
 
 # %% tags=["hide-input"]
-from sparsecore import view
-from sparsecore.predefined.masks import hidden_mask, input_mask
-from sparsecore.runs.pages.masks import (
+from sparsecore.layers.masks import hidden_mask, input_mask
+from sparsecore.report import figures
+from sparsecore.report.pages.masks import (
     dense_stack,
     embedding_table,
     layer_sentence,
@@ -61,7 +61,7 @@ from sparsecore.runs.pages.masks import (
 # model (its Figure 1).
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-masks", "caption": "The weights of a predefined-sparse recurrent layer (Figure 1 of the paper). Left: from hidden unit to hidden unit, one square a block. Right: from input to hidden unit, one window a block."}, "image": {"alt": "Two matrices with the trainable entries filled: on the left squares along the diagonal, on the right wide bands, one below the other, that move to the right and overlap.", "classes": "dark-light"}}
-axes = view.recurrent_masks(
+axes = figures.recurrent_masks(
     hidden_mask(hidden_size, num_blocks),
     input_mask(input_size, hidden_size, num_blocks, gamma),
 )
@@ -84,10 +84,10 @@ layer_sentence(input_size, hidden_size, num_blocks, gamma)
 # reads. Widths are to scale within each drawing.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-stack-dense", "caption": "The three dense layers of the smaller language model (Figure 4a of the paper)."}, "image": {"alt": "Three boxes one above the other, each with its input and output sizes and its number of parameters.", "classes": "dark-light"}}
-axes = view.stack(dense_stack())
+axes = figures.stack(dense_stack())
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-stack-sparse", "caption": "The sparse layers with as many parameters (Figure 4b of the paper), of four, five and two components."}, "image": {"alt": "Three rows of boxes, four below, five in the middle, two on top, each with its sizes; overlapping shades show which inputs each box reads.", "classes": "dark-light"}}
-axes = view.stack(sparse_stack())
+axes = figures.stack(sparse_stack())
 
 # %% tags=["remove-input"]
 stacks_sentence()
@@ -102,7 +102,7 @@ stacks_sentence()
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-staircases", "caption": "Embedding matrices of four densities (Figure 2 of the paper), a row a word, the rarest on top."}, "image": {"alt": "Four panels: the first is filled, in the others the filled part is a staircase that is ever narrower on top and reaches the full width only at the bottom.", "classes": "dark-light"}}
 densities = sorted({1.0, 0.5, density, 0.1}, reverse=True)
-axes = view.embedding_masks(staircases(num_words, embedding_dim, densities))
+axes = figures.embedding_masks(staircases(num_words, embedding_dim, densities))
 
 # %% tags=["remove-input"]
 embedding_table(num_words, embedding_dim, densities)

@@ -37,9 +37,9 @@ from sparsecore.runs.notebook import check_parameters
 check_parameters(globals())
 
 # %% tags=["hide-input"]
-from sparsecore import view
-from sparsecore.runs.pages.parts import parts_table, verdict_sentence
-from sparsecore.runs.pages.reciting import about, accuracy_sentence, accuracy_table, open_page
+from sparsecore.report import figures
+from sparsecore.report.pages.parts import parts_table, verdict_sentence
+from sparsecore.report.pages.reciting import about, accuracy_sentence, accuracy_table, open_page
 
 page = open_page(preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device)
 about(page)
@@ -61,13 +61,13 @@ about(page)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-reciting-epochs", "caption": "How much of the text each model recites, over the epochs. Line styles: the parameters of the original, of a dense model of half its widths, of a third. Bands: from the least to the most of the seeds."}, "image": {"alt": "Line chart: share of words predicted right over the epochs, a line for each of seven models.", "classes": "dark-light"}}
 whose = ("reference runs", "your runs")
-axes = view.beside(
-    view.reciting_over_epochs, page.reference, page.yours, "curves", titles=whose, height=4.8
+axes = figures.beside(
+    figures.reciting_over_epochs, page.reference, page.yours, "curves", titles=whose, height=4.8
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-reciting", "caption": "The best epoch of each model (Table 4 of the paper). Crosses: the paper's, for a text and models about a hundred times as large. Bars: 95 % intervals of the mean over seeds, where there are several."}, "image": {"alt": "Point chart: share of words predicted right by seven models, in groups of equal numbers of parameters, with the paper's values.", "classes": "dark-light"}}
-axes = view.beside(
-    view.recited, page.reference, page.yours, "accuracy", same_y=False, titles=whose, height=4.4
+axes = figures.beside(
+    figures.recited, page.reference, page.yours, "accuracy", same_y=False, titles=whose, height=4.4
 )
 
 # %% tags=["hide-input"]

@@ -40,9 +40,9 @@ from sparsecore.runs.notebook import check_parameters
 check_parameters(globals())
 
 # %% tags=["hide-input"]
-from sparsecore import view
-from sparsecore.runs.pages.parts import verdict_sentence
-from sparsecore.runs.pages.tagging import (
+from sparsecore.report import figures
+from sparsecore.report.pages.parts import verdict_sentence
+from sparsecore.report.pages.tagging import (
     FIG3,
     SHOWN,
     about,
@@ -78,8 +78,8 @@ about(page)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tagging", "caption": "Accuracy of the tagger against the size of its embedding (Figure 3 of the paper). Dense: all vectors are short. Sparse: vectors have 20 dimensions, most words store few of them. Points at the same place have equally many parameters in the embedding. Bands: one standard deviation over seeds. The two panels have scales of their own: the texts and the tags differ."}, "image": {"alt": "Line chart: accuracy in percent against numbers stored a word, one line for dense and one for sparse embeddings, with bands.", "classes": "dark-light"}}
 whose = ("reference runs", "your runs")
-axes = view.beside(
-    view.tradeoff, page.reference, page.yours, "tradeoff", same_y=False, titles=whose, **FIG3
+axes = figures.beside(
+    figures.tradeoff, page.reference, page.yours, "tradeoff", same_y=False, titles=whose, **FIG3
 )
 
 # %% tags=["remove-input"]
@@ -101,8 +101,8 @@ accuracy_table(page)
 # the same in all three.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tagging-orders", "caption": "Which words have the long vectors (Table 3 of the paper). At each density the three orders store equally many numbers. Bars: 95 % intervals of the mean over seeds."}, "image": {"alt": "Point chart with error bars: accuracy at each density for three orders of the vocabulary, and for the full dense embedding.", "classes": "dark-light"}}
-axes = view.beside(
-    view.orders_compared, page.reference, page.yours, "accuracy", same_y=False, titles=whose
+axes = figures.beside(
+    figures.orders_compared, page.reference, page.yours, "accuracy", same_y=False, titles=whose
 )
 
 # %% tags=["hide-input"]
@@ -114,8 +114,8 @@ orders_table(page)
 # In the order *down* it takes them from the frequent ones, which are most of any text.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tagging-frequency", "caption": "Accuracy on test words by how often they were seen in training, for models that store 5 numbers a word on average, and for the full one. This figure is not in the paper."}, "image": {"alt": "Line chart: accuracy against five classes of training frequency, one line for each of five models.", "classes": "dark-light"}}
-axes = view.beside(
-    view.accuracy_by_frequency,
+axes = figures.beside(
+    figures.accuracy_by_frequency,
     page.reference,
     page.yours,
     "frequencies",

@@ -28,8 +28,8 @@ from sparsecore.runs.notebook import check_parameters
 check_parameters(globals())
 
 # %% tags=["hide-input"]
-from sparsecore import view
-from sparsecore.runs.pages.speed import (
+from sparsecore.report import figures
+from sparsecore.report.pages.speed import (
     about,
     growth_sentence,
     growth_table,
@@ -50,7 +50,7 @@ about(page)
 # chunked loss of PyTorch.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-lm", "caption": "A training step of the language model: time by that of this library, which computes all statistics."}, "image": {"alt": "Dot chart on a logarithmic axis: the plain step, the step with statistics by hand and the chunked loss, by our time.", "classes": "dark-light"}}
-axes = view.beside_peers(page.suite("lm"))
+axes = figures.beside_peers(page.suite("lm"))
 
 # %% tags=["remove-input"]
 peers_table(page.suite("lm"))
@@ -62,10 +62,10 @@ peers_table(page.suite("lm"))
 # parameters, and a dense layer under a mask.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-lstm", "caption": "Forward and backward of one sparse LSTM layer, over a grid of shapes."}, "image": {"alt": "Dot chart on a logarithmic axis: blocks one by one, dense with equal parameters, and masked, by our time, a row a shape.", "classes": "dark-light"}}
-axes = view.beside_peers(page.suite("lstm"))
+axes = figures.beside_peers(page.suite("lstm"))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-embedding", "caption": "A step of a sparse embedding beside dense, padded and masked ones."}, "image": {"alt": "Dot chart on a logarithmic axis: dense, padded and masked embeddings by our time, a row a geometry.", "classes": "dark-light"}}
-axes = view.beside_peers(page.suite("embedding"))
+axes = figures.beside_peers(page.suite("embedding"))
 
 # %% tags=["remove-input"]
 peers_table(page.suite("embedding"))
@@ -81,7 +81,7 @@ peers_table(page.suite("embedding"))
 # the matrix products that all of them share: nobody can be faster.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-rational", "caption": "Forward and backward of the rational recurrence, for texts of several lengths."}, "image": {"alt": "Dot chart on a logarithmic axis: in-place slices, loop, scan and the matrix products alone, by our time, a row a length.", "classes": "dark-light"}}
-axes = view.beside_peers(page.suite("rational"))
+axes = figures.beside_peers(page.suite("rational"))
 
 # %% tags=["remove-input"]
 peers_table(page.suite("rational"))
@@ -90,7 +90,7 @@ peers_table(page.suite("rational"))
 # ## Text
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-data", "caption": "From text to word ids, parts of speech, and the harvest of the embedded corpus."}, "image": {"alt": "Dot chart on a logarithmic axis: other ways to prepare text, by our time.", "classes": "dark-light"}}
-axes = view.beside_peers(page.suite("data"))
+axes = figures.beside_peers(page.suite("data"))
 
 # %% [markdown]
 # ## Two processes
@@ -112,7 +112,7 @@ peers_table(page.suite("sweep"))
 # twice as much. The slopes are fitted to the three largest sizes.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-growth", "caption": "Time of a step, and memory of the tensors it makes, against every size."}, "image": {"alt": "Panels with logarithmic axes: time and memory against vocabulary, tokens, width, blocks and corpus size.", "classes": "dark-light"}}
-axes = view.growth_panels(page.suite("growth"))
+axes = figures.growth_panels(page.suite("growth"))
 
 # %% tags=["remove-input"]
 growth_table(page.suite("growth"))

@@ -12,51 +12,51 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "InputError": "sparsecore.errors",
-    "chi": "sparsecore.emergent.chi",
-    "effective_units": "sparsecore.emergent.chi",
-    "hoyer": "sparsecore.emergent.chi",
-    "chi_softmax_gradient": "sparsecore.emergent.chi",
-    "track": "sparsecore.emergent.tracker",
+    "chi": "sparsecore.measure.chi",
+    "effective_units": "sparsecore.measure.chi",
+    "hoyer": "sparsecore.measure.chi",
+    "chi_softmax_gradient": "sparsecore.measure.chi",
+    "track": "sparsecore.measure.tracker",
     "frequency_correlation": "sparsecore.stats.correlation",
-    "SparseEmbedding": "sparsecore.predefined.embedding",
-    "frequency_order": "sparsecore.predefined.embedding",
-    "SparseLSTM": "sparsecore.predefined.recurrent",
-    "SparseGRU": "sparsecore.predefined.recurrent",
-    "SparseRNN": "sparsecore.predefined.recurrent",
-    "block_sizes": "sparsecore.predefined.geometry",
-    "input_windows": "sparsecore.predefined.geometry",
-    "matching_geometry": "sparsecore.predefined.geometry",
-    "bin_rows": "sparsecore.predefined.geometry",
-    "RationalRNN": "sparsecore.learned.rational",
-    "group_norms": "sparsecore.learned.group_lasso",
-    "group_lasso": "sparsecore.learned.group_lasso",
-    "compact": "sparsecore.learned.compact",
-    "best_paths": "sparsecore.learned.paths",
+    "SparseEmbedding": "sparsecore.layers.embedding",
+    "frequency_order": "sparsecore.layers.embedding",
+    "SparseLSTM": "sparsecore.layers.sparse_rnn",
+    "SparseGRU": "sparsecore.layers.sparse_rnn",
+    "SparseRNN": "sparsecore.layers.sparse_rnn",
+    "block_sizes": "sparsecore.layers.geometry",
+    "input_windows": "sparsecore.layers.geometry",
+    "matching_geometry": "sparsecore.layers.geometry",
+    "bin_rows": "sparsecore.layers.geometry",
+    "RationalRNN": "sparsecore.layers.rational",
+    "group_norms": "sparsecore.prune.group_lasso",
+    "group_lasso": "sparsecore.prune.group_lasso",
+    "compact": "sparsecore.prune.compact",
+    "best_paths": "sparsecore.prune.paths",
 }
 
 __all__ = ["__version__", *_PUBLIC]  # pyright: ignore[reportUnsupportedDunderAll]
 
 if TYPE_CHECKING:
-    from sparsecore.emergent.chi import chi as chi
-    from sparsecore.emergent.chi import chi_softmax_gradient as chi_softmax_gradient
-    from sparsecore.emergent.chi import effective_units as effective_units
-    from sparsecore.emergent.chi import hoyer as hoyer
-    from sparsecore.emergent.tracker import track as track
     from sparsecore.errors import InputError as InputError
-    from sparsecore.learned.compact import compact as compact
-    from sparsecore.learned.group_lasso import group_lasso as group_lasso
-    from sparsecore.learned.group_lasso import group_norms as group_norms
-    from sparsecore.learned.paths import best_paths as best_paths
-    from sparsecore.learned.rational import RationalRNN as RationalRNN
-    from sparsecore.predefined.embedding import SparseEmbedding as SparseEmbedding
-    from sparsecore.predefined.embedding import frequency_order as frequency_order
-    from sparsecore.predefined.geometry import bin_rows as bin_rows
-    from sparsecore.predefined.geometry import block_sizes as block_sizes
-    from sparsecore.predefined.geometry import input_windows as input_windows
-    from sparsecore.predefined.geometry import matching_geometry as matching_geometry
-    from sparsecore.predefined.recurrent import SparseGRU as SparseGRU
-    from sparsecore.predefined.recurrent import SparseLSTM as SparseLSTM
-    from sparsecore.predefined.recurrent import SparseRNN as SparseRNN
+    from sparsecore.layers.embedding import SparseEmbedding as SparseEmbedding
+    from sparsecore.layers.embedding import frequency_order as frequency_order
+    from sparsecore.layers.geometry import bin_rows as bin_rows
+    from sparsecore.layers.geometry import block_sizes as block_sizes
+    from sparsecore.layers.geometry import input_windows as input_windows
+    from sparsecore.layers.geometry import matching_geometry as matching_geometry
+    from sparsecore.layers.rational import RationalRNN as RationalRNN
+    from sparsecore.layers.sparse_rnn import SparseGRU as SparseGRU
+    from sparsecore.layers.sparse_rnn import SparseLSTM as SparseLSTM
+    from sparsecore.layers.sparse_rnn import SparseRNN as SparseRNN
+    from sparsecore.measure.chi import chi as chi
+    from sparsecore.measure.chi import chi_softmax_gradient as chi_softmax_gradient
+    from sparsecore.measure.chi import effective_units as effective_units
+    from sparsecore.measure.chi import hoyer as hoyer
+    from sparsecore.measure.tracker import track as track
+    from sparsecore.prune.compact import compact as compact
+    from sparsecore.prune.group_lasso import group_lasso as group_lasso
+    from sparsecore.prune.group_lasso import group_norms as group_norms
+    from sparsecore.prune.paths import best_paths as best_paths
     from sparsecore.stats.correlation import frequency_correlation as frequency_correlation
 
 

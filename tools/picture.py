@@ -23,7 +23,7 @@ def draw(folder: Path, out: Path = OUT) -> None:
     """
     import matplotlib.pyplot as plt
 
-    from sparsecore import view
+    from sparsecore.report import figures
     from sparsecore.runs.reference import read_summary
 
     tables = read_summary(folder)
@@ -32,9 +32,9 @@ def draw(folder: Path, out: Path = OUT) -> None:
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(12, 4.8), dpi=100, layout="constrained", width_ratios=(3, 4)
     )
-    view.exposure_heatmap(tables["exposure"], ax=left)
+    figures.exposure_heatmap(tables["exposure"], ax=left)
     left.set_title("How concentrated is each word's gradient?")
-    view.correlations_over_epochs(tables["correlations"], epochs=tables["epochs"], ax=right)
+    figures.correlations_over_epochs(tables["correlations"], epochs=tables["epochs"], ax=right)
     right.set_title("Does it follow how frequent the word is?")
     with atomic_path(out) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})

@@ -59,11 +59,11 @@ WARM = [
     "spacy",
     "tyro",
     "sparsecore.runs.execute",
-    "sparsecore.emergent.train",
-    "sparsecore.predefined.language.train",
-    "sparsecore.predefined.reciting.train",
-    "sparsecore.predefined.tagging.train",
-    "sparsecore.learned.sentiment.train",
+    "sparsecore.experiments.emergent.task",
+    "sparsecore.experiments.language.task",
+    "sparsecore.experiments.reciting.task",
+    "sparsecore.experiments.tagging.task",
+    "sparsecore.experiments.sentiment.task",
 ]
 
 

@@ -1,7 +1,7 @@
 """Below each figure of a notebook, a link to its rows: `data/FIGURE.csv` beside the page.
 
-The rows are in the executed notebook, next to the picture, as :mod:`sparsecore.view.figure_data`
-put them there. A figure without is a warning.
+The rows are in the executed notebook, next to the picture, where
+:mod:`sparsecore.report.figures.figure_data` put them. A figure without is a warning.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from sparsecore.emergent.experiment import Emergent
 from sparsecore.errors import InputError, near_match
+from sparsecore.experiments.emergent.config import Emergent
 from sparsecore.runs import costs
 from sparsecore.runs.claims import Claim, format_value, preset_name, read_claims
 

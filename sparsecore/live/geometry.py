@@ -13,12 +13,12 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from sparsecore.emergent.experiment import Emergent
+from sparsecore.experiments.emergent.config import Emergent
+from sparsecore.layers.sparse_rnn import SparseLSTM
 from sparsecore.live.panel import DESCRIPTION, WIDE, Panel
 from sparsecore.models.language_model import LSTMLanguageModel, State, detach
-from sparsecore.models.sparse_rnn import SparseLSTM
+from sparsecore.report.figures import style
 from sparsecore.training.batches import columns, num_windows, window
-from sparsecore.view import style
 
 WIDTH = 100  # of embedding and dense layers
 COLOURS = ("#d55e00", "#0c9a6c")

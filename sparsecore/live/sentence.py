@@ -7,8 +7,8 @@ from collections.abc import Callable
 import ipywidgets as widgets
 
 from sparsecore.live.panel import DESCRIPTION, WIDE, Panel
-from sparsecore.runs.pages.emergent import Page, under_the_lens
-from sparsecore.view.explorers import SentenceLens
+from sparsecore.report.explorers import SentenceLens
+from sparsecore.report.pages.emergent import Page, under_the_lens
 
 
 def your_sentence(page: Page, text: str = "The sum of the elements is returned.") -> Panel:

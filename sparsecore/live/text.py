@@ -8,14 +8,14 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from sparsecore.emergent.experiment import Emergent
 from sparsecore.errors import InputError
+from sparsecore.experiments.emergent.config import Emergent
 from sparsecore.files import atomic_path
 from sparsecore.home import cache_dir
 from sparsecore.live.panel import DESCRIPTION, WIDE, Panel
+from sparsecore.report.explorers import ChiExplorer
 from sparsecore.runs.execute import execute
 from sparsecore.runs.reference import summary_of
-from sparsecore.view.explorers import ChiExplorer
 
 LARGEST = 50_000_000  # bytes that a browser hands over
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsecore.errors import InputError
-from sparsecore.models.dropout import LockedDropout
+from sparsecore.layers.dropout import LockedDropout
 from sparsecore.ops.linear_cross_entropy import linear_cross_entropy
 
 State = list[tuple[Tensor, Tensor]]  # one (h, c) a layer

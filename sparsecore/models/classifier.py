@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from sparsecore.models.dropout import LockedDropout, check_probability
+from sparsecore.layers.dropout import LockedDropout, check_probability
 
 
 class SequenceClassifier(nn.Module):

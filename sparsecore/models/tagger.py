@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsecore.errors import InputError
-from sparsecore.models.dropout import LockedDropout
+from sparsecore.layers.dropout import LockedDropout
 
 
 class Tagger(nn.Module):

@@ -28,13 +28,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from sparsecore.emergent.chi import chi
 from sparsecore.errors import InputError
-from sparsecore.learned.group_lasso import group_norms
-from sparsecore.learned.sentiment.patterns import padded
-from sparsecore.learned.sentiment.structure import lengths_of, new_model, rnn_of
-from sparsecore.learned.sentiment.trained import Trained, load_trained
+from sparsecore.experiments.sentiment.patterns import padded
+from sparsecore.experiments.sentiment.structure import lengths_of, new_model, rnn_of
+from sparsecore.experiments.sentiment.trained import Trained, load_trained
+from sparsecore.measure.chi import chi
 from sparsecore.models.classifier import SequenceClassifier
+from sparsecore.prune.group_lasso import group_norms
 from sparsecore.runs.store import Run
 from sparsecore.stats.correlation import frequency_correlation
 from sparsecore.stats.seeds import difference_interval, mean_interval

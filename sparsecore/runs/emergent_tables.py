@@ -19,8 +19,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from sparsecore.emergent import summary
-from sparsecore.emergent.findings import findings, over_runs
+from sparsecore.experiments.emergent import tables as per_run
+from sparsecore.experiments.emergent.findings import findings, over_runs
 from sparsecore.runs.store import Run
 
 Summary = dict[str, pd.DataFrame]
@@ -56,11 +56,11 @@ def _tables_of_run(run: Run, n_boot: int) -> Summary:
     epochs = [run.statistics([epoch]) for epoch in range(last + 1)]  # one at a time: less memory
     by_epoch = [
         {
-            "correlations": summary.correlation_table(part, n_boot),
-            "classes": summary.class_table(part, run.words, n_boot),
-            "differences": summary.difference_table(part, run.words, n_boot),
-            "exposure": summary.exposure_table(part),
-            "trajectories": summary.trajectory_table(part, run.words),
+            "correlations": per_run.correlation_table(part, n_boot),
+            "classes": per_run.class_table(part, run.words, n_boot),
+            "differences": per_run.difference_table(part, run.words, n_boot),
+            "exposure": per_run.exposure_table(part),
+            "trajectories": per_run.trajectory_table(part, run.words),
         }
         for part in epochs
     ]
@@ -72,8 +72,8 @@ def _tables_of_run(run: Run, n_boot: int) -> Summary:
     return {
         **tables,
         "epochs": run.epochs,
-        "words": summary.word_table(epochs[-1]),
-        "influence": summary.influence_table(epochs[-1]),
+        "words": per_run.word_table(epochs[-1]),
+        "influence": per_run.influence_table(epochs[-1]),
         "findings": findings(everything, run.words, run.epochs, n_boot=n_boot),
     }
 

@@ -25,11 +25,11 @@ EXPERIMENTS = {
 MOST_RUNS = 100_000  # of one sweep
 HELP = "--preset quick|small|paper chooses the defaults below, --no-progress hides the bars."
 CLASSES = {
-    "emergent": "sparsecore.emergent.experiment:Emergent",
-    "tagging": "sparsecore.predefined.tagging.experiment:Tagging",
-    "language": "sparsecore.predefined.language.experiment:Language",
-    "reciting": "sparsecore.predefined.reciting.experiment:Reciting",
-    "sentiment": "sparsecore.learned.sentiment.experiment:Sentiment",
+    "emergent": "sparsecore.experiments.emergent.config:Emergent",
+    "tagging": "sparsecore.experiments.tagging.config:Tagging",
+    "language": "sparsecore.experiments.language.config:Language",
+    "reciting": "sparsecore.experiments.reciting.config:Reciting",
+    "sentiment": "sparsecore.experiments.sentiment.config:Sentiment",
 }
 
 

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparsecore.models.dropout import LockedDropout
+from sparsecore.layers.dropout import LockedDropout
 from sparsecore.training.distributed import sum_into, world
 
 

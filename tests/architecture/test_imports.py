@@ -1,4 +1,4 @@
-"""Imports point one way: a room uses the rooms below it, and the three papers never one another."""
+"""Imports point one way: a room uses the rooms below it, and the library knows no experiment."""
 
 import ast
 import subprocess
@@ -11,24 +11,37 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "sparsecore"
 
-GROUND = {"errors", "files", "home"}
-MATTER = {"data", "stats", "ops"}
-NETWORKS = {"models", "training"}
-PAPERS = {"emergent", "predefined", "learned"}
+# from the ground up; rooms of one floor do not use one another
+LIBRARY: list[set[str]] = [
+    {"errors"},
+    {"files", "home"},
+    {"stats", "ops", "data"},
+    {"layers"},
+    {"prune", "models"},
+    {"measure"},
+]
+COMPENDIUM: list[set[str]] = [
+    {"training"},
+    {"experiments"},
+    {"runs"},
+    {"report", "bench"},
+    {"live"},
+    {"cli"},
+    {"__main__"},
+]
+FIGURES_MAY_IMPORT = {
+    "numpy", "pandas", "matplotlib", "seaborn", "anywidget", "traitlets", "IPython"
+}  # fmt: skip
 
-MAY_USE = {
-    **dict.fromkeys(GROUND | {"data", "ops"}, GROUND),
-    "stats": {"errors"},
-    "view": {"errors", "stats"},
-    **dict.fromkeys(NETWORKS, GROUND | MATTER | NETWORKS),
-    **dict.fromkeys(PAPERS, GROUND | MATTER | NETWORKS),
-    "runs": GROUND | MATTER | NETWORKS | PAPERS,
-    "live": GROUND | MATTER | NETWORKS | PAPERS | {"runs", "view"},
-    "bench": GROUND | MATTER | NETWORKS | PAPERS | {"runs"},
-    "__main__": {"cli"},
-    "cli": GROUND | MATTER | NETWORKS | PAPERS | {"runs", "bench", "view", "__version__"},
-}
-VIEW_MAY_IMPORT = {"numpy", "pandas", "matplotlib", "seaborn", "anywidget", "traitlets", "IPython"}
+
+def below(room: str) -> set[str]:
+    """The rooms that one may use."""
+    found: set[str] = set()
+    for floor in [*LIBRARY, *COMPENDIUM]:
+        if room in floor:
+            return found
+        found |= floor
+    raise AssertionError(f"{room} stands on no floor")
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -46,6 +59,7 @@ def imported(path: Path) -> Iterator[str]:
 
 
 def room(path: Path) -> str:
+    """The folder of the package, or the module beside them."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -57,13 +71,23 @@ FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.parent != PACKAG
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_room_uses_only_the_rooms_below_it(path):
     used = {name.split(".")[1] for name in imported(path) if name.startswith("sparsecore.")}
-    assert used - MAY_USE[room(path)] - {room(path)} == set()
+    assert used - below(room(path)) - {room(path), "__version__"} == set()
 
 
-def test_view_imports_only_tables_and_plotting():
-    names = {name for path in FILES if room(path) == "view" for name in imported(path)}
+def test_the_library_stands_below_the_compendium():
+    library = set().union(*LIBRARY)
+    assert all(below(upper) >= library for floor in COMPENDIUM for upper in floor)
+
+
+def figures() -> list[Path]:
+    folders = ("figures", "explorers")
+    return [p for p in FILES if room(p) == "report" and p.relative_to(PACKAGE).parts[1] in folders]
+
+
+def test_figures_import_only_tables_and_plotting():
+    names = {name for path in figures() for name in imported(path)}
     outside = {name.split(".")[0] for name in names} - set(sys.stdlib_module_names)
-    assert outside - {"sparsecore"} <= VIEW_MAY_IMPORT
+    assert outside - {"sparsecore"} <= FIGURES_MAY_IMPORT
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -86,8 +110,8 @@ def test_layers_do_not_load_the_compiler_of_pytorch():
 def test_pictures_need_no_torch():
     modules = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        for path in FILES
-        if room(path) == "view" and path.name != "__init__.py"
+        for path in figures()
+        if path.name != "__init__.py"
     ]
     assert modules
     assert "torch" not in loaded_by(f"import {', '.join(modules)}")

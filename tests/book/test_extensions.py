@@ -103,7 +103,7 @@ def test_a_verdict_says_in_words_what_its_colour_says():
 
 
 def test_a_reference_run_is_told_with_the_command_that_makes_it():
-    from sparsecore.emergent.experiment import Emergent
+    from sparsecore.experiments.emergent.config import Emergent
 
     settings = dict(vars(Emergent.preset("small", epochs=7)))
     for own in ("seed", "device", "corpus"):

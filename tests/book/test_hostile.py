@@ -21,17 +21,17 @@ import pandas as pd
 import pytest
 import yaml
 
-from sparsecore.emergent.experiment import Emergent
-from sparsecore.learned.sentiment import experiment
+from sparsecore.experiments.emergent.config import Emergent
+from sparsecore.experiments.sentiment import config as experiment
+from sparsecore.report.explorers import AutomataReader, ChiExplorer, SentenceLens
+from sparsecore.report.figures.figure_data import csv_of
+from sparsecore.report.figures.words import chi_against_frequency
+from sparsecore.report.pages import emergent, parts, sentiment
+from sparsecore.report.pages.automata import readable
+from sparsecore.report.pages.emergent import Page
 from sparsecore.runs.execute import execute
-from sparsecore.runs.pages import emergent, parts, sentiment
-from sparsecore.runs.pages.automata import readable
-from sparsecore.runs.pages.emergent import Page
 from sparsecore.runs.reference import tables_of
 from sparsecore.runs.store import Run
-from sparsecore.view.explorers import AutomataReader, ChiExplorer, SentenceLens
-from sparsecore.view.figure_data import csv_of
-from sparsecore.view.words import chi_against_frequency
 from tests.browser import CHROMIUM
 from tests.conftest import small_text
 

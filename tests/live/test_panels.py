@@ -9,8 +9,8 @@ from torch import nn
 
 from sparsecore.live import your_geometry, your_sentence, your_text
 from sparsecore.live.geometry import equal_width
-from sparsecore.runs.pages.emergent import open_page
-from sparsecore.view.explorers import ChiExplorer, SentenceLens
+from sparsecore.report.explorers import ChiExplorer, SentenceLens
+from sparsecore.report.pages.emergent import open_page
 from tests.conftest import small_text
 
 SMALL = {"embedding_size": 8, "hidden_size": 10, "epochs": 1, "threshold": 1, "batch_size": 2}
@@ -68,7 +68,7 @@ def test_a_geometry_is_raced_against_dense(text):
 
 
 def test_the_race_trains_both_models(text):
-    from sparsecore.emergent.experiment import Emergent
+    from sparsecore.experiments.emergent.config import Emergent
     from sparsecore.live.geometry import race
     from sparsecore.models.language_model import LSTMLanguageModel
     from sparsecore.training.batches import columns

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from sparsecore.errors import InputError
-from sparsecore.models.sparse_rnn import SparseLSTM
+from sparsecore.layers.embedding import SparseEmbedding
+from sparsecore.layers.sparse_rnn import SparseLSTM
 from sparsecore.models.tagger import Tagger, reversal
-from sparsecore.predefined.embedding import SparseEmbedding
 
 V = 43_815  # words in the paper
 

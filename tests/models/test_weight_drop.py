@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_sequence
 
 import sparsecore as sc
-from sparsecore.models.block_stack import run_dropped, side_by_side
+from sparsecore.layers.block_stack import run_dropped, side_by_side
 
 MAKE = {
     "lstm": sc.SparseLSTM,

@@ -78,7 +78,7 @@ def twice_through_one_graph():
 
 def a_layer_through_the_kernels():
     """From the layer down, as on a GPU: its blocks in both directions of two layers."""
-    from sparsecore.models import block_sweep
+    from sparsecore.layers import block_sweep
     from sparsecore.ops import block_lstm as module
 
     torch.manual_seed(0)

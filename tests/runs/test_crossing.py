@@ -8,16 +8,16 @@ import pandas as pd
 import pytest
 import torch
 
-from sparsecore.emergent.chi import chi
 from sparsecore.errors import InputError
-from sparsecore.learned.sentiment import experiment
-from sparsecore.learned.sentiment.experiment import Points
-from sparsecore.learned.sentiment.trained import load_trained
+from sparsecore.experiments.sentiment import config as experiment
+from sparsecore.experiments.sentiment.config import Points
+from sparsecore.experiments.sentiment.trained import load_trained
+from sparsecore.measure.chi import chi
+from sparsecore.report.pages import crossing as pages
 from sparsecore.runs import crossing
-from sparsecore.runs.pages import crossing as pages
 from sparsecore.runs.reference import read_provenance, read_summary
 from tests.conftest import small_text
-from tests.learned.planted import write_planted
+from tests.prune.planted import write_planted
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ import torch
 
 from sparsecore.cli import main
 from sparsecore.errors import InputError, TrainingError
-from sparsecore.predefined.reciting import train as training
-from sparsecore.predefined.reciting.experiment import Reciting
+from sparsecore.experiments.reciting import task as training
+from sparsecore.experiments.reciting.config import Reciting
 from sparsecore.runs import execute as executing
 from sparsecore.runs.execute import execute
 from sparsecore.runs.store import list_runs

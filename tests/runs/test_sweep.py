@@ -15,9 +15,9 @@ import psutil
 import pytest
 
 from sparsecore.cli import main
-from sparsecore.emergent.experiment import Emergent
 from sparsecore.errors import InputError
-from sparsecore.predefined.language.experiment import Language
+from sparsecore.experiments.emergent.config import Emergent
+from sparsecore.experiments.language.config import Language
 from sparsecore.runs.cluster import Workers
 from sparsecore.runs.options import parse_sweep
 from sparsecore.runs.store import open_run

@@ -13,11 +13,11 @@ import pytest
 import torch.distributed as dist
 
 MODULES = {
-    "emergent": ("sparsecore.emergent.train", "train_step"),
-    "language": ("sparsecore.predefined.language.train", "train_step"),
-    "reciting": ("sparsecore.predefined.reciting.train", "train_step"),
-    "tagging": ("sparsecore.predefined.tagging.train", "train_step"),
-    "sentiment": ("sparsecore.learned.sentiment.train", "run_epoch"),
+    "emergent": ("sparsecore.experiments.emergent.task", "train_step"),
+    "language": ("sparsecore.experiments.language.task", "train_step"),
+    "reciting": ("sparsecore.experiments.reciting.task", "train_step"),
+    "tagging": ("sparsecore.experiments.tagging.task", "train_step"),
+    "sentiment": ("sparsecore.experiments.sentiment.task", "run_epoch"),
 }
 """Where each experiment takes a step: the module, and the method of its ``Training``."""
 

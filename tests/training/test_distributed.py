@@ -17,14 +17,14 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from sparsecore.emergent.experiment import Emergent
 from sparsecore.errors import TrainingError
-from sparsecore.learned.sentiment.experiment import Sentiment
-from sparsecore.models.dropout import LockedDropout
+from sparsecore.experiments.emergent.config import Emergent
+from sparsecore.experiments.language.config import Language
+from sparsecore.experiments.reciting.config import Reciting
+from sparsecore.experiments.sentiment.config import Sentiment
+from sparsecore.experiments.tagging.config import Tagging
+from sparsecore.layers.dropout import LockedDropout
 from sparsecore.ops.word_sums import add_words, empty_sums, quantise
-from sparsecore.predefined.language.experiment import Language
-from sparsecore.predefined.reciting.experiment import Reciting
-from sparsecore.predefined.tagging.experiment import Tagging
 from sparsecore.runs.execute import execute
 from sparsecore.runs.store import Run, list_runs
 from sparsecore.training.distributed import (
@@ -37,8 +37,8 @@ from sparsecore.training.distributed import (
 )
 from sparsecore.training.shares import own, whole, whole_masks
 from tests.conftest import small_text
-from tests.learned.planted import write_planted
-from tests.predefined.test_tagging import planted_text
+from tests.experiments.test_tagging import planted_text
+from tests.prune.planted import write_planted
 from tests.training.processes import command, launch, run_all
 
 CPU = torch.device("cpu")

@@ -169,7 +169,7 @@ def _cli(*arguments: str) -> Callable[[Path], object]:
 
 def _read_lens(folder: Path) -> object:
     """The network of a finished run, for sentences of one's own."""
-    from sparsecore.runs.pages.emergent import Page, under_the_lens
+    from sparsecore.report.pages.emergent import Page, under_the_lens
     from sparsecore.runs.store import open_run
 
     run = open_run("abc")
@@ -182,8 +182,8 @@ def _language_run() -> Files:
     import torch
     from safetensors.torch import save
 
-    from sparsecore.emergent.experiment import Emergent
-    from sparsecore.emergent.train import build_model
+    from sparsecore.experiments.emergent.config import Emergent
+    from sparsecore.experiments.emergent.task import build_model
 
     words = pd.DataFrame({"word": ["<unk>", "<eos>", "the", "model", "."], "frequency": 9})
     config = Emergent(embedding_size=4, hidden_size=4, num_layers=1)
@@ -314,7 +314,7 @@ def _finished() -> Files:
     """Tuning runs of the tagging experiment, as the study that follows reads them."""
     import dataclasses
 
-    from sparsecore.predefined.tagging.experiment import Tagging
+    from sparsecore.experiments.tagging.config import Tagging
 
     files = {}
     for number in range(2):
@@ -327,7 +327,7 @@ def _finished() -> Files:
 
 
 def _read_finished(_folder: Path) -> object:
-    from sparsecore.predefined.tagging.experiment import Tagging
+    from sparsecore.experiments.tagging.config import Tagging
     from sparsecore.training.finished import results_of
 
     return results_of([Tagging(seed=0), Tagging(seed=1)], ["density", "seed"], "dropouts")

@@ -268,7 +268,7 @@ def _widget(kind: str) -> Any:
     import numpy as np
     import pandas as pd
 
-    from sparsecore.view.explorers import AutomataReader, ChiExplorer, MaskExplorer, SentenceLens
+    from sparsecore.report.explorers import AutomataReader, ChiExplorer, MaskExplorer, SentenceLens
 
     if kind == "masks":
         return MaskExplorer()

@@ -29,9 +29,9 @@ from sparsecore.bench.case import (
     gradients_of,
     random_tensor,
 )
+from sparsecore.layers.embedding import SparseEmbedding
+from sparsecore.layers.geometry import bin_rows, bin_widths
 from sparsecore.ops.staircase import naive_dense
-from sparsecore.predefined.embedding import SparseEmbedding
-from sparsecore.predefined.geometry import bin_rows, bin_widths
 
 T, B = 70, 20
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from sparsecore.bench.case import REFERENCE, Case, Contestant, Prepared, Values
 from sparsecore.bench.suites import embedding, lm_steps, lstm, rational
 from sparsecore.data.encode import encode_file, new_index
-from sparsecore.models.sparse_rnn import SparseLSTM
+from sparsecore.layers.sparse_rnn import SparseLSTM
 from sparsecore.training.batches import columns, num_windows, window
 
 MIB = 1 << 20

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from sparsecore.bench.case import Contestant, Values
 from sparsecore.bench.suites.lm_steps import CLIP, named, no_dropout, word_sums
-from sparsecore.emergent.step import Compute, StaticStep, gradients, update, zero_state
-from sparsecore.emergent.tracker import track
+from sparsecore.experiments.emergent.step import Compute, StaticStep, gradients, update, zero_state
+from sparsecore.measure.tracker import track
 from sparsecore.models.language_model import LSTMLanguageModel, State, detach
 from sparsecore.training.graphs import recorded
 

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparsecore.bench.case import Contestant, Values
-from sparsecore.emergent.chi import chi
-from sparsecore.emergent.tracker import Tracker, track
+from sparsecore.measure.chi import chi
+from sparsecore.measure.tracker import Tracker, track
 from sparsecore.models.language_model import LSTMLanguageModel
 from sparsecore.ops.word_sums import means
 

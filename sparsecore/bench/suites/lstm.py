@@ -30,10 +30,10 @@ from sparsecore.bench.case import (
     gradients_of,
     random_tensor,
 )
-from sparsecore.models.block_dense import matching_entries
-from sparsecore.models.sparse_rnn import SparseLSTM
-from sparsecore.models.together import run_together
-from sparsecore.predefined.geometry import matching_geometry
+from sparsecore.layers.block_dense import matching_entries
+from sparsecore.layers.geometry import matching_geometry
+from sparsecore.layers.sparse_rnn import SparseLSTM
+from sparsecore.layers.together import run_together
 
 T, B = 70, 20
 CHECKED = 6  # time steps that are held against float64

@@ -32,7 +32,7 @@ from sparsecore.bench.suites.lm_steps import (
     untrained,
     word_sums,
 )
-from sparsecore.emergent.tracker import track
+from sparsecore.measure.tracker import track
 from sparsecore.training.distributed import joined, summed
 from sparsecore.training.shares import own, sum_gradients, whole_masks
 

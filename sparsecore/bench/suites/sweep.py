@@ -18,7 +18,7 @@ import torch
 
 from sparsecore.bench.case import REFERENCE, Case, Contestant, Prepared, Values
 from sparsecore.bench.suites.data import home_in
-from sparsecore.emergent.experiment import Emergent
+from sparsecore.experiments.emergent.config import Emergent
 from sparsecore.runs.cluster import Workers
 from sparsecore.runs.sweep import run_all
 

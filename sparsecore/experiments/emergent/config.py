@@ -1,0 +1,164 @@
+"""The experiment of Saphra & Lopez 2019 as a value: train the LM, record chi word by word."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sparsecore.layers.windows import block_sizes, input_windows
+from sparsecore.training.configuration import check_kinds, from_preset, identity_of, require
+
+if TYPE_CHECKING:
+    from sparsecore.data.language import Corpus
+
+FORMAT = 1  # of the run folder; part of the hash
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # embedded text, 2 CPU cores, under a minute
+    "quick": {
+        "corpus": "embedded",
+        "max_tokens": 300_000,
+        "threshold": 8,
+        "class_threshold": 8,
+        "embedding_size": 100,
+        "hidden_size": 100,
+        "batch_size": 20,
+        "epochs": 5,
+    },
+    # real open text, about an hour on 2 cores
+    "small": {"corpus": "wikitext-2", "threshold": 10, "class_threshold": 10, "epochs": 12},
+    # the paper's scale, on the largest open corpus of the registry
+    "paper": {"corpus": "wikitext-103"},
+}
+
+
+@dataclass(frozen=True)
+class Emergent:
+    """A language model trained while chi of its activations and gradients is recorded.
+
+    The defaults are the paper's.
+
+    Attributes:
+        corpus: ``embedded``, a name of ``sparsecore data list``, or a path.
+        threshold: words seen less often in the training text are filtered out (the paper's 100).
+        max_tokens: cap on the training text before filtering; None for all of it.
+        tagger: ``sparsecore`` (the one shipped) or an installed spaCy pipeline.
+        tag_tokens: how much of the training text to tag; None for all of it.
+        class_threshold: a word has a part of speech only if the majority, and at least this many,
+            of its occurrences are so tagged (the paper's 100).
+        embedding_size, hidden_size, num_layers, dropout: of the model.
+        num_blocks: above 1, recurrent layers are predefined-sparse: so many LSTMs side by side.
+        gamma: the share of a layer's inputs that each of them sees, 1/num_blocks to 1.
+        batch_size, sequence_length: B parallel texts, T steps of backpropagation through time.
+        learning_rate: of plain SGD, quartered when the validation loss fails to improve.
+        clip: largest ℓ2 norm of the whole gradient.
+        epochs: passes over the training text, after the untrained epoch 0.
+        gradient: ``upward`` (from the layers above, the paper's) or ``total`` (with the recurrent
+            path).
+        dropout_side: tap each layer ``before`` (the paper's) or ``after`` its dropout.
+        seed: of initial weights and dropout masks.
+        device: ``auto``, ``cpu``, ``cuda``, ….
+        precision: ``float32``, ``tf32`` or ``bf16``.
+    """
+
+    corpus: str = "embedded"
+    threshold: int = 100
+    max_tokens: int | None = None
+    tagger: str = "sparsecore"
+    tag_tokens: int | None = None
+    class_threshold: int = 100
+    embedding_size: int = 200
+    hidden_size: int = 200
+    num_layers: int = 2
+    dropout: float = 0.2
+    num_blocks: int = 1
+    gamma: float = 1.0
+    batch_size: int = 40
+    sequence_length: int = 35
+    learning_rate: float = 20.0
+    clip: float = 0.25
+    epochs: int = 50
+    gradient: str = "upward"
+    dropout_side: str = "before"
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "float32"
+
+    name: ClassVar[str] = "emergent"
+    varies: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def preset(cls, preset: str, **overrides: Any) -> Emergent:
+        """The named preset, with fields of your own where given (None leaves the preset's).
+
+        Raises:
+            InputError: unknown preset or field, with the nearest name.
+        """
+        return from_preset(cls, PRESETS, preset, overrides)
+
+    def __post_init__(self) -> None:
+        check_kinds(self)
+        for name in (
+            "threshold class_threshold embedding_size hidden_size num_layers num_blocks "
+            "batch_size sequence_length epochs"
+        ).split():
+            require(self, name, getattr(self, name) >= 1, "at least 1")
+        for name in ("max_tokens", "tag_tokens"):
+            value = getattr(self, name)
+            require(self, name, value is None or value >= 1, "at least 1, or none")
+        require(self, "dropout", 0 <= self.dropout < 1, "in [0, 1)")
+        require(self, "learning_rate", self.learning_rate > 0, "above 0")
+        require(self, "clip", self.clip > 0, "above 0")
+        require(self, "gradient", self.gradient in ("upward", "total"), "'upward' or 'total'")
+        require(
+            self, "dropout_side", self.dropout_side in ("before", "after"), "'before' or 'after'"
+        )
+        reachable = self.gradient == "upward" or self.dropout_side == "before"
+        right = "'before' with gradient='total' (the recurrent path does not pass the dropout)"
+        require(self, "dropout_side", reachable, right)
+        fused = self.gradient == "upward" or self.num_blocks == 1
+        require(self, "gradient", fused, "'upward' with num_blocks above 1")
+        block_sizes(self.hidden_size, self.num_blocks)
+        input_windows(self.embedding_size, self.num_blocks, self.gamma)
+        if self.num_layers > 1:
+            input_windows(self.hidden_size, self.num_blocks, self.gamma)
+
+    def prepare(self, progress: bool = True) -> Corpus:
+        """Check device, precision and tagger, and prepare the text (cached)."""
+        from sparsecore.data.language import prepare_corpus
+        from sparsecore.data.tagging import OWN, load_tagger
+        from sparsecore.training.batches import columns
+        from sparsecore.training.device import precision_of, resolve_device
+
+        with precision_of(self.precision, resolve_device(self.device)):
+            pass
+        if self.tagger != OWN:
+            load_tagger(self.tagger)
+        corpus = prepare_corpus(
+            self.corpus, threshold=self.threshold, max_tokens=self.max_tokens, progress=progress
+        )
+        for split in ("train", "valid"):
+            columns(getattr(corpus, split), self.batch_size, f"{split} text of {corpus.name!r}")
+        return corpus
+
+    def identity(self, inputs: Corpus) -> dict[str, Any]:
+        """What the run's numbers depend on; its hash names the run folder."""
+        identity = identity_of(self, FORMAT, inputs.sha256)
+        if self.num_blocks == 1:  # dense runs keep the names from before there was a choice
+            del identity["num_blocks"], identity["gamma"]
+        return identity
+
+    def run(self, inputs: Corpus, folder: Path, progress: bool = True) -> None:
+        """Compute the run into ``folder``, going on from its last checkpoint if there is one."""
+        from sparsecore.experiments.emergent.task import train
+
+        train(self, inputs, folder, progress)
+
+
+def study(preset: str, seeds: int | None = None, **overrides: Any) -> list[Emergent]:
+    """The runs behind the figures: ``seeds`` of them, one in ``quick`` and three otherwise."""
+    first = Emergent.preset(preset, **overrides)
+    count = seeds or (1 if preset == "quick" else 3)
+    return [dataclasses.replace(first, seed=first.seed + n) for n in range(count)]

@@ -1,0 +1,210 @@
+"""The part-of-speech experiment of Demeester et al. 2018 (§4.2) as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sparsecore.errors import InputError
+from sparsecore.experiments.tagging.study import (
+    DROPOUTS,
+    SEEDS,
+    SETTING,
+    TUNING_SEED,
+    UNTUNED,
+    Dropouts,
+    Setting,
+    choose,
+    fields_of,
+    grid_of,
+    merged,
+    settings_of,
+)
+from sparsecore.training.configuration import check_kinds, from_preset, identity_of, require
+from sparsecore.training.finished import results_of
+
+if TYPE_CHECKING:
+    from sparsecore.data.tagged import TaggedCorpus
+
+FORMAT = 1  # of the run folder; part of the hash
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # embedded text with silver tags, 2 CPU cores, seconds a model
+    "quick": {
+        "corpus": "embedded",
+        "tags": "upos",
+        "max_sentences": 1500,
+        "epochs": 8,
+        "learning_rate": 5e-3,
+    },
+    # the open treebank with the paper's model, half as many epochs
+    "small": {"corpus": "ud-english-ewt", "epochs": 25},
+    # the paper's training; its study tries the whole grid of Table 2
+    "paper": {"corpus": "ud-english-ewt"},
+}
+
+
+@dataclass(frozen=True)
+class Tagging:
+    """A small BiLSTM tagger whose word embeddings are dense or sparse from the start.
+
+    The defaults are the paper's (§4.2, Table 2), but for the corpus: the paper's is licensed.
+
+    Attributes:
+        corpus: ``ud-english-ewt``, ``embedded`` (silver tags), or a path to tagged files.
+        tags: ``xpos`` (the treebank's own, 49 in ud-english-ewt) or ``upos`` (17 universal ones).
+        max_sentences: cap on the training sentences; None for all of them.
+        embedding_dim: k.
+        density: δ, the part of the embedding's entries that are trained; 1 is a dense embedding.
+        num_bins: M, how many different lengths the vectors have; None for k.
+        order: which words have long vectors: ``up`` (the frequent ones), ``down`` (the rare ones)
+            or ``none`` (an order drawn at random, the same in every run).
+        hidden_size: of each direction of the LSTM.
+        projection_size: of the tanh layer.
+        word_dropout: probability with which a word's vector is zero for a whole batch.
+        embedding_dropout: variational dropout of embedding dimensions, one mask a sentence.
+        weight_drop: DropConnect on W_hh of both directions.
+        learning_rate: of Adam.
+        batch_size: sentences at once.
+        epochs: passes over the training text; the model after the last one is tested.
+        seed: of initial weights, order of sentences and dropout masks.
+        device: ``auto``, ``cpu``, ``cuda``, ….
+    """
+
+    corpus: str = "ud-english-ewt"
+    tags: str = "xpos"
+    max_sentences: int | None = None
+    embedding_dim: int = 20
+    density: float = 1.0
+    num_bins: int | None = None
+    order: str = "up"
+    hidden_size: int = 10
+    projection_size: int = 10
+    word_dropout: float = 0.0
+    embedding_dropout: float = 0.0
+    weight_drop: float = 0.0
+    learning_rate: float = 1e-3
+    batch_size: int = 20
+    epochs: int = 50
+    seed: int = 0
+    device: str = "auto"
+
+    name: ClassVar[str] = "tagging"
+    varies: ClassVar[tuple[str, ...]] = (*SETTING, *DROPOUTS)
+    tables: ClassVar[str] = "sparsecore.experiments.tagging.tables:tables_of"
+
+    @classmethod
+    def preset(cls, preset: str, **overrides: Any) -> Tagging:
+        """The named preset, with fields of your own where given (None leaves the preset's).
+
+        Raises:
+            InputError: unknown preset or field, with the nearest name.
+        """
+        return from_preset(cls, PRESETS, preset, overrides)
+
+    def __post_init__(self) -> None:
+        from sparsecore.data.tagged_files import COLUMNS
+        from sparsecore.layers.embedding import ORDERS
+
+        check_kinds(self)
+        for name in (
+            "embedding_dim hidden_size projection_size batch_size epochs max_sentences num_bins"
+        ).split():
+            value = getattr(self, name)
+            optional = name in ("max_sentences", "num_bins")
+            right = "at least 1" + (", or none" if optional else "")
+            require(self, name, value is None or value >= 1, right)
+        require(self, "tags", self.tags in COLUMNS, " or ".join(map(repr, COLUMNS)))
+        require(self, "order", self.order in ORDERS, " or ".join(map(repr, ORDERS)))
+        for name in ("word_dropout", "embedding_dropout", "weight_drop"):
+            require(self, name, 0 <= getattr(self, name) < 1, "in [0, 1)")
+        require(self, "learning_rate", self.learning_rate > 0, "above 0")
+        bins = self.embedding_dim if self.num_bins is None else self.num_bins
+        require(self, "num_bins", bins <= self.embedding_dim, "at most embedding_dim")
+        legal = 1 / bins - 1e-9 <= self.density <= 1
+        require(self, "density", legal, f"in [1/num_bins, 1] = [{1 / bins:.4g}, 1]")
+
+    def prepare(self, progress: bool = True) -> TaggedCorpus:
+        """Check the device and read the tagged text (cached)."""
+        from sparsecore.data.tagged import prepare_tagged
+        from sparsecore.training.device import resolve_device
+
+        resolve_device(self.device)
+        corpus = prepare_tagged(
+            self.corpus, self.tags, max_sentences=self.max_sentences, progress=progress
+        )
+        sentences = len(corpus.train)
+        if sentences < self.batch_size:
+            raise InputError(
+                f"batch_size must be at most the {sentences} training sentences of {corpus.name}, "
+                f"got {self.batch_size}"
+            )
+        return corpus
+
+    def identity(self, inputs: TaggedCorpus) -> dict[str, Any]:
+        """What the run's numbers depend on; its hash names the run folder."""
+        return identity_of(self, FORMAT, inputs.sha256)
+
+    def run(self, inputs: TaggedCorpus, folder: Path, progress: bool = True) -> None:
+        """Compute the run into ``folder``, going on from its last checkpoint if there is one."""
+        from sparsecore.experiments.tagging.task import train
+
+        train(self, inputs, folder, progress)
+
+
+def tune(preset: str, **overrides: Any) -> list[Tagging]:
+    """The runs that choose the dropouts of every setting: the grid of Table 2, or a part of it.
+
+    ``quick`` tunes nothing and has no such runs.
+
+    Raises:
+        InputError: unknown preset or field, or one that the study varies itself.
+    """
+    _check_overrides(preset, overrides)
+    if preset == "quick":
+        return []
+    fixed = {**overrides, "seed": TUNING_SEED}
+    return [
+        Tagging.preset(preset, **fixed, **fields_of(setting), **dropouts)
+        for setting in settings_of(preset)
+        for dropouts in grid_of(preset)
+    ]
+
+
+def study(
+    preset: str, dropouts: Mapping[Setting, Dropouts] | None = None, **overrides: Any
+) -> list[Tagging]:
+    """All runs behind Fig. 3 and Table 3, the tuning runs (finished before) among them.
+
+    Args:
+        preset: ``quick`` tunes nothing; ``small`` tunes on a part of Table 2, ``paper`` on all.
+        dropouts: of each setting, instead of those that the tuning runs choose; these are then left
+            out.
+        overrides: other fields of every run; ``seed`` is the first of the seeds.
+
+    Raises:
+        InputError: unknown preset or field, or tuning runs that are not finished yet.
+    """
+    _check_overrides(preset, overrides)
+    tuning = tune(preset, **overrides) if dropouts is None else []
+    if dropouts is None and tuning:
+        names = (*SETTING, *DROPOUTS, "seed")
+        dropouts = choose(results_of(tuning, names, "dropouts"))
+    settings = settings_of(preset)
+    chosen = dict.fromkeys(settings, UNTUNED) if dropouts is None else dropouts
+    first = overrides.pop("seed", None) or 0
+    final = [
+        Tagging.preset(preset, **overrides, **merged(setting, chosen), seed=seed)
+        for setting in settings
+        for seed in range(first, first + SEEDS[preset])
+    ]
+    return [*tuning, *final]
+
+
+def _check_overrides(preset: str, overrides: dict[str, Any]) -> None:
+    Tagging.preset(preset, **overrides)
+    for name in (*SETTING, *DROPOUTS):
+        if overrides.get(name) is not None:
+            raise InputError(f"{name} is one of what the study varies; sweep it with --grid")

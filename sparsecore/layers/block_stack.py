@@ -1,0 +1,301 @@
+"""How predefined-sparse recurrent layers run: dense components on windows, outputs side by side.
+
+A stack of L layers with N blocks each is a flat list of L·N one-layer ``nn.LSTM``, ``nn.GRU`` or
+``nn.RNN``: block n of layer l is entry l·N + n. Axes: T time, B batch, i inputs, h hidden units,
+s units of a block, D directions (1 or 2), G gates.
+"""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from sparsecore.errors import InputError
+from sparsecore.layers.block_sweep import sweep_blocks, sweeps
+from sparsecore.layers.windows import block_sizes, input_windows
+from sparsecore.ops.compilers import opaque
+
+Sequence = Tensor | PackedSequence
+
+
+class SparseLayer(Protocol):
+    """What the functions of this file need to know of a layer."""
+
+    input_size: int
+    hidden_size: int
+    num_blocks: int
+    gamma: float
+    num_layers: int
+    bias: bool
+    batch_first: bool
+    bidirectional: bool
+    dropout: float
+    weight_drop: float
+    training: bool
+    windows: list[list[slice]]  # of each layer, of each block
+    units: list[slice]  # of each block, the same in every layer
+    blocks: nn.ModuleList
+
+
+def make_blocks(layer: SparseLayer, cell: Any, **options: Any) -> nn.ModuleList:
+    """The L·N dense components, initialised by PyTorch: U(±1/√s) of each one's own size s.
+
+    Raises:
+        InputError: geometry or a probability outside its legal range.
+    """
+    for name in ("dropout", "weight_drop"):
+        if not 0 <= getattr(layer, name) <= 1:
+            raise InputError(f"{name} must lie in [0, 1], got {getattr(layer, name)}")
+    if layer.dropout and layer.num_layers == 1:
+        warnings.warn(
+            f"dropout={layer.dropout} acts between layers and num_layers is 1: it has no effect",
+            stacklevel=3,
+        )
+    return nn.ModuleList(
+        cell(
+            window.stop - window.start,
+            unit.stop - unit.start,
+            bias=layer.bias,
+            batch_first=layer.batch_first,
+            bidirectional=layer.bidirectional,
+            **options,
+        )
+        for windows in layer.windows
+        for window, unit in zip(windows, layer.units, strict=True)
+    )
+
+
+def layer_windows(layer: SparseLayer) -> list[list[slice]]:
+    """Windows of each layer's blocks: over the i inputs, above the first over all D·h outputs."""
+    if layer.num_layers < 1:
+        raise InputError(f"num_layers must be at least 1, got {layer.num_layers}")
+    widths = [layer.input_size] + [num_directions(layer) * layer.hidden_size] * (
+        layer.num_layers - 1
+    )
+    return [input_windows(width, layer.num_blocks, layer.gamma) for width in widths]
+
+
+def block_units(hidden_size: int, num_blocks: int) -> list[slice]:
+    """The hidden units of each block."""
+    ends = [0, *itertools.accumulate(block_sizes(hidden_size, num_blocks))]
+    return [slice(begin, end) for begin, end in itertools.pairwise(ends)]
+
+
+def num_directions(layer: SparseLayer) -> int:
+    """D: 2 where the layer also reads backwards."""
+    return 2 if layer.bidirectional else 1
+
+
+def run(
+    layer: SparseLayer, x: Sequence, state: tuple[Tensor, ...] | None
+) -> tuple[Sequence, tuple[Tensor, ...]]:
+    """Outputs and final states of the whole stack.
+
+    Args:
+        layer: the sparse layer.
+        x: T B i, B T i with ``batch_first``, T i without a batch, or packed.
+        state: (h0,) or (h0, c0), each L·D B h (L·D h without a batch); None for zeros.
+
+    Returns:
+        T B D·h (or as ``x`` is laid out), all forward units before all backward ones, and the
+        final states, shaped as ``state``.
+    """
+    check_shapes(layer, x, state)
+    packed, order = x, None
+    if isinstance(packed, PackedSequence):  # the blocks see it sorted
+        x = PackedSequence(packed.data, packed.batch_sizes)
+        order = packed.sorted_indices
+    elif packed.dim() == 2:
+        x = packed.unsqueeze(0 if layer.batch_first else 1)
+        state = None if state is None else tuple(s.unsqueeze(1) for s in state)
+    if state is not None and order is not None:
+        state = tuple(s.index_select(1, order) for s in state)
+
+    finals: list[tuple[Tensor, ...]] = []
+    for index in range(layer.num_layers):
+        if index and layer.training and layer.dropout:
+            x = with_data(x, F.dropout(data_of(x), layer.dropout))
+        x, final = run_layer(layer, index, x, state)
+        finals.append(final)
+    states = tuple(join(list(parts), 0) for parts in zip(*finals, strict=True))
+
+    if isinstance(packed, PackedSequence):
+        back = packed.unsorted_indices
+        if back is not None:
+            states = tuple(s.index_select(1, back) for s in states)
+        return with_data(packed, data_of(x)), states
+    if packed.dim() == 2:
+        return data_of(x).squeeze(0 if layer.batch_first else 1), tuple(
+            s.squeeze(1) for s in states
+        )
+    return x, states
+
+
+def run_layer(
+    layer: SparseLayer, index: int, x: Sequence, state: tuple[Tensor, ...] | None
+) -> tuple[Sequence, tuple[Tensor, ...]]:
+    """One layer of the stack: its N blocks, at once where there are kernels, else one by one."""
+    blocks, parts, states = cut(layer, index, x, state)
+    drop = layer.weight_drop if layer.training else 0.0
+    tensors = [part for part in parts if isinstance(part, Tensor)]
+    if torch.compiler.is_exporting() and tensors:
+        from sparsecore.layers.block_scan import scan_blocks  # loads PyTorch's compiler
+
+        results = scan_blocks(blocks, [dropped(block, drop) for block in blocks], tensors, states)
+    elif sweeps(blocks, parts, states):
+        results = sweep_blocks(blocks, [dropped(block, drop) for block in blocks], tensors, states)
+    elif drop:
+        results = [run_dropped(*each, drop) for each in zip(blocks, parts, states, strict=True)]
+    else:
+        results = [run_block(*each) for each in zip(blocks, parts, states, strict=True)]
+    return joined(layer, x, results)
+
+
+def cut(
+    layer: SparseLayer, index: int, x: Any, state: tuple[Tensor, ...] | None
+) -> tuple[list[nn.Module], list[Any], list[tuple[Tensor, ...] | None]]:
+    """The blocks of one layer of the stack, and of each the inputs and states that it sees."""
+    directions, N = num_directions(layer), layer.num_blocks
+    rows = slice(index * directions, (index + 1) * directions)
+    everything = slice(0, layer.windows[index][-1].stop)
+    parts = [
+        x if window == everything else with_data(x, data_of(x)[..., window])
+        for window in layer.windows[index]
+    ]
+    states = [
+        None if state is None else tuple(s[rows, :, unit].contiguous() for s in state)
+        for unit in layer.units
+    ]
+    return list(layer.blocks)[index * N : (index + 1) * N], parts, states
+
+
+def joined(layer: SparseLayer, x: Any, results: Any) -> tuple[Any, tuple[Tensor, ...]]:
+    """The outputs of the blocks side by side, laid out as ``x`` is, and their final states."""
+    outputs, finals = [data_of(y) for y, _ in results], [final for _, final in results]
+    if layer.bidirectional and len(outputs) > 1:  # every forward unit before every backward one
+        halves = [y.chunk(2, -1) for y in outputs]
+        outputs = [y for y, _ in halves] + [y for _, y in halves]
+    y = with_data(x, join(outputs, -1))
+    return y, tuple(join(list(each), -1) for each in zip(*finals, strict=True))
+
+
+def run_block(
+    block: nn.Module, x: Sequence, state: tuple[Tensor, ...] | None
+) -> tuple[Sequence, tuple[Tensor, ...]]:
+    """A dense component as PyTorch runs it, its states always a tuple."""
+    if isinstance(block, nn.LSTM):
+        return block(x, state)
+    y, h = block(x, None if state is None else state[0])
+    return y, (h,)
+
+
+CELLS: dict[str, Any] = {
+    "LSTM": torch.lstm,
+    "GRU": torch.gru,
+    "RNN_TANH": torch.rnn_tanh,
+    "RNN_RELU": torch.rnn_relu,
+}
+
+
+@opaque  # what nn.LSTM is to the compiler: a call, not a loop to unroll
+def run_dropped(
+    block: Any, x: Sequence, state: tuple[Tensor, ...] | None, probability: float
+) -> tuple[Sequence, tuple[Tensor, ...]]:
+    """A dense component with entries of W_hh dropped anew, the others scaled by 1/(1 - p).
+
+    The dropped matrix is a function of the parameter and exists for this call only; the component
+    is not touched, so it can be switched, copied and saved at any time.
+    """
+    weights, data = dropped(block, probability), data_of(x)
+    if data.is_cuda:
+        weights = side_by_side(weights)
+    batch = x.batch_sizes[0] if isinstance(x, PackedSequence) else x.shape[not block.batch_first]
+    if state is None:
+        zeros = data.new_zeros(2 if block.bidirectional else 1, int(batch), block.hidden_size)
+        state = (zeros, zeros) if block.mode == "LSTM" else (zeros,)
+    hx = state if block.mode == "LSTM" else state[0]
+    call, settings = CELLS[block.mode], (block.bias, 1, 0.0, True, block.bidirectional)
+    if isinstance(x, PackedSequence):
+        y, *final = call(data, x.batch_sizes, hx, weights, *settings)
+    else:
+        y, *final = call(data, hx, weights, *settings, block.batch_first)
+    return with_data(x, y), tuple(final)
+
+
+def dropped(block: nn.Module, probability: float) -> list[Tensor]:
+    """The component's weights in PyTorch's order, with fresh dropout on each W_hh."""
+    return [
+        F.dropout(value, probability) if probability and name.startswith("weight_hh") else value
+        for name, value in block.named_parameters()
+    ]
+
+
+def side_by_side(weights: list[Tensor]) -> list[Tensor]:
+    """The same weights in one piece of memory, matrices before biases, as cuDNN wants them."""
+    order = sorted(range(len(weights)), key=lambda k: weights[k].dim() == 1)
+    flat = torch.cat([weights[k].flatten() for k in order])
+    pieces = flat.split([weights[k].numel() for k in order])
+    placed = {k: piece.view_as(weights[k]) for k, piece in zip(order, pieces, strict=True)}
+    return [placed[k] for k in range(len(weights))]
+
+
+def check_shapes(layer: SparseLayer, x: Sequence, state: tuple[Tensor, ...] | None) -> None:
+    """One clear line where input or state do not fit the layer."""
+    if torch.jit.is_tracing():  # sizes are tensors there
+        return
+    data, dims = data_of(x), (2,) if isinstance(x, PackedSequence) else (2, 3)
+    if data.dim() not in dims or data.shape[-1] != layer.input_size:
+        raise InputError(
+            f"input must be T B {layer.input_size} (B T {layer.input_size} with batch_first, "
+            f"T {layer.input_size} without a batch), got shape {tuple(data.shape)}"
+        )
+    rows, h = layer.num_layers * num_directions(layer), layer.hidden_size
+    if isinstance(x, PackedSequence):
+        right = (rows, int(x.batch_sizes[0]), h)
+    elif x.dim() == 3:
+        right = (rows, x.shape[0 if layer.batch_first else 1], h)
+    else:
+        right = (rows, h)
+    for given in state or ():
+        if tuple(given.shape) != right:
+            raise InputError(f"state must have shape {right}, got {tuple(given.shape)}")
+
+
+def data_of(x: Sequence) -> Tensor:
+    """The tensor of a plain or packed sequence."""
+    return x.data if isinstance(x, PackedSequence) else x
+
+
+def with_data(x: Sequence, data: Tensor) -> Sequence:
+    """``data`` packed as ``x`` is."""
+    if isinstance(x, PackedSequence):
+        return PackedSequence(data, x.batch_sizes, x.sorted_indices, x.unsorted_indices)
+    return data
+
+
+def join(parts: list[Tensor], dim: int) -> Tensor:
+    """``torch.cat`` that leaves a single part as it is."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim)
+
+
+def describe(layer: SparseLayer) -> str:
+    """Sizes, geometry and what differs from the defaults, for ``repr``."""
+    text = f"{layer.input_size}, {layer.hidden_size}, num_blocks={layer.num_blocks}"
+    text += f", gamma={layer.gamma:.4g}"
+    for name, default in (
+        ("num_layers", 1),
+        ("bias", True),
+        ("batch_first", False),
+        ("dropout", 0.0),
+        ("bidirectional", False),
+        ("weight_drop", 0.0),
+    ):
+        if getattr(layer, name) != default:
+            text += f", {name}={getattr(layer, name)}"
+    return text

@@ -1,0 +1,6 @@
+"""Explorers: widgets that work in a live notebook and on a page without a kernel."""
+
+from sparsecore.report.explorers.automata import AutomataReader as AutomataReader
+from sparsecore.report.explorers.chi import ChiExplorer as ChiExplorer
+from sparsecore.report.explorers.lens import SentenceLens as SentenceLens
+from sparsecore.report.explorers.masks import MaskExplorer as MaskExplorer

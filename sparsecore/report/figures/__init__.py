@@ -1,0 +1,65 @@
+"""Figures: tables in, Matplotlib axes out. One function a figure; never imports torch."""
+
+from sparsecore.report.figures.automata import automata, path_through_sentence
+from sparsecore.report.figures.correlations import (
+    class_correlations,
+    correlations_over_epochs,
+    methods_compared,
+    without_words,
+)
+from sparsecore.report.figures.crossing import chi_by_blocks, survival
+from sparsecore.report.figures.exposure import exposure_heatmap, exposure_lines
+from sparsecore.report.figures.layout import beside
+from sparsecore.report.figures.masks import embedding_masks, mask, recurrent_masks
+from sparsecore.report.figures.measures import chi_in_the_plane, chi_of_part
+from sparsecore.report.figures.perplexity import perplexities_compared, perplexity_over_epochs
+from sparsecore.report.figures.reciting import recited, reciting_over_epochs
+from sparsecore.report.figures.regularisation import (
+    accuracy_against_transitions,
+    states_kept,
+    tradeoff_panels,
+    transitions_left,
+)
+from sparsecore.report.figures.speed import beside_peers, growth_panels
+from sparsecore.report.figures.stack import stack
+from sparsecore.report.figures.tagging import accuracy_by_frequency, orders_compared
+from sparsecore.report.figures.tradeoff import tradeoff
+from sparsecore.report.figures.training import mark_step_cuts, training_curve
+from sparsecore.report.figures.words import chi_against_frequency, samples_compared
+
+__all__ = [
+    "accuracy_against_transitions",
+    "accuracy_by_frequency",
+    "automata",
+    "beside",
+    "beside_peers",
+    "chi_against_frequency",
+    "chi_by_blocks",
+    "chi_in_the_plane",
+    "chi_of_part",
+    "class_correlations",
+    "correlations_over_epochs",
+    "embedding_masks",
+    "exposure_heatmap",
+    "exposure_lines",
+    "growth_panels",
+    "mark_step_cuts",
+    "mask",
+    "methods_compared",
+    "orders_compared",
+    "path_through_sentence",
+    "perplexities_compared",
+    "perplexity_over_epochs",
+    "recited",
+    "reciting_over_epochs",
+    "recurrent_masks",
+    "samples_compared",
+    "stack",
+    "states_kept",
+    "survival",
+    "tradeoff",
+    "tradeoff_panels",
+    "training_curve",
+    "transitions_left",
+    "without_words",
+]

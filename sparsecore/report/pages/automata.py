@@ -1,0 +1,79 @@
+"""What the page of the automata reader shows: a model before pruning, its words, sample texts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sparsecore.errors import InputError
+from sparsecore.experiments.sentiment.structure import rnn_of
+from sparsecore.experiments.sentiment.trained import Trained
+from sparsecore.prune.group_lasso import group_norms
+from sparsecore.report.pages.sentiment import Reader
+
+MOST_WORDS = 6000  # that the page carries vectors of, the most frequent ones
+SAMPLES = 8  # test documents to pick, half of them of either label
+LENGTH = 30  # words of a sample, as nearly as there are such documents
+
+
+def readable(reader: Reader) -> dict[str, Any]:
+    """The arguments of :class:`sparsecore.report.explorers.AutomataReader` for a run's model.
+
+    The model is the one that the group lasso has trained, with all its states and before the
+    fine-tuning, so that the reader can do the pruning. Vectors are those of the corpus's most
+    frequent words and of all words in the samples, which are test documents of a few lines.
+
+    Raises:
+        InputError: the run is a baseline, which has nothing to prune, or its vectors are
+            contextual: a word then has no vector of its own.
+    """
+    trained = reader.trained
+    model = trained.regularised
+    if model is None:
+        raise InputError("the automata reader needs a run with a penalty: strength above 0")
+    if trained.inputs.first is not None:
+        raise InputError(
+            "the automata reader needs vectors of words, not those of an encoder; try embedded"
+        )
+    rnn = rnn_of(model)
+    weight, bias = (p.double().numpy() for p in (model.output.weight, model.output.bias))
+    samples, words = _samples(trained)
+    return {
+        "lengths": list(rnn.lengths),
+        "main": rnn.main.detach().numpy(),
+        "loop": rnn.loop.detach().numpy(),
+        "bias": rnn.bias.detach().numpy(),
+        "norms": group_norms(rnn).detach().numpy(),
+        "weight": weight[1] - weight[0],
+        "offset": float(bias[1] - bias[0]),
+        "labels": list(trained.inputs.corpus.labels),
+        "vectors": _vectors(trained, words),
+        "samples": samples,
+        "threshold": trained.config.threshold,
+    }
+
+
+def _samples(trained: Trained) -> tuple[list[dict[str, str]], set[str]]:
+    """Short test documents, taken in turn from either label, and the words in them."""
+    corpus = trained.inputs.corpus
+    near = np.argsort(np.abs(corpus.test.lengths - LENGTH), kind="stable")
+    by_label = [near[corpus.test.labels[near] == label][: SAMPLES // 2] for label in (0, 1)]
+    found, words = [], set()
+    for pair in zip(*by_label, strict=False):
+        for label, number in enumerate(pair):
+            tokens = corpus.tokens("test", int(number))
+            words.update(tokens)
+            found.append({"label": str(corpus.labels[label]), "text": " ".join(tokens)})
+    return found, words
+
+
+def _vectors(trained: Trained, needed: set[str]) -> dict[str, Any]:
+    """The vectors of the boundaries, the most frequent words, and the words that are needed."""
+    table, words = trained.inputs.table, trained.inputs.corpus.words
+    count = len(words)
+    rows = {"<s>": count + 1, "</s>": count + 2}
+    for number, word in enumerate(words, 1):
+        if number <= MOST_WORDS or word in needed:
+            rows[word] = number
+    return {word: np.asarray(table[row]) for word, row in rows.items()}

@@ -1,0 +1,158 @@
+"""What the notebook that crosses the papers shows: runs of two experiments, tables, sentences."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sparsecore.experiments.emergent.config import Emergent
+from sparsecore.experiments.sentiment.config import study
+from sparsecore.report.pages.parts import as_typed, html_table, markdown, reference_folder
+from sparsecore.runs.crossing import Summary, tables_of
+from sparsecore.runs.reference import describe, read_provenance, read_summary, write_tables
+from sparsecore.runs.store import Run
+from sparsecore.runs.sweep import grid, run_all
+
+BLOCKS = {"quick": (1, 5), "small": (1, 2, 5), "paper": (1, 2, 5)}
+SEEDS = {"quick": 1, "small": 3, "paper": 3}
+MODELS = {
+    "untrained": "before training",
+    "trained": "trained without a penalty",
+    "penalised": "trained with the group lasso, nothing removed yet",
+}
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """The reader's tables, and the reference tables (None where there are none)."""
+
+    preset: str
+    yours: Summary
+    reference: Summary | None
+    provenance: dict[str, Any] | None
+    language_models: list[Run]
+    classifiers: list[Run]
+
+
+def open_page(
+    preset: str,
+    reference: str,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    language: dict[str, Any] | None = None,
+    reviews: dict[str, Any] | None = None,
+) -> Crossing:
+    """The runs of both experiments, found or made, and their tables.
+
+    Language models are those of the emergent part at its quick size whatever the preset, as there
+    are several for each seed; the preset says how many seeds. ``language`` and ``reviews``:
+    fields of the one and of the other. InputError for an unknown preset, field or reference.
+    """
+    folder = reference_folder("crossing", reference)
+    classifiers = run_all(
+        study(preset, seed=seed, device=device, **(reviews or {})), progress=False
+    )
+    first = Emergent.preset("quick", device=device, **(language or {}))
+    configs = [
+        dataclasses.replace(config, seed=seed + number)
+        for config in grid(first, {"num_blocks": BLOCKS[preset]})
+        for number in range(SEEDS[preset])
+    ]
+    language_models = run_all(configs, progress=False)
+    tables = tables_of(language_models, classifiers)
+    return Crossing(
+        preset,
+        tables,
+        read_summary(folder),
+        read_provenance(folder),
+        language_models,
+        classifiers,
+    )
+
+
+def write_reference(page: Crossing, out: Path) -> None:
+    """Write the reader's tables, and what is known of the runs behind them, to ``out``."""
+    by_blocks = [
+        [run for run in page.language_models if run.config["num_blocks"] == blocks]
+        for blocks in BLOCKS[page.preset]
+    ]
+    provenance = {
+        "experiment": "crossing",
+        "language_models": [describe(runs) for runs in by_blocks],
+        "classifiers": describe(page.classifiers),
+    }
+    write_tables(page.yours, provenance, out)
+
+
+def about(page: Crossing) -> Any:
+    """What was run, in one paragraph."""
+    text, documents = (
+        as_typed(run.environment["corpus"].get("name", "embedded"))
+        for run in (page.language_models[0], page.classifiers[0])
+    )
+    epochs = page.language_models[0].config["epochs"]
+    yours = (
+        f"**Your runs**: {len(page.language_models)} language models on the corpus *{text}*, "
+        f"{epochs} epochs each, and {len(page.classifiers)} classifiers on *{documents}*."
+    )
+    if page.provenance is None:
+        return markdown(f"There are no reference tables in this checkout yet.\n\n{yours}")
+    models = page.provenance["language_models"]
+    corpus, classifiers = models[0]["corpus"], page.provenance["classifiers"]
+    texts = as_typed(corpus["name"]), as_typed(classifiers["corpus"]["name"])
+    theirs = (
+        f"**Reference runs**: {sum(len(one['runs']) for one in models)} language models on "
+        f"{corpus['tokens']['train']:,} words of *{texts[0]}*, {len(models[0]['seeds'])} "
+        f"seeds for each number of blocks, and {len(classifiers['runs'])} classifiers on "
+        f"*{texts[1]}*, {len(classifiers['seeds'])} seeds for each point."
+    )
+    return markdown(f"{theirs}\n\n{yours}")
+
+
+def main(page: Crossing) -> Summary:
+    """The reference tables, or the reader's where there are none yet."""
+    return page.yours if page.reference is None else page.reference
+
+
+def blocks_table(page: Crossing) -> Any:
+    """After the last epoch: chi of both signals, rho, and perplexity for each number of blocks."""
+    table = main(page)["concentration"]
+    last = table[table["epoch"] == table["epoch"].max()]
+    rows = []
+    for blocks, group in last.groupby("num_blocks"):
+        by = dict(list(group.groupby("signal")))
+        rows.append(
+            {
+                "blocks": blocks,
+                "χ of the activation": f"{by['activation']['chi'].mean():.4f}",
+                "χ of the gradient": f"{by['gradient']['chi'].mean():.4f}",
+                "ρ of the gradient": f"{by['gradient']['rho'].mean():+.2f}".replace("-", "−"),
+                "validation perplexity": f"{group['valid_perplexity'].mean():.0f}",
+                "seeds": group["seed"].nunique(),
+            }
+        )
+    return html_table(pd.DataFrame(rows))
+
+
+def votes_table(page: Crossing) -> Any:
+    """How many automata decide: before training, without and with the penalty."""
+    votes = main(page)["votes"]
+    rows = []
+    for model, text in MODELS.items():
+        for goal, group in votes[votes["model"] == model].groupby("goal", dropna=False):
+            shown = text if pd.isna(goal) else f"{text}, goal {goal:g}"
+            rows.append(
+                {
+                    "model": shown,
+                    "χ of the vote": f"{group['chi'].mean():.3f}",
+                    "automata that decide": f"{group['effective'].mean():.1f}",
+                    "of": group["automata"].iloc[0],
+                    "models": len(group),
+                }
+            )
+    return html_table(pd.DataFrame(rows))

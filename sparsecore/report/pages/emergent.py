@@ -1,0 +1,304 @@
+"""What a notebook of the emergent part shows: the reader's run, the reference beside it, sentences.
+
+Numbers in sentences come from the tables; where there is no reference yet, the sentence says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sparsecore.errors import InputError
+from sparsecore.experiments.emergent.config import Emergent
+from sparsecore.experiments.emergent.tables import matched_words
+from sparsecore.files import reading
+from sparsecore.home import RECOMPUTE
+from sparsecore.report.pages import parts as common
+from sparsecore.report.pages.parts import as_typed, html_table, markdown, reference_folder
+from sparsecore.runs.claims import format_value
+from sparsecore.runs.execute import execute
+from sparsecore.runs.reference import Summary, read_provenance, read_summary, summary_of
+from sparsecore.runs.store import Run
+from sparsecore.stats.correlation import frequency_correlation
+
+TWO_SCALES = ("pearson", "pearson_log")
+SCALES = {"pearson": "raw", "pearson_log": "log"}
+
+
+@dataclass(frozen=True)
+class Page:
+    """The reader's run and its tables, and those of the reference runs (None where absent)."""
+
+    run: Run
+    yours: Summary
+    reference: Summary | None
+    provenance: dict[str, Any] | None
+    preset: str
+
+    @property
+    def widths(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Units of the upper layer, D: in the reference runs, in the reader's."""
+        settings = (self.provenance or {}).get("settings", {})
+        reference = {"width": settings["hidden_size"]} if "hidden_size" in settings else {}
+        return reference, {"width": int(self.run.config["hidden_size"])}
+
+
+def open_page(preset: str, reference: str = "wikitext-2", **overrides: Any) -> Page:
+    """Compute (or find) the reader's run and read the reference tables named ``reference``.
+
+    ``overrides``: fields of :class:`~sparsecore.experiments.emergent.config.Emergent`; None leaves
+    the preset's. InputError for an unknown preset, field, or reference.
+    """
+    config = Emergent.preset(preset, **overrides)
+    folder = reference_folder("emergent", reference)
+    run = execute(config, progress=False)
+    return Page(
+        run=run,
+        yours=summary_of([run], n_boot=300),
+        reference=read_summary(folder),
+        provenance=read_provenance(folder),
+        preset=preset,
+    )
+
+
+def about(page: Page) -> Any:
+    """Two sentences: what the reference runs are, and what the reader's run is."""
+    return markdown(f"{_about_reference(page)}\n\n{_about_yours(page)}")
+
+
+def rho(
+    tables: Summary,
+    layer: str = "lstm2",
+    signal: str = "gradient",
+    role: str = "target",
+    method: str = "pearson",
+    value: str = "chi",
+    epoch: int = -1,
+) -> tuple[float, float, float]:
+    """Mean rho over seeds and the widest ends of their intervals. Epoch -1 is the last."""
+    table = tables["correlations"]
+    last = int(table["epoch"].max())
+    wanted = {
+        "layer": layer,
+        "signal": signal,
+        "role": role,
+        "method": method,
+        "value": value,
+        "epoch": epoch if epoch >= 0 else epoch + last + 1,
+    }
+    for column, what in wanted.items():
+        table = table[table[column] == what]
+    if table.empty:
+        raise InputError(f"there is no rho for {wanted}")
+    return float(table["rho"].mean()), float(table["low"].min()), float(table["high"].max())
+
+
+def rho_sentence(page: Page, what: str, **which: Any) -> Any:
+    """``WHAT: 0.43 [0.39, 0.47] in the reference runs, 0.21 [0.11, 0.31] in yours.``"""
+    parts = []
+    if page.reference is not None:
+        value, *ends = rho(page.reference, **which)
+        parts.append(f"**{format_value(value, ends)}** in the reference runs")
+    value, *ends = rho(page.yours, **which)
+    parts.append(f"**{format_value(value, ends)}** in your run")
+    return markdown(f"{what}: {' and '.join(parts)}.")
+
+
+def null_sentence(page: Page, n_permutations: int = 1000) -> Any:
+    """How often shuffled frequencies correlate with chi of the h² gradient as much as the true."""
+    parts = []
+    for tables, whose in ((page.reference, "in the reference runs"), (page.yours, "in your run")):
+        if tables is None:
+            continue
+        words = tables["words"].rename(columns={"chi_lstm2_gradient_target": "chi"})
+        table = words[["word", "frequency", "chi"]].assign(role="target")
+        found = frequency_correlation(
+            table, ["role"], list(TWO_SCALES), n_boot=0, n_permutations=n_permutations
+        ).set_index("method")["p_permutation"]
+        shown = [f"{found[method]:.3f} on {SCALES[method]} frequency" for method in TWO_SCALES]
+        parts.append(f"p = {' and '.join(shown)} {whose}")
+    return markdown(
+        f"Is it more than chance? Frequencies shuffled {n_permutations:,} times among the words "
+        f"correlate as much, in either direction, with {'; '.join(parts)} (last epoch; the least "
+        f"possible p is {1 / (n_permutations + 1):.3f})."
+    )
+
+
+def verdicts(page: Page, *numbers: int) -> Any:
+    """The parts of these findings: statistic, interval, and what the rule says, for both."""
+    sides = (page.yours, page.reference)
+    yours, reference = (None if one is None else _any_sample_size(one) for one in sides)
+    assert yours is not None
+    scales = {method: f"{SCALES[method]} frequency" for method in TWO_SCALES}
+    return common.parts_table(yours, reference, *numbers, scales=scales)
+
+
+def _any_sample_size(tables: Summary) -> Summary:
+    """The tables with parts named alike however many words the matched samples have."""
+    found = tables["findings"]
+    named = found["part"].str.replace(r"\d+ \+ \d+ matched", "matched", regex=True)
+    return {**tables, "findings": found.assign(part=named)}
+
+
+def verdict_sentence(page: Page, *numbers: int) -> Any:
+    """``Finding 1 **holds** in the reference runs; in your run it **holds partly**.``"""
+    return common.verdict_sentence(page.yours, page.reference, *numbers)
+
+
+def difference_sentence(page: Page) -> Any:
+    """Closed less open at the last epoch: in the matched samples, and at equal log frequency."""
+    named = (("the reference runs", page.reference), ("your run", page.yours))
+    sentences = []
+    for name, tables in named:
+        if tables is None:
+            continue
+        table = tables["differences"]
+        last = table[table["epoch"] == table["epoch"].max()]
+        samples = last[last["sample"] == "matched"]
+        words = last[last["sample"] == "all"]
+        shown = [_spread(words, "adjusted", "adjusted_low", "adjusted_high")]
+        if len(samples):
+            shown.insert(0, _spread(samples, "difference", "low", "high"))
+            text = "closed less open is **{}** in the matched samples and **{}**"
+        else:
+            text = "there are too few words for matched samples; closed less open is **{}**"
+        text = text.format(*shown)
+        sentences.append(f"In {name}, {text} in all words at equal log frequency.")
+    return markdown(" ".join(sentences))
+
+
+def _spread(rows: pd.DataFrame, value: str, low: str, high: str) -> str:
+    """Mean over seeds, and the widest ends of their intervals."""
+    return format_value(
+        float(rows[value].mean()), [float(rows[low].min()), float(rows[high].max())]
+    )
+
+
+def about_yours(page: Page) -> Any:
+    """A sentence: what the reader's run is."""
+    return markdown(_about_yours(page))
+
+
+def explored(page: Page, yours: bool = False) -> Any:
+    """Which runs an explorer of chi by word is of, and which words are in it."""
+    whose = _about_yours(page) if yours or not _has_trajectories(page) else _about_reference(page)
+    count = trajectories(page, yours)["trajectories"]["word"].nunique()
+    words = f"{count} words are in it: the most frequent ones, and those matched in frequency."
+    return markdown(f"{whose} {words}")
+
+
+def trajectories(page: Page, yours: bool = False) -> dict[str, Any]:
+    """What the explorer of chi by word is made of: ``view.explorers.ChiExplorer(**…)``.
+
+    Of the reference runs where they have the data; else, and with ``yours``, of the reader's.
+    """
+    theirs = _has_trajectories(page) and not yours
+    tables = page.reference if theirs else page.yours
+    assert tables is not None
+    return {
+        "trajectories": tables["trajectories"],
+        "width": page.widths[0 if theirs else 1].get("width"),
+    }
+
+
+def under_the_lens(page: Page, sentences: Sequence[str]) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+    """chi at every token of each sentence, in the reader's network and in an untrained one.
+
+    Words that the run's vocabulary lacks become ``<unk>``. InputError for an empty sentence.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    from sparsecore.data.text import EOS, UNK, normalise, tokenize
+    from sparsecore.experiments.emergent.task import build_model
+    from sparsecore.measure.token_view import sentence_chi
+
+    words = page.run.words["word"].tolist()
+    index = {word: n for n, word in enumerate(words)}
+    with reading(page.run.path, RECOMPUTE):
+        config = Emergent(**page.run.config)
+        if not {EOS, UNK} <= index.keys():
+            raise ValueError(f"words.parquet has no {EOS} or no {UNK}")
+        torch.manual_seed(config.seed)
+        untrained = build_model(config, len(words))
+        trained = build_model(config, len(words))
+        trained.load_state_dict(load_file(page.run.path / "weights.safetensors"))
+    pairs = []
+    for sentence in sentences:
+        tokens = tokenize(normalise(sentence))
+        if not tokens:
+            raise InputError(f"sentences: {sentence!r} has no words")
+        ids = [index[EOS], *(index.get(token, index[UNK]) for token in tokens), index[EOS]]
+        pairs.append((sentence_chi(trained, ids, words), sentence_chi(untrained, ids, words)))
+    return pairs
+
+
+def _has_trajectories(page: Page) -> bool:
+    return page.reference is not None and "trajectories" in page.reference
+
+
+def matched(tables: Summary) -> pd.DataFrame:
+    """The rows of the word table that are in the samples of equally frequent words."""
+    sample = matched_words(tables["words"])
+    return tables["words"][tables["words"]["word"].isin(sample["word"])]
+
+
+def with_matched(tables: Summary | None) -> Summary | None:
+    """The tables, with one more: ``matched``."""
+    return None if tables is None else {**tables, "matched": matched(tables)}
+
+
+def extremes(
+    tables: Summary,
+    value: str = "chi_lstm2_gradient_target",
+    min_frequency: int = 100,
+    count: int = 8,
+) -> Any:
+    """The most and the least concentrated words of each class among the frequent ones: a table."""
+    words = tables["words"]
+    words = words[words["frequency"] >= min_frequency]
+    columns = {}
+    for word_class in ("closed", "open"):
+        part = words[words["word_class"] == word_class].sort_values(value, ascending=False)
+        for name, chosen in (("most", part.head(count)), ("least", part.tail(count).iloc[::-1])):
+            shown = [f"{w} ({v:.3f})" for w, v in zip(chosen["word"], chosen[value], strict=True)]
+            columns[f"{word_class}, {name} concentrated"] = pd.Series(shown, dtype=object)
+    return html_table(pd.DataFrame(columns).fillna(""))
+
+
+def _about_reference(page: Page) -> str:
+    if page.provenance is None:
+        return "**Reference runs.** None in this checkout yet: the figures show your run alone."
+    corpus, settings = page.provenance["corpus"], page.provenance["settings"]
+    seeds = len(page.provenance["seeds"])
+    name = as_typed(corpus.get("name", "the reference corpus"))
+    return (
+        f"**Reference runs.** {name}{_size(corpus)}, words"
+        f" seen at least {settings['threshold']} times; {settings['epochs']} epochs,"
+        f" {'one seed' if seeds == 1 else f'{seeds} seeds'},"
+        f" {settings['hidden_size']} units a layer."
+    )
+
+
+def _about_yours(page: Page) -> str:
+    config = page.run.config
+    corpus = page.run.environment.get("corpus", {})
+    name = as_typed(corpus.get("name", Path(config["corpus"]).name))
+    return (
+        f"**Your run.** Preset `{page.preset}`: {name}"
+        f"{_size(corpus)}, words seen at least {config['threshold']} times;"
+        f" {config['epochs']} epochs, seed {config['seed']}, {config['hidden_size']} units a layer."
+    )
+
+
+def _size(corpus: dict[str, Any]) -> str:
+    tokens, types = corpus.get("tokens"), corpus.get("types")
+    if isinstance(tokens, dict):
+        tokens = tokens.get("train")
+    if not isinstance(tokens, int) or not isinstance(types, int):
+        return ""
+    return f" ({tokens:,} words of text, {types:,} different ones)"

@@ -1,0 +1,106 @@
+"""What the notebook of learning to recite shows: the study, Table 4, sentences with its numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from sparsecore.report.pages.parts import Study, as_typed, html_table, markdown, open_study
+from sparsecore.runs.reference import Summary
+from sparsecore.runs.sweep import run_all, study_of
+
+SIZES = {1: "the original", 2: "a half", 3: "a third"}
+
+
+def open_page(preset: str, reference: str, **overrides: Any) -> Study:
+    """The study of a preset, its tuning runs first; finished runs are found, not repeated.
+
+    Raises:
+        InputError: unknown preset, field or reference.
+    """
+    run_all(study_of("reciting", preset, "tune", **overrides), progress=False)
+    return open_study("reciting", preset, reference, **overrides)
+
+
+def about(page: Study) -> Any:
+    """What was learned by heart: here, and in the reference runs."""
+    seconds = sum(run.timing["seconds"].sum() for run in page.runs)
+    corpus = page.runs[0].environment["corpus"]
+    yours = (
+        f"Your study (preset *{page.preset}*): {_text(page.yours, corpus)}, in {_time(seconds)}."
+    )
+    if page.reference is None or page.provenance is None:
+        return markdown(f"{yours} There are no reference runs yet.")
+    theirs = f"The reference study: {_text(page.reference, page.provenance['corpus'])}."
+    return markdown(f"{theirs}\n\n{yours}")
+
+
+def accuracy_table(page: Study) -> Any:
+    """Table 4: sizes of each model, the paper's accuracy, ours, and that of a pass at rest."""
+    summaries = {"reference runs": page.reference, "your runs": page.yours}
+    known = {name: tables for name, tables in summaries.items() if tables is not None}
+    first = _main(page)["accuracy"]
+    shown = pd.DataFrame(
+        {
+            "model": first["family"],
+            "widths": first["part"].map(SIZES),
+            "k": first["embedding_size"],
+            "density δ": [f"{value:.3g}" for value in first["embedding_density"]],
+            "h": first["hidden_size"],
+            "rate λ": [f"{value:g}" for value in first["learning_rate"]],
+            "parameters": [f"{value:,}" for value in first["parameters"]],
+            "paper": [f"{value:.2f}" for value in first["paper_accuracy"]],
+        }
+    )
+    for name, tables in known.items():
+        rows = tables["accuracy"].to_dict("records")
+        by_model = {(row["family"], row["part"]): _shown(row) for row in rows}
+        keys = zip(first["family"], first["part"], strict=True)
+        shown[name] = [by_model.get(key, "–") for key in keys]
+    shown["at rest"] = [f"{value:.2f}" for value in first["evaluated_accuracy"]]
+    return html_table(shown)
+
+
+def accuracy_sentence(page: Study) -> Any:
+    """Which of the models with few parameters is best and worst, at either size, in numbers."""
+    accuracy = _main(page)["accuracy"]
+    whose = "your" if page.reference is None else "the reference"
+    sentences = []
+    for part in (2, 3):
+        rows = accuracy[accuracy["part"] == part].sort_values("accuracy", ascending=False)
+        order = ", ".join(
+            f"{family} {value:.1f} %"
+            for family, value in zip(rows["family"], rows["accuracy"], strict=True)
+        )
+        sentences.append(f"at {SIZES[part]} the order is {order}")
+    return markdown(f"In {whose} runs, {sentences[0]}; {sentences[1]}.")
+
+
+def _text(tables: Summary, corpus: dict[str, Any]) -> str:
+    """``21 models, each with 10,000 words of … to learn``."""
+    accuracy = tables["accuracy"]
+    models, words = int(accuracy["seeds"].sum()), int(accuracy["words_to_learn"].iloc[0])
+    names = {"embedded": "the documentation of installed packages", "ptb": "the Penn Treebank"}
+    name = names.get(str(corpus["name"]), as_typed(corpus["name"]))
+    ratios = accuracy.drop_duplicates("part")["parameters"] / words
+    a_word = ", ".join(f"{ratio:.1f}" for ratio in ratios)
+    return (
+        f"{models} models, each with {words:,} words of {name} to learn; parameters a word at the "
+        f"three sizes: {a_word} (in the paper 26.1, 7.6, 3.9)"
+    )
+
+
+def _shown(row: dict[Any, Any]) -> str:
+    """Mean ± standard deviation, which a single run does not have."""
+    return f"{row['accuracy']:.2f}" + ("" if math.isnan(row["sd"]) else f" ± {row['sd']:.2f}")
+
+
+def _main(page: Study) -> Summary:
+    """The reference tables, or the reader's where there are none yet."""
+    return page.yours if page.reference is None else page.reference
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"

@@ -1,0 +1,331 @@
+"""What the notebooks of the learned part show: the study of Fig. 3, and a model to read."""
+
+from __future__ import annotations
+
+import html
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from sparsecore.errors import InputError, near_match
+from sparsecore.experiments.sentiment.config import STUDIES, Sentiment
+from sparsecore.experiments.sentiment.patterns import explain_document
+from sparsecore.experiments.sentiment.trained import Trained, load_trained, vectors_of
+from sparsecore.report.pages.parts import (
+    Study,
+    as_typed,
+    html_table,
+    markdown,
+    open_study,
+    reference_folder,
+    scrolling,
+)
+from sparsecore.runs.execute import execute
+from sparsecore.runs.reference import Summary, read_summary
+from sparsecore.runs.store import Run
+
+METHODS = {"mean": "over seeds", "documents": "over documents"}
+"""The two intervals that a part is asked by."""
+
+SHOWN_TOP = 4  # phrases at either end, as in the paper's Table 1
+
+
+def open_page(preset: str, reference: str, **overrides: Any) -> Study:
+    """The study of a preset; finished runs are found, not repeated.
+
+    Raises:
+        InputError: unknown preset, field or reference.
+    """
+    return open_study("sentiment", preset, reference, **overrides)
+
+
+def about(page: Study) -> Any:
+    """What was trained: in the reference runs, and here."""
+    seconds = sum(run.timing["seconds"].sum() for run in page.runs)
+    yours = (
+        f"**Your study** (preset *{page.preset}*): {len(page.runs)} models on "
+        f"{_documents(page.yours)}, in {_duration(seconds)}."
+    )
+    if page.reference is None or page.provenance is None:
+        return markdown(f"There are no reference runs in this checkout yet.\n\n{yours}")
+    seeds = len(page.provenance["seeds"])
+    theirs = (
+        f"**Reference runs**: {len(page.provenance['runs'])} models on "
+        f"{_documents(page.reference)}; {seeds} seeds for each point."
+    )
+    return markdown(f"{theirs}\n\n{yours}")
+
+
+def accuracy_table(tables: Summary) -> Any:
+    """Accuracy of every model on each kind of documents, its interval over seeds, its size."""
+    rows = tables["tradeoff"].sort_values(["family", "transitions"], ascending=[True, False])
+    models = [
+        f"fixed, {point}" if family == "baseline" else f"learned, {point}"
+        for family, point in zip(rows["family"], rows["point"], strict=True)
+    ]
+    cells = [
+        f"{row['accuracy']:.1f} <span class='value'>{_ends(row['low'], row['high'])}</span><br>"
+        f"<small>{_with_sd(row['transitions'], row['transitions_sd'])} transitions</small>"
+        for row in rows.to_dict("records")
+    ]
+    shown = pd.DataFrame(
+        {"model": models, "documents": rows["category"].map(html.escape), "cell": cells}
+    )
+    wide = shown.pivot(index="model", columns="documents", values="cell").fillna("–")
+    wide.columns.name = None
+    return html_table(wide.loc[shown["model"].unique()].reset_index(), escape=False)
+
+
+def ablation_table(tables: Summary) -> Any:
+    """The found structures: fine-tuned from the extraction, and trained from new weights."""
+    if "ablation" not in tables:
+        return markdown("No structure of this study was also trained from scratch.")
+    rows = tables["ablation"]
+    return html_table(
+        pd.DataFrame(
+            {
+                "documents": rows["category"],
+                "model": rows["point"],
+                "extracted, before fine-tuning": [f"{v:.1f}" for v in rows["before_finetuning"]],
+                "fine-tuned": [f"{v:.1f}" for v in rows["extraction"]],
+                "from scratch": [f"{v:.1f}" for v in rows["scratch"]],
+                "difference": [
+                    f"{row['difference']:+.1f} {_ends(row['low'], row['high'])}".replace("-", "−")
+                    for row in rows.to_dict("records")
+                ],
+            }
+        )
+    )
+
+
+def ablation_sentence(page: Study) -> Any:
+    """In how many points the extraction is better, by how much on average; None if untried."""
+    tables = main(page)
+    if "ablation" not in tables:
+        return None
+    rows = tables["ablation"]
+    better = int((rows["low"] > 0).sum())
+    worse = int((rows["high"] < 0).sum())
+    mean = f"{rows['difference'].mean():+.1f}".replace("-", "−")
+    return markdown(
+        f"Averaged over the {len(rows)} points, fine-tuning from the extraction is **{mean} "
+        "points** away from training the same structure from scratch. It is better beyond the "
+        f"interval over seeds in {better} of them, worse in {worse}."
+    )
+
+
+def gain_sentence(page: Study) -> Any:
+    """Heaviest regularisation against the unigram baseline, in numbers."""
+    tables = main(page)
+    rows = tables["findings"]
+    row = rows[(rows["finding"] == 2) & (rows["method"] == "mean")]
+    if row.empty:
+        return markdown("The study has no unigram baseline beside a heavily regularised model.")
+    first = row.iloc[0]
+    whose = "the reference runs" if page.reference is not None else "your runs"
+    ends = (
+        "" if math.isnan(first["low"]) else f" (95 % interval {_ends(first['low'], first['high'])})"
+    )
+    return markdown(
+        f"In {whose} the heavily regularised models reach **{first['value']:+.1f} points** of "
+        f"accuracy against unigram WFSAs of about as many transitions{ends}.".replace("-", "−")
+    )
+
+
+def main(page: Study) -> Summary:
+    """The reference tables, or the reader's where there are none yet."""
+    return page.yours if page.reference is None else page.reference
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One learned model to read, the run it comes from, and the reference runs' phrases."""
+
+    run: Run
+    trained: Trained
+    patterns: pd.DataFrame
+    states: pd.DataFrame
+
+
+def open_reader(preset: str, **overrides: Any) -> Reader:
+    """The smallest learned model of a preset's study, with fields of your own.
+
+    Raises:
+        InputError: unknown preset or field.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    if given.get("goal") is None and "strength" not in given:
+        goals = STUDIES[preset].goals if preset in STUDIES else {0: (0, 0.0)}
+        goal = min(goals)
+        tolerance, strength = goals[goal]
+        given = {"goal": goal, "tolerance": tolerance, "strength": strength, **given}
+    elif given.get("goal") is not None and "strength" not in given:
+        given["strength"] = 1e-3
+    config = Sentiment.preset(preset, **{"finetune_from": "both", **given})
+    run = execute(config, progress=False)
+    trained = load_trained(run.path, run.config)
+    return Reader(run, trained, run.table("patterns"), run.table("states"))
+
+
+def about_reader(reader: Reader) -> Any:
+    """What was learned, in one paragraph."""
+    row = reader.run.results.iloc[0]
+    before = len(reader.states)
+    plural = "" if row["wfsas"] == 1 else "s"
+    return markdown(
+        f"Of {before} transitions the model kept **{row['transitions']}**, in **{row['wfsas']} "
+        f"WFSA{plural}**; {row['trials']} {'try' if row['trials'] == 1 else 'tries'} of λ were "
+        f"needed. It gets {100 * row['test_accuracy']:.1f} % of {row['test_documents']:,} test "
+        f"documents right, with {row['parameters']:,} trained numbers."
+    )
+
+
+def kept_automata(reader: Reader) -> tuple[pd.DataFrame, dict[int, str]]:
+    """The states of the WFSAs that were not wholly removed, and the names of these patterns."""
+    states = reader.states
+    left = states.loc[states["kept"], "wfsa"].unique().tolist()
+    names = {wfsa: f"pattern {number}" for number, wfsa in enumerate(left, 1)}
+    return states[states["wfsa"].isin(left)], names
+
+
+def phrase_rows(patterns: pd.DataFrame, top: int = SHOWN_TOP) -> Any:
+    """Table 1: for each WFSA the top and bottom phrases of its last state, step by step."""
+    if patterns.empty:
+        return markdown("The model has too many WFSAs to be read.")
+    steps = [c for c in patterns.columns if str(c).startswith("transition_")]
+    last = patterns.groupby("wfsa")["state"].transform("max")
+    rows = patterns[(patterns["state"] == last) & (patterns["rank"] <= top)]
+    used = [c for c in steps if rows[c].str.len().gt(0).any()]
+    parts = []
+    for row in rows.to_dict("records"):
+        cells = "".join(f"<td>{_marked(row[c])}</td>" for c in used)
+        first = row["rank"] == 1
+        head = (
+            f"<td>{'pattern ' + str(row['wfsa'] + 1) if first and row['end'] == 'top' else ''}</td>"
+        )
+        head += f"<td>{row['end'] if first else ''}</td>"
+        tail = f"<td>{_marked(row['after'])}</td><td>{html.escape(row['label'])}</td>"
+        parts.append(f"<tr>{head}{cells}{tail}</tr>")
+    names = ["", "", *(f"transition {i}" for i in range(1, len(used) + 1)), "after", "document"]
+    header = "".join(f"<th>{name}</th>" for name in names)
+    return _html(
+        scrolling(
+            f'<table class="findings"><thead><tr>{header}</tr></thead>'
+            f"<tbody>{''.join(parts)}</tbody></table>"
+        )
+    )
+
+
+def reference_phrases(reference: str, category: str | None = None) -> Any:
+    """Table 1 for the smallest model of the reference runs; None where there are none.
+
+    ``category``: of which reviews; None: the last of the study, the mix.
+    """
+    tables = read_summary(reference_folder("sentiment", reference))
+    if tables is None or tables["patterns"].empty:
+        return None
+    patterns = tables["patterns"].fillna("")
+    known = list(patterns["category"].unique())
+    chosen = known[-1] if category is None else category
+    if chosen not in known:
+        raise InputError(f"no phrases of category {chosen!r}{near_match(chosen, known)}")
+    table = phrase_rows(patterns[patterns["category"] == chosen])
+    return _html(
+        "<p>The same for the smallest model of the reference runs, trained on "
+        f"{html.escape(chosen)}:</p>{table.data}"
+    )
+
+
+def decision(reader: Reader, text: str) -> Any:
+    """What each automaton does at each word of a text, and its share of the decision.
+
+    Bold: taken by a transition. Grey and small: skipped by a self-loop, at a price. Faint: before
+    the pattern begins.
+    """
+    x, tokens = vectors_of(reader.trained, text)
+    shares, words = explain_document(reader.trained.model, x, tokens)
+    first, second = reader.trained.inputs.corpus.labels
+    total = float(shares["contribution"].sum())
+    rows = []
+    for row in shares.to_dict("records"):
+        own = words[words["wfsa"] == row["wfsa"]]
+        shown = " ".join(_role(w, r) for w, r in zip(own["word"], own["role"], strict=True))
+        name = "bias" if row["wfsa"] < 0 else f"pattern {row['wfsa'] + 1}"
+        votes = second if row["contribution"] > 0 else first
+        rows.append(
+            f"<tr><td>{name}</td><td>{shown}</td><td>{abs(100 * row['share']):.0f} %</td>"
+            f"<td>{html.escape(votes)}</td></tr>"
+        )
+    header = "<th></th><th>path</th><th>share</th><th>for</th>"
+    verdict = html.escape(second if total > 0 else first)
+    chance = 1 / (1 + math.exp(-min(abs(total), 700)))
+    return _html(
+        scrolling(
+            f'<table class="findings"><thead><tr>{header}</tr></thead>'
+            f"<tbody>{''.join(rows)}</tbody></table>"
+        )
+        + f"<p>Together: <b>{verdict}</b>, probability {chance:.2f}.</p>"
+    )
+
+
+def check_sentence(sentence: str) -> None:
+    """Refuse a sentence without words before anything is computed."""
+    if not str(sentence).strip():
+        raise InputError("parameter sentence must hold at least one word")
+
+
+def _documents(tables: Summary) -> str:
+    rows = tables["corpora"]
+    parts = [
+        f"{int(row['train_documents']):,} training documents"
+        + (f" of {as_typed(row['category'])}" if row["category"] != "all" else "")
+        for row in rows.to_dict("records")
+    ]
+    return ", ".join(parts)
+
+
+def _pairs(rows: pd.DataFrame, first: str, second: str | None = None) -> list[tuple[float, float]]:
+    second = second or f"{first}_sd"
+    return list(zip(rows[first].astype(float), rows[second].astype(float), strict=True))
+
+
+def _with_sd(value: float, sd: float) -> str:
+    shown = f"{value:.1f}".removesuffix(".0")
+    return shown if math.isnan(sd) or sd == 0 else f"{shown} ± {sd:.1f}"
+
+
+def _ends(low: float, high: float) -> str:
+    if math.isnan(low) or math.isnan(high):
+        return "–"
+    return f"[{low:.1f}, {high:.1f}]".replace("-", "−")
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+
+
+def _marked(words: str) -> str:
+    """Words of a main-path step, those of self-loops smaller and marked SL."""
+    shown = []
+    for word in str(words).split():
+        loop = word.endswith("_SL")
+        text = html.escape(word.removesuffix("_SL"))
+        shown.append(f"<small>{text}<sub>SL</sub></small>" if loop else f"<b>{text}</b>")
+    return " ".join(shown)
+
+
+def _role(word: str, role: str) -> str:
+    text = html.escape(word)
+    if role == "taken":
+        return f"<b><u>{text}</u></b>"
+    return (
+        f"<small>{text}</small>" if role == "loop" else f'<span style="opacity: 0.72">{text}</span>'
+    )
+
+
+def _html(text: str) -> Any:
+    from IPython.display import HTML
+
+    return HTML(text)

@@ -1,0 +1,134 @@
+"""What the page "How fast is it?" shows: tables of ``sparsecore bench``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sparsecore.errors import InputError, near_match
+from sparsecore.report.pages.parts import checkout_folder, html_table, markdown
+from sparsecore.stats.growth import exponent
+
+OURS = "sparsecore"
+CURVES = ["axis", "size"]  # which older results lack
+ALLOCATOR = "MALLOC_MMAP_MAX_"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One folder of ``sparsecore bench``: its table and its machine."""
+
+    table: pd.DataFrame
+    machine: dict[str, Any]
+
+    def suite(self, name: str) -> pd.DataFrame:
+        """The rows of a suite; none if it was not measured."""
+        return self.table[self.table["suite"] == name]
+
+
+def open_page(results: str) -> Measured:
+    """A folder of ``benchmarks/results`` by its name, or one of your own by its path.
+
+    Raises:
+        InputError: no such folder, or no results in it.
+    """
+    committed = checkout_folder("benchmarks", "results")
+    folder = Path(results) if Path(results).is_dir() else committed / results
+    if not (folder / "results.parquet").is_file():
+        known = [path.parent.name for path in committed.glob("*/results.parquet")]
+        raise InputError(
+            f"no results of sparsecore bench in {results!r}{near_match(results, known)}"
+        )
+    machine = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+    table = pd.read_parquet(folder / "results.parquet")
+    return Measured(table.reindex(columns=table.columns.union(CURVES, sort=False)), machine)
+
+
+def about(page: Measured) -> Any:
+    """The machine, its ceilings, and what of a GPU is known."""
+    machine, ceilings = page.machine, page.machine["ceilings"]
+    tuned = "tuned" if ALLOCATOR in machine["allocator"] else "as it comes"
+    gpu = (
+        ""
+        if page.table["device"].str.startswith("cuda").any()
+        else " **GPU: not measured.** The kernels for GPUs are tested through an interpreter."
+    )
+    return markdown(
+        f"Measured on {machine['device_name']}, {machine['threads']} of {machine['cores']} cores, "
+        f"PyTorch {machine['torch']}, memory allocator {tuned}, {machine['started'][:10]}. The "
+        f"machine's ceilings: {ceilings['gemm_flops'] / 1e9:.0f} GFLOP/s in a large matrix "
+        f"product, {ceilings['copy_bytes'] / 1e9:.0f} GB/s in a copy.{gpu}"
+    )
+
+
+def peers_table(rows: pd.DataFrame) -> Any:
+    """A row a case: our time, memory and share of the ceiling; the others' time by ours."""
+    shown = []
+    for case, group in rows.groupby("case", sort=False):
+        by_name = {str(row["contestant"]): row for row in group.to_dict("records")}
+        own = by_name.pop(OURS)
+        shown.append(
+            {
+                "case": case,
+                "ms": _number(own["median_ms"]),
+                "MiB": _number(own["peak_mib"]),
+                "of the ceiling": _share(own["share_of_ceiling"]),
+                **{f"× {k}": _number(v["ratio_to_reference"]) for k, v in by_name.items()},
+            }
+        )
+    return html_table(pd.DataFrame(shown).fillna("–")) if shown else None
+
+
+def growth_table(rows: pd.DataFrame) -> Any:
+    """A row an axis: the range of sizes, and the fitted exponents of time and memory."""
+    shown = []
+    for name, group in rows.groupby("axis", sort=False):
+        first, last = group["size"].min(), group["size"].max()
+        shown.append(
+            {
+                "what grows": name,
+                "from": f"{first:,.0f}",
+                "to": f"{last:,.0f}",
+                "time ∝ size^": _number(exponent(group["size"], group["median_ms"])),
+                "memory ∝ size^": _number(exponent(group["size"], group["peak_mib"])),
+            }
+        )
+    return html_table(pd.DataFrame(shown)) if shown else None
+
+
+def growth_sentence(rows: pd.DataFrame) -> Any:
+    """How time grows with numbers of tokens at worst; None where it was not measured."""
+    tokens = rows[rows["item"] == "token"]
+    if tokens.empty:
+        return None
+    powers = {
+        str(name): exponent(group["size"], group["median_ms"])
+        for name, group in tokens.groupby("axis", sort=False)
+    }
+    worst = max(powers, key=lambda name: powers[name])
+    return markdown(
+        f"Of all that grows with a number of tokens, the {worst} cost most to add to: time grows "
+        f"with their power {_number(powers[worst])}, where 1 is proportional."
+    )
+
+
+def _number(value: float) -> str:
+    """Three digits; a dash where nothing was measured."""
+    if pd.isna(value):
+        return "–"
+    text = (
+        f"{value:,.0f}"
+        if abs(value) >= 100
+        else f"{value:.3g}"
+        if abs(value) >= 1
+        else f"{value:.2f}"
+    )
+    return text.replace("-", "−")
+
+
+def _share(value: float) -> str:
+    return "–" if pd.isna(value) else f"{value:.0%}"

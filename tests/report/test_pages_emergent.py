@@ -1,0 +1,93 @@
+"""What the notebooks say: sentences and tables whose numbers are those of the run."""
+
+import pytest
+
+from sparsecore.errors import InputError
+from sparsecore.report.pages import emergent as pages
+from sparsecore.report.pages.emergent import Page
+from sparsecore.report.pages.parts import reference_folder
+from sparsecore.runs.claims import format_value
+from sparsecore.runs.reference import describe, tables_of
+from sparsecore.runs.store import Run
+from tests import synthetic
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    run = Run(synthetic.write_run(tmp_path_factory.mktemp("page") / "run", count=300))
+    return Page(run, tables_of([run], n_boot=20), None, None, "quick")
+
+
+@pytest.fixture(scope="module")
+def beside(alone):
+    return Page(alone.run, alone.yours, alone.yours, describe([alone.run]), "quick")
+
+
+def test_rho_is_read_from_the_table(alone):
+    value, low, high = pages.rho(alone.yours, method="pearson_log")
+    table = alone.yours["correlations"].query(
+        "epoch == 4 and layer == 'lstm2' and signal == 'gradient' and role == 'target'"
+        " and method == 'pearson_log' and value == 'chi'"
+    )
+    assert value == pytest.approx(table["rho"].iloc[0])
+    assert low <= value <= high
+    first = pages.rho(alone.yours, method="pearson_log", epoch=0)[0]
+    assert first < value
+    with pytest.raises(InputError, match="there is no rho for"):
+        pages.rho(alone.yours, layer="lstm7")
+
+
+def test_sentences_say_whose_numbers_they_are(alone, beside):
+    value, *ends = pages.rho(alone.yours)
+    text = pages.rho_sentence(alone, "It is").data
+    assert text == f"It is: **{format_value(value, ends)}** in your run."
+    assert "in the reference runs and" in pages.rho_sentence(beside, "It is").data
+    assert "None in this checkout yet" in pages.about(alone).data
+    assert "one seed" in pages.about(beside).data
+    assert pages.verdict_sentence(alone, 1).data == "Finding 1 **holds** in your run."
+    assert "in the reference runs; in your run it **holds**" in (
+        pages.verdict_sentence(beside, 1).data
+    )
+    assert "at equal log frequency" in pages.difference_sentence(alone).data
+
+
+def test_null_is_told_for_both(alone, beside):
+    text = pages.null_sentence(beside, n_permutations=200).data
+    assert "shuffled 200 times" in text and "0.005 on log frequency" in text
+    assert text.count("on log frequency") == 2 and "the least possible p is 0.005" in text
+    assert pages.null_sentence(alone, n_permutations=200).data.count("on log frequency") == 1
+
+
+def test_the_table_of_parts_has_a_row_for_each_and_a_line_for_each_method(alone, beside):
+    parts = alone.yours["findings"].query("finding in [1, 7]")
+    rows = len(parts[["finding", "part"]].drop_duplicates())
+    html = pages.verdicts(alone, 1, 7).data
+    assert html.count("<tr") == rows + 1 and html.count("<i>") == len(parts)
+    assert html.count("raw frequency:") == (parts["method"] == "pearson").sum() > 0
+    assert "dataframe" not in html
+    both = pages.verdicts(beside, 1, 7).data
+    assert both.count("<tr") == rows + 1 and both.count("<i>") == 2 * len(parts)
+    assert "reference runs" in both
+
+
+def test_matched_words_and_extremes(alone):
+    tables = pages.with_matched(alone.yours)
+    assert tables is not None
+    sizes = tables["matched"]["word_class"].value_counts()
+    assert sizes["open"] == sizes["closed"]
+    assert pages.with_matched(None) is None
+    html = pages.extremes(alone.yours, min_frequency=50, count=3).data
+    assert html.count("<tr") == 4
+
+
+def test_an_unknown_reference_is_named(tmp_path, monkeypatch):
+    (tmp_path / "book" / "results" / "emergent" / "wikitext-2").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert reference_folder("emergent", "wikitext-2").is_dir()
+    with pytest.raises(InputError, match=r"'wikitext2' \(did you mean 'wikitext-2'\?\)"):
+        reference_folder("emergent", "wikitext2")
+
+
+def test_widths_are_those_of_the_upper_layer(alone, beside):
+    assert alone.widths == ({}, {"width": 200})
+    assert beside.widths == ({"width": 200}, {"width": 200})

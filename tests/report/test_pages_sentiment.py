@@ -1,0 +1,136 @@
+"""The pages of the learned part on a small study of generated reviews."""
+
+import base64
+import dataclasses
+import json
+import re
+
+import numpy as np
+import pytest
+
+from sparsecore.errors import InputError
+from sparsecore.experiments.sentiment import config as experiment
+from sparsecore.experiments.sentiment.config import Points
+from sparsecore.experiments.sentiment.trained import vectors_of
+from sparsecore.report.explorers import AutomataReader
+from sparsecore.report.explorers.bundle import STATIC
+from sparsecore.report.pages import parts
+from sparsecore.report.pages import sentiment as pages
+from sparsecore.report.pages.automata import readable
+from sparsecore.report.pages.parts import parts_table
+from tests.browser import run_node
+from tests.prune.planted import write_planted
+
+SMALL = Points((None,), ("2,0,0,0", "0,2,0,0"), {8: (3, 1e-4), 3: (2, 1e-3)}, 1)
+
+
+def text_of(shown):
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", shown.data))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("pages")
+
+
+@pytest.fixture
+def given(home, monkeypatch):
+    """A study of four short runs, computed once for all tests of this file."""
+    monkeypatch.setenv("SPARSECORE_HOME", str(home))
+    for module in (parts, pages):
+        monkeypatch.setattr(module, "reference_folder", lambda *_: home / "none")  # no references
+    monkeypatch.setitem(experiment.STUDIES, "quick", SMALL)
+    quick = {**experiment.PRESETS["quick"], "structure": "0,0,4", "max_epochs": 12, "batch_size": 8}
+    monkeypatch.setitem(experiment.PRESETS, "quick", quick)
+    if not (home / "reviews.tsv").exists():
+        write_planted(home, count=200)
+    return {"corpus": str(home / "reviews.tsv"), "vectors": str(home / "vectors.txt")}
+
+
+def test_the_study_and_its_tables(given):
+    page = pages.open_page("quick", "none", **given)
+    assert len(page.runs) == 4 and page.reference is None
+    about = text_of(pages.about(page))
+    assert "4 models on 128 training documents" in about and "no reference runs" in about
+    table = text_of(pages.accuracy_table(pages.main(page)))
+    assert "fixed, 2,0,0,0" in table and "learned, goal 8" in table
+    assert "fine-tuned" in text_of(pages.ablation_table(page.yours))
+    assert "2 points" in text_of(pages.ablation_sentence(page))
+    assert "points" in text_of(pages.gain_sentence(page)) and "your runs" in text_of(
+        pages.gain_sentence(page)
+    )
+    shown = text_of(parts_table(page.yours, None, 1, 2, 3, scales=pages.METHODS))
+    assert "over seeds:" in shown and "over documents:" in shown
+
+
+def test_a_model_is_read(given):
+    reader = pages.open_reader("quick", **given)
+    assert "of 12 transitions" in text_of(pages.about_reader(reader)).lower()
+    states, names = pages.kept_automata(reader)
+    assert list(names.values()) == [f"pattern {n + 1}" for n in range(len(names))]
+    assert (
+        states.groupby("wfsa")["kept"].any().all()
+        and len(names) == reader.patterns["wfsa"].nunique()
+    )
+    phrases = text_of(pages.phrase_rows(reader.patterns))
+    assert "pattern 1" in phrases and "top" in phrases and "bottom" in phrases
+    shown = text_of(pages.decision(reader, "It was not really worth <b> the unheard-of time."))
+    assert "&lt;" in shown and "Together:" in shown and "bias" in shown
+    shares = [int(share) for share in re.findall(r"(\d+) %", shown)]
+    assert sum(shares) == pytest.approx(100, abs=3)
+    assert pages.reference_phrases("none") is None
+
+
+def test_bad_parameters(given):
+    with pytest.raises(InputError, match="sentence must hold at least one word"):
+        pages.check_sentence("  ")
+    with pytest.raises(InputError, match="unknown preset 'quik'"):
+        pages.open_reader("quik", **given)
+    reader = pages.open_reader("quick", **given)
+    with pytest.raises(InputError, match="no words"):
+        pages.decision(reader, " ")
+
+
+def test_the_automata_reader_decides_as_the_model_does(given):
+    """For a sample: JavaScript's scores of all states, from packed weights, against PyTorch's."""
+    reader = pages.open_reader("quick", **given)
+    arguments = readable(reader)
+    sample = arguments["samples"][0]
+    data = AutomataReader(**arguments).data
+    read = ["<s>", *sample["text"].split(), "</s>"]
+    x = np.stack([arguments["vectors"][word] for word in read])
+    layer = {name: data[name] for name in ("lengths", "bias", "norms")}
+    layer |= {name: unpacked(data[name], data["width"]) for name in ("main", "loop")}
+    start = f"import * as r from {json.dumps((STATIC / 'rational.js').as_uri())};"
+    found = run_node(
+        f"{start} const layer = {json.dumps(layer)};"
+        f"print(r.scores(layer, layer.lengths, r.arcs(layer, {json.dumps(x.tolist())})));"
+    )
+    model = reader.trained.regularised
+    assert model is not None
+    vectors, tokens = vectors_of(reader.trained, sample["text"])
+    assert tokens == read
+    logits = model(vectors[:, None])[0]
+    logit = np.dot(found, data["weight"]) + data["offset"]
+    assert logit == pytest.approx(float(logits[1] - logits[0]), rel=1e-2, abs=1e-3)
+
+
+def test_samples_are_of_both_labels_and_all_their_words_can_be_read(given):
+    reader = pages.open_reader("quick", **given)
+    arguments = readable(reader)
+    labels = {sample["label"] for sample in arguments["samples"]}
+    assert labels == set(reader.trained.inputs.corpus.labels)
+    for sample in arguments["samples"]:
+        assert set(sample["text"].split()) <= set(arguments["vectors"])
+
+
+def test_a_baseline_has_nothing_to_prune(given):
+    reader = pages.open_reader("quick", **given)
+    bare = dataclasses.replace(reader.trained, regularised=None)
+    with pytest.raises(InputError, match="needs a run with a penalty"):
+        readable(dataclasses.replace(reader, trained=bare))
+
+
+def unpacked(values, width):
+    whole = np.frombuffer(base64.b64decode(values["values"]), "<i2")
+    return (whole.reshape(-1, width) * values["scale"]).tolist()
