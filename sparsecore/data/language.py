@@ -17,11 +17,12 @@ from sparsecore.data.encode import UNK_ID, Tokens, encode_file, load_words, new_
 from sparsecore.data.locate import EMBEDDED, Source, content_hash, find_source
 from sparsecore.data.readers import SPLITS, TOKENISED
 from sparsecore.data.splits import head, split_documents
-from sparsecore.data.vocabulary import Filtered, Vocabulary, filter_rare
+from sparsecore.data.vocabulary import Filtered, Vocabulary, filter_rare, keep_commonest
 from sparsecore.errors import InputError
 from sparsecore.files import atomic_folder, read_json, reading, write_json
 from sparsecore.home import REMAKE, cache_dir
 
+THRESHOLD = 100  # the paper's
 VERSION = 2  # raise when the same text would give other tokens or splits
 
 
@@ -48,7 +49,8 @@ class Corpus:
 def prepare_corpus(
     corpus: str,
     *,
-    threshold: int = 100,
+    threshold: int | None = None,
+    max_types: int | None = None,
     max_tokens: int | None = None,
     seed: int = 0,
     tokenised: bool = False,
@@ -62,9 +64,11 @@ def prepare_corpus(
     a valid and a test file. Files hold documents separated by blank lines, or, if no line is blank,
     one document or sentence a line.
 
-    Every sentence with a word seen fewer than ``threshold`` times in the training split is dropped;
-    words still rarer than that are then ``<unk>``. ``max_tokens`` caps the training split before
-    this filter, the valid and test splits at 1/7 and 2/7 of it.
+    Every sentence with a word seen fewer than ``threshold`` (100) times in the training split is
+    dropped; words still rarer than that are then ``<unk>``. With ``max_types`` instead, no sentence
+    is dropped: the ``max_types`` commonest words of the training split are kept, the others are
+    ``<unk>``. ``max_tokens`` caps the training split before either, the valid and test splits at
+    1/7 and 2/7 of it.
 
     ``tokenised`` takes the text as it is: words are what spaces separate, in their case, and every
     line ends in ``<eos>``, as language models of the Penn Treebank and of WikiText are compared.
@@ -73,7 +77,16 @@ def prepare_corpus(
     :class:`~sparsecore.errors.InputError`, with nothing written, if the text cannot be read, is too
     short, or nothing passes the filter.
     """
-    if threshold < 1:
+    if max_types is None:
+        threshold = THRESHOLD if threshold is None else threshold
+    elif threshold is not None:
+        raise InputError(
+            f"threshold={threshold} drops sentences with rare words and max_types={max_types} "
+            "keeps them; give one of the two"
+        )
+    elif max_types < 2:
+        raise InputError(f"max_types must be at least 2 words, not {max_types}")
+    if threshold is not None and threshold < 1:
         raise InputError(f"threshold must be at least 1, not {threshold}")
     if max_tokens is not None and max_tokens < 1:
         raise InputError(f"max_tokens must be at least 1 (or None for all), not {max_tokens}")
@@ -96,6 +109,8 @@ def prepare_corpus(
     }
     if tokenised:
         settings["tokenised"] = True
+    if max_types is not None:
+        settings["max_types"] = max_types
     sha256 = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     folder = cache_dir("corpora") / sha256
     if not (folder / "info.json").is_file():
@@ -103,7 +118,11 @@ def prepare_corpus(
         splits = split_documents(tokens["all"], seed) if "all" in tokens else _ids(tokens)
         if max_tokens is not None:
             splits = _cap(splits, max_tokens, source)
-        result = filter_rare(splits, words, threshold)
+        if threshold is not None:
+            result = filter_rare(splits, words, threshold)
+        else:
+            assert max_types is not None
+            result = keep_commonest(splits, words, max_types)
         _check(result, splits, words, threshold, source)
         _save(folder, source, result, settings)
     return _load(folder, source, sha256)
@@ -184,13 +203,15 @@ def _check(
     result: Filtered,
     splits: dict[str, NDArray[np.int32]],
     words: list[str],
-    threshold: int,
+    threshold: int | None,
     source: Source,
 ) -> None:
     """Raise :class:`InputError` if nothing useful passed the filter, naming what would."""
     lack = _lack(result)
     if not lack:
         return
+    if threshold is None:
+        raise InputError(f"{source.name} has {lack}: the text is too short")
     smaller = threshold
     while smaller > 1:
         smaller //= 2
@@ -226,6 +247,7 @@ def _save(folder: Path, source: Source, result: Filtered, settings: dict[str, An
         "licence": source.licence,
         **settings,
         "types": len(result.vocabulary),
+        "types_replaced": result.replaced,
         "tokens": tokens,
         "sentences_kept": result.kept,
         "sentences_dropped": result.dropped,

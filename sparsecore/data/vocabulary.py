@@ -1,4 +1,8 @@
-"""The word list of a corpus and the filter that makes it (Saphra & Lopez 2019, §3)."""
+"""The word list of a corpus and the two rules that choose it.
+
+The paper's filter (Saphra & Lopez 2019, §3) drops every sentence with a rare word;
+:func:`keep_commonest` keeps all sentences and replaces the rare words.
+"""
 
 from __future__ import annotations
 
@@ -74,12 +78,17 @@ def keep_sentences(ids: Ids, allowed: NDArray[np.bool_]) -> tuple[Ids, int, int]
 
 @dataclass(frozen=True)
 class Filtered:
-    """What the filter leaves of each split, the vocabulary, and its book-keeping."""
+    """What is left of each split, the vocabulary, and what was dropped or replaced.
+
+    ``kept`` and ``dropped`` count sentences; ``replaced`` the different words of the training
+    split's kept sentences that are ``<unk>`` now.
+    """
 
     splits: dict[str, Ids]
     vocabulary: Vocabulary
     kept: dict[str, int]
     dropped: dict[str, int]
+    replaced: int
 
 
 def filter_rare(splits: dict[str, Ids], words: list[str], threshold: int) -> Filtered:
@@ -94,20 +103,52 @@ def filter_rare(splits: dict[str, Ids], words: list[str], threshold: int) -> Fil
     allowed = np.bincount(splits["train"], minlength=size) >= threshold
     allowed[[UNK_ID, EOS_ID]] = True
     kept = {name: keep_sentences(ids, allowed) for name, ids in splits.items()}
-    counts = np.bincount(kept["train"][0], minlength=size)
-    frequent = counts >= threshold
-    frequent[[UNK_ID, EOS_ID]] = False
-    chosen = sorted(np.flatnonzero(frequent).tolist(), key=lambda i: (-counts[i], words[i]))
-    order = np.array([UNK_ID, EOS_ID, *chosen])
-    table = np.full(size, UNK_ID, np.int32)
-    table[order] = np.arange(len(order), dtype=np.int32)
-    result = {name: table[ids] for name, (ids, _, _) in kept.items()}
-    vocabulary = Vocabulary(
-        [words[i] for i in order], np.bincount(result["train"], minlength=len(order))
-    )
+    counts = _word_counts(kept["train"][0], size)
+    chosen = _by_count(counts, words, np.flatnonzero(counts >= threshold))
+    texts = {name: ids for name, (ids, _, _) in kept.items()}
+    texts, vocabulary = _renumbered(texts, words, chosen)
     return Filtered(
-        result,
+        texts,
         vocabulary,
         {name: number for name, (_, number, _) in kept.items()},
         {name: number for name, (_, _, number) in kept.items()},
+        int((counts > 0).sum()) - len(chosen),
     )
+
+
+def keep_commonest(splits: dict[str, Ids], words: list[str], max_types: int) -> Filtered:
+    """The ``max_types`` commonest words of the training split; every other word is ``<unk>``.
+
+    Ties are broken alphabetically, and no sentence is dropped. ``<unk>`` and ``<eos>`` are not
+    among the ``max_types``. Ids are those of :func:`filter_rare`.
+    """
+    counts = _word_counts(splits["train"], len(words))
+    chosen = _by_count(counts, words, np.flatnonzero(counts))[:max_types]
+    texts, vocabulary = _renumbered(splits, words, chosen)
+    sentences = {name: int((ids == EOS_ID).sum()) for name, ids in splits.items()}
+    replaced = int((counts > 0).sum()) - len(chosen)
+    return Filtered(texts, vocabulary, sentences, dict.fromkeys(splits, 0), replaced)
+
+
+def _word_counts(ids: Ids, size: int) -> NDArray[np.int64]:
+    """How often each of ``size`` words occurs; zero for ``<unk>`` and ``<eos>``."""
+    counts = np.bincount(ids, minlength=size)
+    counts[[UNK_ID, EOS_ID]] = 0
+    return counts
+
+
+def _by_count(counts: NDArray[np.int64], words: list[str], chosen: NDArray[np.int64]) -> list[int]:
+    """``chosen`` by descending count, ties alphabetically."""
+    return sorted(chosen.tolist(), key=lambda i: (-counts[i], words[i]))
+
+
+def _renumbered(
+    splits: dict[str, Ids], words: list[str], chosen: list[int]
+) -> tuple[dict[str, Ids], Vocabulary]:
+    """The splits with the ``chosen`` words numbered from 2 on, the others as ``<unk>``."""
+    order = np.array([UNK_ID, EOS_ID, *chosen])
+    table = np.full(len(words), UNK_ID, np.int32)
+    table[order] = np.arange(len(order), dtype=np.int32)
+    texts = {name: table[ids] for name, ids in splits.items()}
+    counts = np.bincount(texts["train"], minlength=len(order))
+    return texts, Vocabulary([words[i] for i in order], counts)

@@ -104,6 +104,22 @@ def test_max_tokens_caps_before_the_filter(text_file):
     assert [len(x) for x in (corpus.train, corpus.valid, corpus.test)] == [700, 98, 196]
 
 
+def test_max_types_keeps_every_sentence_and_the_commonest_words(tmp_path):
+    folder = folder_of(
+        tmp_path / "mine",
+        train="the cat sat .\nthe dog sat .\n" * 3 + "a fish swims .\n",
+        valid="the cat sat .\nthe whale sings .\n",
+        test="a cat .\n",
+    )
+    corpus = prepare_corpus(str(folder), max_types=3, progress=False)
+    assert corpus.vocabulary.words == ["<unk>", "<eos>", ".", "sat", "the"]
+    assert text_of(corpus, "valid") == "the <unk> sat . <eos> the <unk> <unk> . <eos>"
+    assert corpus.info["sentences_dropped"] == {"train": 0, "valid": 0, "test": 0}
+    assert corpus.info["types_replaced"] == 5  # cat, dog, a, fish, swims
+    assert corpus.info["unk_share"]["valid"] == 0.3
+    assert prepare_corpus(str(folder), max_types=4, progress=False).sha256 != corpus.sha256
+
+
 def test_large_files_go_through_processes_whole(tmp_path, monkeypatch):
     monkeypatch.setattr("sparsecore.data.readers.BLOCK", 2000)
     monkeypatch.setattr("sparsecore.data.pool.default_workers", lambda: 2)
@@ -176,6 +192,8 @@ def test_bad_files_are_named_and_leave_nothing(tmp_path, kind):
         ({"threshold": 0}, "threshold must be at least 1, not 0"),
         ({"max_tokens": 0}, "max_tokens must be at least 1"),
         ({"max_tokens": 5}, "max_tokens=5 is too small"),
+        ({"max_types": 1}, "max_types must be at least 2 words, not 1"),
+        ({"max_types": 9, "threshold": 2}, "give one of the two"),
         ({"seed": -1}, "seed must be 0 or more"),
         ({"threshold": 100_000}, r"threshold=100000 leaves no .* threshold=\d+ would keep"),
     ],

@@ -1,4 +1,4 @@
-"""The paper's filter, against an obvious twin that works on lists of strings."""
+"""The two rules that choose a vocabulary, against references that work on lists of strings."""
 
 from collections import Counter
 
@@ -6,12 +6,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparsecore.data.vocabulary import Vocabulary, filter_rare, keep_sentences
+from sparsecore.data.vocabulary import Vocabulary, filter_rare, keep_commonest, keep_sentences
 
 WORDS = ["<unk>", "<eos>", "a", "b", "c", "d", "e"]
 
 
-def obvious(splits, threshold):
+def reference_filter(splits, threshold):
     """Two passes, as the paper says it."""
     counts = Counter(word for sentence in splits["train"] for word in sentence)
     first = {word for word, n in counts.items() if n >= threshold} | {"<unk>"}
@@ -42,9 +42,9 @@ split = st.lists(st.lists(words, min_size=1, max_size=5), max_size=12)
 
 
 @given(st.fixed_dictionaries({"train": split, "valid": split, "test": split}), st.integers(1, 5))
-def test_filter_equals_the_obvious_twin(splits, threshold):
+def test_filter_equals_its_reference(splits, threshold):
     result = filter_rare({k: encode(v) for k, v in splits.items()}, WORDS, threshold)
-    expected = obvious(splits, threshold)
+    expected = reference_filter(splits, threshold)
     for name, sentences in expected.items():
         assert decode(result.splits[name], result.vocabulary) == sentences
         assert result.kept[name] == len(sentences)
@@ -61,6 +61,20 @@ def test_vocabulary_counts_the_training_text(train, threshold):
     assert list(vocabulary.counts[2:]) == sorted(vocabulary.counts[2:], reverse=True)
     assert all(count >= threshold for count in vocabulary.counts[2:])
     assert len(vocabulary.index) == len(vocabulary)
+
+
+@given(st.fixed_dictionaries({"train": split, "valid": split, "test": split}), st.integers(1, 6))
+def test_commonest_words_stay_and_no_sentence_is_dropped(splits, max_types):
+    result = keep_commonest({k: encode(v) for k, v in splits.items()}, WORDS, max_types)
+    counts = Counter(w for sentence in splits["train"] for w in sentence if w != "<unk>")
+    ranked = sorted(counts, key=lambda word: (-counts[word], word))
+    assert result.vocabulary.words == ["<unk>", "<eos>", *ranked[:max_types]]
+    assert result.vocabulary.counts[2:].tolist() == [counts[word] for word in ranked[:max_types]]
+    assert result.replaced == len(ranked[max_types:])
+    for name, sentences in splits.items():
+        expected = [[w if w in ranked[:max_types] else "<unk>" for w in s] for s in sentences]
+        assert decode(result.splits[name], result.vocabulary) == expected
+        assert (result.kept[name], result.dropped[name]) == (len(sentences), 0)
 
 
 def test_a_literal_unk_drops_no_sentence():
