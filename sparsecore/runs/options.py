@@ -21,6 +21,7 @@ EXPERIMENTS = {
     "language": "an AWD-LSTM language model, dense, or wider and sparse with as many parameters",
     "reciting": "how much of a text models learn by heart, dense or sparse from the start",
     "sentiment": "good review or bad: automata whose states a group lasso keeps or removes",
+    "causes": "what makes a gradient sparse? one cause at a time, frequency by random assignment",
 }
 MOST_RUNS = 100_000  # of one sweep
 HELP = "--preset quick|small|paper chooses the defaults below, --no-progress hides the bars."
@@ -30,6 +31,7 @@ CLASSES = {
     "language": "sparsecore.experiments.language.config:Language",
     "reciting": "sparsecore.experiments.reciting.config:Reciting",
     "sentiment": "sparsecore.experiments.sentiment.config:Sentiment",
+    "causes": "sparsecore.experiments.causes.config:Causes",
 }
 
 

@@ -1,0 +1,171 @@
+"""What makes a gradient sparse? Training runs that differ in one cause at a time, as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sparsecore.errors import InputError, near_match
+from sparsecore.experiments.causes.arms import ARMS
+from sparsecore.training.configuration import check_kinds, from_preset, identity_of, require
+
+if TYPE_CHECKING:
+    from sparsecore.data.language import Corpus
+
+FORMAT = 1  # of the run folder; part of the hash
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # embedded text, 2 CPU cores, seconds an arm
+    "quick": {
+        "corpus": "embedded",
+        "max_tokens": 240_000,
+        "max_types": 800,
+        "num_words": 180,
+        "first_rank": 20,
+        "hidden_size": 64,
+        "num_updates": 300,
+        "report_every": 100,
+        "probe_tokens": 10_000,
+    },
+    # Wikipedia; a run takes two minutes of one core
+    "small": {"corpus": "enwiki"},
+    # as many updates as the paper's 50 epochs would take days; ten times those of ``small``
+    "paper": {
+        "corpus": "enwiki",
+        "max_tokens": 12_000_000,
+        "max_types": 10_000,
+        "num_updates": 15_000,
+        "report_every": 1_500,
+    },
+}
+STUDY: dict[str, tuple[tuple[str, ...], int]] = {  # arms and seeds
+    "quick": (("sgd-5", "sgd-20"), 1),
+    "small": (tuple(ARMS), 3),
+    "paper": (tuple(ARMS), 3),
+}
+
+
+@dataclass(frozen=True)
+class Causes:
+    """A small language model whose words differ at random in frequency alone.
+
+    Attributes:
+        corpus: ``embedded``, ``enwiki``, a name of ``sparsecore data list``, or a path.
+        arm: what this run changes, of :data:`sparsecore.experiments.causes.arms.ARMS`.
+        max_tokens: cap on the training text; None for all of it.
+        max_types: the commonest words that are kept, ``<unk>`` and ``<eos>`` among them; the others
+            become ``<unk>``.
+        num_words: how many words are drawn, for six conditions.
+        first_rank: the commonest word that may be drawn.
+        hidden_size: H, of embedding and layers.
+        num_layers, dropout: of the model.
+        batch_size, sequence_length: B parallel texts, T steps of backpropagation through time.
+        clip: largest ℓ2 norm of the whole gradient.
+        num_updates: how long a run trains.
+        report_every: updates from one measurement to the next.
+        probe_tokens: of the held-out text.
+        seed: of words, conditions, aliases, initial weights and dropout: a replicate of its own.
+        device: ``auto``, ``cpu``, ``cuda``, ….
+    """
+
+    corpus: str = "embedded"
+    arm: str = "sgd-5"
+    max_tokens: int | None = 750_000
+    max_types: int = 2_000
+    num_words: int = 360
+    first_rank: int = 60
+    hidden_size: int = 200
+    num_layers: int = 2
+    dropout: float = 0.2
+    batch_size: int = 20
+    sequence_length: int = 35
+    clip: float = 0.25
+    num_updates: int = 1_000
+    report_every: int = 250
+    probe_tokens: int = 40_000
+    seed: int = 0
+    device: str = "auto"
+
+    name: ClassVar[str] = "causes"
+    varies: ClassVar[tuple[str, ...]] = ("arm",)
+    tables: ClassVar[str] = "sparsecore.experiments.causes.tables:tables_of"
+
+    @classmethod
+    def preset(cls, preset: str, **overrides: Any) -> Causes:
+        """The named preset, with fields of your own where given (None leaves the preset's).
+
+        Raises:
+            InputError: unknown preset or field, with the nearest name.
+        """
+        return from_preset(cls, PRESETS, preset, overrides)
+
+    def __post_init__(self) -> None:
+        check_kinds(self)
+        for name in (
+            "max_tokens hidden_size num_layers batch_size sequence_length num_updates "
+            "report_every probe_tokens"
+        ).split():
+            value = getattr(self, name)
+            require(self, name, value is None or value >= 1, "at least 1")
+        if self.arm not in ARMS:
+            raise InputError(f"unknown arm {self.arm!r}{near_match(self.arm, ARMS)}")
+        require(self, "hidden_size", self.hidden_size % 4 == 0, "a multiple of 4 (heads, blocks)")
+        require(self, "dropout", 0 <= self.dropout < 1, "in [0, 1)")
+        require(self, "clip", self.clip > 0, "above 0")
+        require(self, "first_rank", self.first_rank >= 2, "at least 2 (after <unk> and <eos>)")
+        words = self.max_types - self.first_rank
+        require(self, "max_types", words >= 6, f"at least first_rank + 6 = {self.first_rank + 6}")
+        right = f"from 6 to the {words} words from first_rank to max_types"
+        require(self, "num_words", 6 <= self.num_words <= words, right)
+        passes = ARMS[self.arm].passes
+        whole = self.num_updates % self.report_every == 0 and self.num_updates % passes == 0
+        right = f"a multiple of report_every={self.report_every} and of {passes} passes"
+        require(self, "num_updates", whole, right)
+
+    def prepare(self, progress: bool = True) -> Corpus:
+        """Check the device, and prepare the text (cached)."""
+        from sparsecore.data.language import prepare_corpus
+        from sparsecore.training.batches import columns
+        from sparsecore.training.device import resolve_device
+
+        resolve_device(self.device)
+        corpus = prepare_corpus(
+            self.corpus, threshold=1, max_tokens=self.max_tokens, progress=progress
+        )
+        needed = self.tokens_needed
+        if len(corpus.train) < needed:
+            raise InputError(
+                f"num_updates={self.num_updates} needs {needed} training tokens, and "
+                f"{corpus.name!r} has {len(corpus.train)}; give fewer updates or more max_tokens"
+            )
+        columns(corpus.valid[: self.probe_tokens], self.batch_size, f"valid text of {corpus.name}")
+        return corpus
+
+    @property
+    def tokens_needed(self) -> int:
+        """Of the training text, before it is repeated."""
+        windows = self.num_updates // ARMS[self.arm].passes
+        return self.batch_size * (windows * self.sequence_length + 1)
+
+    def identity(self, inputs: Corpus) -> dict[str, Any]:
+        """What the run's numbers depend on; its hash names the run folder."""
+        return identity_of(self, FORMAT, inputs.sha256)
+
+    def run(self, inputs: Corpus, folder: Path, progress: bool = True) -> None:
+        """Compute the run into ``folder``."""
+        from sparsecore.experiments.causes.task import train
+
+        train(self, inputs, folder, progress)
+
+
+def study(preset: str, **overrides: Any) -> list[Causes]:
+    """Every arm with every seed, what decides first; ``arm`` or ``seed`` given, only these."""
+    Causes.preset(preset, **overrides)
+    arms, seeds = STUDY[preset]
+    arm, first = overrides.pop("arm", None), overrides.pop("seed", None) or 0
+    return [
+        Causes.preset(preset, **overrides, arm=name, seed=first + n)
+        for name in ([arm] if arm else arms)
+        for n in range(seeds)
+    ]
