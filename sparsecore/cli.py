@@ -101,7 +101,8 @@ class Parser(argparse.ArgumentParser):
 
 def run(arguments: list[str]) -> None:
     """Run an experiment, or return at once if it is finished already."""
-    from sparsecore.runs.options import EXPERIMENTS, parse_experiment
+    from sparsecore.experiments.registry import EXPERIMENTS
+    from sparsecore.runs.options import parse_experiment
 
     if not arguments or arguments[0] in ("-h", "--help"):
         print("usage: sparsecore run EXPERIMENT [--preset quick|small|paper] [--field value …]")
@@ -125,7 +126,8 @@ def run(arguments: list[str]) -> None:
 
 def sweep(arguments: list[str]) -> None:
     """Run an experiment's whole study, or a grid of values, on one machine or many."""
-    from sparsecore.runs.options import EXPERIMENTS, parse_sweep
+    from sparsecore.experiments.registry import EXPERIMENTS
+    from sparsecore.runs.options import parse_sweep
 
     if not arguments or arguments[0] in ("-h", "--help"):
         print(SWEEP_USAGE)

@@ -18,9 +18,9 @@ from typing import Any
 import pandas as pd
 
 from sparsecore.errors import InputError, near_match
+from sparsecore.experiments.registry import experiment_class
 from sparsecore.files import reading, write_text
 from sparsecore.runs.notebook import PRESETS
-from sparsecore.runs.options import experiment_class
 from sparsecore.runs.reference import REWRITE, read_provenance, read_summary
 from sparsecore.stats.verdict import verdict
 

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Protocol
 from filelock import FileLock, Timeout
 
 from sparsecore.errors import InputError, Stopped, TrainingError, is_out_of_memory
+from sparsecore.experiments import registry
 from sparsecore.files import remove_leftovers, write_error, write_json, write_text
 from sparsecore.home import runs_dir
 from sparsecore.runs.environment import describe_environment
@@ -39,18 +40,6 @@ class Experiment(Protocol):
     @property
     def device(self) -> str:
         """Where to compute."""
-        ...
-
-    def prepare(self, progress: bool = True) -> Any:
-        """Check the configuration and read its inputs."""
-        ...
-
-    def identity(self, inputs: Any) -> dict[str, Any]:
-        """What the numbers depend on."""
-        ...
-
-    def run(self, inputs: Any, folder: Path, progress: bool = True) -> None:
-        """Compute the run into ``folder``."""
         ...
 
 
@@ -77,26 +66,38 @@ def execute(config: Experiment, progress: bool = True, choose_threads: bool = Fa
             processes was lost.
         Stopped: a signal asked the command line to stop.
     """
-    from sparsecore.training.distributed import check_processes, in_turn, together, told, world
+    from sparsecore.training.distributed import (
+        barrier,
+        broadcast_object,
+        check_processes,
+        rank0_first,
+        world,
+    )
+    from sparsecore.training.loop import train
 
     here = world()
     progress = progress and here.first
     if not here.alone:
         check_processes(config.batch_size, config.device)
     with _out_of_memory_is_one_line(config):
-        inputs = in_turn(lambda: config.prepare(progress))
-        identity = config.identity(inputs)
+        inputs = rank0_first(lambda: registry.prepare(config, progress))
+        identity = registry.identity(config, inputs)
         run = Run(runs_dir(config.name) / hash_of(identity))
-        if told(lambda: run.done):
+        if broadcast_object(lambda: run.done):
             return run
         with _lock_of(run) if here.first else contextlib.nullcontext(), _signals_name(run):
-            if not told(lambda: run.done):
+            if not broadcast_object(lambda: run.done):
                 if choose_threads and here.alone and identity.get("device", "cpu") == "cpu":
                     _choose_threads(run.path / "environment.json")
-                in_turn(lambda: _begin(run.path, config, describe_environment(identity, inputs)))
-                config.run(inputs, run.path, progress)
-                together()
-                told(lambda: _end(run.path))
+                rank0_first(
+                    lambda: _begin(run.path, config, describe_environment(identity, inputs))
+                )
+                if hasattr(config, "run"):  # not on the loop yet
+                    config.run(inputs, run.path, progress)  # pyright: ignore
+                else:
+                    train(registry.new_task(config, inputs, run.path), run.path, progress)
+                barrier()
+                broadcast_object(lambda: _end(run.path))
     return run
 
 

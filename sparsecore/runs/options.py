@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import importlib
 import io
 import math
 import re
@@ -13,38 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparsecore.errors import InputError, near_match
+from sparsecore.experiments.registry import experiment_class
 from sparsecore.runs.cluster import LOCAL, Workers
 
-EXPERIMENTS = {
-    "emergent": "how concentrated are an LSTM's activations and gradients, word by word",
-    "tagging": "parts of speech from word embeddings that are short, or sparse, from the start",
-    "language": "an AWD-LSTM language model, dense, or wider and sparse with as many parameters",
-    "reciting": "how much of a text models learn by heart, dense or sparse from the start",
-    "sentiment": "good review or bad: automata whose states a group lasso keeps or removes",
-    "causes": "what makes a gradient sparse? one cause at a time, frequency by random assignment",
-}
 MOST_RUNS = 100_000  # of one sweep
 HELP = "--preset quick|small|paper chooses the defaults below, --no-progress hides the bars."
-CLASSES = {
-    "emergent": "sparsecore.experiments.emergent.config:Emergent",
-    "tagging": "sparsecore.experiments.tagging.config:Tagging",
-    "language": "sparsecore.experiments.language.config:Language",
-    "reciting": "sparsecore.experiments.reciting.config:Reciting",
-    "sentiment": "sparsecore.experiments.sentiment.config:Sentiment",
-    "causes": "sparsecore.experiments.causes.config:Causes",
-}
-
-
-def experiment_class(name: str) -> Any:
-    """The configuration class of an experiment.
-
-    Raises:
-        InputError: unknown experiment, with the nearest name.
-    """
-    if name not in CLASSES:
-        raise InputError(f"unknown experiment {name!r}{near_match(name, CLASSES)}")
-    module, _, attribute = CLASSES[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)
 
 
 def parse_experiment(arguments: list[str]) -> tuple[Any, bool]:

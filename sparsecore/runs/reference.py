@@ -18,10 +18,10 @@ from typing import Any
 import pandas as pd
 
 from sparsecore.errors import InputError
+from sparsecore.experiments.registry import experiment_class
 from sparsecore.files import atomic_path, local_path, read_json, reading, write_json, write_text
 from sparsecore.home import RECOMPUTE, cache_dir
 from sparsecore.runs import emergent_tables
-from sparsecore.runs.options import experiment_class
 from sparsecore.runs.store import Run
 
 Summary = dict[str, pd.DataFrame]

@@ -16,9 +16,9 @@ from typing import Any
 import pandas as pd
 
 from sparsecore.errors import InputError, near_match
+from sparsecore.experiments.registry import check_name
 from sparsecore.files import local_path, read_json, reading
 from sparsecore.home import RECOMPUTE, runs_dir
-from sparsecore.runs.options import CLASSES
 
 DONE = "DONE"
 
@@ -162,8 +162,8 @@ def list_runs(experiment: str | None = None) -> list[Run]:
     Raises:
         InputError: unknown experiment, with the nearest name.
     """
-    if experiment is not None and experiment not in CLASSES:
-        raise InputError(f"unknown experiment {experiment!r}{near_match(experiment, CLASSES)}")
+    if experiment is not None:
+        check_name(experiment)
     folders = runs_dir().glob(f"{experiment or '*'}/*/config.json")
     return [Run(path.parent) for path in sorted(folders, key=lambda p: p.stat().st_mtime)]
 

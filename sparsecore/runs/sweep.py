@@ -6,17 +6,16 @@ Runs that are finished are found, not repeated, so a sweep that was stopped goes
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sparsecore.errors import InputError, TrainingError, near_match
+from sparsecore.experiments.registry import experiment_class, part_of
 from sparsecore.home import runs_dir
 from sparsecore.runs import tasks
 from sparsecore.runs.cluster import Workers
 from sparsecore.runs.execute import execute
-from sparsecore.runs.options import CLASSES, experiment_class
 from sparsecore.runs.store import Run
 
 if TYPE_CHECKING:
@@ -30,8 +29,7 @@ def study_of(experiment: str, preset: str, stage: str = "study", **overrides: An
     set, for the experiments that have such. ``overrides``: fields of the configurations; None
     leaves the preset's. Raises InputError for an unknown experiment, preset, field or stage.
     """
-    experiment_class(experiment)
-    module = importlib.import_module(CLASSES[experiment].partition(":")[0])
+    module = part_of(experiment, "config")
     stages = [name for name in ("study", "tune") if hasattr(module, name)]
     if stage not in stages:
         known = ", ".join(stages) or "none"

@@ -84,17 +84,16 @@ def require(config: Any, name: str, condition: bool, right: str) -> None:
         raise InputError(f"{name} must be {right}, got {getattr(config, name)!r}")
 
 
-def identity_of(config: Any, version: int, content: str) -> dict[str, Any]:
+def identity_of(config: Any, content: str) -> dict[str, Any]:
     """What a run's numbers depend on: every field, the hash of its text, its kind of device.
 
     Args:
-        config: the configuration.
-        version: of the run folder's format.
-        content: hash of the prepared text.
+        config: the configuration, with ``name`` and the ``format`` of its run folder.
+        content: hash of the prepared inputs.
     """
     from sparsecore.training.device import resolve_device
 
     fields = dataclasses.asdict(config)
     fields["corpus"] = content
     fields["device"] = resolve_device(config.device).type
-    return {"experiment": config.name, "format": version, **fields}
+    return {"experiment": config.name, "format": config.format, **fields}

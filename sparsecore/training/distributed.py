@@ -2,7 +2,7 @@
 
 torchrun starts the processes, torch.distributed carries what they tell one another: gloo between
 CPUs, NCCL between GPUs. Each process holds the whole model and takes its share of every batch
-(:mod:`sparsecore.training.shares`); all of them draw the same random numbers, see the same losses
+(:mod:`sparsecore.training.sharding`); all of them draw the same random numbers, see the same losses
 and take the same decisions. The first one prepares data, writes the run folder and speaks.
 
 Without torchrun there is one process, and every function here gives back what it was given.
@@ -35,7 +35,7 @@ from sparsecore.training.device import resolve_device
 
 Result = TypeVar("Result")
 
-PATIENCE = timedelta(minutes=10)  # for a process that is late; what may take longer goes by `told`
+PATIENCE = timedelta(minutes=10)  # for a late process; `broadcast_object` waits for longer
 POLL = 0.05  # seconds between two looks for what the first process says
 ENDED = "sparsecore/ended"
 LOST = (
@@ -109,7 +109,7 @@ def joined() -> Iterator[World]:
         with lost_processes():
             dist.destroy_process_group()
     except (InputError, TrainingError, KeyboardInterrupt) as error:
-        if threading.current_thread() is threading.main_thread():  # the error is told in peace
+        if threading.current_thread() is threading.main_thread():  # torchrun would cut it short
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         first, code = _end(_world, _exit_code(error))
         if first:
@@ -148,7 +148,7 @@ def lost_processes(message: str = LOST) -> Iterator[None]:
         raise TrainingError(message) from error
 
 
-def told(call: Callable[[], Result]) -> Result:
+def broadcast_object(call: Callable[[], Result]) -> Result:
     """What ``call()`` gives the first process (a plain value), for all; it may take hours.
 
     Raises:
@@ -156,7 +156,7 @@ def told(call: Callable[[], Result]) -> Result:
     """
     if _world.store is None:
         return call()
-    key = f"sparsecore/told/{next(_numbers)}"
+    key = f"sparsecore/broadcast/{next(_numbers)}"
     if _world.first:
         value = call()
         with lost_processes():
@@ -164,23 +164,23 @@ def told(call: Callable[[], Result]) -> Result:
         return value
     with lost_processes():
         while not _world.store.check([key]):
-            if _world.store.check([ENDED]) or stopping.asked():
+            if _world.store.check([ENDED]) or stopping.stop_requested():
                 raise TrainingError(LOST)
             time.sleep(POLL)
         return json.loads(_world.store.get(key))
 
 
-def in_turn(call: Callable[[], Result]) -> Result:
+def rank0_first(call: Callable[[], Result]) -> Result:
     """``call()`` by the first process, and then, when all is prepared, by the others."""
     if _world.first:
         result = call()
-        told(lambda: None)
+        broadcast_object(lambda: None)
         return result
-    told(lambda: None)
+    broadcast_object(lambda: None)
     return call()
 
 
-def agreed(answer: bool) -> bool:
+def broadcast(answer: bool) -> bool:
     """The first process's answer, for all: quick, and all must ask at the same place."""
     if _world.alone:
         return answer
@@ -190,26 +190,26 @@ def agreed(answer: bool) -> bool:
     return bool(said)
 
 
-def together() -> None:
+def barrier() -> None:
     """Wait until every process is here."""
     if not _world.alone:
-        sum_into(torch.zeros(1))
+        all_reduce_(torch.zeros(1))
 
 
-def summed(value: Tensor) -> Tensor:
+def all_reduce(value: Tensor) -> Tensor:
     """The sum of every process's tensor; exact for integers."""
-    return value if _world.alone else sum_into(value.detach().clone())
+    return value if _world.alone else all_reduce_(value.detach().clone())
 
 
-def sum_into(value: Tensor) -> Tensor:
-    """:func:`summed` in place."""
+def all_reduce_(value: Tensor) -> Tensor:
+    """:func:`all_reduce` in place."""
     if not _world.alone:
         with lost_processes():
             dist.all_reduce(value)
     return value
 
 
-def check_in_step(tensors: Iterable[Tensor], device: torch.device) -> None:
+def check_in_sync(tensors: Iterable[Tensor], device: torch.device) -> None:
     """Hold the bits of float32 tensors, and the random generators, against the other processes'.
 
     Raises:

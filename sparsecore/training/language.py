@@ -7,8 +7,8 @@ from torch import Tensor
 
 from sparsecore.models.language_model import LSTMLanguageModel, State
 from sparsecore.training.batches import num_windows, window
-from sparsecore.training.distributed import summed
-from sparsecore.training.shares import own
+from sparsecore.training.distributed import all_reduce
+from sparsecore.training.sharding import local_shard
 
 
 @torch.no_grad()
@@ -23,11 +23,11 @@ def evaluate(model: LSTMLanguageModel, text: Tensor, sequence_length: int) -> fl
     device = model.decoder.weight.device
     state: State | None = None
     total = 0.0
-    mine = text[:, own(text.shape[1])]
+    mine = text[:, local_shard(text.shape[1])]
     for index in range(num_windows(text, sequence_length) if mine.numel() else 0):
         inputs, targets = window(mine, index, sequence_length, device)
         hidden, state = model(inputs, state)
         loss = model.loss(hidden, targets)[0]
         total += float(loss) * targets.numel()
     model.train(was_training)
-    return summed(torch.tensor(total, dtype=torch.float64)).item() / text[1:].numel()
+    return all_reduce(torch.tensor(total, dtype=torch.float64)).item() / text[1:].numel()

@@ -18,20 +18,20 @@ from sparsecore.errors import Stopped
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-_asked: int | None = None  # the signal that waits for the end of a step
-_in_steps = False  # the main thread's code comes to `stop_if_asked` soon
+_requested: int | None = None  # the signal that waits for the end of a step
+_deferring = False  # the main thread's code calls `raise_if_stopped` soon
 
 
 @contextlib.contextmanager
 def signals_stop() -> Iterator[None]:
     """Within, SIGINT and SIGTERM raise :class:`~sparsecore.errors.Stopped` in the main thread.
 
-    Among steps (:func:`steps`) they wait for the end of one, and a checkpoint. A second signal
+    Inside :func:`defer_signals` they wait for the end of a step, and a checkpoint. A second signal
     ends the process at once, as if there was no handler. Handlers are put back in the end. A signal
     that is ignored (as a shell has it for what runs in the background) stays so, and in another
     thread, which can have no handlers, nothing is done.
     """
-    global _asked
+    global _requested
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -40,43 +40,43 @@ def signals_stop() -> Iterator[None]:
     try:
         yield
     finally:
-        _asked = None
+        _requested = None
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 @contextlib.contextmanager
-def steps() -> Iterator[None]:
-    """Around a loop of steps that asks :func:`asked` after each."""
-    global _in_steps
+def defer_signals() -> Iterator[None]:
+    """Around a loop of steps that asks :func:`stop_requested` after each."""
+    global _deferring
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    outside, _in_steps = _in_steps, True
+    outside, _deferring = _deferring, True
     try:
         yield
     finally:
-        _in_steps = outside
+        _deferring = outside
 
 
-def asked() -> bool:
+def stop_requested() -> bool:
     """Whether a signal waits for a checkpoint."""
-    return _asked is not None
+    return _requested is not None
 
 
-def stop_if_asked(run: str) -> None:
+def raise_if_stopped(run: str) -> None:
     """Raise :class:`~sparsecore.errors.Stopped` if a signal waits; ``run`` was just saved."""
-    if _asked is not None:
-        raise Stopped(_asked, run)
+    if _requested is not None:
+        raise Stopped(_requested, run)
 
 
 def _handle(number: int, _frame: FrameType | None) -> None:
-    global _asked
+    global _requested
     # torchrun repeats a signal that a terminal sends, and ends its processes itself
     then = signal.SIG_IGN if "TORCHELASTIC_RUN_ID" in os.environ else signal.SIG_DFL
     for other in SIGNALS:
         if signal.getsignal(other) == _handle:
             signal.signal(other, then)
-    if not _in_steps:
+    if not _deferring:
         raise Stopped(number)
-    _asked = number
+    _requested = number

@@ -1,14 +1,13 @@
 """A sentiment run that was stopped within an epoch, or as its search failed."""
 
 import pytest
-import torch
 
 from sparsecore.errors import TrainingError
 from sparsecore.experiments.sentiment import task as training
 from sparsecore.experiments.sentiment.config import Sentiment
 from sparsecore.runs.execute import execute
 from sparsecore.runs.store import list_runs
-from sparsecore.training.checkpoint import Keeper
+from sparsecore.training.checkpoint import load_checkpoint
 from tests.prune.planted import write_planted
 from tools.torture import contents
 
@@ -64,7 +63,7 @@ def test_stopped_within_an_epoch_it_resumes_to_equal_tables(planted, expected, m
             execute(config(planted), progress=False)
     assert done[-1] == PHASES[stop]
     (run,) = list_runs()
-    state = Keeper(run.path).load(torch.device("cpu"))[1]
+    state = load_checkpoint(run.path / "checkpoint.safetensors")[0]["values"]
     assert state["passed"]["batches"] == stop % STEPS > 0
     assert contents(execute(config(planted), progress=False).path) == expected
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sparsecore.errors import InputError, TrainingError
-from sparsecore.experiments.tagging import task as training
+from sparsecore.experiments.tagging import task
 from sparsecore.experiments.tagging.config import Tagging, study, tune
 from sparsecore.experiments.tagging.study import TUNING_SEED, choose, grid_of, settings_of
 from sparsecore.runs.execute import execute
@@ -77,7 +77,7 @@ def test_a_planted_rule_is_learned(corpus, changes):
 def test_run_folder(finished, corpus):
     assert finished.done and not (finished.path / "checkpoint.safetensors").exists()
     row = finished.results.iloc[0]
-    words = len(small(corpus).prepare(False).words)
+    words = len(task.prepare(small(corpus), False).words)
     assert row["embedding_parameters"] == round(0.5 * 6 * words)
     assert row["achieved_density"] == pytest.approx(0.5) and row["average_size"] == 3
     model = 2 * 4 * 10 * (6 + 10 + 2) + 10 * 21 + 4 * 11  # LSTMs, projection, output
@@ -93,15 +93,15 @@ def test_run_folder(finished, corpus):
 @pytest.mark.parametrize("steps", [1, 15, 22, 44])
 def test_interrupted_anywhere_resumes_to_equal_tables(finished, corpus, monkeypatch, steps):
     monkeypatch.setenv("SPARSECORE_CHECKPOINT_SECONDS", "0")
-    original, done = training.Training.train_step, []
+    original, done = task.Task.step, []
 
     def interrupted(self, rows):
         done.append(None)
         if len(done) == steps + 1:
             raise KeyboardInterrupt
-        original(self, rows)
+        return original(self, rows)
 
-    monkeypatch.setattr(training.Training, "train_step", interrupted)
+    monkeypatch.setattr(task.Task, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         execute(small(corpus, **SPARSE), progress=False)
     torch.manual_seed(99)  # a fresh process would not have this one's random state
@@ -111,10 +111,10 @@ def test_interrupted_anywhere_resumes_to_equal_tables(finished, corpus, monkeypa
 
 
 def test_orders_give_length_to_other_words(corpus):
-    inputs = small(corpus).prepare(False)
+    inputs = task.prepare(small(corpus), False)
     stored = {}
     for order in ("up", "none", "down"):
-        model = training.build(small(corpus, density=0.3, order=order), inputs)
+        model = task.build_model(small(corpus, density=0.3, order=order), inputs)
         stored[order] = (model.embedding.dense() != 0).sum(1).numpy()
     by_count = np.argsort(-inputs.counts, kind="stable")
     assert (np.diff(stored["up"][by_count]) <= 0).all()

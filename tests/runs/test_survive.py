@@ -22,7 +22,7 @@ from sparsecore.runs import execute as executing
 from sparsecore.runs.execute import execute
 from sparsecore.runs.store import list_runs
 from sparsecore.training.batches import random_windows
-from sparsecore.training.checkpoint import Keeper
+from sparsecore.training.checkpoint import load_checkpoint
 from tests.conftest import small_text
 from tools.torture import contents
 
@@ -98,7 +98,7 @@ def test_a_signal_saves_and_says_how_to_go_on(text, expected, capsys, number):
     assert said == f"stopped by {number.name}; the same command goes on with run {name}\n"
     with at_step(1, lambda: pytest.fail("here it goes on")), pytest.raises(pytest.fail.Exception):
         execute(small(text), progress=False)
-    state = Keeper(run.path).load(torch.device("cpu"))[1]
+    state = load_checkpoint(run.path / "checkpoint.safetensors")[0]["values"]
     assert steps_before(state["epoch"]) + state["step"] == 9
     assert main(command(text)) == 0 and contents(run.path) == expected
 

@@ -13,17 +13,17 @@ import pytest
 import torch.distributed as dist
 
 MODULES = {
-    "emergent": ("sparsecore.experiments.emergent.task", "train_step"),
-    "language": ("sparsecore.experiments.language.task", "train_step"),
-    "reciting": ("sparsecore.experiments.reciting.task", "train_step"),
-    "tagging": ("sparsecore.experiments.tagging.task", "train_step"),
-    "sentiment": ("sparsecore.experiments.sentiment.task", "run_epoch"),
+    "emergent": ("sparsecore.experiments.emergent.task", "Training", "train_step"),
+    "language": ("sparsecore.experiments.language.task", "Training", "train_step"),
+    "reciting": ("sparsecore.experiments.reciting.task", "Training", "train_step"),
+    "tagging": ("sparsecore.experiments.tagging.task", "Task", "step"),
+    "sentiment": ("sparsecore.experiments.sentiment.task", "Training", "run_epoch"),
 }
-"""Where each experiment takes a step: the module, and the method of its ``Training``."""
+"""Where each experiment takes a step: the module, the class and its method."""
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    ["torch._dynamo", "tests.training.processes", *(module for module, _ in MODULES.values())]
+    ["torch._dynamo", "tests.training.processes", *(module for module, _, _ in MODULES.values())]
 )
 
 
@@ -96,11 +96,11 @@ def before_step(
     patch: pytest.MonkeyPatch, experiment: str, steps: int, call: Callable[[], None]
 ) -> None:
     """Call ``call()`` once ``steps`` steps of the experiment are made, each with a checkpoint."""
-    name, method = MODULES[experiment]
+    name, kind, method = MODULES[experiment]
     __import__(name)
-    module = sys.modules[name]
+    task = getattr(sys.modules[name], kind)
     patch.setenv("SPARSECORE_CHECKPOINT_SECONDS", "0")
-    original, done = getattr(module.Training, method), []
+    original, done = getattr(task, method), []
 
     def step(self: Any, *args: Any) -> Any:
         if len(done) == steps:
@@ -108,7 +108,7 @@ def before_step(
         done.append(None)
         return original(self, *args)
 
-    patch.setattr(module.Training, method, step)
+    patch.setattr(task, method, step)
 
 
 def command(arguments: list[str], home: Path, lost: tuple[int, int] | None = None) -> None:

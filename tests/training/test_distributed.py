@@ -28,14 +28,14 @@ from sparsecore.ops.word_sums import add_words, empty_sums, quantise
 from sparsecore.runs.execute import execute
 from sparsecore.runs.store import Run, list_runs
 from sparsecore.training.distributed import (
-    agreed,
-    check_in_step,
-    in_turn,
+    all_reduce,
+    broadcast,
+    broadcast_object,
+    check_in_sync,
     joined,
-    summed,
-    told,
+    rank0_first,
 )
-from sparsecore.training.shares import own, whole, whole_masks
+from sparsecore.training.sharding import all_gather, local_shard, shared_dropout
 from tests.conftest import small_text
 from tests.experiments.test_tagging import planted_text
 from tests.prune.planted import write_planted
@@ -154,7 +154,7 @@ BATCH = {"emergent": {5}, "language": {7}, "reciting": {5}}
 
 def carried(checkpoint: dict) -> set[int]:
     """The widths of the LSTM states in a checkpoint."""
-    return {value.shape[1] for name, value in checkpoint.items() if name.startswith("state.")}
+    return {value.shape[1] for name, value in checkpoint.items() if ".state." in name}
 
 
 def list_run(experiment: str) -> Run:
@@ -218,8 +218,8 @@ def test_the_parts_make_the_whole():
 def parts_make_the_whole() -> None:
     with joined() as world:
         for total in (1, 2, 3, 7, 20):
-            columns = torch.arange(total)[own(total)]
-            assert torch.equal(whole(columns, total, 0), torch.arange(total))
+            columns = torch.arange(total)[local_shard(total)]
+            assert torch.equal(all_gather(columns, total, 0), torch.arange(total))
 
         # sums of words: equal vectors give equal bits, whoever has seen them
         generator = torch.Generator().manual_seed(0)
@@ -227,38 +227,41 @@ def parts_make_the_whole() -> None:
         values = torch.rand(2, 30, 7, generator=generator)
         sums, right = empty_sums(11), empty_sums(11)
         add_words(right, words.flatten(), quantise(*values.flatten(1)))
-        mine = own(7)
+        mine = local_shard(7)
         add_words(sums, words[:, mine].flatten(), quantise(*values[:, :, mine].flatten(1)))
-        assert torch.equal(summed(sums), right) and not torch.equal(sums, right)
+        assert torch.equal(all_reduce(sums), right) and not torch.equal(sums, right)
 
         # masks: the columns that one process would have drawn, and as many numbers taken
         for module in (nn.Dropout(0.4), LockedDropout(0.4)):
             for x in (torch.rand(4, 7, 3), torch.rand(4, 3, 7).transpose(1, 2)):
                 torch.manual_seed(world.size)
-                right, after = module(x)[:, own(7)], torch.get_rng_state()
+                right, after = module(x)[:, local_shard(7)], torch.get_rng_state()
                 torch.manual_seed(world.size)
-                with whole_masks(module, own(7), 7):
-                    assert torch.equal(module(x[:, own(7)]), right)
+                with shared_dropout(module, local_shard(7), 7):
+                    assert torch.equal(module(x[:, local_shard(7)]), right)
                 assert torch.equal(torch.get_rng_state(), after)
                 assert module(x).shape == x.shape
 
         weight = torch.ones(3)
-        check_in_step([weight], CPU)
-        assert agreed(world.first) and told(lambda: "the first one's") == "the first one's"
+        check_in_sync([weight], CPU)
+        assert (
+            broadcast(world.first)
+            and broadcast_object(lambda: "the first one's") == "the first one's"
+        )
         with pytest.raises(TrainingError, match="have come apart"):
-            check_in_step([weight + (world.rank == 2) * 1e-7], CPU)
+            check_in_sync([weight + (world.rank == 2) * 1e-7], CPU)
         if world.rank == 1:
             torch.rand(1)
         with pytest.raises(TrainingError, match="have come apart"):
-            check_in_step([weight], CPU)
+            check_in_sync([weight], CPU)
 
 
 def test_alone_nothing_is_sent_and_nothing_changed():
     x = torch.rand(4, 3)
-    assert summed(x) is x and whole(x, 3, 1) is x and in_turn(lambda: x) is x
-    assert own(3) == slice(0, 3) and agreed(True) and told(lambda: x) is x
+    assert all_reduce(x) is x and all_gather(x, 3, 1) is x and rank0_first(lambda: x) is x
+    assert local_shard(3) == slice(0, 3) and broadcast(True) and broadcast_object(lambda: x) is x
     module = nn.Dropout(0.5)
-    with whole_masks(module, own(3), 3):
+    with shared_dropout(module, local_shard(3), 3):
         assert not module._forward_pre_hooks and not module._forward_hooks
 
 

@@ -8,7 +8,12 @@ import pytest
 
 from sparsecore.errors import Stopped
 from sparsecore.training import stopping
-from sparsecore.training.stopping import asked, signals_stop, steps, stop_if_asked
+from sparsecore.training.stopping import (
+    defer_signals,
+    raise_if_stopped,
+    signals_stop,
+    stop_requested,
+)
 
 BOTH = [signal.SIGINT, signal.SIGTERM]
 
@@ -28,31 +33,33 @@ def test_outside_of_steps_a_signal_stops_at_once(number):
         ask(number)
     assert caught.value.signal == number and isinstance(caught.value, KeyboardInterrupt)
     assert f"stopped by {number.name}; the same command begins again" == str(caught.value)
-    assert handlers() == before and not asked()
+    assert handlers() == before and not stop_requested()
 
 
 @pytest.mark.parametrize("number", BOTH)
 def test_among_steps_it_waits_for_a_checkpoint(number):
     before = handlers()
     with signals_stop():
-        stop_if_asked("emergent/0")
-        with steps():
+        raise_if_stopped("emergent/0")
+        with defer_signals():
             ask(number)
-            assert asked() and handlers() == [signal.SIG_DFL] * 2  # a second one ends the process
+            assert (
+                stop_requested() and handlers() == [signal.SIG_DFL] * 2
+            )  # a second one ends the process
         with pytest.raises(Stopped) as caught:
-            stop_if_asked("emergent/0")
+            raise_if_stopped("emergent/0")
     assert str(caught.value).endswith("the same command goes on with run emergent/0")
-    assert caught.value.signal == number and handlers() == before and not asked()
+    assert caught.value.signal == number and handlers() == before and not stop_requested()
 
 
 def test_steps_end_with_their_block():
     with signals_stop():
-        with steps():
-            with steps():
+        with defer_signals():
+            with defer_signals():
                 pass
             ask(signal.SIGTERM)
-        assert asked()
-    assert not asked()
+        assert stop_requested()
+    assert not stop_requested()
     with pytest.raises(Stopped), signals_stop():
         ask(signal.SIGTERM)
 
@@ -78,14 +85,14 @@ def test_other_threads_and_own_handlers_are_left_alone():
         before = handlers()
 
         def work():
-            with signals_stop(), steps():
+            with signals_stop(), defer_signals():
                 seen.append(handlers() == before)
 
         thread = threading.Thread(target=work)
         thread.start()
         thread.join()
-        with steps():
+        with defer_signals():
             ask(signal.SIGTERM)
     finally:
         signal.signal(signal.SIGTERM, mine)
-    assert seen == [True] and heard == ["mine"] and not stopping.asked()
+    assert seen == [True] and heard == ["mine"] and not stopping.stop_requested()

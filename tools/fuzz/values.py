@@ -73,11 +73,11 @@ def _given(folder: Path) -> Any:
 def _experiments() -> dict[str, list[str]]:
     import dataclasses
 
-    from sparsecore.runs.options import CLASSES, experiment_class
+    from sparsecore.experiments.registry import EXPERIMENTS, experiment_class
 
     return {
         name: [field.name for field in dataclasses.fields(experiment_class(name))]
-        for name in CLASSES
+        for name in EXPERIMENTS
     }
 
 
@@ -97,7 +97,7 @@ def _read_fields(folder: Path) -> object:
     import dataclasses
 
     from sparsecore.data.locate import EMBEDDED
-    from sparsecore.runs.options import experiment_class
+    from sparsecore.experiments.registry import experiment_class, prepare
     from sparsecore.training.device import precision_of, resolve_device
 
     name, preset, fields = _given(folder)
@@ -108,7 +108,7 @@ def _read_fields(folder: Path) -> object:
         with precision_of(config.precision, device):
             pass
     if config.corpus != EMBEDDED:
-        config.prepare(progress=False)
+        prepare(config, progress=False)
     return config
 
 

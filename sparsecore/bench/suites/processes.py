@@ -33,8 +33,8 @@ from sparsecore.bench.suites.lm_steps import (
     word_sums,
 )
 from sparsecore.measure.tracker import track
-from sparsecore.training.distributed import joined, summed
-from sparsecore.training.shares import own, sum_gradients, whole_masks
+from sparsecore.training.distributed import all_reduce, joined
+from sparsecore.training.sharding import all_reduce_gradients, local_shard, shared_dropout
 
 CPU = torch.device("cpu")
 
@@ -119,7 +119,7 @@ def truth(sizes: Sizes) -> Values:
 
 def worker(sizes: Sizes) -> dict[str, Callable[[], Any]]:
     """``step`` and ``values`` on this process's share."""
-    model, columns = untrained(sizes, CPU), own(sizes.B)
+    model, columns = untrained(sizes, CPU), local_shard(sizes.B)
     ids = text(sizes, CPU)[:, columns].contiguous()
     inputs, targets = ids[:-1], ids[1:]
     positions = sizes.T * sizes.B
@@ -131,13 +131,13 @@ def worker(sizes: Sizes) -> dict[str, Callable[[], Any]]:
     def gradients() -> Tensor:
         optimizer.zero_grad(set_to_none=True)
         tracker.words(input_ids=inputs, target_ids=targets, gradient_scale=positions)
-        with whole_masks(model, columns, sizes.B):
+        with shared_dropout(model, columns, sizes.B):
             hidden, _ = model(inputs)
         loss, chi, l1 = model.loss(hidden, targets)
         loss = share * loss
         loss.backward()
         tracker.add("softmax", "gradient", chi, l1)
-        return sum_gradients(model.parameters(), loss)[0]
+        return all_reduce_gradients(model.parameters(), loss)[0]
 
     def step() -> None:
         gradients()
@@ -151,7 +151,7 @@ def worker(sizes: Sizes) -> dict[str, Callable[[], Any]]:
         for name, parameter in model.named_parameters():
             assert parameter.grad is not None
             found[f"gradient: {name}"] = parameter.grad.clone()
-        tracker.sums = {key: summed(tracker.sums[key]) for key in sorted(tracker.sums)}
+        tracker.sums = {key: all_reduce(tracker.sums[key]) for key in sorted(tracker.sums)}
         found |= named(word_sums(tracker))
         tracker.sums.clear()
         return found

@@ -13,8 +13,6 @@ from sparsecore.training.configuration import check_kinds, from_preset, identity
 if TYPE_CHECKING:
     from sparsecore.data.language import Corpus
 
-FORMAT = 1  # of the run folder; part of the hash
-
 PRESETS: dict[str, dict[str, Any]] = {
     # embedded text, 2 CPU cores, seconds an arm
     "quick": {
@@ -88,6 +86,7 @@ class Causes:
     device: str = "auto"
 
     name: ClassVar[str] = "causes"
+    format: ClassVar[int] = 1  # of the run folder; part of its name
     varies: ClassVar[tuple[str, ...]] = ("arm",)
     tables: ClassVar[str] = "sparsecore.experiments.causes.tables:tables_of"
 
@@ -150,7 +149,7 @@ class Causes:
 
     def identity(self, inputs: Corpus) -> dict[str, Any]:
         """What the run's numbers depend on; its hash names the run folder."""
-        return identity_of(self, FORMAT, inputs.sha256)
+        return identity_of(self, inputs.sha256)
 
     def run(self, inputs: Corpus, folder: Path, progress: bool = True) -> None:
         """Compute the run into ``folder``."""

@@ -13,8 +13,6 @@ from sparsecore.training.configuration import check_kinds, from_preset, identity
 if TYPE_CHECKING:
     from sparsecore.data.language import Corpus
 
-FORMAT = 1  # of the run folder; part of the hash
-
 PRESETS: dict[str, dict[str, Any]] = {
     # embedded text, 2 CPU cores, under a minute
     "quick": {
@@ -87,6 +85,7 @@ class Emergent:
     precision: str = "float32"
 
     name: ClassVar[str] = "emergent"
+    format: ClassVar[int] = 1  # of the run folder; part of its name
     varies: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
@@ -145,7 +144,7 @@ class Emergent:
 
     def identity(self, inputs: Corpus) -> dict[str, Any]:
         """What the run's numbers depend on; its hash names the run folder."""
-        identity = identity_of(self, FORMAT, inputs.sha256)
+        identity = identity_of(self, inputs.sha256)
         if self.num_blocks == 1:  # dense runs keep the names from before there was a choice
             del identity["num_blocks"], identity["gamma"]
         return identity

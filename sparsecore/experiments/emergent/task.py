@@ -28,13 +28,26 @@ from sparsecore.layers.sparse_rnn import SparseLSTM
 from sparsecore.measure.tracker import Key, Tracker, track
 from sparsecore.models.language_model import LSTMLanguageModel, State
 from sparsecore.training.batches import columns, num_windows, window
-from sparsecore.training.checkpoint import Keeper, of_prefix, save_tensors, with_prefix
+from sparsecore.training.checkpoint import (
+    CheckpointManager,
+    load_pair,
+    of_prefix,
+    save_pair,
+    save_tensors,
+    with_prefix,
+)
 from sparsecore.training.device import precision_of, resolve_device
-from sparsecore.training.distributed import check_in_step, summed, told
+from sparsecore.training.distributed import all_reduce, broadcast_object, check_in_sync
 from sparsecore.training.language import evaluate
 from sparsecore.training.schedule import Quartering
-from sparsecore.training.shares import kept_once, own, sum_gradients, whole, whole_masks
-from sparsecore.training.stopping import steps
+from sparsecore.training.sharding import (
+    all_gather,
+    all_reduce_gradients,
+    local_shard,
+    rank0_only,
+    shared_dropout,
+)
+from sparsecore.training.stopping import defer_signals
 from sparsecore.training.tables import write_table
 
 if TYPE_CHECKING:
@@ -66,12 +79,12 @@ class Training:
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=config.learning_rate)
         self.train_text = columns(corpus.train, config.batch_size, "training text")
         self.valid_text = columns(corpus.valid, config.batch_size, "validation text")
-        self.columns = own(config.batch_size)
+        self.columns = local_shard(config.batch_size)
         self.num_steps = num_windows(self.train_text, config.sequence_length)
         self.state: State | None = None
         self.progress = Progress(schedule=Quartering(config.learning_rate))
         self.tracker = self._tracker()
-        self.keeper = Keeper(folder)
+        self.checkpoints = CheckpointManager(folder)
         self._load()
         self.recorder = recorder(self)
 
@@ -87,12 +100,13 @@ class Training:
         sums = {".".join(key): value for key, value in self._total_sums().items()}
         batch = self.config.batch_size
         state = {
-            f"{i}.{n}": whole(t, batch, dim=1)
+            f"{i}.{n}": all_gather(t, batch, dim=1)
             for i, hc in enumerate(self.state or [])
             for n, t in zip("hc", hc, strict=True)
         }
         at = self.progress
-        self.keeper.save(
+        save_pair(
+            self.checkpoints,
             {
                 **with_prefix("model", self.model.state_dict()),
                 **with_prefix("sums", sums),
@@ -102,12 +116,12 @@ class Training:
         )
 
     def _load(self) -> None:
-        kept = self.keeper.load(self.device)
+        kept = load_pair(self.checkpoints, self.device)
         if kept is None:
             return
         tensors, values = kept
         self.model.load_state_dict(of_prefix("model", tensors))
-        sums = {tuple(k.split(".")): kept_once(v) for k, v in of_prefix("sums", tensors).items()}
+        sums = {tuple(k.split(".")): rank0_only(v) for k, v in of_prefix("sums", tensors).items()}
         self.tracker.load_sums(sums)  # pyright: ignore[reportArgumentType]
         state = {k: h[:, self.columns] for k, h in of_prefix("state", tensors).items()}
         self.state = [(state[f"{i}.h"], state[f"{i}.c"]) for i in range(len(state) // 2)] or None
@@ -115,9 +129,9 @@ class Training:
 
     def _total_sums(self) -> dict[Key, Tensor]:
         """The tracker's sums, those of the other processes added."""
-        return {key: summed(self.tracker.sums[key]) for key in sorted(self.tracker.sums)}
+        return {key: all_reduce(self.tracker.sums[key]) for key in sorted(self.tracker.sums)}
 
-    @steps()
+    @defer_signals()
     def run_epoch(self, progress: bool) -> None:
         """The rest of the current epoch, its statistics, and the step-size rule."""
         at, config = self.progress, self.config
@@ -143,7 +157,7 @@ class Training:
                     bar.set_postfix(
                         loss=f"{at.loss_sum / (at.step * positions):.3f}", refresh=False
                     )
-                if self.keeper.due():
+                if self.checkpoints.due():
                     self.save()
         valid_loss = evaluate(self.model, self.valid_text, config.sequence_length)
         at.seconds += time.monotonic() - started
@@ -165,7 +179,7 @@ class Training:
         positions = targets.numel()
         inputs, targets = inputs[:, self.columns], targets[:, self.columns]
         loss, self.state = self.gradients(inputs, targets, self.state, positions)
-        value = sum_gradients(self.model.parameters(), loss)[0].item()
+        value = all_reduce_gradients(self.model.parameters(), loss)[0].item()
         self._check(value, index)
         self.update()
         return value * positions
@@ -174,7 +188,7 @@ class Training:
         self, inputs: Tensor, targets: Tensor, state: State | None, positions: int
     ) -> tuple[Tensor, State]:
         """As :func:`.step.gradients`, with the dropout masks of the whole batch."""
-        with whole_masks(self.model, self.columns, self.config.batch_size):
+        with shared_dropout(self.model, self.columns, self.config.batch_size):
             return gradients(self.model, self.tracker, inputs, targets, state, positions)
 
     @property
@@ -197,7 +211,7 @@ class Training:
 
     def _end_epoch(self, valid_loss: float) -> None:
         at = self.progress
-        check_in_step(self.model.parameters(), self.device)
+        check_in_sync(self.model.parameters(), self.device)
         self.tracker.load_sums(self._total_sums())
         learning_rate = self.learning_rate
         cut = at.schedule.update(valid_loss)
@@ -256,7 +270,7 @@ def train(config: Emergent, corpus: Corpus, folder: Path, progress: bool = True)
         TrainingError: the loss stopped being a number.
     """
     training = Training(config, corpus, folder)
-    told(lambda: write_words(config, corpus, folder, progress))
+    broadcast_object(lambda: write_words(config, corpus, folder, progress))
     with precision_of(config.precision, training.device):
         while training.progress.epoch <= config.epochs:
             training.run_epoch(progress)

@@ -12,8 +12,6 @@ from sparsecore.training.configuration import check_kinds, from_preset, identity
 if TYPE_CHECKING:
     from sparsecore.data.language import Corpus
 
-FORMAT = 1  # of the run folder; part of the hash
-
 # The small models are an eighth as wide as the paper's and see the text a few times, not hundreds
 # of times, so dropout is about half of the paper's. Averaging starts by the clock, as the trigger
 # needs a loss that has stopped falling.
@@ -129,6 +127,7 @@ class Language:
     precision: str = "float32"
 
     name: ClassVar[str] = "language"
+    format: ClassVar[int] = 1  # of the run folder; part of its name
     varies: ClassVar[tuple[str, ...]] = ("stack", "hidden_size", "reduction")
     tables: ClassVar[str] = "sparsecore.experiments.language.tables:tables_of"
 
@@ -170,7 +169,7 @@ class Language:
 
     def identity(self, inputs: Corpus) -> dict[str, Any]:
         """What the run's numbers depend on; its hash names the run folder."""
-        return identity_of(self, FORMAT, inputs.sha256)
+        return identity_of(self, inputs.sha256)
 
     def run(self, inputs: Corpus, folder: Path, progress: bool = True) -> None:
         """Compute the run into ``folder``, going on from its last checkpoint if there is one."""

@@ -11,8 +11,8 @@ from torch import Tensor
 from sparsecore.layers.embedding import frequency_order
 from sparsecore.models.awd_lstm import AWDLanguageModel, State
 from sparsecore.training.batches import columns, num_windows, window
-from sparsecore.training.distributed import summed
-from sparsecore.training.shares import own
+from sparsecore.training.distributed import all_reduce
+from sparsecore.training.sharding import local_shard
 
 if TYPE_CHECKING:
     from sparsecore.data.language import Corpus
@@ -57,13 +57,13 @@ def mean_loss(model: AWDLanguageModel, text: Tensor, sequence_length: int) -> fl
     was_training = model.training
     model.eval()
     state: State | None = None
-    mine = text[:, own(text.shape[1])]
+    mine = text[:, local_shard(text.shape[1])]
     for index in range(num_windows(text, sequence_length) if mine.numel() else 0):
         inputs, targets = window(mine, index, sequence_length, text.device)
         hidden, _, state = model(inputs, state)
         total += model.loss(hidden, targets).double() * targets.numel()
     model.train(was_training)
-    return float(summed(total)) / text[1:].numel()
+    return float(all_reduce(total)) / text[1:].numel()
 
 
 @torch.no_grad()
@@ -73,10 +73,10 @@ def accuracy(model: AWDLanguageModel, text: Tensor, sequence_length: int) -> flo
     was_training = model.training
     model.eval()
     state: State | None = None
-    mine = text[:, own(text.shape[1])]
+    mine = text[:, local_shard(text.shape[1])]
     for index in range(num_windows(text, sequence_length) if mine.numel() else 0):
         inputs, targets = window(mine, index, sequence_length, text.device)
         hidden, _, state = model(inputs, state)
         right += (model.logits(hidden).argmax(-1) == targets).sum()
     model.train(was_training)
-    return int(summed(right)) / text[1:].numel()
+    return int(all_reduce(right)) / text[1:].numel()

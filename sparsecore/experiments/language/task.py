@@ -24,12 +24,24 @@ from sparsecore.experiments.language.build import build_model, parameter_counts
 from sparsecore.experiments.language.passes import mean_loss, text_columns
 from sparsecore.models.awd_lstm import State, activation_penalty, detach
 from sparsecore.training.batches import random_windows
-from sparsecore.training.checkpoint import Keeper, of_prefix, save_tensors, with_prefix
+from sparsecore.training.checkpoint import (
+    CheckpointManager,
+    load_pair,
+    of_prefix,
+    save_pair,
+    save_tensors,
+    with_prefix,
+)
 from sparsecore.training.device import precision_of, resolve_device
-from sparsecore.training.distributed import check_in_step
+from sparsecore.training.distributed import check_in_sync
 from sparsecore.training.nt_asgd import AveragedSGD
-from sparsecore.training.shares import own, sum_gradients, whole, whole_masks
-from sparsecore.training.stopping import steps
+from sparsecore.training.sharding import (
+    all_gather,
+    all_reduce_gradients,
+    local_shard,
+    shared_dropout,
+)
+from sparsecore.training.stopping import defer_signals
 from sparsecore.training.tables import write_table
 
 if TYPE_CHECKING:
@@ -79,13 +91,13 @@ class Training:
             "test": config.test_batch_size,
         }
         self.texts = {s: text_columns(corpus, s, b, self.device) for s, b in batches.items()}
-        self.columns = own(config.batch_size)
+        self.columns = local_shard(config.batch_size)
         self.optimizer = self._optimizer()
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         self.state: State | None = None
         self.best: dict[str, Tensor] = {}
         self.progress = Progress()
-        self.keeper = Keeper(folder)
+        self.checkpoints = CheckpointManager(folder)
         self._load()
 
     def _optimizer(self) -> AveragedSGD:
@@ -98,13 +110,14 @@ class Training:
         """Write the checkpoint: of several processes that of the whole batch."""
         batch = self.config.batch_size
         state = {
-            f"{i}.{n}": whole(t, batch, dim=1)
+            f"{i}.{n}": all_gather(t, batch, dim=1)
             for i, carried in enumerate(self.state or [])
             for n, t in zip("hc", carried, strict=True)
         }
         averages = {str(i): t for i, t in enumerate(self.optimizer.averages)}
         self.progress.optimizer = self.optimizer.plain_state()
-        self.keeper.save(
+        save_pair(
+            self.checkpoints,
             {
                 **with_prefix("model", self.model.state_dict()),
                 **with_prefix("best", self.best),
@@ -116,7 +129,7 @@ class Training:
         )
 
     def _load(self) -> None:
-        kept = self.keeper.load(self.device)
+        kept = load_pair(self.checkpoints, self.device)
         if kept is None:
             return
         tensors, values = kept
@@ -131,7 +144,7 @@ class Training:
         state = {k: h[:, self.columns] for k, h in of_prefix("state", tensors).items()}
         self.state = [(state[f"{i}.h"], state[f"{i}.c"]) for i in range(len(state) // 2)] or None
 
-    @steps()
+    @defer_signals()
     def run_epoch(self, progress: bool) -> None:
         """The rest of the current epoch, and what follows from its validation loss."""
         at, config = self.progress, self.config
@@ -157,7 +170,7 @@ class Training:
                 if at.step % LOOK == 0 or at.step == len(windows):
                     seen = sum(windows[at.step - 1]) * config.batch_size
                     bar.set_postfix(loss=f"{self._check_loss() / seen:.3f}", refresh=False)
-                if self.keeper.due():
+                if self.checkpoints.due():
                     self.save()
         with self.optimizer.averaged():
             valid_loss = mean_loss(self.model, self.texts["valid"], config.sequence_length)
@@ -174,13 +187,13 @@ class Training:
         positions = length * config.batch_size
         share = targets.numel() / positions
         self.model.zero_grad(set_to_none=True)
-        with whole_masks(self.model, self.columns, config.batch_size):
+        with shared_dropout(self.model, self.columns, config.batch_size):
             dropped, raw, state = self.model(inputs, self.state)
         loss = self.model.loss(dropped, targets.contiguous())
         penalty = activation_penalty(dropped, raw, config.alpha, config.beta)
         (share * (loss + penalty)).backward()
         self.state = detach(state)
-        (loss,) = sum_gradients(self.model.parameters(), share * loss)
+        (loss,) = all_reduce_gradients(self.model.parameters(), share * loss)
         self.loss_sum += loss.double() * positions
         nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
         self.optimizer.step(length / config.sequence_length)
@@ -197,7 +210,7 @@ class Training:
 
     def _end_epoch(self, valid_loss: float) -> None:
         at = self.progress
-        check_in_step(self.model.parameters(), self.device)
+        check_in_sync(self.model.parameters(), self.device)
         tokens = self.texts["train"][1:].numel()
         row = {
             "epoch": at.epoch,

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from sparsecore.data.language import Corpus
 
-FORMAT = 1  # of the run folder; part of the hash
-
 # The small text is about 1/155 of the Penn Treebank, for models with as small a part of the
 # parameters: as many a word as in the paper. Fewer words a window give more updates an epoch; small
 # models want a smaller learning rate, as clipped steps do not shrink with them.
@@ -116,6 +114,7 @@ class Reciting:
     precision: str = "float32"
 
     name: ClassVar[str] = "reciting"
+    format: ClassVar[int] = 1  # of the run folder; part of its name
     varies: ClassVar[tuple[str, ...]] = (
         "embedding_size",
         "hidden_size",
@@ -157,7 +156,7 @@ class Reciting:
 
     def identity(self, inputs: Corpus) -> dict[str, Any]:
         """What the run's numbers depend on; its hash names the run folder."""
-        return identity_of(self, FORMAT, inputs.sha256)
+        return identity_of(self, inputs.sha256)
 
     def run(self, inputs: Corpus, folder: Path, progress: bool = True) -> None:
         """Compute the run into ``folder``, going on from its last checkpoint if there is one."""

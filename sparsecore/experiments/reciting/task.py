@@ -25,11 +25,18 @@ from sparsecore.experiments.language.build import build_model, parameter_counts
 from sparsecore.experiments.language.passes import accuracy, piece_columns
 from sparsecore.models.awd_lstm import State, detach
 from sparsecore.training.batches import random_windows
-from sparsecore.training.checkpoint import Keeper, of_prefix, save_tensors, with_prefix
+from sparsecore.training.checkpoint import (
+    CheckpointManager,
+    load_pair,
+    of_prefix,
+    save_pair,
+    save_tensors,
+    with_prefix,
+)
 from sparsecore.training.device import precision_of, resolve_device
-from sparsecore.training.distributed import check_in_step
-from sparsecore.training.shares import own, sum_gradients, whole
-from sparsecore.training.stopping import steps
+from sparsecore.training.distributed import check_in_sync
+from sparsecore.training.sharding import all_gather, all_reduce_gradients, local_shard
+from sparsecore.training.stopping import defer_signals
 from sparsecore.training.tables import write_table
 
 if TYPE_CHECKING:
@@ -58,7 +65,7 @@ class Training:
         self.text, num_words = piece_columns(
             corpus, config.max_tokens, config.batch_size, self.device
         )
-        self.columns = own(config.batch_size)
+        self.columns = local_shard(config.batch_size)
         torch.manual_seed(config.seed)
         self.model = build_model(config, num_words).to(self.device)
         self.optimizer = torch.optim.SGD(
@@ -67,20 +74,21 @@ class Training:
         self.sums = torch.zeros(2, dtype=torch.float64, device=self.device)  # loss, right words
         self.state: State | None = None
         self.progress = Progress()
-        self.keeper = Keeper(folder)
+        self.checkpoints = CheckpointManager(folder)
         self._load()
 
     def save(self) -> None:
         """Write the checkpoint: of several processes that of the whole batch."""
         batch = self.config.batch_size
         state = {
-            f"{i}.{n}": whole(t, batch, dim=1)
+            f"{i}.{n}": all_gather(t, batch, dim=1)
             for i, carried in enumerate(self.state or [])
             for n, t in zip("hc", carried, strict=True)
         }
         kept = self.optimizer.state_dict()["state"]
         momentum = {str(i): s["momentum_buffer"] for i, s in kept.items() if s}
-        self.keeper.save(
+        save_pair(
+            self.checkpoints,
             {
                 **with_prefix("model", self.model.state_dict()),
                 **with_prefix("momentum", momentum),
@@ -91,7 +99,7 @@ class Training:
         )
 
     def _load(self) -> None:
-        kept = self.keeper.load(self.device)
+        kept = load_pair(self.checkpoints, self.device)
         if kept is None:
             return
         tensors, values = kept
@@ -106,7 +114,7 @@ class Training:
             (carried[f"{i}.h"], carried[f"{i}.c"]) for i in range(len(carried) // 2)
         ] or None
 
-    @steps()
+    @defer_signals()
     def run_epoch(self, progress: bool) -> None:
         """The rest of the current epoch, and the pass that follows it."""
         at, config = self.progress, self.config
@@ -129,7 +137,7 @@ class Training:
                 self.train_step(start, length, rate * length / config.sequence_length)
                 at.step += 1
                 bar.update()
-                if self.keeper.due():
+                if self.checkpoints.due():
                     self.save()
         evaluated = accuracy(self.model, self.text, config.sequence_length)
         at.seconds += time.monotonic() - started
@@ -146,7 +154,7 @@ class Training:
         loss = F.cross_entropy(logits, targets.flatten()) * (targets.numel() / positions)
         loss.backward()
         right = (logits.detach().argmax(-1) == targets.flatten()).sum()
-        loss, right = sum_gradients(self.model.parameters(), loss, right)
+        loss, right = all_reduce_gradients(self.model.parameters(), loss, right)
         self.sums += torch.stack([loss * positions, right])
         self.state = detach(state)
         nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
@@ -155,7 +163,7 @@ class Training:
 
     def _end_epoch(self, rate: float, evaluated: float) -> None:
         at, config = self.progress, self.config
-        check_in_step(self.model.parameters(), self.device)
+        check_in_sync(self.model.parameters(), self.device)
         words = self.text[1:].numel()
         loss, right = (float(x) for x in self.sums)
         if not math.isfinite(loss):

@@ -12,8 +12,6 @@ from sparsecore.training.configuration import check_kinds, from_preset, identity
 if TYPE_CHECKING:
     from sparsecore.experiments.sentiment.inputs import Inputs
 
-FORMAT = 1  # of the run folder; part of the hash
-
 PRESETS: dict[str, dict[str, Any]] = {
     # embedded paragraphs and vectors, 2 CPU cores, seconds
     "quick": {
@@ -170,6 +168,7 @@ class Sentiment:
     device: str = "auto"
 
     name: ClassVar[str] = "sentiment"
+    format: ClassVar[int] = 1  # of the run folder; part of its name
     varies: ClassVar[tuple[str, ...]] = (
         "category",
         "structure",
@@ -217,7 +216,7 @@ class Sentiment:
 
     def identity(self, inputs: Inputs) -> dict[str, Any]:
         """What the run's numbers depend on; its hash names the run folder."""
-        identity = identity_of(self, FORMAT, inputs.content)
+        identity = identity_of(self, inputs.content)
         for name in (
             "category",
             "vectors",

@@ -21,8 +21,8 @@ from sparsecore.experiments.sentiment.batches import Batches, Piece, lookup
 from sparsecore.experiments.sentiment.structure import rnn_of
 from sparsecore.models.classifier import SequenceClassifier
 from sparsecore.prune.group_lasso import group_lasso, shrink_groups
-from sparsecore.training.distributed import sum_into, world
-from sparsecore.training.shares import own, sum_gradients, whole_masks
+from sparsecore.training.distributed import all_reduce_, world
+from sparsecore.training.sharding import all_reduce_gradients, local_shard, shared_dropout
 
 if TYPE_CHECKING:
     from sparsecore.experiments.sentiment.config import Sentiment
@@ -110,17 +110,17 @@ def train_epoch(
         size = sum(len(labels) for _, labels in batch)
         total = 0.0
         for rows, labels in batch:
-            columns, weight = own(len(labels)), 1.0
+            columns, weight = local_shard(len(labels)), 1.0
             if columns.start == columns.stop:  # the masks of a small piece are drawn all the same
                 columns, weight = slice(0, 1), 0.0
-            with whole_masks(model, columns, len(labels)):
+            with shared_dropout(model, columns, len(labels)):
                 logits = model(lookup(table, rows[:, columns]))
             loss = F.cross_entropy(logits, labels[columns], reduction="sum") / size * weight
             loss.backward()
             total += loss.item()
         if not world().alone:
             part = torch.tensor(total, device=rnn.main.device)
-            total = sum_gradients(model.parameters(), part)[0].item()
+            total = all_reduce_gradients(model.parameters(), part)[0].item()
         if penalised:
             penalty = fit.strength * group_lasso(rnn)
             penalty.backward()
@@ -152,13 +152,13 @@ def logits_of(model: SequenceClassifier, batches: Batches, table: Tensor) -> Ten
     logits = torch.zeros(len(batches.order), 2)
     start = 0
     for rows, labels in pieces:
-        columns = own(len(labels))
+        columns = local_shard(len(labels))
         if columns.start < columns.stop:
             found = model(lookup(table, rows[:, columns])).cpu()
             logits[start + columns.start : start + columns.stop] = found
         start += len(labels)
     result = torch.empty_like(logits)
-    result[torch.from_numpy(batches.order.copy())] = sum_into(logits)
+    result[torch.from_numpy(batches.order.copy())] = all_reduce_(logits)
     return result
 
 

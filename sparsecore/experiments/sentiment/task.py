@@ -46,10 +46,17 @@ from sparsecore.experiments.sentiment.structure import (
     structure_of,
 )
 from sparsecore.models.classifier import SequenceClassifier
-from sparsecore.training.checkpoint import Keeper, of_prefix, save_tensors, with_prefix
+from sparsecore.training.checkpoint import (
+    CheckpointManager,
+    load_pair,
+    of_prefix,
+    save_pair,
+    save_tensors,
+    with_prefix,
+)
 from sparsecore.training.device import resolve_device
-from sparsecore.training.distributed import check_in_step, told
-from sparsecore.training.stopping import steps
+from sparsecore.training.distributed import broadcast_object, check_in_sync
+from sparsecore.training.stopping import defer_signals
 
 if TYPE_CHECKING:
     from sparsecore.experiments.sentiment.config import Sentiment
@@ -91,7 +98,7 @@ class Training:
             split: torch.from_numpy(getattr(inputs.corpus, split).labels) for split in SPLITS
         }
         self.best: dict[str, Tensor] = {}
-        self.keeper = Keeper(folder)
+        self.checkpoints = CheckpointManager(folder)
         lengths = lengths_of(config.structure)
         search = None
         if config.goal is not None:
@@ -102,7 +109,7 @@ class Training:
             phase = "structure" if config.strength > 0 else "baseline"
             self._begin(phase, self._new_model(lengths))
 
-    @steps()
+    @defer_signals()
     def run_epoch(self) -> None:
         """One pass, its dev error, and what follows from it."""
         at, config = self.progress, self.config
@@ -143,7 +150,7 @@ class Training:
             }
         )
         tokens = int(self.inputs.corpus.train.ends[-1])
-        check_in_step(self.model.parameters(), self.device)
+        check_in_sync(self.model.parameters(), self.device)
         seconds = time.monotonic() - started
         at.timing.append({"epoch": number, "seconds": seconds, "tokens": tokens})
         at.passed = Pass()
@@ -166,7 +173,7 @@ class Training:
         records.write(self.folder, tables)
 
     def _save_if_due(self) -> None:
-        if self.keeper.due():
+        if self.checkpoints.due():
             self.save()
 
     def save(self) -> None:
@@ -177,7 +184,8 @@ class Training:
             for index, state in self.optimizer.state_dict()["state"].items()
             for name, value in state.items()
         }
-        self.keeper.save(
+        save_pair(
+            self.checkpoints,
             {
                 **with_prefix("model", self.model.state_dict()),
                 **with_prefix("optimizer", moments),
@@ -187,7 +195,7 @@ class Training:
         )
 
     def _load(self) -> bool:
-        kept = self.keeper.load(self.device)
+        kept = load_pair(self.checkpoints, self.device)
         if kept is None:
             return False
         tensors, values = kept
@@ -297,7 +305,7 @@ class Training:
             "corpora": records.corpora(self.inputs),
         }
         records.write(self.folder, made)
-        told(self._write_phrases)
+        broadcast_object(self._write_phrases)
         if config.finetune_from == "both" and at.fit.phase == "finetune":
             self._begin("scratch", self._new_model(lengths))
         else:

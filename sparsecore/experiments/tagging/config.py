@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from sparsecore.errors import InputError
 from sparsecore.experiments.tagging.study import (
@@ -22,13 +21,8 @@ from sparsecore.experiments.tagging.study import (
     merged,
     settings_of,
 )
-from sparsecore.training.configuration import check_kinds, from_preset, identity_of, require
+from sparsecore.training.configuration import check_kinds, from_preset, require
 from sparsecore.training.finished import results_of
-
-if TYPE_CHECKING:
-    from sparsecore.data.tagged import TaggedCorpus
-
-FORMAT = 1  # of the run folder; part of the hash
 
 PRESETS: dict[str, dict[str, Any]] = {
     # embedded text with silver tags, 2 CPU cores, seconds a model
@@ -92,6 +86,7 @@ class Tagging:
     device: str = "auto"
 
     name: ClassVar[str] = "tagging"
+    format: ClassVar[int] = 1  # of the run folder; part of its name
     varies: ClassVar[tuple[str, ...]] = (*SETTING, *DROPOUTS)
     tables: ClassVar[str] = "sparsecore.experiments.tagging.tables:tables_of"
 
@@ -125,33 +120,6 @@ class Tagging:
         require(self, "num_bins", bins <= self.embedding_dim, "at most embedding_dim")
         legal = 1 / bins - 1e-9 <= self.density <= 1
         require(self, "density", legal, f"in [1/num_bins, 1] = [{1 / bins:.4g}, 1]")
-
-    def prepare(self, progress: bool = True) -> TaggedCorpus:
-        """Check the device and read the tagged text (cached)."""
-        from sparsecore.data.tagged import prepare_tagged
-        from sparsecore.training.device import resolve_device
-
-        resolve_device(self.device)
-        corpus = prepare_tagged(
-            self.corpus, self.tags, max_sentences=self.max_sentences, progress=progress
-        )
-        sentences = len(corpus.train)
-        if sentences < self.batch_size:
-            raise InputError(
-                f"batch_size must be at most the {sentences} training sentences of {corpus.name}, "
-                f"got {self.batch_size}"
-            )
-        return corpus
-
-    def identity(self, inputs: TaggedCorpus) -> dict[str, Any]:
-        """What the run's numbers depend on; its hash names the run folder."""
-        return identity_of(self, FORMAT, inputs.sha256)
-
-    def run(self, inputs: TaggedCorpus, folder: Path, progress: bool = True) -> None:
-        """Compute the run into ``folder``, going on from its last checkpoint if there is one."""
-        from sparsecore.experiments.tagging.task import train
-
-        train(self, inputs, folder, progress)
 
 
 def tune(preset: str, **overrides: Any) -> list[Tagging]:

@@ -23,20 +23,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparsecore.layers.dropout import LockedDropout
-from sparsecore.training.distributed import sum_into, world
+from sparsecore.training.distributed import all_reduce_, world
 
 
-def own(total: int) -> slice:
+def local_shard(total: int) -> slice:
     """This process's part of ``total`` columns; empty where there are fewer than processes.
 
-    >>> own(20)
+    >>> local_shard(20)
     slice(0, 20, None)
     """
     rank, size = world().rank, world().size
     return slice(total * rank // size, total * (rank + 1) // size)
 
 
-def sum_gradients(parameters: Iterable[Tensor], *values: Tensor) -> list[Tensor]:
+def all_reduce_gradients(parameters: Iterable[Tensor], *values: Tensor) -> list[Tensor]:
     """Replace each parameter's gradient by the sum over the processes, all in one message.
 
     Args:
@@ -53,32 +53,51 @@ def sum_gradients(parameters: Iterable[Tensor], *values: Tensor) -> list[Tensor]
         p.grad = torch.zeros_like(p) if p.grad is None else p.grad
     gradients: list[Tensor] = [p.grad for p in trained]  # pyright: ignore[reportAssignmentType]
     scalars = [value.detach().float().reshape(1) for value in values]
-    flat = sum_into(torch.cat([*(g.flatten() for g in gradients), *scalars]))
+    flat = all_reduce_(torch.cat([*(g.flatten() for g in gradients), *scalars]))
     pieces = flat.split([*(g.numel() for g in gradients), *[1] * len(scalars)])
     for gradient, piece in zip(gradients, pieces, strict=False):
         gradient.copy_(piece.view_as(gradient))
     return [piece.squeeze() for piece in pieces[len(gradients) :]]
 
 
-def whole(piece: Tensor, total: int, dim: int) -> Tensor:
+def all_gather(piece: Tensor, total: int, dim: int) -> Tensor:
     """A tensor of ``total`` columns along ``dim``, of which this process has its own."""
     if world().alone:
         return piece
     shape = list(piece.shape)
     shape[dim] = total
     result = piece.new_zeros(shape)
-    columns = own(total)
+    columns = local_shard(total)
     result.narrow(dim, columns.start, columns.stop - columns.start).copy_(piece.detach())
-    return sum_into(result)
+    return all_reduce_(result)
 
 
-def kept_once(total: Tensor) -> Tensor:
+def rank0_only(total: Tensor) -> Tensor:
     """A sum over all processes, read from a checkpoint: the first one goes on with it."""
     return total if world().first else torch.zeros_like(total)
 
 
 @contextlib.contextmanager
-def whole_masks(model: nn.Module, columns: slice, total: int) -> Iterator[None]:
+def shard(model: nn.Module, total: int) -> Iterator[slice]:
+    """Inside, the columns of a batch that this process computes, with their part of its dropout.
+
+        with shard(model, len(labels)) as columns:
+            logits = model(words[:, columns])
+
+    Args:
+        model: whose dropouts draw the masks of the whole batch (:func:`shared_dropout`).
+        total: B, the columns of the batch.
+
+    Yields:
+        The slice of the columns: all of them where there is one process.
+    """
+    columns = local_shard(total)
+    with shared_dropout(model, columns, total):
+        yield columns
+
+
+@contextlib.contextmanager
+def shared_dropout(model: nn.Module, columns: slice, total: int) -> Iterator[None]:
     """Inside, the model's dropouts draw masks for ``total`` columns and apply these of them.
 
     Their input is padded to the whole batch and their output cut again, so that they take the same

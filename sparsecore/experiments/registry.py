@@ -1,0 +1,82 @@
+"""The experiments, one line each; all else about one follows from its name.
+
+``experiments/<name>/`` has
+
+    config.py    a frozen dataclass, named as the folder is (``Tagging``), ``study`` and perhaps
+                 ``tune``: data, presets and checks, nothing that prepares or runs
+    task.py      ``prepare(config, progress)`` reads the inputs; ``Task`` trains
+                 (:mod:`sparsecore.training.loop`)
+    tables.py    ``tables_of(runs)``: the small tables of finished runs
+    findings.py  the rules that decide what the tables say
+
+Modules are imported when they are needed: a list of experiments costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sparsecore.errors import InputError, near_match
+from sparsecore.training.configuration import identity_of
+
+EXPERIMENTS = {
+    "emergent": "how concentrated are an LSTM's activations and gradients, word by word",
+    "tagging": "parts of speech from word embeddings that are short, or sparse, from the start",
+    "language": "an AWD-LSTM language model, dense, or wider and sparse with as many parameters",
+    "reciting": "how much of a text models learn by heart, dense or sparse from the start",
+    "sentiment": "good review or bad: automata whose states a group lasso keeps or removes",
+    "causes": "what makes a gradient sparse? one cause at a time, frequency by random assignment",
+}
+
+
+def check_name(name: str) -> str:
+    """The name of an experiment; InputError, with the nearest one, if there is none such."""
+    if name not in EXPERIMENTS:
+        raise InputError(f"unknown experiment {name!r}{near_match(name, EXPERIMENTS)}")
+    return name
+
+
+def part_of(name: str, part: str) -> ModuleType:
+    """A module of an experiment: ``config``, ``task``, ``tables`` or ``findings``."""
+    return importlib.import_module(f"sparsecore.experiments.{check_name(name)}.{part}")
+
+
+def experiment_class(name: str) -> Any:
+    """The configuration class of an experiment.
+
+    Raises:
+        InputError: unknown experiment, with the nearest name.
+    """
+    return getattr(part_of(name, "config"), name.title().replace("_", ""))
+
+
+def prepare(config: Any, progress: bool = True) -> Any:
+    """Check what a configuration names (device, files) and read its inputs; they are cached.
+
+    Returns:
+        What the experiment's task takes, with ``name``, ``sha256`` and ``info`` of the text.
+
+    Raises:
+        InputError: bad input, before any work.
+    """
+    if hasattr(config, "prepare"):  # not on the loop yet
+        return config.prepare(progress)
+    return part_of(config.name, "task").prepare(config, progress)
+
+
+def identity(config: Any, inputs: Any) -> dict[str, Any]:
+    """What a run's numbers depend on; its hash names the run folder."""
+    if hasattr(config, "identity"):  # not on the loop yet
+        return config.identity(inputs)
+    found = identity_of(config, getattr(inputs, "content", inputs.sha256))
+    for name in getattr(config, "left_out", ()):
+        del found[name]
+    return found
+
+
+def new_task(config: Any, inputs: Any, folder: Path) -> Any:
+    """What :func:`sparsecore.training.loop.train` trains."""
+    return part_of(config.name, "task").Task(config, inputs, folder)
