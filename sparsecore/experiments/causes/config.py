@@ -26,7 +26,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "report_every": 100,
         "probe_tokens": 10_000,
     },
-    # Wikipedia; a run takes two minutes of one core
+    # Wikipedia; a run takes a minute of one core
     "small": {"corpus": "enwiki"},
     # as many updates as the paper's 50 epochs would take days; ten times those of ``small``
     "paper": {
@@ -69,19 +69,19 @@ class Causes:
 
     corpus: str = "embedded"
     arm: str = "sgd-5"
-    max_tokens: int | None = 750_000
-    max_types: int = 2_000
+    max_tokens: int | None = 400_000
+    max_types: int = 1_500
     num_words: int = 360
     first_rank: int = 60
     hidden_size: int = 200
     num_layers: int = 2
     dropout: float = 0.2
-    batch_size: int = 20
+    batch_size: int = 10
     sequence_length: int = 35
     clip: float = 0.25
     num_updates: int = 1_000
     report_every: int = 250
-    probe_tokens: int = 40_000
+    probe_tokens: int = 30_000
     seed: int = 0
     device: str = "auto"
 
