@@ -13,6 +13,7 @@ from sparsecore.experiments.emergent.config import Emergent
 from sparsecore.runs.execute import execute
 from sparsecore.runs.store import Run, list_runs, open_run
 from tests.conftest import small_text
+from tests.processor import needs_bf16
 
 
 def small(text_file, **changes):
@@ -185,6 +186,7 @@ def test_presets():
         Emergent.preset("quick", sead=1)
 
 
+@needs_bf16
 @pytest.mark.parametrize("gradient", ["upward", "total"])
 def test_bf16_is_close_to_float32(text_file, gradient):
     fields = {"epochs": 2, "gradient": gradient, "dropout": 0.0, "learning_rate": 2.0}
