@@ -46,8 +46,16 @@ def grid(config: Any, values: Mapping[str, Sequence[Any]]) -> list[Any]:
     for name in values:
         if name not in known:
             raise InputError(f"unknown field {name!r}{near_match(name, known)}")
+        check_distinct(name, values[name])
     combinations = itertools.product(*values.values())
     return [dataclasses.replace(config, **dict(zip(values, c, strict=True))) for c in combinations]
+
+
+def check_distinct(field: str, values: Sequence[Any]) -> None:
+    """Refuse a value that is named twice: its run would stand twice in the tables."""
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            raise InputError(f"the grid names {field}={value} twice; name each value once")
 
 
 def run_all(

@@ -69,7 +69,7 @@ def _is_finite(value: Any) -> bool:
 
 LARGEST = 2**31 - 1
 FLOATS = 3e38  # what float32 can hold
-MOST = {"num_blocks": 10_000, "num_bins": 10_000, "embedding_bins": 10_000, "num_layers": 1000}
+MOST = {"num_blocks": 10_000, "num_bins": 10_000, "embedding_bins": 10_000, "num_layers": 100}
 _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "int": (_is_whole, "a whole number"),
     "float": (_is_finite, "a finite number"),

@@ -91,6 +91,8 @@ def _float32_products(tf32: bool) -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = cudnn
 
     set_older("high" if tf32 else "highest", tf32)
+    for switch in newer:
+        switch.fp32_precision = "tf32" if tf32 else "ieee"
     try:
         yield
     finally:

@@ -86,6 +86,7 @@ from sparsecore.errors import TrainingError
 from sparsecore.training.checkpoint import CheckpointManager, save_tensors
 from sparsecore.training.device import precision_of, resolve_device
 from sparsecore.training.distributed import check_in_sync
+from sparsecore.training.memory import models_must_fit
 from sparsecore.training.sharding import all_reduce_gradients
 from sparsecore.training.stopping import defer_signals
 from sparsecore.training.tables import write_table
@@ -147,7 +148,8 @@ def train(task: Task, folder: Path, progress: bool = True) -> None:
     ``task.results()`` gives.
 
     Raises:
-        InputError: the input does not fit the configuration, or the disk is full.
+        InputError: the input does not fit the configuration, or the model does not fit into the
+            memory, or the disk is full.
         TrainingError: the loss stopped being a number.
         Stopped: a signal asked the run to stop; a checkpoint is written.
     """
@@ -155,7 +157,8 @@ def train(task: Task, folder: Path, progress: bool = True) -> None:
     device = resolve_device(config.device)
     torch.manual_seed(config.seed)
     state = TrainState(task.epochs.start)
-    parts = {**task.build(device), "loop": state}
+    with models_must_fit(device):
+        parts = {**task.build(device), "loop": state}
     checkpoints = CheckpointManager(folder)
     checkpoints.load(parts, device)
     with precision_of(getattr(config, "precision", "float32"), device):

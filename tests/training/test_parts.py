@@ -77,9 +77,19 @@ def test_float32_is_exact_in_the_lstm_of_cudnn_too():
     assert [switch.fp32_precision for switch in SWITCHES] == before
 
 
-def test_switches_that_the_user_has_set_are_kept(monkeypatch):
-    monkeypatch.setattr(torch.backends.cuda.matmul, "fp32_precision", "tf32")
-    monkeypatch.setattr(torch.backends.cudnn.rnn, "fp32_precision", "ieee")
+@pytest.fixture
+def unlike_switches():
+    """Float32 products as the user may have set them: matrices in TF32, cuDNN's LSTM exact."""
+    before = [switch.fp32_precision for switch in SWITCHES]
+    for switch, value in zip(SWITCHES, ("tf32", "ieee"), strict=True):
+        switch.fp32_precision = value
+    yield
+    for switch, value in zip(SWITCHES, before, strict=True):
+        switch.fp32_precision = value
+
+
+@pytest.mark.usefixtures("unlike_switches")
+def test_switches_that_the_user_has_set_are_kept():
     with pytest.raises(RuntimeError):  # what the older switches cannot say
         torch.get_float32_matmul_precision()
     with precision_of("float32", CPU):
