@@ -143,7 +143,7 @@ def run(arguments: list[str]) -> None:
 
     finished = execute(config, progress=progress, choose_threads=True)
     print(finished.epochs.round(4).to_string(index=False))
-    if finished.experiment != "emergent":
+    if finished.has_results:
         print()
         print(finished.results.T.to_string(header=False))
     print(f"\nrun folder: {finished.path}")

@@ -12,17 +12,15 @@ from sparsecore.errors import InputError, near_match
 Config = TypeVar("Config")
 
 
-def from_preset(
-    kind: type[Config],
-    presets: Mapping[str, Mapping[str, Any]],
-    preset: str,
-    overrides: Mapping[str, Any],
-) -> Config:
-    """The named preset, with other fields where given (None leaves the preset's).
+def from_preset(kind: type[Config], preset: str, **overrides: Any) -> Config:
+    """The preset of that name, with fields of your own where given (None leaves the preset's).
+
+    As a method of a configuration: ``preset = classmethod(from_preset)``, beside ``presets``.
 
     Raises:
         InputError: unknown preset or field, with the nearest name.
     """
+    presets: Mapping[str, Mapping[str, Any]] = kind.presets  # pyright: ignore[reportAttributeAccessIssue]
     if not isinstance(preset, str) or preset not in presets:
         raise InputError(f"unknown preset {preset!r}{near_match(preset, presets)}")
     fields = {field.name for field in dataclasses.fields(kind)}  # pyright: ignore[reportArgumentType]
@@ -76,6 +74,28 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "bool": (lambda value: isinstance(value, bool), "True or False"),
     "str": (lambda value: isinstance(value, str), "text"),
 }
+
+
+Range = tuple[str, Callable[[float], bool]]
+
+AT_LEAST_1: Range = ("at least 1", lambda value: value >= 1)
+AT_LEAST_0: Range = ("at least 0", lambda value: value >= 0)
+ABOVE_0: Range = ("above 0", lambda value: value > 0)
+BELOW_1: Range = ("in [0, 1)", lambda value: 0 <= value < 1)
+
+
+def require_range(config: Any, within: Range, names: str) -> None:
+    """Each of these fields lies within a range, or is None where it may be.
+
+    Raises:
+        InputError: names the field, its value and what would be right.
+    """
+    right, fits = within
+    optional = {f.name for f in dataclasses.fields(config) if str(f.type).endswith("| None")}
+    for name in names.split():
+        value = getattr(config, name)
+        fine = fits(value) if value is not None else name in optional
+        require(config, name, fine, f"{right}, or none" if name in optional else right)
 
 
 def require(config: Any, name: str, condition: bool, right: str) -> None:

@@ -2,11 +2,12 @@
 
 It owns epochs and steps, the progress bar, checkpoints, signals, the check for divergence, the
 tables of epochs and of times, and the sharing of a batch between processes. An experiment is a
-:class:`Task`: a class with two attributes and five methods, and no base class.
+:class:`Task`: a class with three attributes and five methods, and no base class.
 
     config             its configuration: ``seed``, ``device``, ``learning_rate``, and where there
                        are such, ``clip`` and ``precision``
     epochs             the numbers of the epochs, such as ``range(1, config.epochs + 1)``
+    model              the model in training
     build(device)      make model, optimiser and all else; give back what a checkpoint must hold
     batches(epoch)     the batches of an epoch, in order; None where training ends before its time
     step(batch)        one update; the sums that it adds to those of the epoch
@@ -103,6 +104,11 @@ class Task(Protocol):
 
     config: Any
     epochs: range
+
+    @property
+    def model(self) -> nn.Module:
+        """The model in training; its mode is ``train`` when an epoch begins."""
+        ...
 
     def build(self, device: torch.device) -> dict[str, Any]:
         """Make model, optimiser and all else on ``device``; the parts of a checkpoint, by name."""
@@ -218,9 +224,7 @@ def _run_epoch(
     progress: bool,
 ) -> None:
     """The rest of an epoch, its row, and a checkpoint."""
-    models = [part for part in parts.values() if isinstance(part, nn.Module)]
-    for model in models:
-        model.train()
+    task.model.train()
     started = time.monotonic() - state.seconds
     title = f"epoch {state.epoch}/{task.epochs[-1]}"
     bar = tqdm(total=len(batches), initial=state.step, desc=title, unit="step", leave=False,
@@ -229,19 +233,19 @@ def _run_epoch(
         while state.step < len(batches):
             made = task.step(batches[state.step])
             steps = made if isinstance(made, list) else [made]
+            due = checkpoints.due()
             for sums in steps:
                 _add(state.sums, sums)
-            state.step += len(steps)
+                state.step += 1
+                known = device.type == "cpu" or not isinstance(sums["loss"], Tensor)
+                if known or due or state.step % LOOK == 0 or state.step == len(batches):
+                    loss = _check_loss(state, task.config)
+                    bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
             bar.update(len(steps))
-            due = checkpoints.due()
-            last = state.step >= len(batches)
-            if device.type == "cpu" or due or last or state.step % LOOK < len(steps):
-                loss = _check_loss(state, task.config)
-                bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
             if due:
                 state.seconds = time.monotonic() - started
                 checkpoints.save(parts)
-    check_in_sync((p for model in models for p in model.parameters()), device)
+    check_in_sync(task.model.parameters(), device)
     sums = {name: float(value) for name, value in state.sums.items()}
     state.epochs.append({"epoch": state.epoch, **task.end_epoch(sums)})
     seconds = time.monotonic() - started

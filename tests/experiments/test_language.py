@@ -8,10 +8,10 @@ import torch
 
 from sparsecore.data.language import prepare_corpus
 from sparsecore.errors import InputError, TrainingError
-from sparsecore.experiments.language import task as training
 from sparsecore.experiments.language.build import build_model
 from sparsecore.experiments.language.config import Language, sparse_match, study
 from sparsecore.experiments.language.passes import accuracy, mean_loss, text_columns
+from sparsecore.experiments.language.task import Task
 from sparsecore.layers.embedding import frequency_order
 from sparsecore.runs.execute import execute
 from sparsecore.runs.store import list_runs
@@ -110,16 +110,16 @@ def test_ids_ascend_with_frequency(text_file):
 @pytest.mark.parametrize("steps", [1, 33, 80])
 def test_interrupted_anywhere_resumes_to_equal_tables(finished, text_file, monkeypatch, steps):
     monkeypatch.setenv("SPARSECORE_CHECKPOINT_SECONDS", "0")
-    original, done = training.Training.train_step, []
+    original, done = Task.step, []
 
-    def interrupted(self, *window):
+    def interrupted(self, window):
         if len(done) == steps:
             done.append(None)
             raise KeyboardInterrupt
         done.append(None)
-        return original(self, *window)
+        return original(self, window)
 
-    monkeypatch.setattr(training.Training, "train_step", interrupted)
+    monkeypatch.setattr(Task, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         execute(small(text_file), progress=False)
     assert not list_runs()[0].done
@@ -134,13 +134,13 @@ def test_interrupted_between_the_phases(finished, text_file, monkeypatch, phase)
     def interrupted(self):
         if self.progress.phase == phase:
             raise KeyboardInterrupt
-        original(self)
+        return original(self)
 
-    original = training.Training.end_phase
-    monkeypatch.setattr(training.Training, "end_phase", interrupted)
+    original = Task.reached
+    monkeypatch.setattr(Task, "reached", interrupted)
     with pytest.raises(KeyboardInterrupt):
         execute(small(text_file), progress=False)
-    monkeypatch.setattr(training.Training, "end_phase", original)
+    monkeypatch.setattr(Task, "reached", original)
     assert tables(execute(small(text_file), progress=False)) == tables(finished)
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from sparsecore.experiments.crossing.tables import Summary, tables_of
 from sparsecore.experiments.emergent.config import Emergent
 from sparsecore.experiments.sentiment.config import study
 from sparsecore.report.pages.parts import as_typed, html_table, markdown, reference_folder
-from sparsecore.runs.crossing import Summary, tables_of
 from sparsecore.runs.reference import describe, read_provenance, read_summary, write_tables
 from sparsecore.runs.store import Run
 from sparsecore.runs.sweep import grid, run_all
