@@ -62,8 +62,10 @@ tensors, not ``.item()``: the loop adds them in float64 on the device, and waits
 every 50 steps. A task that makes several steps in one turn gives a list, one entry a step.
 
 **Several processes** (torchrun). A task that does nothing for it is computed whole by each of them.
-To share the work, cut the batch with :func:`~sparsecore.training.sharding.shard`, and let
-:func:`update` add up the gradients; with one process both do nothing.
+To share the work, compute a part of each batch (:func:`~sparsecore.training.sharding.shard`), whose
+share of the mean loss :func:`update` adds up where it is told ``sharded=True``, and sum what is
+counted in passes without updates (:func:`~sparsecore.training.distributed.all_reduce`). With one
+process the part is the whole, and nothing is sent.
 
 **Phases** are epochs: ``end_epoch`` changes what the next ones train (see
 :mod:`sparsecore.experiments.sentiment.task`).
@@ -183,22 +185,27 @@ def update(
     loss: Tensor,
     *counts: Tensor,
     clip: float | None = None,
+    sharded: bool = False,
 ) -> list[Tensor]:
     """Backward, clip the whole gradient to an ℓ2 norm of ``clip``, and step.
 
     Args:
         model: whose parameters are trained.
         optimizer: with ``step()``.
-        loss: the mean over the batch; of several processes, each one's part of it.
-        counts: scalars to be summed over the processes too, such as hits.
+        loss: the mean over the batch.
+        counts: scalars beside it, such as hits.
         clip: None for no clipping.
+        sharded: this process computed its part of the batch, and loss and counts are sums over the
+            parts: so are the gradients to be.
 
     Returns:
         ``loss`` and ``counts`` of the whole batch, detached.
     """
     model.zero_grad(set_to_none=True)
     loss.backward()
-    sums = all_reduce_gradients(model.parameters(), loss, *counts)
+    sums = [loss.detach(), *counts]
+    if sharded:
+        sums = all_reduce_gradients(model.parameters(), *sums)
     if clip is not None:
         nn.utils.clip_grad_norm_(model.parameters(), clip)
     optimizer.step()

@@ -113,8 +113,8 @@ class Task:
         loss = self.model.loss(dropped, targets)
         penalty = activation_penalty(dropped, raw, config.alpha, config.beta)
         self.optimizer.learning_rate = length / config.sequence_length * config.learning_rate
-        total = share * (loss + penalty)
-        _, loss = update(self.model, self.optimizer, total, share * loss, clip=config.clip)
+        total, part = share * (loss + penalty), (share * loss).detach()
+        _, loss = update(self.model, self.optimizer, total, part, clip=config.clip, sharded=True)
         return {"loss": loss.double() * positions, "count": positions}
 
     def end_epoch(self, sums: dict[str, float]) -> Row:

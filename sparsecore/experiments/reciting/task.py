@@ -95,7 +95,9 @@ class Task:
         right = (logits.detach().argmax(-1) == targets).sum()
         rate = self.learning_rate * length / config.sequence_length
         self.optimizer.param_groups[0]["lr"] = rate
-        loss, right = update(self.model, self.optimizer, loss, right, clip=config.clip)
+        loss, right = update(
+            self.model, self.optimizer, loss, right, clip=config.clip, sharded=True
+        )
         return {"loss": loss * positions, "right": right, "count": positions}
 
     def end_epoch(self, sums: dict[str, float]) -> Row:
