@@ -5,14 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from sparsecore.errors import InputError, near_match
 
-Config = TypeVar("Config")
 
-
-def from_preset(kind: type[Config], preset: str, **overrides: Any) -> Config:
+def from_preset(kind: Any, preset: str, **overrides: Any) -> Any:
     """The preset of that name, with fields of your own where given (None leaves the preset's).
 
     As a method of a configuration: ``preset = classmethod(from_preset)``, beside ``presets``.
@@ -20,10 +18,10 @@ def from_preset(kind: type[Config], preset: str, **overrides: Any) -> Config:
     Raises:
         InputError: unknown preset or field, with the nearest name.
     """
-    presets: Mapping[str, Mapping[str, Any]] = kind.presets  # pyright: ignore[reportAttributeAccessIssue]
+    presets: Mapping[str, Mapping[str, Any]] = kind.presets
     if not isinstance(preset, str) or preset not in presets:
         raise InputError(f"unknown preset {preset!r}{near_match(preset, presets)}")
-    fields = {field.name for field in dataclasses.fields(kind)}  # pyright: ignore[reportArgumentType]
+    fields = {field.name for field in dataclasses.fields(kind)}
     for name in overrides:
         if name not in fields:
             raise InputError(f"unknown parameter {name!r}{near_match(name, fields)}")

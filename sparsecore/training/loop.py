@@ -49,8 +49,8 @@ within an epoch asks for them again and skips those that were done.
 
 **What a checkpoint holds**: every part that ``build`` gave back, by name. A part has ``state_dict``
 and ``load_state_dict`` (models, optimisers, your own), or is an object whose attributes are tensors
-and plain values, such as a dataclass of what the task remembers from epoch to epoch. One that is
-saved after every epoch, and within one every two minutes (``SPARSECORE_CHECKPOINT_SECONDS``).
+and plain values, such as a dataclass of what the task remembers from epoch to epoch. Checkpoints
+are written after every epoch, and within one every two minutes (``SPARSECORE_CHECKPOINT_SECONDS``).
 Parts are brought back in the order in which ``build`` named them. ``batches`` is called at the
 begin of every epoch *and* when a run goes on within one: it is the place to set what an epoch has
 of its own, such as a learning rate; what carries over belongs into a part.
@@ -63,9 +63,9 @@ every 50 steps. A task that makes several steps in one turn gives a list, one en
 
 **Several processes** (torchrun). A task that does nothing for it is computed whole by each of them.
 To share the work, compute a part of each batch (:func:`~sparsecore.training.sharding.shard`), whose
-share of the mean loss :func:`update` adds up where it is told ``sharded=True``, and sum what is
-counted in passes without updates (:func:`~sparsecore.training.distributed.all_reduce`). With one
-process the part is the whole, and nothing is sent.
+share of the mean loss :func:`update` adds up with ``sharded=True``, and sum what is counted in
+passes without updates (:func:`~sparsecore.training.distributed.all_reduce`). With one process the
+part is the whole, and nothing is sent.
 
 **Phases** are epochs: ``end_epoch`` changes what the next ones train (see
 :mod:`sparsecore.experiments.sentiment.task`).

@@ -21,7 +21,7 @@ from torch import Tensor
 
 
 class AveragedSGD:
-    """SGD that begins to average when told to by :meth:`update`.
+    """SGD that begins to average when :meth:`update` says so.
 
     Args:
         parameters: what to optimise.

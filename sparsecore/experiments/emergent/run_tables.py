@@ -82,7 +82,7 @@ def class_table(statistics: pd.DataFrame, words: pd.DataFrame, n_boot: int = 100
 def difference_table(
     statistics: pd.DataFrame, words: pd.DataFrame, n_boot: int = 1000
 ) -> pd.DataFrame:
-    """Mean chi of closed less open words by epoch, for all words and for the matched samples.
+    """Mean chi of closed minus open words by epoch, for all words and for the matched samples.
 
     Columns: epoch, sample (all | matched), mean_a (closed), mean_b (open), difference, low, high,
     words_a, words_b; adjusted, adjusted_low, adjusted_high: the difference at equal log frequency.

@@ -3,7 +3,7 @@
 The rules were written before the study was run. Accuracies are of the test set after the last
 epoch, in percent of its words; differences are between means over seeds, with Welch's t interval
 (95 %). A part is true if the whole interval is on the claimed side of the bound, false if it is
-wholly on the other side, else open. *Size* is how many numbers the embedding stores for a word on
+wholly on the other side, else open. *Size* is how many values the embedding stores for a word on
 average: k of a dense embedding, 20 δ of a sparse one.
 
 1. Fig. 3: of two embeddings with equally few parameters (size at most 5), the sparse one gives the
