@@ -8,6 +8,7 @@ import torch
 
 from sparsecore.data.language import prepare_corpus
 from sparsecore.errors import InputError, TrainingError
+from sparsecore.experiments.language import task
 from sparsecore.experiments.language.build import build_model
 from sparsecore.experiments.language.config import Language, sparse_match, study
 from sparsecore.experiments.language.passes import accuracy, mean_loss, text_columns
@@ -153,7 +154,7 @@ def test_a_sparse_model_trains_too(text_file):
 
 def test_fine_tuning_stops_by_the_rule(text_file, monkeypatch):
     found = iter([4.0] * 4 + [3.0, 2.0, 2.5, 2.2])  # an epoch, three splits; 2.2 is > min(3, 2)
-    monkeypatch.setattr(training, "mean_loss", lambda *_: next(found, 2.0))
+    monkeypatch.setattr(task, "mean_loss", lambda *_: next(found, 2.0))
     config = small(text_file, epochs=1, nonmono=1, finetune_epochs=40)
     run = execute(config, progress=False)
     epochs = pd.read_parquet(run.path / "epochs.parquet").query("phase == 'finetune'")
