@@ -38,6 +38,7 @@ check_parameters(globals())
 
 # %% tags=["hide-input"]
 from sparsecore.report import figures
+from sparsecore.report.explorers import HoverPoints
 from sparsecore.report.pages.crossing import about, blocks_table, open_page, votes_table
 from sparsecore.report.pages.parts import parts_table, verdict_sentence
 
@@ -59,11 +60,12 @@ about(page)
 # The measure is the first paper's, taken in the training step of the same language model; only the
 # number of blocks changes.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-crossing-blocks", "caption": "Mean χ of the upper LSTM's activation (dashed) and of its gradient, by number of blocks. Epoch 0 is the untrained network. Bands: from the least to the most of the seeds."}, "image": {"alt": "Line chart: mean chi over epochs, two lines for each number of blocks.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-crossing-blocks", "caption": "Mean χ of the upper LSTM over training, by number of blocks: of its activation (dashed) and of its gradient (solid). See how far apart the dashed lines end, and how close together the solid ones. Bands: from the least to the greatest of the seeds."}, "image": {"alt": "Line chart: mean chi over epochs, two lines for each number of blocks.", "classes": "dark-light"}}
 whose = ("reference runs", "your runs")
 axes = figures.beside(
-    figures.chi_by_blocks, page.reference, page.yours, "concentration", same_y=False, titles=whose
+    figures.chi_by_blocks, page.reference, page.own, "concentration", same_y=False, titles=whose
 )
+HoverPoints(axes)
 
 # %% tags=["hide-input"]
 blocks_table(page)
@@ -89,9 +91,9 @@ votes_table(page)
 # keeps should stand out in the network that never met it: by the norm of their weights, or by the
 # size of their scores. The AUC is the probability that a kept state ranks above a removed one.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-crossing-survival", "caption": "How well a network trained without a penalty shows which states the group lasso keeps. Small marks: single models; large ones: means. Dotted: chance."}, "image": {"alt": "Point chart: AUC by number of transitions left, two series, with a line at one half.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-crossing-survival", "caption": "How well a network trained without a penalty shows which states the group lasso will keep, for several goals, the number of transitions that the lasso was to leave. See how far each line lies above chance (dotted). Small marks: single models; large ones: means."}, "image": {"alt": "Point chart: AUC by number of transitions left, two series, with a line at one half.", "classes": "dark-light"}}
 axes = figures.beside(
-    figures.survival, page.reference, page.yours, "survival", same_y=True, titles=whose
+    figures.survival, page.reference, page.own, "survival", same_y=True, titles=whose
 )
 
 # %% [markdown]
@@ -101,10 +103,10 @@ axes = figures.beside(
 # its whole 95 % interval over seeds is on the claimed side.
 
 # %% tags=["remove-input"]
-parts_table(page.yours, page.reference, 1, 2, 3, 4, whose=whose)
+parts_table(page.own, page.reference, 1, 2, 3, 4, whose=whose)
 
 # %% tags=["remove-input"]
-verdict_sentence(page.yours, page.reference, 1, 2, 3, 4, whose="your runs")
+verdict_sentence(page.own, page.reference, 1, 2, 3, 4, whose="your runs")
 
 # %% [markdown]
 # What this cannot tell: a network in blocks has fewer weights besides, so that concentration and size
@@ -115,4 +117,4 @@ verdict_sentence(page.yours, page.reference, 1, 2, 3, 4, whose="your runs")
 #
 # - More blocks, or the window that each sees: `sparsecore run emergent --num-blocks 10 --gamma 0.5`.
 # - Another text: the parameter `corpus`. Other reviews: `reviews` and `vectors`.
-# - The functions behind the tables: `sparsecore.experiments.crossing.tables`.
+# - The functions behind the tables: `sparsecore.runs.crossing`.

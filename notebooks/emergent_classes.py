@@ -37,6 +37,7 @@ check_parameters(globals())
 
 # %% tags=["hide-input"]
 from sparsecore.report import figures
+from sparsecore.report.explorers import HoverPoints
 from sparsecore.report.pages.emergent import about, open_page, verdict_sentence, verdicts
 
 page = open_page(preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device)
@@ -56,14 +57,15 @@ about(page)
 #
 # ## What the runs here give
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-classes", "caption": "$\\rho_\\leftarrow(\\bar h^2)$ within open and closed classes, and within samples of each matched in frequency; raw frequency (Figure 4 of the paper)."}, "image": {"alt": "Line chart: correlation within open classes, closed classes and the two matched samples, over epochs.", "classes": "dark-light"}}
-axes = figures.beside(figures.class_correlations, page.reference, page.yours, "classes", cuts=True)
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-classes", "caption": "$\\rho_\\leftarrow(\\bar h^2)$ within open and closed classes, and within samples of each matched in frequency (dotted); raw frequency (Figure 4 of the paper). See which solid line rises first, and whether the dotted ones, which compare like with like, do the same. Bands: 95 % intervals over words."}, "image": {"alt": "Line chart: correlation within open classes, closed classes and the two matched samples, over epochs.", "classes": "dark-light"}}
+axes = figures.beside(figures.class_correlations, page.reference, page.own, "classes", cuts=True)
+HoverPoints(axes)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-classes-log", "caption": "The same on log frequency."}, "image": {"alt": "Line chart: correlation on log frequency within open classes, closed classes and the two matched samples, over epochs.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-classes-log", "caption": "The same on log frequency, on which every word has a say: see whether the order of the lines stays."}, "image": {"alt": "Line chart: correlation on log frequency within open classes, closed classes and the two matched samples, over epochs.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.class_correlations,
     page.reference,
-    page.yours,
+    page.own,
     "classes",
     cuts=True,
     method="pearson_log",
@@ -73,9 +75,9 @@ axes = figures.beside(
 # The level is a separate question from the correlation. This is the mean concentration itself, in
 # the same four groups:
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-class-means", "caption": "Mean concentration $\\chi(\\bar h^2)$ in the same groups, with 95 % intervals over words."}, "image": {"alt": "Line chart: mean concentration of the upper gradient in open and closed classes and in the matched samples, over epochs.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-class-means", "caption": "Mean concentration $\\chi(\\bar h^2)$ in the same groups. See where the lines of one style cross: from there on the other class is the more concentrated. Bands: 95 % intervals over words."}, "image": {"alt": "Line chart: mean concentration of the upper gradient in open and closed classes and in the matched samples, over epochs.", "classes": "dark-light"}}
 axes = figures.beside(
-    figures.class_correlations, page.reference, page.yours, "classes", column="chi", same_y=False
+    figures.class_correlations, page.reference, page.own, "classes", column="chi", same_y=False
 )
 
 # %% [markdown]

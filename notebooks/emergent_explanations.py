@@ -56,21 +56,21 @@ about(page)
 #
 # First the sizes. Each gradient is that of the position's own loss, in nats.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-l1", "caption": "Correlation between the mean size $\\ell_1$ of each gradient and the frequency of the target word, raw frequency."}, "image": {"alt": "Line chart: correlation of mean l1 of the gradients with target-word frequency over epochs.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-l1", "caption": "Correlation between the mean size $\\ell_1$ of each gradient and the frequency of the target word, raw frequency. If large gradients were the concentrated ones, these lines would look like those of chi."}, "image": {"alt": "Line chart: correlation of mean l1 of the gradients with target-word frequency over epochs.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.correlations_over_epochs,
     page.reference,
-    page.yours,
+    page.own,
     "correlations",
     cuts=True,
     value="l1",
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-l1-log", "caption": "The same on log frequency."}, "image": {"alt": "Line chart: correlation of mean l1 of the gradients with the logarithm of target-word frequency over epochs.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-l1-log", "caption": "The same on log frequency. See which signs differ from the figure above."}, "image": {"alt": "Line chart: correlation of mean l1 of the gradients with the logarithm of target-word frequency over epochs.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.correlations_over_epochs,
     page.reference,
-    page.yours,
+    page.own,
     "correlations",
     cuts=True,
     value="l1",
@@ -90,11 +90,11 @@ rho_sentence(page, "On log frequency it has", value="l1", method="pearson_log")
 # between ½ and $1/\sqrt 2$: it is ½ if the wrong words share what the model gives them evenly,
 # and larger if a few of them take it all. How sure the model is of the right word does not enter.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-softmax", "caption": "$\\rho_\\leftarrow$ of the softmax gradient and of the gradient of the upper LSTM layer, raw frequency."}, "image": {"alt": "Line chart: correlation with target-word frequency over epochs for the softmax gradient and the upper LSTM gradient.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-softmax", "caption": "$\\rho_\\leftarrow$ of the softmax gradient and of the gradient of the upper LSTM layer, which is made from it, raw frequency. See whether the lower line leads and the upper one follows."}, "image": {"alt": "Line chart: correlation with target-word frequency over epochs for the softmax gradient and the upper LSTM gradient.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.correlations_over_epochs,
     page.reference,
-    page.yours,
+    page.own,
     "correlations",
     cuts=True,
     signals=[("lstm2", "gradient"), ("softmax", "gradient")],

@@ -38,6 +38,7 @@ check_parameters(globals())
 
 # %% tags=["hide-input"]
 from sparsecore.report import figures
+from sparsecore.report.explorers import HoverPoints
 from sparsecore.report.pages.emergent import about, open_page, verdict_sentence, verdicts
 
 page = open_page(preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device)
@@ -56,10 +57,8 @@ about(page)
 # Each row is a target word, the most frequent at the bottom; each column an epoch. Column 0 is
 # the network before any training. Brighter is more concentrated.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-exposure", "caption": "Mean concentration $\\chi(\\bar h^2)$ of the gradient that each target word sends into the upper LSTM layer, over training (Figure 2 of the paper). Words from most frequent (bottom) to less frequent (top). The two panels have colour scales of their own: the least possible value depends on the width of the layer."}, "image": {"alt": "Heat map, target words by epochs, in two panels: reference runs and your run. Colour is the mean concentration of the upper layer's gradient.", "classes": "dark-light"}}
-axes = figures.beside(
-    figures.exposure_heatmap, page.reference, page.yours, "exposure", same_y=False, height=5.2
-)
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-exposure", "caption": "Mean concentration $\\chi(\\bar h^2)$ of the gradient that each target word sends into the upper LSTM layer, over training (Figure 2 of the paper). Words from most frequent (bottom) to less frequent (top); brighter is more concentrated. Read a row from left to right: how soon does it turn bright, and does it stay so?"}, "image": {"alt": "Heat map, target words by epochs. Colour is the mean concentration of the upper layer's gradient.", "classes": "dark-light"}}
+axes = figures.beside(figures.exposure_heatmap, page.reference, page.own, "exposure", same_y=False)
 
 # %% [markdown]
 # The same numbers as lines, averaged over words of similar frequency rank. Two levels help to
@@ -67,23 +66,24 @@ axes = figures.beside(
 # is what $D$ independent normal random numbers would give, $\sqrt{\pi/2D}$: a gradient near it is
 # *not* sparse in any useful sense, whatever its correlation with frequency.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-exposure-lines", "caption": "The same, averaged over bands of frequency ranks. Grey: the least possible value, and that of random numbers."}, "image": {"alt": "Line chart: mean concentration over epochs, one line for each band of frequency ranks, with two grey reference levels.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-exposure-lines", "caption": "The same, averaged over bands of frequency ranks. See how far the few most frequent words are from all others, and all of them from what random numbers would give (grey lines)."}, "image": {"alt": "Line chart: mean concentration over epochs, one line for each band of frequency ranks, with two grey reference levels.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.exposure_lines,
     page.reference,
-    page.yours,
+    page.own,
     "exposure",
     same_y=False,
     each=page.widths,
     examples=False,
 )
+HoverPoints(axes)
 
 # %% [markdown]
 # Training itself went as follows. Dashed vertical lines mark where the {term}`step size` was cut,
 # because the loss on held-out text had not improved.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training", "caption": "Loss on the training and validation text, in nats a token, and as perplexity on the right."}, "image": {"alt": "Line chart: training and validation loss over epochs, dashed vertical lines where the step size was cut.", "classes": "dark-light"}}
-axes = figures.beside(figures.training_curve, page.reference, page.yours, "epochs", same_y=False)
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training", "caption": "Loss on the training and validation text, in nats a token (left) and as perplexity (right). Where the lines part, the network begins to know its training text by heart."}, "image": {"alt": "Line chart: training and validation loss over epochs, dashed vertical lines where the step size was cut.", "classes": "dark-light"}}
+axes = figures.beside(figures.training_curve, page.reference, page.own, "epochs", same_y=False)
 
 # %% [markdown]
 # ## How sure are we?

@@ -34,6 +34,7 @@ check_parameters(globals())
 
 # %% tags=["hide-input"]
 from sparsecore.report import figures
+from sparsecore.report.explorers import HoverPoints
 from sparsecore.report.pages.emergent import (
     about,
     open_page,
@@ -56,21 +57,22 @@ about(page)
 #
 # ## What the runs here give
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-inputs", "caption": "Correlation $\\rho_\\rightarrow$ between mean concentration and the frequency of the input word, raw frequency (Figure 3b of the paper). Vertical dashed lines: the step size was cut."}, "image": {"alt": "Line chart: correlation with input-word frequency over epochs, one line for each layer and signal; dashed vertical lines mark step-size cuts.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-inputs", "caption": "Correlation $\\rho_\\rightarrow$ between mean concentration and the frequency of the input word, raw frequency (Figure 3b of the paper). See the activations (dashed) of the embedding and of the lower layer. Bands: 95 % intervals over words; vertical lines: the learning rate was cut."}, "image": {"alt": "Line chart: correlation with input-word frequency over epochs, one line for each layer and signal; dashed vertical lines mark step-size cuts.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.correlations_over_epochs,
     page.reference,
-    page.yours,
+    page.own,
     "correlations",
     cuts=True,
     role="input",
 )
+HoverPoints(axes)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-inputs-log", "caption": "The same on log frequency, which a handful of words cannot carry."}, "image": {"alt": "Line chart: correlation with the logarithm of input-word frequency over epochs, one line for each layer and signal.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-inputs-log", "caption": "The same on log frequency, which a handful of words cannot carry. See which lines keep their place."}, "image": {"alt": "Line chart: correlation with the logarithm of input-word frequency over epochs, one line for each layer and signal.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.correlations_over_epochs,
     page.reference,
-    page.yours,
+    page.own,
     "correlations",
     cuts=True,
     role="input",

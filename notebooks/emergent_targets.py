@@ -36,6 +36,7 @@ check_parameters(globals())
 
 # %% tags=["hide-input"]
 from sparsecore.report import figures
+from sparsecore.report.explorers import HoverPoints
 from sparsecore.report.pages.emergent import (
     about,
     null_sentence,
@@ -60,18 +61,19 @@ about(page)
 #
 # Solid lines are gradients, dashed lines activations; the colour is the layer. Bands are 95 %
 # intervals over words, thin lines single seeds, vertical dashed lines the cuts of the
-# {term}`step size`. Epoch 0 is the network before any training: what is there already owes
+# {term}`learning rate <step size>`. Epoch 0 is the network before any training: what is there already owes
 # nothing to learning.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-targets", "caption": "Correlation $\\rho_\\leftarrow$ between mean concentration and the frequency of the target word, raw frequency (Figure 3a of the paper)."}, "image": {"alt": "Line chart: correlation with target-word frequency over epochs, one line for each layer and signal, with bands.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-targets", "caption": "Correlation $\\rho_\\leftarrow$ between mean concentration and the frequency of the target word, raw frequency (Figure 3a of the paper). See the heavy line, the gradient of the upper layer: how high it rises, when, and whether it stays. Bands: 95 % intervals over words."}, "image": {"alt": "Line chart: correlation with target-word frequency over epochs, one line for each layer and signal, with bands.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.correlations_over_epochs,
     page.reference,
-    page.yours,
+    page.own,
     "correlations",
     cuts=True,
     role="target",
 )
+HoverPoints(axes)
 
 # %% tags=["remove-input"]
 rho_sentence(page, "At the last epoch, ρ←(h̄²) on raw frequency is")
@@ -81,38 +83,37 @@ rho_sentence(page, "At the last epoch, ρ←(h̄²) on raw frequency is")
 # often as the median word, so that a few function words pull the correlation wherever they lie.
 # On the logarithm of frequency every word has a say:
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-targets-log", "caption": "The same on log frequency."}, "image": {"alt": "Line chart: correlation with the logarithm of target-word frequency over epochs, one line for each layer and signal.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-targets-log", "caption": "The same on log frequency. See whether the heavy line tells the same story when every word has a say."}, "image": {"alt": "Line chart: correlation with the logarithm of target-word frequency over epochs, one line for each layer and signal.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.correlations_over_epochs,
     page.reference,
-    page.yours,
+    page.own,
     "correlations",
     cuts=True,
     role="target",
     method="pearson_log",
 )
+HoverPoints(axes)
 
 # %% tags=["remove-input"]
 rho_sentence(page, "At the last epoch, ρ←(h̄²) on log frequency is", method="pearson_log")
 
 # %% [markdown]
-# ## Does it hang on the method?
+# ## Does it depend on the method?
 #
 # Frequent words are also short, and mostly function words. The partial correlations below take
 # out what the word's class (open, closed, neither) or its length in letters explains. A finding
 # that vanished there would be about grammar or spelling rather than exposure.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-methods", "caption": "$\\rho_\\leftarrow(\\bar h^2)$ at the last epoch by six methods, with 95 % intervals over words; a mark for each seed."}, "image": {"alt": "Dot chart: the same correlation by six methods, each with its interval.", "classes": "dark-light"}}
-axes = figures.beside(
-    figures.methods_compared, page.reference, page.yours, "correlations", height=3.6
-)
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-methods", "caption": "$\\rho_\\leftarrow(\\bar h^2)$ at the last epoch by six methods, with 95 % intervals over words; a mark for each seed. See whether all lie on one side of zero, and how much they differ."}, "image": {"alt": "Dot chart: the same correlation by six methods, each with its interval.", "classes": "dark-light"}}
+axes = figures.beside(figures.methods_compared, page.reference, page.own, "correlations")
 
 # %% [markdown]
-# And this is what a few words weigh: Pearson's correlation on raw frequency once the most
+# And this is how much a few words count: Pearson's correlation on raw frequency once the most
 # frequent words are left out. Where the line jumps, the words just dropped had carried it.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-few-words", "caption": "Correlation on raw frequency without the most frequent words, at the last epoch. Below each number, the share of the text that those words make up."}, "image": {"alt": "Line chart: correlation on raw frequency after leaving out the 1, 3, 10, 30, 100 and 300 most frequent words.", "classes": "dark-light"}}
-axes = figures.beside(figures.without_words, page.reference, page.yours, "influence")
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-few-words", "caption": "Correlation on raw frequency without the most frequent words, at the last epoch. See where the line crosses zero: as few words decide the sign. Below each number, the share of the text that those words make up; thin lines: single seeds."}, "image": {"alt": "Line chart: correlation on raw frequency after leaving out the 1, 3, 10, 30, 100 and 300 most frequent words.", "classes": "dark-light"}}
+axes = figures.beside(figures.without_words, page.reference, page.own, "influence")
 
 # %% [markdown]
 # ## How sure are we?

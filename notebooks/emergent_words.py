@@ -32,6 +32,7 @@ check_parameters(globals())
 
 # %% tags=["hide-input"]
 from sparsecore.report import figures
+from sparsecore.report.explorers import HoverPoints
 from sparsecore.report.pages.emergent import (
     about,
     difference_sentence,
@@ -57,28 +58,27 @@ about(page)
 # The scale on the right translates chi into {term}`effective units`, $1/\chi^2$: how many equally
 # large entries would be as concentrated.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-words", "caption": "Mean concentration $\\chi(\\bar h^2)$ of each target word after the last epoch, against its frequency (Figure 5 of the paper). Squares: closed classes."}, "image": {"alt": "Scatter chart: one point a word, frequency on a logarithmic axis against mean concentration, coloured by class; the most frequent words are named.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-words", "caption": "Mean concentration $\\chi(\\bar h^2)$ of each target word after the last epoch, against its frequency (Figure 5 of the paper). Look along the bottom edge from left to right: do frequent words lie higher? Then compare squares (closed classes) and dots at the same frequency."}, "image": {"alt": "Scatter chart: one point a word, frequency on a logarithmic axis against mean concentration, coloured by class; the most frequent words are named.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.chi_against_frequency,
     page.reference,
-    page.yours,
+    page.own,
     "words",
     same_y=False,
-    height=5.0,
     value="chi_lstm2_gradient_target",
 )
+HoverPoints(axes)
 
 # %% [markdown]
 # The samples matched in frequency, a mark for each word:
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-matched", "caption": "Mean concentration of the words in the two samples of equal mean frequency; the bars are the means of the samples."}, "image": {"alt": "Strip chart: concentration of the words of the closed and the open sample, with their means.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-matched", "caption": "Mean concentration of the words in the two samples of equal mean frequency; the bars are the means of the samples. See how small their difference is beside the spread of the words."}, "image": {"alt": "Strip chart: concentration of the words of the closed and the open sample, with their means.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.samples_compared,
     with_matched(page.reference),
-    with_matched(page.yours),
+    with_matched(page.own),
     "matched",
     same_y=False,
-    height=3.2,
     value="chi_lstm2_gradient_target",
 )
 
@@ -86,10 +86,10 @@ axes = figures.beside(
 difference_sentence(page)
 
 # %% [markdown]
-# Which words are they? Among those seen often enough to be measured well, in your run:
+# Which words are they? Among those seen often enough to be measured well:
 
 # %% tags=["remove-input"]
-extremes(page.yours)
+extremes(page.main)
 
 # %% [markdown]
 # ## How sure are we?

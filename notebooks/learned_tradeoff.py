@@ -44,6 +44,7 @@ check_parameters(globals())
 
 # %% tags=["hide-input"]
 from sparsecore.report import figures
+from sparsecore.report.explorers import HoverPoints
 from sparsecore.report.pages.parts import parts_table, verdict_sentence
 from sparsecore.report.pages.sentiment import (
     METHODS,
@@ -52,7 +53,6 @@ from sparsecore.report.pages.sentiment import (
     about,
     accuracy_table,
     gain_sentence,
-    main,
     open_page,
 )
 
@@ -83,8 +83,9 @@ about(page)
 #
 # Higher and further left is better.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-tradeoff", "caption": "Test accuracy against the number of transitions (Figure 3 of the paper). Squares: structures chosen by hand, 1, 2, 3 or 4 transitions each, and a mix. Circles: what the group lasso left of the largest, at several goals. Thick bars: 95 % interval over seeds; thin bars: over test documents; horizontal bars: one standard deviation of the size. Each panel has a scale of its own for accuracy."}, "image": {"alt": "One panel for each kind of document: accuracy against number of transitions, a solid line for fixed structures and a dashed line for learned ones, with two kinds of error bars.", "classes": "dark-light"}}
-axes = figures.tradeoff_panels(main(page)["tradeoff"])
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-tradeoff", "caption": "Test accuracy against the number of transitions (Figure 3 of the paper); higher and further left is better. See whether a circle lies above the squares of about its size, by more than the bars. Squares: structures chosen by hand, 1, 2, 3 or 4 transitions each, and a mix. Circles: what the group lasso left of the largest, at several goals. Thick bars: 95 % interval over seeds; thin bars: over test documents; horizontal bars: one standard deviation of the size. Each panel has a scale of its own for accuracy."}, "image": {"alt": "One panel for each kind of document: accuracy against number of transitions, a solid line for fixed structures and a dashed line for learned ones, with two kinds of error bars.", "classes": "dark-light"}}
+axes = figures.tradeoff_panels(page.main["tradeoff"])
+HoverPoints(axes)
 
 # %% tags=["remove-input"]
 gain_sentence(page)
@@ -94,14 +95,13 @@ gain_sentence(page)
 # give? *Over documents*: what would other test documents of the same kind give? A few hundred test
 # documents leave the second one wide. Models are compared on the *same* documents, so differences
 # between them are known better than the bars suggest; the table of findings below uses that.
-#
-# Your own runs:
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-tradeoff-yours", "caption": "The same for your runs."}, "image": {"alt": "Accuracy against number of transitions in the reader's runs, fixed and learned structures.", "classes": "dark-light"}}
-axes = figures.tradeoff_panels(page.yours["tradeoff"])
+if page.own is not None and page.reference is not None:
+    axes = figures.tradeoff_panels(page.own["tradeoff"])
 
 # %% tags=["hide-input"]
-accuracy_table(main(page))
+accuracy_table(page.main)
 
 # %% [markdown]
 # ## The price of a transition
@@ -111,8 +111,8 @@ accuracy_table(main(page))
 # documents, and doubles or halves $\lambda$, by smaller factors after every turn, until the number
 # is near enough to the goal. Every dot is one try.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-strength", "caption": "Transitions that are left of the largest structure, for every strength of the group lasso that a search tried."}, "image": {"alt": "Scatter chart: strength on a logarithmic axis against transitions left, one mark a try.", "classes": "dark-light"}}
-axes = figures.transitions_left(main(page)["trials"])
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-strength", "caption": "Transitions that are left of the largest structure, for every strength of the group lasso that a search tried. See how widely they spread at one and the same strength."}, "image": {"alt": "Scatter chart: strength on a logarithmic axis against transitions left, one mark a try.", "classes": "dark-light"}}
+axes = figures.transitions_left(page.main["trials"])
 
 # %% [markdown]
 # ## Is it the structure, or the weights?
@@ -123,7 +123,7 @@ axes = figures.transitions_left(main(page)["trials"])
 # computes what the large one would with the removed states at zero.
 
 # %% tags=["hide-input"]
-ablation_table(main(page))
+ablation_table(page.main)
 
 # %% tags=["remove-input"]
 ablation_sentence(page)
@@ -138,7 +138,7 @@ ablation_sentence(page)
 
 # %% tags=["remove-input"]
 parts_table(
-    page.yours,
+    page.own,
     page.reference,
     1,
     2,
@@ -148,7 +148,7 @@ parts_table(
 )
 
 # %% tags=["remove-input"]
-verdict_sentence(page.yours, page.reference, 1, 2, 3, whose="your runs")
+verdict_sentence(page.own, page.reference, 1, 2, 3, whose="your runs")
 
 # %% [markdown]
 # The reviews here are fewer than the paper's (at most 1,300 training documents of each kind

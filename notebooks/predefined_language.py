@@ -38,6 +38,7 @@ check_parameters(globals())
 
 # %% tags=["hide-input"]
 from sparsecore.report import figures
+from sparsecore.report.explorers import HoverPoints
 from sparsecore.report.pages.language import (
     about,
     gap_table,
@@ -66,24 +67,24 @@ about(page)
 # Two stages, and within the first another turn: after some epochs the weights that count are no
 # longer the current ones, but the mean of all since then ({term}`averaged SGD`).
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-language", "caption": "Validation perplexity over the epochs of training. Open marks: current weights; filled marks: averaged ones. Bands: from the least to the most of the seeds. The two panels have scales of their own, as the texts differ."}, "image": {"alt": "Line chart: perplexity of the validation text over the epochs, one line for the dense and one for the sparse model, with a dashed line where fine-tuning begins.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-language", "caption": "Validation perplexity over the epochs of training. Open marks: current weights; filled marks: averaged ones. See how close together the two models stay. Bands: from the least to the greatest of three seeds or more."}, "image": {"alt": "Line chart: perplexity of the validation text over the epochs, one line for the dense and one for the sparse model, with a dashed line where fine-tuning begins.", "classes": "dark-light"}}
 whose = ("reference runs", "your runs")
 axes = figures.beside(
-    figures.perplexity_over_epochs, page.reference, page.yours, "curves", same_y=False, titles=whose
+    figures.perplexity_over_epochs, page.reference, page.own, "curves", same_y=False, titles=whose
 )
+HoverPoints(axes)
 
 # %% [markdown]
 # Table 1 of the paper, as a picture and in numbers. Each model is measured with the weights that were
 # best on the validation text.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-language-test", "caption": "Test perplexity without and after fine-tuning (Table 1 of the paper). Bars: 95 % intervals of the mean over seeds, where there are several."}, "image": {"alt": "Point chart with error bars: test perplexity of the dense and the sparse model, without and after fine-tuning.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-language-test", "caption": "Test perplexity without and after fine-tuning (Table 1 of the paper). Lower is better; see whether the bars of the two models keep apart. Bars: 95 % intervals of the mean over seeds, where there are three or more."}, "image": {"alt": "Point chart with error bars: test perplexity of the dense and the sparse model, without and after fine-tuning.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.perplexities_compared,
     page.reference,
-    page.yours,
+    page.own,
     "perplexity",
     same_y=False,
-    height=3.4,
     titles=whose,
 )
 
@@ -109,10 +110,10 @@ gap_table(page)
 # true if the whole interval is above 0. A single seed decides nothing.
 
 # %% tags=["remove-input"]
-parts_table(page.yours, page.reference, 1, 2, 3, whose=whose)
+parts_table(page.own, page.reference, 1, 2, 3, whose=whose)
 
 # %% tags=["remove-input"]
-verdict_sentence(page.yours, page.reference, 1, 2, 3, whose="your runs")
+verdict_sentence(page.own, page.reference, 1, 2, 3, whose="your runs")
 
 # %% [markdown]
 # Only the preset `paper` is the paper's experiment. The others keep its ratios (hidden layers as wide

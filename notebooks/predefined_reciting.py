@@ -38,6 +38,7 @@ check_parameters(globals())
 
 # %% tags=["hide-input"]
 from sparsecore.report import figures
+from sparsecore.report.explorers import HoverPoints
 from sparsecore.report.pages.parts import parts_table, verdict_sentence
 from sparsecore.report.pages.reciting import about, accuracy_sentence, accuracy_table, open_page
 
@@ -59,15 +60,16 @@ about(page)
 # The accuracy of an epoch is the paper's: each word is predicted before the update that learns from
 # it.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-reciting-epochs", "caption": "How much of the text each model recites, over the epochs. Line styles: the parameters of the original, of a dense model of half its widths, of a third. Bands: from the least to the most of the seeds."}, "image": {"alt": "Line chart: share of words predicted right over the epochs, a line for each of seven models.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-reciting-epochs", "caption": "How much of the text each model recites, over the epochs. Solid: as many parameters as the original; dashed: as a dense model of half its widths; dotted: of a third. Compare lines of one style: they have equally many parameters. Bands: from the least to the greatest of the seeds."}, "image": {"alt": "Line chart: share of words predicted right over the epochs, a line for each of seven models.", "classes": "dark-light"}}
 whose = ("reference runs", "your runs")
 axes = figures.beside(
-    figures.reciting_over_epochs, page.reference, page.yours, "curves", titles=whose, height=4.8
+    figures.reciting_over_epochs, page.reference, page.own, "curves", titles=whose
 )
+HoverPoints(axes)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-reciting", "caption": "The best epoch of each model (Table 4 of the paper). Crosses: the paper's, for a text and models about a hundred times as large. Bars: 95 % intervals of the mean over seeds, where there are several."}, "image": {"alt": "Point chart: share of words predicted right by seven models, in groups of equal numbers of parameters, with the paper's values.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-reciting", "caption": "The best epoch of each model (Table 4 of the paper). Crosses: the paper's, for a text and models about a hundred times as large. Compare the order of our marks with that of the crosses within each group. Bars: 95 % intervals of the mean over seeds, where there are three or more, cut at 0 and 100 %."}, "image": {"alt": "Point chart: share of words predicted right by seven models, in groups of equal numbers of parameters, with the paper's values.", "classes": "dark-light"}}
 axes = figures.beside(
-    figures.recited, page.reference, page.yours, "accuracy", same_y=False, titles=whose, height=4.4
+    figures.recited, page.reference, page.own, "accuracy", same_y=False, titles=whose
 )
 
 # %% tags=["hide-input"]
@@ -89,10 +91,10 @@ accuracy_sentence(page)
 # seed decides nothing.
 
 # %% tags=["remove-input"]
-parts_table(page.yours, page.reference, 1, 2, 3, whose=whose)
+parts_table(page.own, page.reference, 1, 2, 3, whose=whose)
 
 # %% tags=["remove-input"]
-verdict_sentence(page.yours, page.reference, 1, 2, 3, whose="your runs")
+verdict_sentence(page.own, page.reference, 1, 2, 3, whose="your runs")
 
 # %% [markdown]
 # The presets but `paper` shrink text and models together, so that a word still has about as many

@@ -41,6 +41,7 @@ check_parameters(globals())
 
 # %% tags=["hide-input"]
 from sparsecore.report import figures
+from sparsecore.report.explorers import HoverPoints
 from sparsecore.report.pages.parts import verdict_sentence
 from sparsecore.report.pages.tagging import (
     FIG3,
@@ -76,11 +77,12 @@ about(page)
 # Each point is a setting of its own, averaged over seeds; the band is one standard deviation to
 # either side. At the right end both lines meet: there all 20 numbers of all words are stored.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tagging", "caption": "Accuracy of the tagger against the size of its embedding (Figure 3 of the paper). Dense: all vectors are short. Sparse: vectors have 20 dimensions, most words store few of them. Points at the same place have equally many parameters in the embedding. Bands: one standard deviation over seeds. The two panels have scales of their own: the texts and the tags differ."}, "image": {"alt": "Line chart: accuracy in percent against numbers stored a word, one line for dense and one for sparse embeddings, with bands.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tagging", "caption": "Accuracy of the tagger against the size of its embedding (Figure 3 of the paper). Dense: all vectors are short. Sparse: vectors have 20 dimensions, most words store few of them. Points at the same place have equally many parameters in the embedding. See how the two lines part to the left. Bands: one standard deviation over seeds."}, "image": {"alt": "Line chart: accuracy in percent against numbers stored a word, one line for dense and one for sparse embeddings, with bands.", "classes": "dark-light"}}
 whose = ("reference runs", "your runs")
 axes = figures.beside(
-    figures.tradeoff, page.reference, page.yours, "tradeoff", same_y=False, titles=whose, **FIG3
+    figures.tradeoff, page.reference, page.own, "tradeoff", same_y=False, titles=whose, **FIG3
 )
+HoverPoints(axes)
 
 # %% tags=["remove-input"]
 size_sentence(page)
@@ -100,9 +102,9 @@ accuracy_table(page)
 # the long vectors to words drawn at random, *down* to the rarest words. The number of parameters is
 # the same in all three.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tagging-orders", "caption": "Which words have the long vectors (Table 3 of the paper). At each density the three orders store equally many numbers. Bars: 95 % intervals of the mean over seeds."}, "image": {"alt": "Point chart with error bars: accuracy at each density for three orders of the vocabulary, and for the full dense embedding.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tagging-orders", "caption": "Which words have the long vectors (Table 3 of the paper). At each density the three orders store equally many values: see how much it matters which words get them. Bars: 95 % intervals of the mean over seeds."}, "image": {"alt": "Point chart with error bars: accuracy at each density for three orders of the vocabulary, and for the full dense embedding.", "classes": "dark-light"}}
 axes = figures.beside(
-    figures.orders_compared, page.reference, page.yours, "accuracy", same_y=False, titles=whose
+    figures.orders_compared, page.reference, page.own, "accuracy", same_y=False, titles=whose
 )
 
 # %% tags=["hide-input"]
@@ -113,11 +115,11 @@ orders_table(page)
 # were seen in training. In the order *up* a sparse embedding takes numbers from the rare words alone.
 # In the order *down* it takes them from the frequent ones, which are most of any text.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tagging-frequency", "caption": "Accuracy on test words by how often they were seen in training, for models that store 5 numbers a word on average, and for the full one. This figure is not in the paper."}, "image": {"alt": "Line chart: accuracy against five classes of training frequency, one line for each of five models.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tagging-frequency", "caption": "Accuracy on test words by how often they were seen in training, for models that store 5 values per word on average, and for the full one. See which lines are lowest for rare words, and which for frequent ones. This figure is not in the paper."}, "image": {"alt": "Line chart: accuracy against five classes of training frequency, one line for each of five models.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.accuracy_by_frequency,
     page.reference,
-    page.yours,
+    page.own,
     "frequencies",
     same_y=False,
     titles=whose,
@@ -151,7 +153,7 @@ tuning_table(page)
 findings_table(page)
 
 # %% tags=["remove-input"]
-verdict_sentence(page.yours, page.reference, 1, 2, 3, 4, whose="your runs")
+verdict_sentence(page.own, page.reference, 1, 2, 3, 4, whose="your runs")
 
 # %% [markdown]
 # The intervals say how much another seed would change. They do not say whether another treebank

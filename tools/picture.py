@@ -24,20 +24,24 @@ def draw(folder: Path, out: Path = OUT) -> None:
     import matplotlib.pyplot as plt
 
     from sparsecore.report import figures
+    from sparsecore.report.figures import style
     from sparsecore.runs.reference import read_summary
 
     tables = read_summary(folder)
     if tables is None:
         raise InputError(f"{folder} has no reference tables; write them with: sparsecore reference")
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(12, 4.8), dpi=100, layout="constrained", width_ratios=(3, 4)
-    )
-    figures.exposure_heatmap(tables["exposure"], ax=left)
-    left.set_title("How concentrated is each word's gradient?")
-    figures.correlations_over_epochs(tables["correlations"], epochs=tables["epochs"], ax=right)
-    right.set_title("Does it follow how frequent the word is?")
+    with style.theme():
+        figure, ((left, right),) = style.new_figure(5.2, columns=2, width_ratios=(3, 4))
+        figure.set_figwidth(13)
+        figures.exposure_heatmap(tables["exposure"], ax=left)
+        left.set_title("How concentrated is each word's gradient?")
+        signals = [("lstm2", "gradient"), ("softmax", "gradient"), ("lstm2", "activation")]
+        figures.correlations_over_epochs(
+            tables["correlations"], signals=signals, epochs=tables["epochs"], ax=right
+        )
+        right.set_title("Does it follow how frequent the word is?")
     with atomic_path(out) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
+        figure.savefig(temporary, format="png", dpi=100, metadata={"Software": None})
     plt.close(figure)
 
 

@@ -59,7 +59,11 @@ WARM = [
     "spacy",
     "tyro",
     "sparsecore.runs.execute",
-    *(f"sparsecore.experiments.{name}.task" for name in QUICK),
+    "sparsecore.experiments.emergent.task",
+    "sparsecore.experiments.language.task",
+    "sparsecore.experiments.reciting.task",
+    "sparsecore.experiments.tagging.task",
+    "sparsecore.experiments.sentiment.task",
 ]
 
 

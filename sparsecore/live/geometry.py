@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsecore.experiments.emergent.config import Emergent
-from sparsecore.experiments.emergent.task import prepare_text
+from sparsecore.experiments.registry import prepare
 from sparsecore.layers.sparse_rnn import SparseLSTM
 from sparsecore.live.panel import DESCRIPTION, WIDE, Panel
 from sparsecore.models.language_model import LSTMLanguageModel, State, detach
@@ -43,7 +43,7 @@ def your_geometry(**overrides: Any) -> Panel:
         dense = equal_width(WIDTH, sum(p.numel() for p in sparse.parameters()))
         config = Emergent.preset("quick", **overrides)
         say("preparing the text …")
-        corpus = prepare_text(config, progress=False)
+        corpus = prepare(config, progress=False)
         text = columns(corpus.train, config.batch_size, "training text")
         V = len(corpus.vocabulary)
         torch.manual_seed(config.seed)
@@ -128,10 +128,12 @@ def equal_width(input_size: int, parameters: int) -> int:
     return max(1, int(((b * b + parameters) ** 0.5 - b) / 2 + 1e-9))
 
 
+@style.theme()
 def drawn(table: pd.DataFrame) -> bytes:
     """Perplexity over steps as a PNG picture."""
-    figure, ax = plt.subplots(figsize=(style.WIDTH, 3.2), layout="constrained")
-    style.dress(ax)
+    ax = style.new_axes(height=3.6)
+    figure = ax.get_figure(root=True)
+    assert figure is not None
     for colour, (name, rows) in zip(COLOURS, table.groupby("model", sort=False), strict=False):
         ax.plot(rows["step"], rows["perplexity"], color=colour, linewidth=1.8, label=name)
     ax.set_yscale("log")

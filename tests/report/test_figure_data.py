@@ -29,14 +29,16 @@ def read(axes) -> pd.DataFrame:
 
 
 def points(family):
-    return pd.DataFrame({"family": family, "size": [1, 2], "accuracy": [90.5, 91.0], "sd": 0.1})
+    return pd.DataFrame(
+        {"family": family, "size": [1, 2], "accuracy": [90.5, 91.0], "sd": 0.1, "seeds": 3}
+    )
 
 
 def test_two_panels_are_one_table_that_says_whose():
     theirs, own = {"points": points("dense")}, {"points": points("sparse")}
     axes = figures.beside(figures.tradeoff, theirs, own, "points", x_label="x", y_label="y")
     rows = read(axes)
-    assert list(rows.columns) == ["whose", "family", "size", "accuracy", "sd"]
+    assert list(rows.columns) == ["whose", "family", "size", "accuracy", "sd", "seeds"]
     assert rows.groupby("whose", sort=False)["family"].unique().map(list).to_dict() == {
         "reference runs": ["dense"],
         "your run": ["sparse"],

@@ -38,7 +38,8 @@ def test_perplexity_over_epochs():
     ax = figures.perplexity_over_epochs(pd.DataFrame(rows))
     expected = 100 * np.exp(0.1 - 0.2 * np.array([1, 2, 3]))
     np.testing.assert_allclose(line(ax, "dense").get_ydata(), expected)
-    np.testing.assert_allclose(line(ax, "fine-tuning begins").get_xdata(), [2.5, 2.5])
+    (note,) = [text for text in ax.texts if text.get_text() == "fine-tuning begins"]
+    assert note.xy[0] == 2.5
     markers = [x for x in ax.get_lines() if x.get_marker() == "s"]
     assert [len(x.get_xdata()) for x in markers] == [1, 2]  # plain, averaged
     assert markers[0].get_markerfacecolor() == "none"
@@ -54,6 +55,7 @@ def test_perplexities_compared():
             "test_perplexity": [58.8, 57.9, 56.6, 57.0],
             "low": np.nan,
             "high": np.nan,
+            "seeds": 1,
         }
     )
     ax = figures.perplexities_compared(table)
@@ -74,6 +76,7 @@ def accuracy():
             "accuracy": [100.0, 80.0, 70.0, 90.0],
             "low": [99.0, 79.0, 69.0, 89.0],
             "high": [101.0, 81.0, 71.0, 91.0],
+            "seeds": 3,
             "paper_accuracy": [100.0, 81.48, 76.37, 89.98],
         }
     )
@@ -85,6 +88,13 @@ def test_recited():
     assert [list(c[0].get_xdata()) for c in ax.containers] == [[100, 80], [70], [90]]
     labels = [t.get_text() for t in ax.get_yticklabels()]
     assert labels[0] == "dense\n24.2M parameters" and labels[2] == "sparse RNN\n50k parameters"
+
+
+def test_no_bar_leaves_0_to_100_percent_and_two_seeds_have_none():
+    table = accuracy().assign(low=-5.0, seeds=[3, 2, 3, 3])
+    ax = figures.recited(table)
+    ends = [np.asarray(s)[:, 0] for c in ax.containers for s in c[2][0].get_segments()]
+    assert [list(pair) for pair in ends] == [[0, 100], [80, 80], [0, 71], [0, 91]]
 
 
 def test_a_run_that_knew_the_text_goes_on_at_its_last_value():

@@ -1,5 +1,7 @@
 """What the notebooks say: sentences and tables whose numbers are those of the run."""
 
+import dataclasses
+
 import pytest
 
 from sparsecore.errors import InputError
@@ -49,6 +51,17 @@ def test_sentences_say_whose_numbers_they_are(alone, beside):
         pages.verdict_sentence(beside, 1).data
     )
     assert "at equal log frequency" in pages.difference_sentence(alone).data
+
+
+def test_the_published_page_shows_the_reference_runs_alone(beside):
+    page = dataclasses.replace(beside, executed=False)
+    assert page.own is None and page.main is page.reference
+    assert pages.rho_sentence(page, "It is").data.endswith("in the reference runs.")
+    assert pages.verdict_sentence(page, 1).data == "Finding 1 **holds** in the reference runs."
+    shown = [pages.about(page), pages.verdicts(page, 1), pages.difference_sentence(page),
+             pages.null_sentence(page, n_permutations=20)]  # fmt: skip
+    assert all("your run" not in one.data.lower() for one in shown)
+    assert "<b>open</b>" in pages.verdicts(page, 1).data
 
 
 def test_null_is_told_for_both(alone, beside):

@@ -52,8 +52,11 @@ def test_the_study_and_its_tables(given):
     assert len(page.runs) == 4 and page.reference is None
     about = text_of(pages.about(page))
     assert "4 models on 128 training documents" in about and "no reference runs" in about
-    table = text_of(pages.accuracy_table(pages.main(page)))
-    assert "fixed, 2,0,0,0" in table and "learned, goal 8" in table
+    table = text_of(pages.accuracy_table(page.main))
+    assert "fixed: 2 WFSAs of 1 transition" in table and "learned, goal: 8 transitions" in table
+    assert (
+        "A goal is the number of transitions" in table and "[" not in table.split("In brackets")[0]
+    )
     assert "fine-tuned" in text_of(pages.ablation_table(page.yours))
     assert "2 points" in text_of(pages.ablation_sentence(page))
     assert "points" in text_of(pages.gain_sentence(page)) and "your runs" in text_of(

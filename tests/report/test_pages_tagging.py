@@ -68,8 +68,14 @@ def test_every_setting_has_a_row(alone, beside):
 def test_table_3_stands_beside_the_paper(alone, beside):
     rows = cells(pages.orders_table(beside))
     assert rows[0] == ["order", "density δ", "paper", "reference runs", "your runs"]
-    assert rows[1] == ["up", "1", "96.0 ± 0.3", "96.01 ± 0.09", "96.01 ± 0.09"]
-    assert rows[-1] == ["down", "0.1", "90.6 ± 0.5", "90.01 ± 0.09", "–"]  # quick has no 0.1
+    assert rows[1] == ["dense", "1", "96.0 ± 0.3", "96.01 ± 0.09", "96.01 ± 0.09"]
+    assert rows[-1] == [
+        "rare words long",
+        "0.1",
+        "90.6 ± 0.5",
+        "90.01 ± 0.09",
+        "–",
+    ]  # quick has no 0.1
     assert cells(pages.orders_table(alone))[0][-1] == "your runs"
 
 
@@ -83,14 +89,14 @@ def test_the_best_dropouts_have_a_star(alone, beside):
     page = Study(beside.runs, beside.yours, {**beside.reference, "tuning": tuning}, {}, "small")
     assert cells(pages.tuning_table(page)) == [
         ["embedding", "–", "word 0.1"],
-        ["dense, 20 a word", "91.00", "93.00 ★"],
+        ["dense, 20 values", "91.00", "93.00 ★"],
     ]
 
 
 def test_sentences(alone, beside):
     text = pages.size_sentence(beside).data
-    assert "In the reference runs the full embedding, 20 numbers a word, reaches 96.0 %" in text
-    assert "With 2 numbers a word the dense one reaches 93.7 %, the sparse one 95.8 %" in text
+    assert "In the reference runs the full embedding, 20 values per word, reaches 96.0 %" in text
+    assert "With 2 values per word the dense one reaches 93.7 %, the sparse one 95.8 %" in text
     assert pages.size_sentence(alone).data.startswith("In your runs")
     verdicts = verdict_sentence(alone.yours, beside.reference, 1, 2, whose="your runs").data
     assert "Finding 1 **holds** in the reference runs; in your runs it **holds**." in verdicts
@@ -99,9 +105,9 @@ def test_sentences(alone, beside):
 def test_parts_are_matched_by_name(alone, beside):
     rows = cells(pages.findings_table(beside))
     assert rows[0] == ["finding", "statistic", "reference runs", "your runs"]
-    assert [row[1] for row in rows[1:5]] == [f"sparse less dense, size {n}" for n in (2, 3, 4, 5)]
+    assert [row[1] for row in rows[1:5]] == [f"sparse minus dense, size {n}" for n in (2, 3, 4, 5)]
     assert rows[2][3] == "–" and rows[4][3] == rows[4][2]  # quick has 2 and 5 only
-    assert rows[6] == ["2", "density 0.1 less 1", "–", rows[6][3]]
+    assert rows[6] == ["2", "density 0.1 minus 1", "–", rows[6][3]]
     assert len(cells(pages.findings_table(alone))) == 1 + len(alone.yours["findings"])
 
 

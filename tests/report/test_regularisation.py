@@ -36,6 +36,7 @@ def points(category="books"):
                     "accuracy": y,
                     "low": y - 0.5,
                     "high": y + 0.5,
+                    "seeds": 5,
                     "documents_low": y - 2,
                     "documents_high": y + 2,
                 }
@@ -60,7 +61,7 @@ def test_each_family_is_a_line_with_both_intervals():
 
 
 def test_a_single_seed_has_no_interval_over_seeds():
-    table = points().assign(low=np.nan, high=np.nan, transitions_sd=np.nan)
+    table = points().assign(seeds=2, transitions_sd=np.nan)
     ax = figures.accuracy_against_transitions(table)
     heights = {
         round(float(np.ptp(s[:, 1])), 3) for bars in ax.collections for s in bars.get_segments()
@@ -72,7 +73,11 @@ def test_a_panel_for_each_category():
     table = pd.concat([points(c) for c in ("kitchen", "dvd", "mix")])
     axes = figures.tradeoff_panels(table)
     assert [ax.get_title() for ax in axes] == ["kitchen", "dvd", "mix"]
-    assert axes[0].get_legend() is not None and axes[1].get_legend() is None
+    (legend,) = axes[0].get_figure().legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "fixed structure",
+        "learned with group lasso",
+    ]
     assert len(axes[0].get_figure().axes) == 3
     with pytest.raises(InputError, match="at least one category"):
         figures.tradeoff_panels(points().iloc[:0])
@@ -114,5 +119,5 @@ def test_kept_states_are_filled_and_stand_first():
 def test_colours_read_on_light_and_dark(page):
     from tests.report.test_figures import contrast
 
-    for colour in regularisation.COLOURS.values():
-        assert contrast(colour, page) >= 3
+    for look in regularisation.FAMILIES.values():
+        assert contrast(look.colour, page) >= 3

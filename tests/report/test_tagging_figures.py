@@ -42,19 +42,20 @@ def test_tradeoff_has_a_line_and_a_band_a_family(tables):
 
 
 def test_tradeoff_of_one_seed_and_of_other_columns(tables):
-    one = tables["tradeoff"].assign(sd=np.nan).rename(columns={"size": "transitions"})
+    one = tables["tradeoff"].assign(seeds=2).rename(columns={"size": "transitions"})
     ax = figures.tradeoff(one, "x", "y", x="transitions")
     assert len(ax.lines) == 2
+    assert not ax.collections  # two seeds have no band
     with pytest.raises((InputError, ValueError), match="size"):
         figures.tradeoff(one, "x", "y")
 
 
 def test_orders_stand_at_their_densities_with_their_intervals(tables):
     ax = figures.orders_compared(tables["accuracy"])
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "0.25", "0.1"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["1 (dense)", "0.25", "0.1"]
     drawn = {bar.get_label(): bar for bar in ax.containers}
     assert len(drawn) == 4
-    down = next(bar for name, bar in drawn.items() if "down" in str(name))
+    down = next(bar for name, bar in drawn.items() if "rare words" in str(name))
     points, _, (bars,) = down.lines
     rows = tables["accuracy"].query("order == 'down'").sort_values("density", ascending=False)
     assert np.allclose(points.get_ydata(), rows["accuracy"])
@@ -67,5 +68,6 @@ def test_accuracy_by_frequency_draws_the_models_asked_for(tables):
     shown = {"full": (20, 1.0, "up"), "down": (20, 0.25, "down"), "absent": (7, 1.0, "up")}
     ax = figures.accuracy_by_frequency(tables["frequencies"], shown)
     assert [line.get_label() for line in ax.lines] == ["full", "down"]
+    assert [text.get_text() for text in ax.texts] == ["full", "down"]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["never", "once"]
     assert np.asarray(ax.lines[0].get_ydata())[0] == 50

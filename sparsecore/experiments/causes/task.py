@@ -33,8 +33,7 @@ from sparsecore.training.tables import write_table
 
 if TYPE_CHECKING:
     from sparsecore.data.language import Corpus
-
-    Causes = Any  # config.py imports this module
+    from sparsecore.experiments.causes.config import Causes
 
 NORMAL_SD = 0.1 / math.sqrt(3)  # of U(±0.1)
 FIRST = 50  # words that a curriculum begins with

@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from sparsecore.ops.autocast import autocast_dtype
 from sparsecore.ops.compilers import recorded
 
 PANEL_WIDTH = 32  # bins at least as wide stand alone
@@ -32,7 +31,9 @@ def staircase_logits(
         bias: (V,), or none.
     """
     panels = _panels(tables)
-    if dtype := autocast_dtype(hidden):
+    device = hidden.device.type
+    if torch.is_autocast_enabled(device):
+        dtype = torch.get_autocast_dtype(device)
         hidden, panels = hidden.to(dtype), [panel.to(dtype) for panel in panels]
         bias = None if bias is None else bias.to(dtype)
     if recorded():

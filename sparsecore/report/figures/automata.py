@@ -12,10 +12,11 @@ from sparsecore.report.figures import style
 from sparsecore.report.figures.figure_data import keep_rows
 from sparsecore.stats.tables import require_columns
 
-KEPT, REMOVED, PATH = "#0c9a6c", "#8c8c8c", "#d55e00"
+KEPT, REMOVED, PATH = style.GREEN, style.GREY, style.ORANGE
 RADIUS = 0.23
 
 
+@style.theme()
 def automata(
     table: pd.DataFrame, labels: dict[int, str] | None = None, ax: Axes | None = None
 ) -> Axes:
@@ -43,7 +44,7 @@ def automata(
             _self_loop(ax, state, row, colour, line)
             _state(ax, state, row, colour, line, float(norm) / largest, str(state))
         name = f"WFSA {wfsa + 1}" if labels is None else labels.get(wfsa, "")
-        ax.text(-0.45, row, name, ha="right", va="center", color=style.INK, fontsize="small",
+        ax.text(-0.45, row, name, ha="right", va="center", color=style.INK,
                 parse_math=False)  # fmt: skip
     ax.set_xlim(-0.4, longest + 0.4)
     ax.set_ylim(len(order) - 0.7, -0.65)
@@ -52,6 +53,7 @@ def automata(
     return keep_rows(ax, table)
 
 
+@style.theme()
 def path_through_sentence(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """A sentence from left to right, states from bottom to top: what each holds, and one path.
 
@@ -76,7 +78,7 @@ def path_through_sentence(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
                 position,
                 state + 0.2,
                 f"{value:.2f}",
-                fontsize="x-small",
+                fontsize=style.TEXT - 2,
                 color=style.INK,
                 ha="center",
                 zorder=6,
@@ -99,7 +101,7 @@ def path_through_sentence(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def _state(ax: Axes, x: float, y: float, colour: str, line: str, share: float, label: str) -> None:
     ax.add_patch(Circle((x, y), RADIUS, fill=False, edgecolor=colour, linestyle=line, lw=1.5))
     ax.add_patch(Circle((x, y), RADIUS * share**0.5, color=colour, alpha=0.3, linewidth=0))
-    ax.text(x, y, label, ha="center", va="center", color=style.INK, fontsize="small")
+    ax.text(x, y, label, ha="center", va="center", color=style.INK)
 
 
 def _arrow(ax: Axes, x: float, y: float, colour: str, line: str) -> None:

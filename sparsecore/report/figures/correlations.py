@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from sparsecore.errors import InputError, near_match
-from sparsecore.report.figures import style
-from sparsecore.report.figures.figure_data import keep_rows
+from sparsecore.report.figures import marks, style
+from sparsecore.report.figures.figure_data import keep_points, keep_rows
+from sparsecore.report.figures.style import Look
 from sparsecore.report.figures.training import mark_step_cuts
 from sparsecore.stats.tables import require_columns
 
+HEADLINE = ("lstm2", "gradient")  # the signal of the paper's finding, drawn heavier
 
+
+@style.theme()
 def correlations_over_epochs(
     table: pd.DataFrame,
     role: str = "target",
@@ -30,32 +35,34 @@ def correlations_over_epochs(
     ``table``: :func:`~sparsecore.stats.correlation.frequency_correlation` by epoch, layer,
     signal and role (and seed). Line: mean over seeds, with a thin line for each seed; band: the
     95 % interval over words (its mean over seeds). ``signals``: (layer, signal) pairs, default
-    all. ``epochs``: the run's epoch table; its step-size cuts become dashed vertical lines.
+    all. ``epochs``: the run's epoch table; its learning-rate cuts become dashed vertical lines.
     """
     chosen = _choose(table, role=role, method=method, value=value)
     known = list(dict.fromkeys(zip(chosen["layer"], chosen["signal"], strict=True)))
     wanted = _ordered(known) if signals is None else list(signals)
-    ax = style.new_axes(ax)
-    ax.axhline(0, color=style.INK, linewidth=0.8)
+    looks = {}
     for index, (layer, signal) in enumerate(wanted):
-        part = chosen[(chosen["layer"] == layer) & (chosen["signal"] == signal)]
-        if part.empty:
+        if (layer, signal) not in known:
             raise InputError(f"the table has no rows for layer={layer}, signal={signal}")
-        colour = style.layer_colour(layer, index)
-        label = style.signal_label(layer, signal)
-        _line_with_band(ax, part, colour, style.SIGNALS.get(signal, "-"), label)
-    if epochs is not None:
-        mark_step_cuts(ax, epochs)
+        looks[f"{layer} {signal}"] = Look(
+            style.signal_label(layer, signal),
+            style.layer_colour(layer, index),
+            style.SIGNALS.get(signal, style.SOLID),
+            width=2.8 if (layer, signal) == HEADLINE else 1.8,
+        )
+    drawn = chosen.assign(series=chosen["layer"] + " " + chosen["signal"])
+    drawn = drawn[drawn["series"].isin(looks)]
+    ax = style.new_axes(ax, height=4.8)
+    marks.zero_line(ax)
+    marks.lines(ax, drawn, "epoch", "rho", "series", looks, ends=("low", "high"))
     what = r"\ell_1" if value == "l1" else r"\chi"
     arrow = style.ARROWS[role]
-    ax.set_xlabel("epoch (0: before any training)")
     ax.set_ylabel(f"correlation of mean ${what}$ with\n{role}-word frequency, $\\rho_{{{arrow}}}$")
-    _whole_epochs(ax)
-    style.legend(ax, loc="center left", bbox_to_anchor=(1.01, 0.5))
-    pairs = pd.MultiIndex.from_frame(chosen[["layer", "signal"]])
-    return keep_rows(ax, chosen[pairs.isin(wanted)])
+    _finish(ax, epochs)
+    return keep_rows(ax, drawn.drop(columns="series"))
 
 
+@style.theme()
 def class_correlations(
     table: pd.DataFrame,
     column: str = "rho",
@@ -72,38 +79,34 @@ def class_correlations(
     names = {"rho": ("low", "high"), "chi": ("chi_low", "chi_high")}
     if column not in names:
         raise InputError(f"column must be 'rho' or 'chi', not {column!r}")
-    low, high = names[column]
-    require_columns(table, ["epoch", "group", column, low, high])
+    require_columns(table, ["epoch", "group", column, *names[column]])
     if "method" in table.columns:
         if not (table["method"] == method).any():
             raise InputError(f"unknown method {method!r}{near_match(method, set(table['method']))}")
         table = table[table["method"] == method]
     ax = style.new_axes(ax)
     if column == "rho":
-        ax.axhline(0, color=style.INK, linewidth=0.8)
-    for group in ("closed", "open", "matched closed", "matched open"):
-        part = table[table["group"] == group]
-        if part.empty:
-            continue
-        matched = group.startswith("matched")
-        part = part.assign(rho=part[column], low=part[low], high=part[high])
-        label = f"{group.removeprefix('matched ')}, matched in frequency" if matched else group
-        dashes = (0, (1, 1)) if matched else "-"
-        colour = style.CLASSES[group.removeprefix("matched ")]
-        _line_with_band(ax, part, colour, dashes, label, band=0.10 if matched else 0.2)
-    if epochs is not None:
-        mark_step_cuts(ax, epochs)
-    ax.set_xlabel("epoch (0: before any training)")
+        marks.zero_line(ax)
+    looks = {
+        f"{matched}{word_class}": Look(
+            f"{word_class}, matched in frequency" if matched else style.CLASS_NAMES[word_class],
+            style.CLASSES[word_class],
+            style.DOTTED if matched else style.SOLID,
+        )
+        for matched in ("", "matched ")
+        for word_class in ("closed", "open")
+    }
+    marks.lines(ax, table, "epoch", column, "group", looks, ends=names[column])
     ax.set_ylabel(
-        r"correlation with target-word frequency, $\rho_{\leftarrow}(\overline{h}^2)$"
+        "correlation with target-word\nfrequency, $\\rho_{\\leftarrow}(\\overline{h}^2)$"
         if column == "rho"
-        else r"mean concentration of the gradient, $\chi(\overline{h}^2)$"
+        else f"mean concentration of the\ngradient, ${style.TOP_GRADIENT}$"
     )
-    _whole_epochs(ax)
-    style.legend(ax, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    _finish(ax, epochs)
     return keep_rows(ax, table)
 
 
+@style.theme()
 def methods_compared(
     table: pd.DataFrame,
     role: str = "target",
@@ -112,7 +115,7 @@ def methods_compared(
     epoch: int | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """The same rho by every method, with intervals: does the finding hang on the method?
+    """The same rho by every method, with intervals: does the finding depend on the method?
 
     ``epoch``: default the last. With several seeds: a mark a seed.
     """
@@ -120,26 +123,27 @@ def methods_compared(
     if "epoch" in chosen.columns:
         chosen = chosen[chosen["epoch"] == (chosen["epoch"].max() if epoch is None else epoch)]
     methods = [m for m in style.METHOD_NAMES if (chosen["method"] == m).any()]
-    ax = style.new_axes(ax, height=0.9 + 0.45 * len(methods))
-    ax.axvline(0, color=style.INK, linewidth=0.8)
-    colour = style.layer_colour(layer)
+    chosen = chosen[chosen["method"].isin(methods)]
+    ax = style.new_axes(ax, height=1.3 + 0.5 * len(methods))
+    marks.zero_line(ax, across=True)
     for row, method in enumerate(methods):
         part = chosen[chosen["method"] == method]
-        offsets = np.linspace(-0.2, 0.2, len(part)) if len(part) > 1 else np.zeros(1)
-        y = row + offsets
-        ax.hlines(y, part["low"], part["high"], color=colour, linewidth=1.6)
-        ax.plot(part["rho"], y, "o", color=colour, markersize=5)
+        places = row + (np.linspace(-0.24, 0.24, len(part)) if len(part) > 1 else np.zeros(1))
+        told = [f"{style.METHOD_NAMES[method]}: {_told(one)}" for one in part.to_dict("records")]
+        look = Look("_", style.layer_colour(layer), marker="o")
+        marks.points(ax, places, part["rho"], (part["low"], part["high"]), look, across=True,
+                     texts=told, capsize=0)  # fmt: skip
     ax.set_yticks(range(len(methods)), [style.METHOD_NAMES[m] for m in methods])
     ax.set_ylim(len(methods) - 0.5, -0.5)
-    arrow = style.ARROWS[role]
     ax.set_xlabel(
-        f"correlation with {role}-word\nfrequency, "
-        f"$\\rho_{{{arrow}}}({style.symbol(layer, signal)})$"
+        f"correlation with {role}-word frequency, "
+        f"$\\rho_{{{style.ARROWS[role]}}}({style.symbol(layer, signal)})$"
     )
     ax.grid(False, axis="y")
-    return keep_rows(ax, chosen[chosen["method"].isin(methods)])
+    return keep_rows(ax, chosen)
 
 
+@style.theme()
 def without_words(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Pearson's rho on raw frequency once the k most frequent words are left out.
 
@@ -148,33 +152,33 @@ def without_words(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     require_columns(table, ["dropped", "rho", "frequency_share"])
     ax = style.new_axes(ax)
-    ax.axhline(0, color=style.INK, linewidth=0.8)
-    mean = table.groupby("dropped")[["rho", "frequency_share"]].mean()
-    positions = np.arange(len(mean))
+    marks.zero_line(ax)
+    shares = table.groupby("dropped")["frequency_share"].mean()
+    colour = style.LAYERS["lstm2"]
+    drawing = {"data": table.astype({"dropped": str}), "x": "dropped", "y": "rho", "ax": ax}
     if "seed" in table.columns and table["seed"].nunique() > 1:
-        for _, part in table.groupby("seed"):
-            y = part.set_index("dropped")["rho"].reindex(mean.index)
-            ax.plot(positions, y, color=style.LAYERS["lstm2"], alpha=0.4, linewidth=0.8)
-    ax.plot(positions, mean["rho"], "o-", color=style.LAYERS["lstm2"])
-    ax.set_xticks(
-        positions,
-        [f"{k}\n{100 * s:.0f} %" for k, s in zip(mean.index, mean["frequency_share"], strict=True)],
-    )
+        seeds = {"hue": "seed", "palette": [colour] * table["seed"].nunique(), "legend": False}
+        sns.pointplot(**drawing, **seeds, markers="", linewidth=0.7, alpha=0.5)
+    sns.pointplot(**drawing, errorbar=None, color=colour, markersize=6, linewidth=2)
+    means = table.groupby("dropped")["rho"].mean()
+    told = [f"without {k:g} words: {rho:.3f}".replace("-", "−") for k, rho in means.items()]  # pyright: ignore
+    keep_points(ax, range(len(means)), means, told)
+    ticks = [f"{k}\n{100 * s:.0f} %" for k, s in shares.items()]
+    ax.set_xticks(range(len(shares)), ticks)
     ax.set_xlabel("most frequent words left out (and their share of the text)")
     ax.set_ylabel(r"correlation, raw frequency, $\rho$")
     return keep_rows(ax, table)
 
 
-def _line_with_band(
-    ax: Axes, part: pd.DataFrame, colour: str, dashes: object, label: str, band: float = 0.18
-) -> None:
-    mean = part.groupby("epoch")[["rho", "low", "high"]].mean()
-    if "seed" in part.columns and part["seed"].nunique() > 1:
-        for _, run in part.groupby("seed"):
-            run = run.sort_values("epoch")
-            ax.plot(run["epoch"], run["rho"], color=colour, linewidth=0.6, alpha=0.45)
-    ax.fill_between(mean.index, mean["low"], mean["high"], color=colour, alpha=band, linewidth=0)
-    ax.plot(mean.index, mean["rho"], color=colour, linestyle=dashes, linewidth=1.8, label=label)  # pyright: ignore[reportArgumentType]
+def _finish(ax: Axes, epochs: pd.DataFrame | None) -> None:
+    if epochs is not None:
+        mark_step_cuts(ax, epochs)
+    marks.whole_numbers(ax)
+    marks.name_lines(ax)
+
+
+def _told(one: dict[Any, Any]) -> str:
+    return f"{one['rho']:.2f} [{one['low']:.2f}, {one['high']:.2f}]".replace("-", "−")
 
 
 def _choose(table: pd.DataFrame, **wanted: str) -> pd.DataFrame:
@@ -201,8 +205,3 @@ def _ordered(signals: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         return (0 if signal == "gradient" else 1, depth)
 
     return sorted(signals, key=place)
-
-
-def _whole_epochs(ax: Axes) -> None:
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    ax.margins(x=0.02)

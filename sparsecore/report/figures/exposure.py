@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
+import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
-from sparsecore.report.figures import style
-from sparsecore.report.figures.figure_data import keep_rows
+from sparsecore.report.figures import marks, style
+from sparsecore.report.figures.figure_data import keep_points, keep_rows
+from sparsecore.report.figures.style import Look
 from sparsecore.stats.tables import require_columns
 
 _CHI = f"${style.TOP_GRADIENT}$"
 
 
+@style.theme()
 def exposure_heatmap(
     table: pd.DataFrame,
     words: int = 300,
@@ -28,33 +29,28 @@ def exposure_heatmap(
     percentile, so that one word does not set it.
     """
     grid = _grid(table, words)
-    ax = style.new_axes(ax, height=5.2)
+    ax = style.new_axes(ax, height=5.6)
     low, high = limits or tuple(np.nanpercentile(grid.to_numpy(), [1, 99]))
-    mesh = ax.pcolormesh(
-        np.arange(len(grid.columns) + 1) - 0.5 + float(grid.columns[0]),
-        np.arange(len(grid) + 1),
-        grid.to_numpy(),
-        cmap=style.SEQUENTIAL,
-        vmin=low,
-        vmax=high,
-        rasterized=True,
-    )
+    bar = {"label": f"mean concentration {_CHI}", "pad": 0.02}
+    sns.heatmap(grid, cmap=style.SEQUENTIAL, vmin=low, vmax=high, rasterized=True, cbar_kws=bar,
+                yticklabels=False, ax=ax)  # fmt: skip
+    ax.invert_yaxis()
+    style.dress(ax.collections[0].colorbar.ax)  # pyright: ignore[reportOptionalMemberAccess]
     ranks = _label_ranks(len(grid))
-    ax.set_yticks([r - 0.5 for r in ranks], [f"{grid.index[r - 1]}  {r}" for r in ranks])
+    ax.set_yticks([r - 0.5 for r in ranks], [f"{grid.index[r - 1]}  {r}" for r in ranks],
+                  parse_math=False)  # fmt: skip
     ax.set_ylabel("target words by frequency rank\n(most frequent at the bottom)")
-    ax.set_xlabel("epoch (0: before any training)")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    ax.grid(False)
-    figure = ax.get_figure()
-    assert figure is not None
-    bar = figure.colorbar(mesh, ax=ax, pad=0.02)
-    bar.set_label(f"mean concentration {_CHI}", color=style.INK)
-    bar.ax.tick_params(colors=style.INK)
-    bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
-    cells = grid.reset_index().melt("word", var_name="epoch", value_name="chi")
-    return keep_rows(ax, cells.dropna())
+    ax.set_xlabel(style.EPOCH)
+    ax.tick_params(axis="x", rotation=0)
+    cells = grid.reset_index().melt("word", var_name="epoch", value_name="chi").dropna()
+    place = {word: rank + 0.5 for rank, word in enumerate(grid.index)}
+    column = {epoch: number + 0.5 for number, epoch in enumerate(grid.columns)}
+    told = [f"{c['word']}, epoch {c['epoch']}: χ {c['chi']:.4f}" for c in cells.to_dict("records")]
+    keep_points(ax, cells["epoch"].map(column), cells["word"].map(place), told)
+    return keep_rows(ax, cells)
 
 
+@style.theme()
 def exposure_lines(
     table: pd.DataFrame,
     bands: tuple[int, ...] = (1, 3, 10, 30, 100, 300),
@@ -66,41 +62,39 @@ def exposure_lines(
 
     ``bands``: the last rank of each band. Bands with no word in the table are left out.
     ``width``: D; two lines then mark the least possible chi, 1/√D, and that of D independent
-    normal numbers, √(π/2D). ``examples``: name the first word of each band in the legend (other
-    texts have other words, so panels that share a legend go without).
+    normal numbers, √(π/2D). ``examples``: name the first word of each band (other texts have other
+    words, so panels that share a legend go without).
     """
     grid = _grid(table, max(bands))
-    ax = style.new_axes(ax)
+    ax = style.new_axes(ax, height=4.8)
     edges = [(a + 1, b) for a, b in zip((0, *bands[:-1]), bands, strict=True) if a < len(grid)]
-    shades = colormaps["plasma"](np.linspace(0.42, 0.76, len(edges)))[::-1]
-    bands_shown = []
+    shades = sns.color_palette("plasma", as_cmap=True)(np.linspace(0.76, 0.42, len(edges)))
+    looks, shown = {}, []
     for (first, last), shade in zip(edges, shades, strict=True):
         part = grid.iloc[first - 1 : last]
         last = first - 1 + len(part)
         name = f"rank {first}" if first == last else f"ranks {first}–{last}"
         if examples:
             name += f" (“{style.as_typed(part.index[0])}” …)"
-        line = part.mean()
-        ax.plot(line.index, line, color=shade, linewidth=1.8, label=name)
-        band = {"first_rank": first, "last_rank": last, "epoch": line.index, "chi": line}
-        bands_shown.append(pd.DataFrame(band))
+        looks[first] = Look(name, shade)
+        chi = part.mean()
+        shown.append({"first_rank": first, "last_rank": last, "epoch": chi.index, "chi": chi})
+    rows = pd.concat(map(pd.DataFrame, shown), ignore_index=True)
+    marks.lines(ax, rows, "epoch", "chi", "first_rank", looks)
     if width is not None:
         floor, noise = width**-0.5, (np.pi / (2 * width)) ** 0.5
-        ax.axhline(floor, color=style.INK, linewidth=1.0, label=r"least possible, $1/\sqrt{D}$")
-        ax.axhline(
-            noise,
-            color=style.INK,
-            linewidth=1.0,
-            linestyle=":",
-            label=r"random numbers, $\sqrt{\pi/2D}$",
-        )
-    ax.set_xlabel("epoch (0: before any training)")
-    ax.set_ylabel(f"mean concentration of the gradient, {_CHI}")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    style.legend(ax, loc="center left", bbox_to_anchor=(1.01, 0.5), title="target words")
-    if ax.legend_ is not None:
-        ax.legend_.get_title().set_color(style.INK)
-    return keep_rows(ax, pd.concat(bands_shown))
+        last = float(rows["epoch"].max())
+        for level, dashes, text in (
+            (floor, "-", r"least possible, $1/\sqrt{D}$"),
+            (noise, ":", r"random numbers, $\sqrt{\pi/2D}$"),
+        ):
+            marks.zero_line(ax, level, dashes=dashes)
+            ax.annotate(text, (last, level), (0, 4), textcoords="offset points", ha="right",
+                        color=style.INK, fontsize=style.TEXT - 1)  # fmt: skip
+    ax.set_ylabel(f"mean concentration of the\ngradient, {_CHI}")
+    marks.whole_numbers(ax)
+    marks.name_lines(ax, width=29)
+    return keep_rows(ax, rows)
 
 
 def _grid(table: pd.DataFrame, words: int) -> pd.DataFrame:

@@ -6,10 +6,13 @@ in the executed copy, where the book finds what it offers below the figure.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,6 +20,7 @@ from matplotlib.figure import Figure
 CSV = "text/csv"
 
 _ROWS: WeakKeyDictionary[Axes, pd.DataFrame] = WeakKeyDictionary()
+_POINTS: WeakKeyDictionary[Axes, list[pd.DataFrame]] = WeakKeyDictionary()
 
 
 def keep_rows(ax: Axes, rows: pd.DataFrame) -> Axes:
@@ -26,6 +30,12 @@ def keep_rows(ax: Axes, rows: pd.DataFrame) -> Axes:
     assert figure is not None
     figure._repr_mimebundle_ = partial(_mimebundle, figure)  # pyright: ignore
     return ax
+
+
+def keep_points(ax: Axes, x: Any, y: Any, texts: Iterable[str]) -> None:
+    """Remember what is to be said of the places ``x``, ``y`` (data coordinates) of ``ax``."""
+    said = pd.DataFrame({"x": np.asarray(x, float), "y": np.asarray(y, float), "text": list(texts)})
+    _POINTS.setdefault(ax, []).append(said.dropna())
 
 
 def label_rows(ax: Axes, column: str, value: str | float) -> None:
@@ -46,6 +56,26 @@ def csv_of(figure: Figure) -> str | None:
     """The same as text: a header, then a line a row; seven digits, as many as float32 has."""
     rows = rows_of(figure)
     return None if rows is None else rows.to_csv(index=False, float_format="%.7g")
+
+
+def points_of(figure: Figure) -> pd.DataFrame:
+    """The places of a figure of which something is to be said, as shares of its picture.
+
+    Returns ``left`` and ``top``, from 0 to 1 of the picture as a notebook shows it (cut to what is
+    drawn, with Matplotlib's margin), and ``text``.
+    """
+    figure.draw_without_rendering()
+    margin = float(mpl.rcParams["savefig.pad_inches"])
+    picture = figure.get_tightbbox().padded(margin)
+    found = []
+    for ax in figure.axes:
+        for said in _POINTS.get(ax, []):
+            inches = ax.transData.transform(said[["x", "y"]]) / figure.dpi
+            left = (inches[:, 0] - picture.x0) / picture.width
+            top = (picture.y1 - inches[:, 1]) / picture.height
+            found.append(pd.DataFrame({"left": left, "top": top, "text": said["text"]}))
+    empty = pd.DataFrame({"left": [], "top": [], "text": []})
+    return pd.concat(found, ignore_index=True) if found else empty
 
 
 def _mimebundle(figure: Figure, include: Any = None, exclude: Any = None) -> dict[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -27,15 +26,16 @@ def beside(
     each: tuple[Mapping[str, Any], Mapping[str, Any]] = ({}, {}),
     titles: tuple[str, str] = ("reference runs", "your run"),
     same_y: bool = True,
-    height: float = style.HEIGHT,
+    height: float | None = None,
     **options: Any,
 ) -> np.ndarray:
-    """One figure function, two panels: left the reference runs, right the reader's run.
+    """One figure function: the reference runs alone, or left of the reader's run.
 
-    ``reference`` and ``yours``: tables by name (a summary), or None, which leaves one panel.
-    ``table``: the name of the one to draw. ``cuts``: mark the step-size cuts of the table
-    ``epochs``. ``options`` go to ``draw`` for both panels, ``each`` to one of them. The panels
-    share their y axis where ``same_y``, and their legend. Returns the array of axes.
+    ``reference`` and ``yours``: tables by name (a summary), or None, which leaves one panel, as
+    wide as the page. ``table``: the name of the one to draw. ``cuts``: mark the learning-rate cuts
+    of the table ``epochs``. ``options`` go to ``draw`` for both panels, ``each`` to one of them.
+    ``height``: in inches, default the figure's own (of two panels, the usual one). Two panels share
+    their legend, and their y axis where ``same_y``. Returns the array of axes.
     """
     panels = [
         (tables, own, title)
@@ -44,51 +44,34 @@ def beside(
     ]
     if not panels:
         raise InputError("beside needs reference tables or your own; both are None")
-    figure, axes = plt.subplots(
-        1,
-        len(panels),
-        figsize=(style.WIDTH * (1.35 if len(panels) > 1 else 1.0), height),
-        dpi=style.DPI,
-        layout="constrained",
-        sharey=same_y,
-        squeeze=False,
-    )
-    for index, (ax, (tables, own, title)) in enumerate(zip(axes[0], panels, strict=True)):
+    columns = len(panels)
+    axes: list[Axes | None] = [None]
+    if columns > 1 or height is not None:
+        figure, made = style.new_figure(height or style.HEIGHT, columns=columns, sharey=same_y)
+        figure.set_figwidth(style.WIDTH * (1.35 if columns > 1 else 1.0))
+        axes = list(made[0])
+    drawn = []
+    for ax, (tables, own, title) in zip(axes, panels, strict=True):
         if table not in tables:
             raise InputError(f"there is no table {table!r}{near_match(table, tables)}")
         marks = {"epochs": tables["epochs"]} if cuts else {}
-        draw(tables[table], ax=ax, **options, **marks, **own)
+        ax = draw(tables[table], ax=ax, **options, **marks, **own)
         label_rows(ax, "whose", title)
-        ax.set_title(title, color=style.INK, fontsize="medium")
-        if same_y and index > 0:
+        if columns > 1 or reference is None:
+            ax.set_title(title, color=style.INK, fontsize=style.TEXT)
+        if same_y and drawn:
             ax.set_ylabel("")
-    if len(panels) > 1:
-        _one_legend(figure, axes[0])
-    return axes[0]
+        drawn.append(ax)
+    if columns > 1:
+        _one_legend(drawn)
+    return np.array(drawn)
 
 
-def _one_legend(figure: Any, axes: Any) -> None:
+def _one_legend(axes: list[Axes]) -> None:
     """One legend under both panels in place of two that say the same."""
-    handles: dict[str, Any] = {}
-    title = None
-    for ax in axes:
-        own = ax.get_legend()
-        if own is None:
-            continue
-        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
-        title = own.get_title().get_text() or None
-        own.remove()
-    if handles:
-        figure.legend(
-            handles.values(),
-            handles.keys(),
-            loc="outside lower center",
-            ncols=min(3, len(handles)),
-            frameon=False,
-            fontsize="small",
-            labelcolor=style.INK,
-            title=title,
-        )
-        if title:
-            figure.legends[-1].get_title().set_color(style.INK)
+    own = [legend for ax in axes if (legend := ax.get_legend()) is not None]
+    for legend in own:
+        legend.remove()
+    if own:
+        title = own[-1].get_title().get_text() or None
+        style.figure_legend(axes[0].get_figure(root=True), axes, title=title)

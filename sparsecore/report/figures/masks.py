@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -18,6 +18,7 @@ TRAINABLE = style.CLASSES["closed"]
 COLOURS = ListedColormap(["#00000000", TRAINABLE])  # zeros are the page
 
 
+@style.theme()
 def mask(array: np.ndarray, ax: Axes | None = None, *, square: bool = True) -> Axes:
     """One matrix: True (trainable) in colour, False (zero) blank.
 
@@ -38,7 +39,7 @@ def mask(array: np.ndarray, ax: Axes | None = None, *, square: bool = True) -> A
     ax.grid(False)
     for spine in ax.spines.values():
         spine.set_visible(True)
-    ax.set_title(f"{array.mean():.1%} trainable", color=style.INK)
+    ax.set_title(f"{array.mean():.1%} trainable")
     return keep_rows(ax, rectangles(array))
 
 
@@ -62,70 +63,50 @@ def rectangles(array: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(found, columns=names)
 
 
+@style.theme()
 def recurrent_masks(w_hh: np.ndarray, w_hi: np.ndarray) -> np.ndarray:
     """Fig. 1: the hidden-to-hidden and the input-to-hidden matrix side by side, to one scale.
 
     ``w_hh``: h × h booleans; ``w_hi``: h × i. Returns the two axes.
     """
     widths = [max(w.shape[1], 0.25 * w_hh.shape[1]) for w in (w_hh, w_hi)]
-    figure, axes = plt.subplots(
-        1,
-        2,
-        figsize=(style.WIDTH, style.HEIGHT),
-        dpi=style.DPI,
-        layout="constrained",
-        gridspec_kw={"width_ratios": widths},
-    )
+    figure, axes = style.new_figure(style.HEIGHT, columns=2, width_ratios=widths)
     named = (("W_{hh}", "from hidden unit", w_hh), ("W_{hi}", "from input", w_hi))
-    for ax, (symbol, source, array) in zip(axes, named, strict=True):
+    for ax, (symbol, source, array) in zip(axes[0], named, strict=True):
         mask(array, ax)
         label_rows(ax, "matrix", symbol)
-        ax.set_xlabel(source, color=style.INK)
-        ax.set_title(f"${symbol}$, {ax.get_title()}", color=style.INK)
-    axes[0].set_ylabel("to hidden unit", color=style.INK)
+        ax.set_xlabel(source)
+        ax.set_title(f"${symbol}$, {ax.get_title()}")
+    axes[0, 0].set_ylabel("to hidden unit")
     _name_colours(figure)
-    return axes
+    return axes[0]
 
 
+@style.theme()
 def embedding_masks(masks: Mapping[float, np.ndarray]) -> np.ndarray:
     """Fig. 2: an embedding matrix for each density δ; the frequent words, below, are longer.
 
     ``masks``: V × k booleans by density, rows from the least to the most frequent word. Returns the
     axes, one for each density.
     """
-    figure, axes = plt.subplots(
-        1,
-        len(masks),
-        figsize=(style.WIDTH, style.HEIGHT),
-        dpi=style.DPI,
-        layout="constrained",
-        sharey=True,
-        squeeze=False,
-    )
+    figure, axes = style.new_figure(style.HEIGHT, columns=len(masks), sharey=True)
     for ax, (density, array) in zip(axes[0], masks.items(), strict=True):
         mask(array, ax, square=False)
         label_rows(ax, "density", density)
-        ax.set_xlabel("dimension", color=style.INK)
-        ax.set_title(rf"$\delta_E = {density:g}$", color=style.INK)
+        ax.set_xlabel("dimension")
+        ax.set_title(rf"$\delta_E = {density:g}$")
     first = next(iter(masks.values()))
     axes[0, 0].set_yticks([0, len(first)], ["least frequent", "most frequent"], rotation=90)
     for label, where in zip(axes[0, 0].get_yticklabels(), ("top", "bottom"), strict=True):
         label.set_verticalalignment(where)
-    axes[0, 0].set_ylabel("word", color=style.INK)
+    axes[0, 0].set_ylabel("word")
     _name_colours(figure)
     return axes[0]
 
 
-def _name_colours(figure: plt.Figure) -> None:
+def _name_colours(figure: Any) -> None:
     patches = [
         Patch(facecolor=TRAINABLE, label="trainable"),
         Patch(facecolor="none", edgecolor=style.INK, label="zero, not stored"),
     ]
-    figure.legend(
-        handles=patches,
-        loc="outside lower center",
-        ncols=2,
-        frameon=False,
-        fontsize="small",
-        labelcolor=style.INK,
-    )
+    figure.legend(handles=patches, loc="outside lower center", ncols=2)

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, Polygon
 
-from sparsecore.report.figures import style
+from sparsecore.report.figures import marks, style
 from sparsecore.report.figures.figure_data import keep_rows
+from sparsecore.report.figures.style import Look
 
-CIRCLE, DIAMOND = "#b0689b", "#b8860b"
+CIRCLE, DIAMOND = style.PINK, style.OCHRE
 
 
+@style.theme()
 def chi_in_the_plane(ax: Axes | None = None) -> Axes:
     """chi of every vector of two entries, with the balls ‖v‖₂ ≤ 1 and ‖v‖₁ ≤ 1.
 
     Chi is 1 where the two touch, on the axes, and least, 1/√2, on the diagonals.
     Source: Saphra & Lopez 2019, §2 (the picture beside the definition).
     """
-    ax = style.new_axes(ax, width=4.6, height=4.2)
+    ax = style.new_axes(ax, width=5.2, height=4.6)
     grid = np.linspace(-1.4, 1.4, 141).round(2)
     x, y = np.meshgrid(grid, grid)
     with np.errstate(invalid="ignore"):
@@ -45,14 +45,14 @@ def chi_in_the_plane(ax: Axes | None = None) -> Axes:
     ax.set_aspect("equal")
     ax.set(xlabel="First entry $v_1$", ylabel="Second entry $v_2$")
     bar = ax.figure.colorbar(picture, ax=ax, label=r"$\chi(v)$", shrink=0.85)
-    bar.ax.tick_params(colors=style.INK)
-    bar.ax.yaxis.label.set_color(style.INK)
+    style.dress(bar.ax)
     bar.outline.set_edgecolor(style.FAINT)  # pyright: ignore
     style.legend(ax, loc="upper center", bbox_to_anchor=(0.5, 1.13), ncols=2)
     points = {"v1": x.ravel(), "v2": y.ravel(), "chi": chi.ravel().round(4)}
     return keep_rows(ax, pd.DataFrame(points))
 
 
+@style.theme()
 def chi_of_part(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """chi of a vector of which only a part is used, for layers of several widths.
 
@@ -60,14 +60,17 @@ def chi_of_part(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         table: width (D), used (share of the units), chi; and gaussian: chi of D independent normal
             numbers.
     """
-    ax = style.new_axes(ax, height=3.6)
-    colours = list(style.LAYERS.values())
-    for colour, (width, rows) in zip(colours, table.groupby("width"), strict=False):
-        ax.plot(rows["used"], rows["chi"], color=colour, linewidth=2, label=f"D = {width}")
-        level = float(rows["gaussian"].iloc[0])
-        ax.plot(1, level, "o", color=colour, markersize=6, clip_on=False)
-        floor = 1 / math.sqrt(int(str(width)))
-        ax.plot(1, floor, "_", color=colour, markersize=12, markeredgewidth=2.5, clip_on=False)
+    ax = style.new_axes(ax)
+    looks = {
+        width: Look(f"D = {width}", colour)
+        for width, colour in zip(sorted(table["width"].unique()), style.PALETTE, strict=False)
+    }
+    marks.lines(ax, table, "used", "chi", "width", looks)
+    for width, look in looks.items():
+        level = float(table.loc[table["width"] == width, "gaussian"].iloc[0])
+        shape = {"color": look.colour, "clip_on": False, "linestyle": "none"}
+        ax.plot(1, level, marker="o", markersize=7, **shape)
+        ax.plot(1, width**-0.5, marker="_", markersize=14, markeredgewidth=3, **shape)
     ax.set(xscale="log", yscale="log")
     ax.set_xlabel("Share of the units that are used, all equally")
     ax.set_ylabel(r"Concentration $\chi$")

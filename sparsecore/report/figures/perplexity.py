@@ -7,97 +7,90 @@ import math
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
-from sparsecore.report.figures import style
+from sparsecore.report.figures import marks, style
 from sparsecore.report.figures.figure_data import keep_rows
+from sparsecore.report.figures.style import Look
+from sparsecore.report.figures.training import name_upright
 from sparsecore.stats.tables import require_columns
 
-MODELS = {"dense": ("dense", "#d55e00", "s"), "sparse": ("sparse, wider", "#0c9a6c", "o")}
+MODELS = {
+    "dense": Look("dense", style.DENSE, marker="s"),
+    "sparse": Look("sparse, wider", style.SPARSE, marker="o"),
+}
 STEPS = {"no": "without fine-tuning", "yes": "after fine-tuning"}
 CURVE = ["model", "seed", "epoch", "phase", "valid_loss", "averaged"]
-TEST = ["model", "finetuned", "test_perplexity", "low", "high"]
+TEST = ["model", "finetuned", "test_perplexity", "low", "high", "seeds"]
 
 
+@style.theme()
 def perplexity_over_epochs(curves: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Validation perplexity after every epoch, a line a model, from the least to the most of seeds.
 
     ``curves``: model (dense or sparse), seed, epoch, phase (train or finetune), valid_loss (nats),
-    averaged. Open markers: plain weights; filled: averaged ones. The dashed line stands where
-    fine-tuning begins.
+    averaged. The line is the geometric mean; open markers: plain weights; filled: averaged ones.
+    The dashed line stands where fine-tuning begins.
     """
     require_columns(curves, CURVE)
     ax = style.new_axes(ax)
-    for model, (name, colour, marker) in MODELS.items():
-        rows = curves[curves["model"] == model]
-        if rows.empty:
+    rows = curves.assign(perplexity=np.exp(curves["valid_loss"]))
+    for model, look in MODELS.items():
+        own = rows[rows["model"] == model]
+        if own.empty:
             continue
-        losses = rows.groupby("epoch")["valid_loss"]
-        mean = losses.mean().map(math.exp)
-        ax.fill_between(
-            mean.index, np.exp(losses.min()), np.exp(losses.max()), color=colour, alpha=0.25, lw=0
-        )
-        ax.plot(mean.index, mean, color=colour, linewidth=1.6, label=name)
-        averaged = rows.groupby("epoch")["averaged"].min().astype(bool)
-        for part, fill in ((mean[~averaged], "none"), (mean[averaged], colour)):
-            ax.plot(
-                part.index,
-                part,
-                color=colour,
-                marker=marker,
-                linestyle="none",
-                markerfacecolor=fill,
-            )
+        mean = own.groupby("epoch")["valid_loss"].mean().map(math.exp)
+        seeds = np.full(len(mean), own["seed"].nunique())
+        reach = own.groupby("epoch")["perplexity"].agg(["min", "max"])
+        low, high = marks.ends_to_draw(reach["min"], reach["max"], seeds)
+        line = mean.rename("perplexity").reset_index()
+        line = line.assign(model=model, _low=low, _high=high)
+        bare = {model: Look(look.name, look.colour)}
+        marks.lines(ax, line, "epoch", "perplexity", "model", bare, ends=("_low", "_high"))
+        averaged = own.groupby("epoch")["averaged"].min().astype(bool)
+        for part, fill in ((mean[~averaged], "none"), (mean[averaged], look.colour)):
+            ax.plot(part.index, part, color=look.colour, marker=look.marker, linestyle="none",
+                    markersize=6.5, markerfacecolor=fill)  # fmt: skip
     begins = curves.loc[curves["phase"] == "finetune", "epoch"]
-    if len(begins):
-        ax.axvline(
-            float(begins.min()) - 0.5,
-            color=style.INK,
-            linestyle=(0, (3, 3)),
-            linewidth=0.9,
-            label="fine-tuning begins",
-        )
     ax.set_yscale("log")
+    if len(begins):
+        place = float(begins.min()) - 0.5
+        ax.axvline(place, color=style.INK, linestyle=(0, (3, 3)), linewidth=1.0)
+        name_upright(ax, place, "fine-tuning begins")
     low, high = ax.get_ylim()
-    marks = [m * 10**k for k in range(8) for m in (1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8)]
-    shown = [p for p in marks if low <= p <= high]
+    round_numbers = [m * 10**k for k in range(8) for m in (1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8)]
+    shown = [p for p in round_numbers if low <= p <= high]
     ax.set_yticks(shown, [f"{p:g}" for p in shown])
     ax.set_yticks([], minor=True)
-    ax.set_xlabel("epoch")
     ax.set_ylabel("validation perplexity")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    style.legend(ax)
+    marks.whole_numbers(ax, "epoch")
+    marks.name_lines(ax, width=14)
     return keep_rows(ax, curves[CURVE])
 
 
+@style.theme()
 def perplexities_compared(perplexity: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Table 1 as a picture: test perplexity without and after fine-tuning, with 95 % bars.
 
-    ``perplexity``: model, finetuned (no or yes), test_perplexity, low, high.
+    ``perplexity``: model, finetuned (no or yes), test_perplexity, low, high, seeds; fewer than
+    three seeds have no bar.
     """
     require_columns(perplexity, TEST)
-    ax = style.new_axes(ax, height=3.4)
-    for number, (model, (name, colour, marker)) in enumerate(MODELS.items()):
+    ax = style.new_axes(ax, height=3.8)
+    for number, (model, look) in enumerate(MODELS.items()):
         rows = perplexity[perplexity["model"] == model]
         if rows.empty:
             continue
         places = [list(STEPS).index(step) + 0.12 * (2 * number - 1) for step in rows["finetuned"]]
         value = rows["test_perplexity"]
-        reach = np.nan_to_num(np.stack([value - rows["low"], rows["high"] - value]))
-        ax.errorbar(
-            places,
-            value,
-            yerr=reach,
-            color=colour,
-            marker=marker,
-            markersize=6,
-            linestyle="none",
-            capsize=3,
-            label=name,
-        )
+        ends = marks.ends_to_draw(rows["low"], rows["high"], rows["seeds"], (1.0, np.inf))
+        told = [f"{look.name}: {one:.1f}" for one in value]
+        marks.points(ax, places, value, ends, look, texts=told)
+        side = 2 * number - 1
+        ax.annotate(look.name, (places[0], value.iloc[0]), (10 * side, 0), va="center",
+                    textcoords="offset points", ha="left" if number else "right",
+                    color=look.colour)  # fmt: skip
     ax.set_xticks(range(len(STEPS)), list(STEPS.values()))
     ax.set_xlim(-0.5, len(STEPS) - 0.5)
     ax.ticklabel_format(axis="y", useOffset=False)
     ax.set_ylabel("test perplexity")
-    style.legend(ax)
     return keep_rows(ax, perplexity[TEST])

@@ -2,65 +2,64 @@
 
 from __future__ import annotations
 
-import math
+from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from sparsecore.errors import InputError
-from sparsecore.report.figures import style
+from sparsecore.report.figures import marks, style
 from sparsecore.report.figures.figure_data import keep_rows
+from sparsecore.report.figures.style import Look
 from sparsecore.stats.tables import require_columns
 
-COLOURS = {"baseline": "#2185c5", "regularised": "#d55e00"}
-MARKERS = {"baseline": "s", "regularised": "o"}
-DASHES = {"baseline": "-", "regularised": (0, (4, 2))}
-NAMES = {"baseline": "fixed structure", "regularised": "learned with group lasso"}
+FAMILIES = {
+    "baseline": Look("fixed structure", style.BLUE, marker="s"),
+    "regularised": Look("learned with group lasso", style.ORANGE, style.DASHED, "o"),
+}
+POINT = ["family", "transitions", "accuracy", "low", "high", "documents_low", "documents_high"]
 
 
+@style.theme()
 def accuracy_against_transitions(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Test accuracy over the number of transitions, baselines and learned structures (Fig. 3).
 
-    ``table``: family, transitions, transitions_sd, accuracy, low, high (over seeds),
+    ``table``: family, transitions, transitions_sd, accuracy, low, high (over seeds), seeds,
     documents_low, documents_high; a row a point, of one category. Thick bars: 95 % interval over
-    seeds; thin bars with caps: over test documents; horizontal: ± one standard deviation.
+    seeds, of three or more; thin bars with caps: over test documents; horizontal: ± one standard
+    deviation.
     """
-    require_columns(
-        table,
-        ["family", "transitions", "accuracy", "low", "high", "documents_low", "documents_high"],
-    )
+    require_columns(table, [*POINT, "seeds"])
     ax = style.new_axes(ax)
-    for family, colour in COLOURS.items():
-        line = table[table["family"] == family].sort_values("transitions")
-        if line.empty:
-            continue
-        x, y = line["transitions"], line["accuracy"]
-        ax.plot(x, y, color=colour, linestyle=DASHES[family], linewidth=1.6, zorder=3,
-                marker=MARKERS[family], markersize=5, label=NAMES[family])  # fmt: skip
-        for low, high, width, cap in (
-            ("low", "high", 2.6, 0.0),
-            ("documents_low", "documents_high", 0.9, 2.5),
+    marks.lines(ax, table, "transitions", "accuracy", "family", FAMILIES)
+    for family, look in FAMILIES.items():
+        rows = table[table["family"] == family]
+        bars: dict[str, Any] = {"fmt": "none", "ecolor": look.colour, "alpha": 0.6, "zorder": 2}
+        across = np.nan_to_num(rows.get("transitions_sd", pd.Series(0.0, rows.index)))
+        x, y = rows["transitions"].to_numpy(), rows["accuracy"].to_numpy()
+        shape: dict[str, Any]
+        for low, high, seeds, shape in (
+            ("low", "high", rows["seeds"], {"elinewidth": 3.0}),
+            ("documents_low", "documents_high", None, {"elinewidth": 1.0, "capsize": 3}),
         ):
-            known = line[low].notna()
-            error = [(y - line[low])[known], (line[high] - y)[known]]
-            ax.errorbar(x[known], y[known], yerr=error, fmt="none", ecolor=colour, alpha=0.6,
-                        elinewidth=width, capsize=cap, zorder=2)  # fmt: skip
-        if "transitions_sd" in line.columns:
-            sd = line["transitions_sd"].fillna(0.0)
-            wide = sd > 0
-            ax.errorbar(x[wide], y[wide], xerr=sd[wide], fmt="none", ecolor=colour, alpha=0.6,
-                        elinewidth=0.9, zorder=2)  # fmt: skip
+            ends = marks.ends_to_draw(rows[low], rows[high], seeds, marks.PERCENT)
+            known = ~np.isnan(ends[0])
+            reach = np.stack([y - ends[0], ends[1] - y])[:, known]
+            ax.errorbar(x[known], y[known], yerr=reach, **bars, **shape)
+        wide = across > 0
+        ax.errorbar(x[wide], y[wide], xerr=across[wide], elinewidth=1.0, **bars)
     ax.set_xlabel("transitions of all WFSAs together")
-    ax.set_ylabel("accuracy, % of the test documents")
+    ax.set_ylabel("accuracy, % of\nthe test documents")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    style.legend(ax, loc="lower right")
+    style.below(ax)
     return keep_rows(ax, table)
 
 
-def tradeoff_panels(table: pd.DataFrame, columns: int = 2, height: float = 3.3) -> np.ndarray:
+@style.theme()
+def tradeoff_panels(table: pd.DataFrame, columns: int = 2, height: float = 2.8) -> np.ndarray:
     """One panel a category, each with a scale of its own for accuracy.
 
     ``table``: category beside the columns of a panel. Returns the array of axes, row by row.
@@ -70,30 +69,23 @@ def tradeoff_panels(table: pd.DataFrame, columns: int = 2, height: float = 3.3) 
     if not categories:
         raise InputError("tradeoff_panels needs the points of at least one category")
     columns = min(columns, len(categories))
-    rows = math.ceil(len(categories) / columns)
-    figure, axes = plt.subplots(
-        rows,
-        columns,
-        figsize=(style.WIDTH * (1.25 if columns > 1 else 1.0), height * rows),
-        dpi=style.DPI,
-        layout="constrained",
-        sharex=True,
-        squeeze=False,
-    )
-    flat = axes.ravel()
-    for ax, category in zip(flat, categories, strict=False):
+    grid = sns.FacetGrid(
+        table, col="category", col_wrap=columns, sharey=False, height=height,
+        aspect=style.WIDTH / columns / height,
+    )  # fmt: skip
+    grid.figure.set_layout_engine("constrained")
+    style.keep_width(grid.figure)
+    for category, ax in grid.axes_dict.items():
         accuracy_against_transitions(table[table["category"] == category], ax)
-        if len(categories) > 1:
-            ax.set_title(str(category), color=style.INK, fontsize="medium", parse_math=False)
+        ax.set_title(str(category) if len(categories) > 1 else "", parse_math=False)
+        style.drop_legend(ax)
         ax.label_outer()
         ax.tick_params(labelleft=True)  # each panel has a scale of its own
-        if ax is not flat[0] and ax.legend_ is not None:
-            ax.legend_.remove()
-    for ax in flat[len(categories) :]:
-        figure.delaxes(ax)
-    return flat[: len(categories)]
+    style.figure_legend(grid.figure, grid.axes)
+    return grid.axes
 
 
+@style.theme()
 def transitions_left(trials: pd.DataFrame, full: int | None = None, ax: Axes | None = None) -> Axes:
     """How many transitions each strength λ that was tried left, one colour a category.
 
@@ -101,30 +93,27 @@ def transitions_left(trials: pd.DataFrame, full: int | None = None, ax: Axes | N
     """
     require_columns(trials, ["category", "log10_strength", "transitions"])
     ax = style.new_axes(ax)
-    palette = [*COLOURS.values(), "#0c9a6c", "#b0689b", "#b8860b", "#7f73c6"]
-    for index, (category, part) in enumerate(trials.groupby("category", sort=False)):
-        ax.scatter(
-            10 ** part["log10_strength"],
-            part["transitions"],
-            color=palette[index % len(palette)],
-            marker="o^sDvP"[index % 6],
-            s=22,
-            alpha=0.75,
-            linewidth=0,
-            label=None if trials["category"].nunique() == 1 else style.as_typed(category),
-        )
+    looks = marks.looks_of(trials["category"].unique())
+    rows = trials.assign(strength=10.0 ** trials["log10_strength"])
+    sns.scatterplot(
+        rows, x="strength", y="transitions", hue="category", style="category", s=45, alpha=0.7,
+        palette={key: look.colour for key, look in looks.items()},
+        markers={key: str(look.marker) for key, look in looks.items()},
+        linewidth=0, legend=len(looks) > 1, ax=ax,
+    )  # fmt: skip
     if full is not None:
-        ax.axhline(full, color=style.INK, linewidth=0.9, linestyle=":")
-        ax.text(0.99, full, "all there were", color=style.INK, fontsize="small", ha="right",
-                va="bottom", transform=ax.get_yaxis_transform())  # fmt: skip
+        ax.axhline(full, color=style.INK, linewidth=1.0, linestyle=":")
+        ax.text(0.99, full, "all there were", color=style.INK, ha="right", va="bottom",
+                transform=ax.get_yaxis_transform())  # fmt: skip
     ax.set_xscale("log")
     ax.set_ylim(bottom=0)
     ax.set_xlabel("strength of the group lasso, λ")
     ax.set_ylabel("transitions left")
-    style.legend(ax)
+    style.legend(ax, loc="upper left", bbox_to_anchor=(1.01, 1.0), title="reviews of")
     return keep_rows(ax, trials)
 
 
+@style.theme()
 def states_kept(states: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """The automata before and after (Fig. 1): a row a WFSA, filled states are kept.
 
@@ -135,8 +124,8 @@ def states_kept(states: pd.DataFrame, ax: Axes | None = None) -> Axes:
     order = states.groupby("wfsa").agg(kept=("kept", "sum"), norm=("norm", "sum"))
     order = order.sort_values(["kept", "norm"], ascending=False, kind="stable")
     row = {wfsa: index for index, wfsa in enumerate(order.index)}
-    ax = style.new_axes(ax, height=max(2.0, 0.28 * len(row) + 0.9))
-    kept_colour, largest = COLOURS["regularised"], float(states["norm"].max()) or 1.0
+    ax = style.new_axes(ax, height=max(2.2, 0.3 * len(row) + 1.0))
+    kept_colour, largest = FAMILIES["regularised"].colour, float(states["norm"].max()) or 1.0
     y = states["wfsa"].map(row)
     for is_kept, part in states.groupby("kept"):
         colour = kept_colour if is_kept else style.INK
@@ -161,5 +150,5 @@ def states_kept(states: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_ylabel("WFSA")
     ax.set_ylim(len(row) - 0.4, -0.6)
     ax.grid(False)
-    style.legend(ax, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    style.legend(ax, loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return keep_rows(ax, states)

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import math
+import textwrap
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from sparsecore.report.figures import style
+from sparsecore.report.figures import marks, style
 from sparsecore.report.figures.figure_data import keep_rows
+from sparsecore.report.figures.style import Look
 from sparsecore.stats.growth import exponent
 from sparsecore.stats.tables import require_columns
 
 OURS = "sparsecore"
-PEERS = (
-    ("#d55e00", "s"),
-    ("#2185c5", "o"),
-    ("#b0689b", "^"),
-    ("#b8860b", "D"),
-    ("#7f73c6", "v"),
-)
+QUANTITIES = {
+    "median_ms": Look("time, ms", style.ORANGE, marker="o"),
+    "peak_mib": Look("memory, MiB", style.BLUE, style.DASHED, "s"),
+}
 RATIOS = ["case", "contestant", "ratio_to_reference", "ratio_low", "ratio_high"]
 POINTS = ["axis", "size", "median_ms", "peak_mib"]
 
 
+@style.theme()
 def beside_peers(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Time of each contestant by that of this library, a row a case; right of the line is slower.
 
@@ -36,37 +36,30 @@ def beside_peers(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     if table.empty:
         return _not_measured(ax, table[RATIOS])
     cases = list(dict.fromkeys(table["case"]))
-    others = [name for name in dict.fromkeys(table["contestant"]) if name != OURS]
-    ax = style.new_axes(ax, height=1.1 + 0.42 * len(cases))
-    ax.axvline(1.0, color="#0c9a6c", linewidth=1.8, label="this library")
-    for place, name in enumerate(others):
-        colour, marker = PEERS[place % len(PEERS)]
+    looks = marks.looks_of(name for name in dict.fromkeys(table["contestant"]) if name != OURS)
+    ax = style.new_axes(ax, height=1.5 + 0.44 * len(cases))
+    ax.axvline(1.0, color=style.GREEN, linewidth=2, label="this library")
+    for name, look in looks.items():
         rows = table[table["contestant"] == name]
-        middle = rows["ratio_to_reference"]
-        ax.errorbar(
-            middle,
-            [cases.index(case) for case in rows["case"]],
-            xerr=[middle - rows["ratio_low"], rows["ratio_high"] - middle],
-            color=colour,
-            marker=marker,
-            markersize=5.5,
-            linestyle="none",
-            linewidth=1.2,
-            label=name,
-        )
+        ratio = rows["ratio_to_reference"]
+        told = [f"{name}, {c}: ×{r:.2f}" for c, r in zip(rows["case"], ratio, strict=True)]
+        marks.points(ax, [cases.index(c) for c in rows["case"]], ratio,
+                     (rows["ratio_low"], rows["ratio_high"]), look, across=True, texts=told,
+                     capsize=0)  # fmt: skip
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(FuncFormatter(_times))
     ax.xaxis.set_minor_formatter(
         FuncFormatter(_times) if _decades(table) < 1.5 else NullFormatter()
     )
-    ax.tick_params(axis="x", which="minor", labelsize="small")
-    ax.set_yticks(range(len(cases)), cases, fontsize="small")
+    ax.set_yticks(range(len(cases)), cases)
     ax.set_ylim(len(cases) - 0.5, -0.5)
     ax.set_xlabel("time by that of this library (right: slower)")
-    style.legend(ax, loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=3)
+    figure = ax.get_figure(root=True)
+    style.figure_legend(figure, [ax], loc="outside upper center")
     return keep_rows(ax, table[RATIOS])
 
 
+@style.theme()
 def growth_panels(table: pd.DataFrame, columns: int = 2) -> np.ndarray:
     """A panel an axis: time (solid) and memory (dashed) against size, both axes logarithmic.
 
@@ -75,42 +68,25 @@ def growth_panels(table: pd.DataFrame, columns: int = 2) -> np.ndarray:
     """
     require_columns(table, POINTS)
     if table.empty:
-        return np.array([[_not_measured(None, table[POINTS])]])
-    names = list(dict.fromkeys(table["axis"]))
-    rows = math.ceil(len(names) / columns)
-    figure, axes = plt.subplots(
-        rows,
-        columns,
-        figsize=(style.WIDTH * 1.25, 2.35 * rows),
-        dpi=style.DPI,
-        layout="constrained",
-        squeeze=False,
-    )
-    for ax, name in zip(axes.flat, names, strict=False):
-        points = table[table["axis"] == name].sort_values("size")
+        return np.array([_not_measured(None, table[POINTS])])
+    long = table.melt(["axis", "size"], list(QUANTITIES), "quantity", "amount").dropna()
+    grid = sns.FacetGrid(
+        long, col="axis", col_wrap=columns, sharex=False, sharey=False, height=2.6,
+        aspect=style.WIDTH / columns / 2.6,
+    )  # fmt: skip
+    grid.figure.set_layout_engine("constrained")
+    style.keep_width(grid.figure)
+    for name, ax in grid.axes_dict.items():
         style.dress(ax)
-        ax.loglog(
-            points["size"], points["median_ms"], color="#d55e00", marker="o", label="time, ms"
-        )
-        known = points.dropna(subset="peak_mib")
-        if len(known):
-            ax.loglog(
-                known["size"],
-                known["peak_mib"],
-                color="#2185c5",
-                marker="s",
-                linestyle=(0, (4, 2)),
-                label="memory, MiB",
-            )
-        ax.set_title(f"{name}\n{growth_label(points)}", fontsize="small")
+        points = table[table["axis"] == name].sort_values("size")
+        ax.set(xscale="log", yscale="log")
+        marks.lines(ax, long[long["axis"] == name], "size", "amount", "quantity", QUANTITIES)
+        ax.set_title(f"{textwrap.fill(str(name), 34)}\n{growth_label(points)}", fontsize=10)
+        ax.set(xlabel="", ylabel="")
         keep_rows(ax, points[POINTS])
-    for ax in axes.flat[len(names) :]:
-        ax.set_axis_off()
-    handles, labels = axes.flat[0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=2, frameon=False, labelcolor=style.INK
-    )
-    return axes
+    grid.set_axis_labels("size", "ms or MiB")
+    style.figure_legend(grid.figure, grid.axes)
+    return grid.axes
 
 
 def growth_label(points: pd.DataFrame) -> str:

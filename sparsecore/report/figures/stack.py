@@ -14,6 +14,7 @@ NARROW = 0.14  # of the width of the drawing: no room for text
 COLOURS = tuple(style.LAYERS.values())
 
 
+@style.theme()
 def stack(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """A box for each component R_{layer, block} with its sizes; below it the inputs that it sees.
 
@@ -22,7 +23,7 @@ def stack(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     write into, its sizes stand beside it.
     """
     levels = [group for _, group in table.groupby("layer", sort=True)]
-    ax = style.new_axes(ax, height=0.9 + 1.15 * len(levels))
+    ax = style.new_axes(ax, height=0.9 + 1.35 * len(levels))
     widest = max(max(int(g["outputs"].sum()), int(g["input_size"].iloc[0])) for g in levels)
     narrow = [int(g["outputs"].min()) / widest < NARROW for g in levels]
     for index, group in enumerate(levels):
@@ -77,7 +78,7 @@ def _all_sizes(group: pd.DataFrame) -> str:
 def _write(
     ax: Axes, x: float, y: float, text: str, *, ha: str = "center", va: str = "center"
 ) -> None:
-    ax.text(x, y, text, ha=ha, va=va, color=style.INK, fontsize="small")
+    ax.text(x, y, text, ha=ha, va=va, color=style.INK, fontsize=style.TEXT - 1)
 
 
 def _short(count: int) -> str:

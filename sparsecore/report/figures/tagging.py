@@ -8,65 +8,63 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from sparsecore.report.figures import style
+from sparsecore.report.figures import marks, style
 from sparsecore.report.figures.figure_data import keep_rows
+from sparsecore.report.figures.style import Look
 from sparsecore.stats.tables import require_columns
 
 ORDERS = {
-    "up": ("frequent words long (up)", "#0c9a6c", "o"),
-    "none": ("words in random order (none)", "#2185c5", "D"),
-    "down": ("rare words long (down)", "#b0689b", "v"),
+    "up": Look("frequent words long", style.SPARSE, marker="o"),
+    "none": Look("random order", style.BLUE, marker="D"),
+    "down": Look("rare words long", style.PINK, marker="v"),
 }
-DENSE = ("dense", "#d55e00", "s")
+DENSE = Look("dense", style.DENSE, marker="s")
 SETTINGS = ["embedding_dim", "density", "order"]
 
 
+@style.theme()
 def orders_compared(accuracy: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Table 3 as a picture: accuracy of each order of the vocabulary at each density, 95 % bars.
 
-    ``accuracy``: embedding_dim, density, order, accuracy, low, high. Densities at which another
-    order than ``up`` was trained are shown, and the full dense embedding.
+    ``accuracy``: embedding_dim, density, order, accuracy, low, high, seeds. Densities at which
+    another order than ``up`` was trained are shown, and the full dense embedding. Fewer than three
+    seeds have no bar.
     """
-    require_columns(accuracy, [*SETTINGS, "accuracy", "low", "high"])
-    ax = style.new_axes(ax)
+    columns = [*SETTINGS, "accuracy", "low", "high", "seeds"]
+    require_columns(accuracy, columns)
+    ax = style.new_axes(ax, height=4.8)
     widest = accuracy["embedding_dim"].max()
     full = accuracy[(accuracy["density"] == 1) & (accuracy["embedding_dim"] == widest)]
     sparse = accuracy[accuracy["density"] < 1]
     densities = sorted(sparse.loc[sparse["order"] != "up", "density"].unique(), reverse=True)
-    _bars(ax, np.zeros(len(full)), full, *DENSE)
-    for number, (order, (name, colour, marker)) in enumerate(ORDERS.items()):
-        rows = sparse[(sparse["order"] == order) & sparse["density"].isin(densities)]
+    sparse = sparse[sparse["density"].isin(densities)]
+    named = [_bars(ax, np.zeros(len(full)), full, DENSE)]
+    for number, (order, look) in enumerate(ORDERS.items()):
+        rows = sparse[sparse["order"] == order].sort_values("density", ascending=False)
         places = [densities.index(d) + 1 + 0.16 * (number - 1) for d in rows["density"]]
-        _bars(ax, np.array(places), rows, name, colour, marker)
-    labels = ["1", *(f"{density:g}" for density in densities)]
+        named.append(_bars(ax, np.array(places), rows, look))
+    labels = ["1 (dense)", *(f"{density:g}" for density in densities)]
     ax.set_xticks(range(len(labels)), labels)
     ax.set_xlim(-0.5, len(labels) - 0.5)
     ax.set_xlabel("density of the embedding, $\\delta_E$")
     ax.set_ylabel("accuracy, % of the test words")
-    style.legend(ax, loc="lower left")
-    drawn = pd.concat([full, sparse[sparse["density"].isin(densities)]])
-    return keep_rows(ax, drawn[[*SETTINGS, "accuracy", "low", "high"]])
+    marks.name_places(ax, [name for name in named[1:] if name], width=14)
+    return keep_rows(ax, pd.concat([full, sparse])[columns])
 
 
 def _bars(
-    ax: Axes, places: np.ndarray, rows: pd.DataFrame, name: str, colour: str, marker: str
-) -> None:
+    ax: Axes, places: np.ndarray, rows: pd.DataFrame, look: Look
+) -> tuple[str, float, float, str] | None:
+    """Draw them; return the last one's name and place."""
     if rows.empty:
-        return
-    reach = np.stack([rows["accuracy"] - rows["low"], rows["high"] - rows["accuracy"]])
-    ax.errorbar(
-        places,
-        rows["accuracy"],
-        yerr=np.nan_to_num(reach),
-        color=colour,
-        marker=marker,
-        markersize=6,
-        linestyle="none",
-        capsize=3,
-        label=name,
-    )
+        return None
+    ends = marks.ends_to_draw(rows["low"], rows["high"], rows["seeds"], marks.PERCENT)
+    told = [f"{look.name}, {value:.1f} %" for value in rows["accuracy"]]
+    marks.points(ax, places, rows["accuracy"], ends, look, texts=told)
+    return look.name, float(places[-1]), float(rows["accuracy"].iloc[-1]), look.colour
 
 
+@style.theme()
 def accuracy_by_frequency(
     frequencies: pd.DataFrame, shown: Mapping[str, Sequence[object]], ax: Axes | None = None
 ) -> Axes:
@@ -77,30 +75,25 @@ def accuracy_by_frequency(
     table does not have are left out; dense ones but the first are dashed.
     """
     require_columns(frequencies, [*SETTINGS, "seen", "accuracy"])
-    ax = style.new_axes(ax)
+    ax = style.new_axes(ax, height=4.8)
     classes = list(dict.fromkeys(frequencies["seen"]))
-    drawn = []
-    known = {order: (colour, marker) for order, (_, colour, marker) in ORDERS.items()}
+    looks, drawn = {}, []
     for index, (name, setting) in enumerate(shown.items()):
         rows = frequencies[(frequencies[SETTINGS] == list(setting)).all(axis=1)]
         if rows.empty:
             continue
         dense = setting[1] == 1
-        colour, marker = DENSE[1:] if dense else known[str(setting[2])]
-        ax.plot(
-            [classes.index(c) for c in rows["seen"]],
-            rows["accuracy"],
-            color=colour,
-            marker=marker,
-            markerfacecolor="none" if dense and index > 0 else colour,
-            linestyle=(0, (3, 2)) if dense and index > 0 else "-",
-            linewidth=1.8,
-            label=name,
-        )
-        drawn.append(rows.assign(model=name)[["model", *SETTINGS, "seen", "accuracy"]])
+        kind, later = DENSE if dense else ORDERS[str(setting[2])], dense and index > 0
+        dashes = style.DASHED if later else style.SOLID
+        looks[name] = Look(name, kind.colour, dashes, kind.marker, filled=not later)
+        drawn.append(rows.assign(model=name, place=[classes.index(c) for c in rows["seen"]]))
+    if not drawn:
+        return ax
+    table = pd.concat(drawn, ignore_index=True)
+    marks.lines(ax, table, "place", "accuracy", "model", looks)
     short = [str(name).replace(" to ", "–").replace(" or more", "+") for name in classes]
     ax.set_xticks(range(len(classes)), short)
     ax.set_xlabel("how often the word was seen in training")
     ax.set_ylabel("accuracy, %")
-    style.legend(ax, loc="lower right")
-    return keep_rows(ax, pd.concat(drawn)) if drawn else ax
+    marks.name_lines(ax, width=18)
+    return keep_rows(ax, table[["model", *SETTINGS, "seen", "accuracy"]])

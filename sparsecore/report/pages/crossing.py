@@ -9,10 +9,18 @@ from typing import Any
 
 import pandas as pd
 
-from sparsecore.experiments.crossing.tables import Summary, tables_of
 from sparsecore.experiments.emergent.config import Emergent
 from sparsecore.experiments.sentiment.config import study
-from sparsecore.report.pages.parts import as_typed, html_table, markdown, reference_folder
+from sparsecore.report.pages.parts import (
+    as_typed,
+    executed_anew,
+    html_table,
+    markdown,
+    reference_folder,
+    signed,
+)
+from sparsecore.report.pages.sentiment import GOAL_NOTE
+from sparsecore.runs.crossing import Summary, tables_of
 from sparsecore.runs.reference import describe, read_provenance, read_summary, write_tables
 from sparsecore.runs.store import Run
 from sparsecore.runs.sweep import grid, run_all
@@ -36,6 +44,17 @@ class Crossing:
     provenance: dict[str, Any] | None
     language_models: list[Run]
     classifiers: list[Run]
+    executed: bool = True
+
+    @property
+    def main(self) -> Summary:
+        """The reference tables, or the reader's where there are none yet."""
+        return self.yours if self.reference is None else self.reference
+
+    @property
+    def own(self) -> Summary | None:
+        """The reader's tables where the page is to show them; None on the page as published."""
+        return self.yours if self.executed or self.reference is None else None
 
 
 def open_page(
@@ -72,6 +91,7 @@ def open_page(
         read_provenance(folder),
         language_models,
         classifiers,
+        executed_anew(preset, {"seed": seed, **(language or {}), **(reviews or {})}),
     )
 
 
@@ -111,17 +131,12 @@ def about(page: Crossing) -> Any:
         f"seeds for each number of blocks, and {len(classifiers['runs'])} classifiers on "
         f"*{texts[1]}*, {len(classifiers['seeds'])} seeds for each point."
     )
-    return markdown(f"{theirs}\n\n{yours}")
-
-
-def main(page: Crossing) -> Summary:
-    """The reference tables, or the reader's where there are none yet."""
-    return page.yours if page.reference is None else page.reference
+    return markdown(theirs if page.own is None else f"{theirs}\n\n{yours}")
 
 
 def blocks_table(page: Crossing) -> Any:
     """After the last epoch: chi of both signals, rho, and perplexity for each number of blocks."""
-    table = main(page)["concentration"]
+    table = page.main["concentration"]
     last = table[table["epoch"] == table["epoch"].max()]
     rows = []
     for blocks, group in last.groupby("num_blocks"):
@@ -131,7 +146,7 @@ def blocks_table(page: Crossing) -> Any:
                 "blocks": blocks,
                 "χ of the activation": f"{by['activation']['chi'].mean():.4f}",
                 "χ of the gradient": f"{by['gradient']['chi'].mean():.4f}",
-                "ρ of the gradient": f"{by['gradient']['rho'].mean():+.2f}".replace("-", "−"),
+                "ρ of the gradient": signed(by["gradient"]["rho"].mean(), 2),
                 "validation perplexity": f"{group['valid_perplexity'].mean():.0f}",
                 "seeds": group["seed"].nunique(),
             }
@@ -141,11 +156,11 @@ def blocks_table(page: Crossing) -> Any:
 
 def votes_table(page: Crossing) -> Any:
     """How many automata decide: before training, without and with the penalty."""
-    votes = main(page)["votes"]
+    votes = page.main["votes"]
     rows = []
     for model, text in MODELS.items():
         for goal, group in votes[votes["model"] == model].groupby("goal", dropna=False):
-            shown = text if pd.isna(goal) else f"{text}, goal {goal:g}"
+            shown = text if pd.isna(goal) else f"{text}, goal: {goal:g} transitions"
             rows.append(
                 {
                     "model": shown,
@@ -155,4 +170,4 @@ def votes_table(page: Crossing) -> Any:
                     "models": len(group),
                 }
             )
-    return html_table(pd.DataFrame(rows))
+    return html_table(pd.DataFrame(rows), note=GOAL_NOTE)

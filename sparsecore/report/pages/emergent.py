@@ -14,7 +14,7 @@ import pandas as pd
 
 from sparsecore.errors import InputError
 from sparsecore.experiments.emergent.config import Emergent
-from sparsecore.experiments.emergent.run_tables import matched_words
+from sparsecore.experiments.emergent.tables import matched_words
 from sparsecore.files import reading
 from sparsecore.home import RECOMPUTE
 from sparsecore.report.pages import parts as common
@@ -38,6 +38,17 @@ class Page:
     reference: Summary | None
     provenance: dict[str, Any] | None
     preset: str
+    executed: bool = True
+
+    @property
+    def main(self) -> Summary:
+        """The reference tables, or the reader's where there are none yet."""
+        return self.yours if self.reference is None else self.reference
+
+    @property
+    def own(self) -> Summary | None:
+        """The reader's tables where the page is to show them; None on the page as published."""
+        return self.yours if self.executed or self.reference is None else None
 
     @property
     def widths(self) -> tuple[dict[str, int], dict[str, int]]:
@@ -62,12 +73,14 @@ def open_page(preset: str, reference: str = "wikitext-2", **overrides: Any) -> P
         reference=read_summary(folder),
         provenance=read_provenance(folder),
         preset=preset,
+        executed=common.executed_anew(preset, overrides),
     )
 
 
 def about(page: Page) -> Any:
-    """Two sentences: what the reference runs are, and what the reader's run is."""
-    return markdown(f"{_about_reference(page)}\n\n{_about_yours(page)}")
+    """What the reference runs are, and what the reader's run is where the page shows it."""
+    yours = "" if page.own is None else f"\n\n{_about_yours(page)}"
+    return markdown(f"{_about_reference(page)}{yours}")
 
 
 def rho(
@@ -103,15 +116,16 @@ def rho_sentence(page: Page, what: str, **which: Any) -> Any:
     if page.reference is not None:
         value, *ends = rho(page.reference, **which)
         parts.append(f"**{format_value(value, ends)}** in the reference runs")
-    value, *ends = rho(page.yours, **which)
-    parts.append(f"**{format_value(value, ends)}** in your run")
+    if page.own is not None:
+        value, *ends = rho(page.own, **which)
+        parts.append(f"**{format_value(value, ends)}** in your run")
     return markdown(f"{what}: {' and '.join(parts)}.")
 
 
 def null_sentence(page: Page, n_permutations: int = 1000) -> Any:
     """How often shuffled frequencies correlate with chi of the h² gradient as much as the true."""
     parts = []
-    for tables, whose in ((page.reference, "in the reference runs"), (page.yours, "in your run")):
+    for tables, whose in ((page.reference, "in the reference runs"), (page.own, "in your run")):
         if tables is None:
             continue
         words = tables["words"].rename(columns={"chi_lstm2_gradient_target": "chi"})
@@ -130,9 +144,8 @@ def null_sentence(page: Page, n_permutations: int = 1000) -> Any:
 
 def verdicts(page: Page, *numbers: int) -> Any:
     """The parts of these findings: statistic, interval, and what the rule says, for both."""
-    sides = (page.yours, page.reference)
+    sides = (page.own, page.reference)
     yours, reference = (None if one is None else _any_sample_size(one) for one in sides)
-    assert yours is not None
     scales = {method: f"{SCALES[method]} frequency" for method in TWO_SCALES}
     return common.parts_table(yours, reference, *numbers, scales=scales)
 
@@ -146,12 +159,12 @@ def _any_sample_size(tables: Summary) -> Summary:
 
 def verdict_sentence(page: Page, *numbers: int) -> Any:
     """``Finding 1 **holds** in the reference runs; in your run it **holds partly**.``"""
-    return common.verdict_sentence(page.yours, page.reference, *numbers)
+    return common.verdict_sentence(page.own, page.reference, *numbers)
 
 
 def difference_sentence(page: Page) -> Any:
-    """Closed less open at the last epoch: in the matched samples, and at equal log frequency."""
-    named = (("the reference runs", page.reference), ("your run", page.yours))
+    """Closed minus open at the last epoch: in the matched samples, and at equal log frequency."""
+    named = (("the reference runs", page.reference), ("your run", page.own))
     sentences = []
     for name, tables in named:
         if tables is None:
@@ -163,9 +176,9 @@ def difference_sentence(page: Page) -> Any:
         shown = [_spread(words, "adjusted", "adjusted_low", "adjusted_high")]
         if len(samples):
             shown.insert(0, _spread(samples, "difference", "low", "high"))
-            text = "closed less open is **{}** in the matched samples and **{}**"
+            text = "closed minus open is **{}** in the matched samples and **{}**"
         else:
-            text = "there are too few words for matched samples; closed less open is **{}**"
+            text = "there are too few words for matched samples; closed minus open is **{}**"
         text = text.format(*shown)
         sentences.append(f"In {name}, {text} in all words at equal log frequency.")
     return markdown(" ".join(sentences))

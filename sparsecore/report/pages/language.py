@@ -7,7 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from sparsecore.report.pages.parts import Study, as_typed, html_table, markdown, open_study
+from sparsecore.report.pages.parts import (
+    Study,
+    corpus_name,
+    duration,
+    html_table,
+    markdown,
+    open_study,
+)
 from sparsecore.runs.reference import Summary
 
 STEPS = {"no": "without fine-tuning", "yes": "after fine-tuning"}
@@ -36,25 +43,25 @@ def about(page: Study) -> Any:
     corpus = page.runs[0].environment["corpus"]
     yours = (
         f"Your study (preset *{page.preset}*): {_sizes(page.yours)}, trained on "
-        f"{corpus['tokens']['train']:,} words of {_name(corpus)} with {corpus['types']:,} "
+        f"{corpus['tokens']['train']:,} words of {corpus_name(corpus)} with {corpus['types']:,} "
         f"different ones for {config['epochs']} epochs and at most {config['finetune_epochs']} of "
-        f"fine-tuning, in {_duration(seconds)}."
+        f"fine-tuning, in {duration(seconds)}."
     )
     if page.reference is None or page.provenance is None:
         return markdown(f"{yours} There are no reference runs yet.")
     known, settings = page.provenance["corpus"], page.provenance["settings"]
     theirs = (
         f"The reference study: {_sizes(page.reference)}, trained on "
-        f"{known['tokens']['train']:,} words of {_name(known)} with {known['types']:,} different "
-        f"ones for {settings['epochs']} epochs and at most {settings['finetune_epochs']} of "
-        "fine-tuning."
+        f"{known['tokens']['train']:,} words of {corpus_name(known)} with {known['types']:,} "
+        f"different ones for {settings['epochs']} epochs and at most "
+        f"{settings['finetune_epochs']} of fine-tuning."
     )
-    return markdown(f"{theirs}\n\n{yours}")
+    return markdown(theirs if page.own is None else f"{theirs}\n\n{yours}")
 
 
 def perplexity_table(page: Study) -> Any:
     """Table 1: the paper's test perplexities, those of the reference runs and the reader's."""
-    summaries = {"reference runs": page.reference, "your runs": page.yours}
+    summaries = {"reference runs": page.reference, "your runs": page.own}
     found = {name: _by_model(tables) for name, tables in summaries.items() if tables is not None}
     rows = [
         {
@@ -70,7 +77,7 @@ def perplexity_table(page: Study) -> Any:
 
 def gap_table(page: Study) -> Any:
     """Perplexity of each text, without dropout, and the gap between training and validation."""
-    rows = _main(page)["perplexity"].to_dict("records")
+    rows = page.main["perplexity"].to_dict("records")
     return html_table(
         pd.DataFrame(
             {
@@ -88,7 +95,7 @@ def gap_table(page: Study) -> Any:
 
 def perplexity_sentence(page: Study) -> Any:
     """Which model is ahead, without fine-tuning and after it, in numbers."""
-    table = _main(page)["perplexity"].set_index(["model", "finetuned"])["test_perplexity"]
+    table = page.main["perplexity"].set_index(["model", "finetuned"])["test_perplexity"]
     whose = "your" if page.reference is None else "the reference"
     sentences = []
     for step, when in STEPS.items():
@@ -120,18 +127,3 @@ def _sizes(tables: Summary) -> str:
         f"{row['hidden_size']:,}, {row['parameters']:,} parameters)"
         for row in rows
     )
-
-
-def _main(page: Study) -> Summary:
-    """The reference tables, or the reader's where there are none yet."""
-    return page.yours if page.reference is None else page.reference
-
-
-def _name(corpus: dict[str, Any]) -> str:
-    """A name that a reader knows."""
-    names = {"embedded": "the documentation of installed packages", "ptb": "the Penn Treebank"}
-    return names.get(str(corpus["name"]), as_typed(corpus["name"]))
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"

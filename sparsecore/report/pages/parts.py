@@ -23,8 +23,13 @@ from sparsecore.runs.store import Run
 from sparsecore.runs.sweep import run_all, study_of
 from sparsecore.stats.verdict import verdict
 
+PUBLISHED = "quick"  # the preset of the notebooks as the book shows them
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>$|~#&!^])")
 OUTCOMES = {"yes": "true", "no": "false", "unsure": "open"}
+OUTCOMES_NOTE = (
+    "<b>true</b>, <b>false</b>: the whole 95 % interval, in brackets, lies on one side of what the "
+    "finding's rule asks for. <b>open</b>: it lies on both sides, so the runs cannot tell."
+)
 VERDICTS = {
     "holds": "holds",
     "partly": "holds partly",
@@ -35,13 +40,27 @@ VERDICTS = {
 
 @dataclass(frozen=True)
 class Study:
-    """The reader's runs and their tables, and those of the reference runs (None where absent)."""
+    """The reader's runs and their tables, and those of the reference runs (None where absent).
+
+    ``executed``: with a preset or a parameter of the reader's own (:func:`executed_anew`).
+    """
 
     runs: list[Run]
     yours: Summary
     reference: Summary | None
     provenance: dict[str, Any] | None
     preset: str
+    executed: bool = True
+
+    @property
+    def main(self) -> Summary:
+        """The reference tables, or the reader's where there are none yet."""
+        return self.yours if self.reference is None else self.reference
+
+    @property
+    def own(self) -> Summary | None:
+        """The reader's tables where the page is to show them; None on the page as published."""
+        return self.yours if self.executed or self.reference is None else None
 
 
 def open_study(experiment: str, preset: str, reference: str, **overrides: Any) -> Study:
@@ -52,7 +71,23 @@ def open_study(experiment: str, preset: str, reference: str, **overrides: Any) -
     """
     folder = reference_folder(experiment, reference)
     runs = run_all(study_of(experiment, preset, **overrides), progress=False)
-    return Study(runs, summary_of(runs), read_summary(folder), read_provenance(folder), preset)
+    theirs, known = read_summary(folder), read_provenance(folder)
+    executed = executed_anew(preset, overrides)
+    return Study(runs, summary_of(runs), theirs, known, preset, executed)
+
+
+def executed_anew(preset: str, overrides: Mapping[str, Any]) -> bool:
+    """Whether a page runs with anything but the published preset and parameters.
+
+    A parameter that is None, seed 0 and the device leave the published run as it is.
+
+    >>> executed_anew("quick", {"seed": 0, "corpus": None, "device": "cuda"})
+    False
+    >>> executed_anew("quick", {"seed": 0, "corpus": "ptb"})
+    True
+    """
+    given = {name for name, value in overrides.items() if value not in (None, 0, {})}
+    return preset != PUBLISHED or bool(given - {"device"})
 
 
 def reference_folder(experiment: str, name: str) -> Path:
@@ -72,7 +107,7 @@ def checkout_folder(*names: str) -> Path:
 
 
 def parts_table(
-    yours: Summary,
+    yours: Summary | None,
     reference: Summary | None,
     *numbers: int,
     scales: Mapping[str, str] | None = None,
@@ -80,35 +115,41 @@ def parts_table(
 ) -> Any:
     """The parts of these findings: statistic, interval, and what the rule says, for both.
 
-    Parts are paired by name; a dash stands where one side, a smaller study, lacks a part.
-    ``scales`` names the methods by which a part is asked, where there are several: a line for each.
+    ``yours`` or ``reference`` may be None, which leaves one column. Parts are paired by name; a
+    dash stands where one side, a smaller study, lacks a part. A note below says what true, false
+    and open mean. ``scales`` names the methods by which a part is asked, where there are several:
+    a line for each.
     """
-    sides = [(whose[1], _parts(yours, numbers, scales))]
-    if reference is not None:
-        sides.insert(0, (whose[0], _parts(reference, numbers, scales)))
+    sides = [
+        (name, _parts(tables, numbers, scales))
+        for name, tables in zip(whose, (reference, yours), strict=True)
+        if tables is not None
+    ]
     keys = sorted(dict.fromkeys(key for _, side in sides for key in side), key=lambda key: key[0])
     rows = [
         [str(finding), html.escape(part), *(side.get((finding, part), "–") for _, side in sides)]
         for finding, part in keys
     ]
     head = ["finding", "statistic", *(name for name, _ in sides)]
-    return html_table(pd.DataFrame(rows, columns=head), escape=False)
+    return html_table(pd.DataFrame(rows, columns=head), escape=False, note=OUTCOMES_NOTE)
 
 
 def verdict_sentence(
-    yours: Summary, reference: Summary | None, *numbers: int, whose: str = "your run"
+    yours: Summary | None, reference: Summary | None, *numbers: int, whose: str = "your run"
 ) -> Any:
     """``Finding 1 **holds** in the reference runs; in your run it **holds partly**.``"""
     sentences = []
     for number in numbers:
-        own = VERDICTS[_verdict(yours, number)]
-        if reference is None:
-            sentences.append(f"Finding {number} **{own}** in {whose}.")
-        else:
-            theirs = VERDICTS[_verdict(reference, number)]
-            sentences.append(
-                f"Finding {number} **{theirs}** in the reference runs; in {whose} it **{own}**."
+        said = [
+            f"{{}}**{VERDICTS[_verdict(tables, number)]}** in {name}"
+            if position == 0 or reference is None
+            else f"in {name} it **{VERDICTS[_verdict(tables, number)]}**"
+            for position, (name, tables) in enumerate(
+                (("the reference runs", reference), (whose, yours))
             )
+            if tables is not None
+        ]
+        sentences.append("; ".join(said).format(f"Finding {number} ") + ".")
     return markdown(" ".join(sentences))
 
 
@@ -128,22 +169,51 @@ def as_typed(text: object) -> str:
     return _MARKUP.sub(r"\\\1", one_line(str(text)))
 
 
-def html_table(table: pd.DataFrame, *, escape: bool = True) -> Any:
+def html_table(table: pd.DataFrame, *, escape: bool = True, note: str = "") -> Any:
     """A table without its index; it scrolls by itself where it is too wide.
 
-    ``escape``: the cells are words; else they are markup.
+    ``escape``: the cells are words; else they are markup. ``note``: markup, in small print below.
     """
     from IPython.display import HTML
 
     with pd.option_context("display.max_colwidth", None):
         text = table.to_html(index=False, border=0, justify="left", escape=escape)
     text = text.replace('class="dataframe"', 'class="findings"')
-    return HTML(scrolling(text))
+    return HTML(scrolling(text) + (f'<p class="table-note">{note}</p>' if note else ""))
 
 
 def scrolling(table: str) -> str:
     """Markup of a table that scrolls by itself where it is too wide, with the keyboard too."""
     return f'<div class="table-scroll" tabindex="0">{table}</div>'
+
+
+def in_words(part: str) -> str:
+    """The name of a part of a finding, a difference said as one.
+
+    >>> in_words("sparse less dense, size 2")
+    'sparse minus dense, size 2'
+    """
+    return part.replace(" less ", " minus ")
+
+
+def signed(value: float, digits: int) -> str:
+    """``+0.12``, ``−0.12``: a difference or a correlation, with the sign of mathematics.
+
+    >>> signed(-0.123, 2)
+    '−0.12'
+    """
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
+def duration(seconds: float) -> str:
+    """``90 seconds``, ``3 minutes``."""
+    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+
+
+def corpus_name(corpus: Mapping[str, Any]) -> str:
+    """A corpus by a name that a reader knows."""
+    names = {"embedded": "the documentation of installed packages", "ptb": "the Penn Treebank"}
+    return names.get(str(corpus["name"]), as_typed(corpus["name"]))
 
 
 def _verdict(tables: Summary, number: int) -> str:
@@ -161,7 +231,7 @@ def _parts(
         interval = None if math.isnan(row["low"]) else [row["low"], row["high"]]
         value = "–" if math.isnan(row["value"]) else format_value(row["value"], interval)
         name = (scales or {}).get(row["method"], "")
-        lines.setdefault((row["finding"], row["part"]), []).append(
+        lines.setdefault((row["finding"], in_words(row["part"])), []).append(
             f"<div>{f'<small>{html.escape(name)}:</small> ' if name else ''}"
             f"<span class='value'>{value}</span> <i>{OUTCOMES[row['outcome']]}</i></div>"
         )

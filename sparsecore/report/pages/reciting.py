@@ -7,7 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from sparsecore.report.pages.parts import Study, as_typed, html_table, markdown, open_study
+from sparsecore.report.pages.parts import (
+    Study,
+    corpus_name,
+    duration,
+    html_table,
+    markdown,
+    open_study,
+)
 from sparsecore.runs.reference import Summary
 from sparsecore.runs.sweep import run_all, study_of
 
@@ -29,19 +36,19 @@ def about(page: Study) -> Any:
     seconds = sum(run.timing["seconds"].sum() for run in page.runs)
     corpus = page.runs[0].environment["corpus"]
     yours = (
-        f"Your study (preset *{page.preset}*): {_text(page.yours, corpus)}, in {_time(seconds)}."
+        f"Your study (preset *{page.preset}*): {_text(page.yours, corpus)}, in {duration(seconds)}."
     )
     if page.reference is None or page.provenance is None:
         return markdown(f"{yours} There are no reference runs yet.")
     theirs = f"The reference study: {_text(page.reference, page.provenance['corpus'])}."
-    return markdown(f"{theirs}\n\n{yours}")
+    return markdown(theirs if page.own is None else f"{theirs}\n\n{yours}")
 
 
 def accuracy_table(page: Study) -> Any:
-    """Table 4: sizes of each model, the paper's accuracy, ours, and that of a pass at rest."""
-    summaries = {"reference runs": page.reference, "your runs": page.yours}
+    """Table 4: sizes of each model, the paper's accuracy, ours, and ours in evaluation mode."""
+    summaries = {"reference runs": page.reference, "your runs": page.own}
     known = {name: tables for name, tables in summaries.items() if tables is not None}
-    first = _main(page)["accuracy"]
+    first = page.main["accuracy"]
     shown = pd.DataFrame(
         {
             "model": first["family"],
@@ -49,7 +56,7 @@ def accuracy_table(page: Study) -> Any:
             "k": first["embedding_size"],
             "density δ": [f"{value:.3g}" for value in first["embedding_density"]],
             "h": first["hidden_size"],
-            "rate λ": [f"{value:g}" for value in first["learning_rate"]],
+            "learning rate": [f"{value:g}" for value in first["learning_rate"]],
             "parameters": [f"{value:,}" for value in first["parameters"]],
             "paper": [f"{value:.2f}" for value in first["paper_accuracy"]],
         }
@@ -59,13 +66,13 @@ def accuracy_table(page: Study) -> Any:
         by_model = {(row["family"], row["part"]): _shown(row) for row in rows}
         keys = zip(first["family"], first["part"], strict=True)
         shown[name] = [by_model.get(key, "–") for key in keys]
-    shown["at rest"] = [f"{value:.2f}" for value in first["evaluated_accuracy"]]
+    shown["in evaluation mode"] = [f"{value:.2f}" for value in first["evaluated_accuracy"]]
     return html_table(shown)
 
 
 def accuracy_sentence(page: Study) -> Any:
     """Which of the models with few parameters is best and worst, at either size, in numbers."""
-    accuracy = _main(page)["accuracy"]
+    accuracy = page.main["accuracy"]
     whose = "your" if page.reference is None else "the reference"
     sentences = []
     for part in (2, 3):
@@ -82,8 +89,7 @@ def _text(tables: Summary, corpus: dict[str, Any]) -> str:
     """``21 models, each with 10,000 words of … to learn``."""
     accuracy = tables["accuracy"]
     models, words = int(accuracy["seeds"].sum()), int(accuracy["words_to_learn"].iloc[0])
-    names = {"embedded": "the documentation of installed packages", "ptb": "the Penn Treebank"}
-    name = names.get(str(corpus["name"]), as_typed(corpus["name"]))
+    name = corpus_name(corpus)
     ratios = accuracy.drop_duplicates("part")["parameters"] / words
     a_word = ", ".join(f"{ratio:.1f}" for ratio in ratios)
     return (
@@ -95,12 +101,3 @@ def _text(tables: Summary, corpus: dict[str, Any]) -> str:
 def _shown(row: dict[Any, Any]) -> str:
     """Mean ± standard deviation, which a single run does not have."""
     return f"{row['accuracy']:.2f}" + ("" if math.isnan(row["sd"]) else f" ± {row['sd']:.2f}")
-
-
-def _main(page: Study) -> Summary:
-    """The reference tables, or the reader's where there are none yet."""
-    return page.yours if page.reference is None else page.reference
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"

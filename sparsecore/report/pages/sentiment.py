@@ -13,14 +13,17 @@ from sparsecore.errors import InputError, near_match
 from sparsecore.experiments.sentiment.config import STUDIES, Sentiment
 from sparsecore.experiments.sentiment.patterns import explain_document
 from sparsecore.experiments.sentiment.trained import Trained, load_trained, vectors_of
+from sparsecore.report.figures.marks import PERCENT, ends_to_draw
 from sparsecore.report.pages.parts import (
     Study,
     as_typed,
+    duration,
     html_table,
     markdown,
     open_study,
     reference_folder,
     scrolling,
+    signed,
 )
 from sparsecore.runs.execute import execute
 from sparsecore.runs.reference import Summary, read_summary
@@ -28,6 +31,12 @@ from sparsecore.runs.store import Run
 
 METHODS = {"mean": "over seeds", "documents": "over documents"}
 """The two intervals that a part is asked by."""
+
+GOAL_NOTE = (
+    "A goal is the number of transitions that the group lasso is to leave: λ is searched until "
+    "about as many are left."
+)
+"""What the tables of learned structures call a goal."""
 
 SHOWN_TOP = 4  # phrases at either end, as in the paper's Table 1
 
@@ -46,7 +55,7 @@ def about(page: Study) -> Any:
     seconds = sum(run.timing["seconds"].sum() for run in page.runs)
     yours = (
         f"**Your study** (preset *{page.preset}*): {len(page.runs)} models on "
-        f"{_documents(page.yours)}, in {_duration(seconds)}."
+        f"{_documents(page.yours)}, in {duration(seconds)}."
     )
     if page.reference is None or page.provenance is None:
         return markdown(f"There are no reference runs in this checkout yet.\n\n{yours}")
@@ -55,27 +64,45 @@ def about(page: Study) -> Any:
         f"**Reference runs**: {len(page.provenance['runs'])} models on "
         f"{_documents(page.reference)}; {seeds} seeds for each point."
     )
-    return markdown(f"{theirs}\n\n{yours}")
+    return markdown(theirs if page.own is None else f"{theirs}\n\n{yours}")
 
 
 def accuracy_table(tables: Summary) -> Any:
     """Accuracy of every model on each kind of documents, its interval over seeds, its size."""
     rows = tables["tradeoff"].sort_values(["family", "transitions"], ascending=[True, False])
-    models = [
-        f"fixed, {point}" if family == "baseline" else f"learned, {point}"
-        for family, point in zip(rows["family"], rows["point"], strict=True)
-    ]
+    models = rows["point"].map(point_name)
+    ends = ends_to_draw(rows["low"], rows["high"], rows["seeds"], PERCENT)
     cells = [
-        f"{row['accuracy']:.1f} <span class='value'>{_ends(row['low'], row['high'])}</span><br>"
+        f"{row['accuracy']:.1f} <span class='value'>{_ends(low, high)}</span><br>"
         f"<small>{_with_sd(row['transitions'], row['transitions_sd'])} transitions</small>"
-        for row in rows.to_dict("records")
+        for row, low, high in zip(rows.to_dict("records"), *ends, strict=True)
     ]
     shown = pd.DataFrame(
         {"model": models, "documents": rows["category"].map(html.escape), "cell": cells}
     )
     wide = shown.pivot(index="model", columns="documents", values="cell").fillna("–")
     wide.columns.name = None
-    return html_table(wide.loc[shown["model"].unique()].reset_index(), escape=False)
+    wide = wide.loc[shown["model"].unique()].reset_index()
+    note = f"In brackets: 95 % intervals over seeds. {GOAL_NOTE}"
+    return html_table(wide, escape=False, note=note)
+
+
+def point_name(point: str) -> str:
+    """A model of the study in words: its structure, or the goal that it was learned with.
+
+    >>> point_name("0,24,0,0"), point_name("6,6,0,0")
+    ('fixed: 24 WFSAs of 2 transitions', 'fixed: 6 WFSAs each of 1, 2 transitions')
+    >>> point_name("goal 8")
+    'learned, goal: 8 transitions'
+    """
+    if point.startswith("goal "):
+        return f"learned, goal: {point.removeprefix('goal ')} transitions"
+    counts = {length: int(n) for length, n in enumerate(point.split(","), 1) if int(n)}
+    lengths = ", ".join(map(str, counts))
+    each = " each" if len(counts) > 1 else ""
+    plural = "" if lengths == "1" else "s"
+    shown = ", ".join(dict.fromkeys(map(str, counts.values())))
+    return f"fixed: {shown} WFSAs{each} of {lengths} transition{plural}"
 
 
 def ablation_table(tables: Summary) -> Any:
@@ -87,28 +114,29 @@ def ablation_table(tables: Summary) -> Any:
         pd.DataFrame(
             {
                 "documents": rows["category"],
-                "model": rows["point"],
+                "model": rows["point"].map(point_name),
                 "extracted, before fine-tuning": [f"{v:.1f}" for v in rows["before_finetuning"]],
                 "fine-tuned": [f"{v:.1f}" for v in rows["extraction"]],
                 "from scratch": [f"{v:.1f}" for v in rows["scratch"]],
                 "difference": [
-                    f"{row['difference']:+.1f} {_ends(row['low'], row['high'])}".replace("-", "−")
+                    f"{signed(row['difference'], 1)} {_ends(row['low'], row['high'])}"
                     for row in rows.to_dict("records")
                 ],
             }
-        )
+        ),
+        note=f"Accuracy in percent; difference: fine-tuned minus from scratch. {GOAL_NOTE}",
     )
 
 
 def ablation_sentence(page: Study) -> Any:
     """In how many points the extraction is better, by how much on average; None if untried."""
-    tables = main(page)
+    tables = page.main
     if "ablation" not in tables:
         return None
     rows = tables["ablation"]
     better = int((rows["low"] > 0).sum())
     worse = int((rows["high"] < 0).sum())
-    mean = f"{rows['difference'].mean():+.1f}".replace("-", "−")
+    mean = signed(rows["difference"].mean(), 1)
     return markdown(
         f"Averaged over the {len(rows)} points, fine-tuning from the extraction is **{mean} "
         "points** away from training the same structure from scratch. It is better beyond the "
@@ -118,7 +146,7 @@ def ablation_sentence(page: Study) -> Any:
 
 def gain_sentence(page: Study) -> Any:
     """Heaviest regularisation against the unigram baseline, in numbers."""
-    tables = main(page)
+    tables = page.main
     rows = tables["findings"]
     row = rows[(rows["finding"] == 2) & (rows["method"] == "mean")]
     if row.empty:
@@ -129,14 +157,9 @@ def gain_sentence(page: Study) -> Any:
         "" if math.isnan(first["low"]) else f" (95 % interval {_ends(first['low'], first['high'])})"
     )
     return markdown(
-        f"In {whose} the heavily regularised models reach **{first['value']:+.1f} points** of "
-        f"accuracy against unigram WFSAs of about as many transitions{ends}.".replace("-", "−")
+        f"In {whose} the heavily regularised models reach **{signed(first['value'], 1)} points** "
+        f"of accuracy against unigram WFSAs of about as many transitions{ends}."
     )
-
-
-def main(page: Study) -> Summary:
-    """The reference tables, or the reader's where there are none yet."""
-    return page.yours if page.reference is None else page.reference
 
 
 @dataclass(frozen=True)
@@ -286,24 +309,16 @@ def _documents(tables: Summary) -> str:
     return ", ".join(parts)
 
 
-def _pairs(rows: pd.DataFrame, first: str, second: str | None = None) -> list[tuple[float, float]]:
-    second = second or f"{first}_sd"
-    return list(zip(rows[first].astype(float), rows[second].astype(float), strict=True))
-
-
 def _with_sd(value: float, sd: float) -> str:
     shown = f"{value:.1f}".removesuffix(".0")
     return shown if math.isnan(sd) or sd == 0 else f"{shown} ± {sd:.1f}"
 
 
 def _ends(low: float, high: float) -> str:
+    """An interval in brackets; a dash where there is none."""
     if math.isnan(low) or math.isnan(high):
         return "–"
     return f"[{low:.1f}, {high:.1f}]".replace("-", "−")
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
 
 
 def _marked(words: str) -> str:

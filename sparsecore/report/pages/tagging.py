@@ -9,7 +9,8 @@ import pandas as pd
 
 from sparsecore.report.pages.parts import (
     Study,
-    as_typed,
+    corpus_name,
+    duration,
     html_table,
     markdown,
     open_study,
@@ -19,21 +20,29 @@ from sparsecore.runs.reference import Summary
 from sparsecore.runs.sweep import run_all, study_of
 
 SHOWN = {
-    "dense, 20 numbers a word": (20, 1.0, "up"),
-    "sparse, 5 on average": (20, 0.25, "up"),
+    "dense, 20 values": (20, 1.0, "up"),
+    "frequent words long, 5 on average": (20, 0.25, "up"),
     "random order, 5 on average": (20, 0.25, "none"),
-    "frequent words short, 5 on average": (20, 0.25, "down"),
-    "dense, 5 numbers a word": (5, 1.0, "up"),
+    "rare words long, 5 on average": (20, 0.25, "down"),
+    "dense, 5 values": (5, 1.0, "up"),
 }
 """The models whose accuracy is shown by how often words were seen."""
 
 FIG3 = {
-    "x_label": "numbers stored a word, on average ($k$, or $20\\,\\delta_E$)",
+    "x_label": "values stored per word, on average ($k$, or $20\\,\\delta_E$)",
     "y_label": "accuracy, % of the test words",
     "names": {"dense": "dense, shorter vectors", "sparse": "sparse, 20 dimensions"},
     "log": True,
 }
 """How :func:`sparsecore.report.figures.tradeoff` draws the paper's Fig. 3."""
+
+ORDERS = {"up": "frequent words long", "none": "random order", "down": "rare words long"}
+"""The orders of the vocabulary in words: which words have the long vectors."""
+
+ORDER_NOTE = (
+    "Accuracy in percent, ± one standard deviation over seeds. The order says which words have the "
+    "long vectors (in the paper: <i>up</i>, <i>none</i>, <i>down</i>)."
+)
 
 TABLE_3 = {
     ("up", 1.0): "96.0 ± 0.3",
@@ -65,8 +74,8 @@ def about(page: Study) -> Any:
     words = corpus["tokens"]["train"]
     text = (
         f"Your study (preset *{page.preset}*): {len(page.runs)} models, {settings} settings, "
-        f"trained on {words:,} words of {_name(corpus)} with {corpus['types']:,} different ones "
-        f"and {corpus['tags']} tags, in {_duration(seconds)}."
+        f"trained on {words:,} words of {corpus_name(corpus)} with {corpus['types']:,} different "
+        f"ones and {corpus['tags']} tags, in {duration(seconds)}."
     )
     if "silver" in corpus["source"]:
         text += (
@@ -78,15 +87,15 @@ def about(page: Study) -> Any:
     known, runs = page.provenance["corpus"], page.provenance["runs"]
     theirs = (
         f"The reference study: {len(runs)} models, trained on {known['tokens']['train']:,} words "
-        f"of {_name(known)} with {known['types']:,} different ones and {known['tags']} tags, for "
-        f"{page.provenance['settings']['epochs']} epochs."
+        f"of {corpus_name(known)} with {known['types']:,} different ones and {known['tags']} tags, "
+        f"for {page.provenance['settings']['epochs']} epochs."
     )
-    return markdown(f"{theirs}\n\n{text}")
+    return markdown(theirs if page.own is None else f"{theirs}\n\n{text}")
 
 
 def accuracy_table(page: Study) -> Any:
-    """Every setting: how many numbers, which dropouts, accuracy ± standard deviation over seeds."""
-    tables = _main(page)
+    """Every setting: how many values, which dropouts, accuracy ± standard deviation over seeds."""
+    tables = page.main
     rows = tables["accuracy"].sort_values(
         ["family", "order", "size"], ascending=[True, False, True]
     )
@@ -96,8 +105,11 @@ def accuracy_table(page: Study) -> Any:
                 "embedding": rows["family"],
                 "k": rows["embedding_dim"],
                 "density δ": [f"{value:g}" for value in rows["density"]],
-                "order": rows["order"],
-                "numbers a word": [f"{value:g}" for value in rows["size"]],
+                "order": [
+                    "–" if density == 1 else ORDERS[order]
+                    for density, order in zip(rows["density"], rows["order"], strict=True)
+                ],
+                "values per word": [f"{value:g}" for value in rows["size"]],
                 "in the embedding": [f"{value:,}" for value in rows["embedding_parameters"]],
                 "in all": [f"{value:,}" for value in rows["parameters"]],
                 "dropouts": [_dropouts(row) for row in rows.to_dict("records")],
@@ -109,18 +121,18 @@ def accuracy_table(page: Study) -> Any:
 
 def orders_table(page: Study) -> Any:
     """Table 3: the paper's accuracies, those of the reference runs and the reader's."""
-    summaries = {"reference runs": page.reference, "your runs": page.yours}
+    summaries = {"reference runs": page.reference, "your runs": page.own}
     columns = {name: _by_order(tables) for name, tables in summaries.items() if tables is not None}
     rows = [
         {
-            "order": order,
+            "order": "dense" if density == 1 else ORDERS[order],
             "density δ": f"{density:g}",
             "paper": paper,
             **{name: found.get((order, density), "–") for name, found in columns.items()},
         }
         for (order, density), paper in TABLE_3.items()
     ]
-    return html_table(pd.DataFrame(rows))
+    return html_table(pd.DataFrame(rows), note=ORDER_NOTE)
 
 
 def _by_order(tables: Summary) -> dict[tuple[str, float], str]:
@@ -136,15 +148,15 @@ def _shown(row: dict[Any, Any]) -> str:
 
 def tuning_table(page: Study) -> Any:
     """Dev accuracy of each setting under each combination of dropouts, in percent."""
-    tuning = _main(page).get("tuning")
+    tuning = page.main.get("tuning")
     if tuning is None:
         return markdown("The quick preset tunes nothing: all settings have the same dropouts.")
     rows = tuning.to_dict("records")
     shown = pd.DataFrame(
         {
             "embedding": [
-                f"{'dense' if row['density'] == 1 else row['order']}, {row['size']:g} a word"
-                for row in rows
+                f"{name if row['density'] < 1 else 'dense'}, {row['size']:g} values"
+                for row, name in zip(rows, tuning["order"].map(ORDERS), strict=True)
             ],
             "dropouts": [_dropouts(row) for row in rows],
             "accuracy": [100 * row["dev_accuracy"] for row in rows],
@@ -166,41 +178,25 @@ def tuning_table(page: Study) -> Any:
 def findings_table(page: Study) -> Any:
     """The parts of the four findings."""
     whose = ("reference runs", "your runs")
-    return parts_table(page.yours, page.reference, 1, 2, 3, 4, whose=whose)
+    return parts_table(page.own, page.reference, 1, 2, 3, 4, whose=whose)
 
 
 def size_sentence(page: Study) -> Any:
     """What the smallest embeddings lose against the full one, dense and sparse, in numbers."""
-    points = _main(page)["tradeoff"]
+    points = page.main["tradeoff"]
     full = points[points["size"] == points["size"].max()]["accuracy"].iloc[0]
     small = points[points["size"] == points["size"].min()].set_index("family")
     size = points["size"].min()
     whose = "reference" if page.reference is not None else "your"
     return markdown(
-        f"In {'the ' if whose == 'reference' else ''}{whose} runs the full embedding, 20 numbers a "
-        f"word, reaches {full:.1f} %. With {size:g} numbers a word the dense one reaches "
+        f"In {'the ' if whose == 'reference' else ''}{whose} runs the full embedding, 20 values "
+        f"per word, reaches {full:.1f} %. With {size:g} values per word the dense one reaches "
         f"{small.loc['dense', 'accuracy']:.1f} %, the sparse one "
         f"{small.loc['sparse', 'accuracy']:.1f} %, from equally many parameters."
     )
-
-
-def _main(page: Study) -> Summary:
-    """The reference tables, or the reader's where there are none yet."""
-    return page.yours if page.reference is None else page.reference
 
 
 def _dropouts(row: dict[Any, Any]) -> str:
     """``word 0.1, variational 0.2``; a dash for none."""
     names = {"word_dropout": "word", "embedding_dropout": "variational", "weight_drop": "W_hh"}
     return ", ".join(f"{name} {row[field]:g}" for field, name in names.items() if row[field]) or "–"
-
-
-def _name(corpus: dict[str, Any]) -> str:
-    """A name that a reader knows."""
-    return {"embedded": "the documentation of installed packages"}.get(
-        str(corpus["name"]), as_typed(corpus["name"])
-    )
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"

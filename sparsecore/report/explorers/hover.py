@@ -1,0 +1,41 @@
+"""A figure that answers: point at a word or a line, and it says which and how much."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anywidget
+import numpy as np
+import traitlets
+
+from sparsecore.errors import InputError
+from sparsecore.report.explorers.bundle import module, style
+from sparsecore.report.figures.figure_data import points_of
+
+SCALE = 10_000  # shares of the picture are carried as whole numbers of 1e-4
+
+
+class HoverPoints(anywidget.AnyWidget):
+    """Lay over the picture of a figure, in the same cell, what its points are.
+
+    Args:
+        axes: one of the axes of the figure, or an array of them. The places and the texts are
+            those that the figure function kept.
+
+    Raises:
+        InputError: the figure has no points to tell of.
+    """
+
+    _esm = module("hover.js")
+    _css = style("hover.css")
+
+    data = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, axes: Any) -> None:
+        points = points_of(np.ravel(axes)[0].get_figure(root=True))
+        if points.empty:
+            raise InputError("axes: this figure has no points to tell of")
+        places = points[["left", "top"]].mul(SCALE).round().astype(int)
+        super().__init__(
+            data={**places.to_dict("list"), "text": points["text"].tolist(), "scale": SCALE}
+        )

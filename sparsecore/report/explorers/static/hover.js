@@ -1,0 +1,101 @@
+// What the points of a picture are: the nearest one to the pointer, or one after the other by keys.
+
+import { element } from "./dom.js";
+
+const REACH = 28; // CSS pixels
+
+/** Index of the point nearest to (x, y), pixels of a picture of that size; -1 if none is near. */
+export function nearest(data, x, y, width, height, reach = REACH) {
+  let [found, least] = [-1, reach * reach];
+  for (let n = 0; n < data.text.length; n += 1) {
+    const dx = (data.left[n] / data.scale) * width - x;
+    const dy = (data.top[n] / data.scale) * height - y;
+    const distance = dx * dx + dy * dy;
+    if (distance < least) [found, least] = [n, distance];
+  }
+  return found;
+}
+
+/** The points from left to right, upper ones first: the order of the arrow keys. */
+export function reading(data) {
+  return data.text.map((_, n) => n).sort((a, b) => data.left[a] - data.left[b] || data.top[a] - data.top[b]);
+}
+
+/** The picture of the same cell, once it is there: a notebook shows it after the widget. */
+function pictureBeside(el, found) {
+  const cell = el.closest(".cell_output, .jp-Cell-outputArea, .jp-OutputArea, .output") ?? el.parentElement;
+  const look = () => [...cell.querySelectorAll("img")].find((image) => !image.closest(".hover-points"));
+  const there = look();
+  if (there) {
+    found(there);
+    return () => {};
+  }
+  const observer = new MutationObserver(() => {
+    const image = look();
+    if (image) {
+      observer.disconnect();
+      found(image);
+    }
+  });
+  observer.observe(cell, { childList: true, subtree: true });
+  return () => observer.disconnect();
+}
+
+function lay(image, data) {
+  const order = reading(data);
+  const ring = element("span", { class: "ring", hidden: true });
+  const tip = element("output", { class: "tip", hidden: true });
+  const label = `${data.text.length} points: the arrow keys go from one to the next`;
+  const layer = element("span", { class: "hover-points", tabindex: 0, role: "group", "aria-label": label });
+  const note = element("p", { class: "hover-note" }, "Point at the picture, or use the arrow keys on it: it names what is there.");
+  image.replaceWith(layer);
+  layer.append(image, ring, tip);
+  layer.after(note);
+  let at = -1;
+
+  const show = (n) => {
+    at = n;
+    ring.hidden = tip.hidden = n < 0;
+    if (n < 0) return;
+    const [left, top] = [data.left[n] / data.scale, data.top[n] / data.scale];
+    for (const made of [ring, tip]) {
+      made.style.left = `${100 * left}%`;
+      made.style.top = `${100 * top}%`;
+    }
+    tip.textContent = data.text[n];
+    tip.style.translate = `${-100 * left}% ${top > 0.15 ? "calc(-100% - 12px)" : "12px"}`;
+  };
+  const point = (event) => {
+    const box = image.getBoundingClientRect();
+    show(nearest(data, event.clientX - box.left, event.clientY - box.top, box.width, box.height));
+  };
+  layer.addEventListener("pointermove", point);
+  layer.addEventListener("pointerdown", point);
+  layer.addEventListener("pointerleave", () => show(-1));
+  layer.addEventListener("blur", () => show(-1));
+  layer.addEventListener("keydown", (event) => {
+    const here = order.indexOf(at);
+    const goal = { ArrowRight: here + 1, ArrowLeft: here - 1, Home: 0, End: order.length - 1 }[event.key];
+    if (event.key === "Escape") show(-1);
+    else if (goal != null) show(order[Math.max(0, Math.min(goal, order.length - 1))]);
+    else return;
+    event.preventDefault();
+  });
+  return () => {
+    layer.replaceWith(image);
+    note.remove();
+  };
+}
+
+function render({ model, el }) {
+  let away = () => {};
+  const stop = pictureBeside(el, (image) => {
+    away = lay(image, model.get("data"));
+  });
+  return () => {
+    stop();
+    away();
+  };
+}
+
+export default { render };

@@ -1,0 +1,100 @@
+"""The small tables of the emergent part's runs (seeds of one configuration).
+
+    epochs        seed, epoch, train_loss, valid_loss, valid_perplexity, learning_rate, step_cut
+    correlations  seed, epoch, layer, signal, role, value, method, rho, low, high, words
+    classes       seed, epoch, group, method, rho, low, high, words, chi, chi_low, chi_high, …
+    differences   seed, epoch, sample, mean_a, mean_b, difference, low, high, adjusted, …
+    exposure      word, frequency, epoch, chi of the h² gradient (mean over seeds)
+    trajectories  word, frequency, word_class, sample, epoch, chi of each signal (mean over seeds)
+    words         word, frequency, pos, word_class, chi of each signal (last epoch, mean over seeds)
+    influence     seed, dropped, rho, words, frequency_share
+    findings      finding, part, method, value, low, high, outcome, seeds
+
+A run's statistics are too many to stack, so they are read run by run and epoch by epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from sparsecore.experiments.emergent import tables as per_run
+from sparsecore.experiments.emergent.findings import findings, over_runs
+from sparsecore.runs.store import Run
+
+Summary = dict[str, pd.DataFrame]
+
+PARQUET = ("correlations", "classes", "exposure", "trajectories", "words")
+DIGITS = 4  # kept of chi, rho and their intervals
+
+
+def tables_of(runs: Sequence[Run], n_boot: int = 1000) -> Summary:
+    """The summary of finished runs (seeds of one configuration), in memory."""
+    parts = [_tables_of_run(run, n_boot) for run in runs]
+    tables: Summary = {}
+    for name in ("epochs", "correlations", "classes", "differences", "influence"):
+        stacked = [
+            part[name].assign(seed=int(run.config["seed"]))
+            for run, part in zip(runs, parts, strict=True)
+        ]
+        table = pd.concat(stacked, ignore_index=True)
+        tables[name] = _seed_first(table).sort_values("seed", kind="stable", ignore_index=True)
+    for name, keys in (
+        ("exposure", ["word", "frequency", "epoch"]),
+        ("trajectories", ["word", "frequency", "word_class", "sample", "epoch"]),
+        ("words", ["word", "frequency", "pos", "word_class"]),
+    ):
+        stacked = pd.concat([part[name] for part in parts], ignore_index=True)
+        tables[name] = stacked.groupby(keys, sort=False, as_index=False).mean()
+    tables["findings"] = over_runs([part["findings"] for part in parts])
+    return {name: _compact(table, name) for name, table in tables.items()}
+
+
+def _tables_of_run(run: Run, n_boot: int) -> Summary:
+    last = int(run.epochs["epoch"].max())
+    epochs = [run.statistics([epoch]) for epoch in range(last + 1)]  # one at a time: less memory
+    by_epoch = [
+        {
+            "correlations": per_run.correlation_table(part, n_boot),
+            "classes": per_run.class_table(part, run.words, n_boot),
+            "differences": per_run.difference_table(part, run.words, n_boot),
+            "exposure": per_run.exposure_table(part),
+            "trajectories": per_run.trajectory_table(part, run.words),
+        }
+        for part in epochs
+    ]
+    tables = {
+        name: pd.concat([part[name] for part in by_epoch], ignore_index=True)
+        for name in by_epoch[0]
+    }
+    everything = pd.concat(epochs, ignore_index=True)
+    return {
+        **tables,
+        "epochs": run.epochs,
+        "words": per_run.word_table(epochs[-1]),
+        "influence": per_run.influence_table(epochs[-1]),
+        "findings": findings(everything, run.words, run.epochs, n_boot=n_boot),
+    }
+
+
+def _compact(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Four decimals, 32-bit numbers, categories: small files, and nothing a figure would miss."""
+    table = table.copy()
+    for column in table.columns:
+        if pd.api.types.is_float_dtype(table[column]):
+            digits = 6 if name == "epochs" else DIGITS
+            table[column] = table[column].round(digits)
+            if name in PARQUET:
+                table[column] = table[column].astype("float32")
+        elif name in PARQUET and pd.api.types.is_integer_dtype(table[column]):
+            table[column] = table[column].astype("int32")
+        elif column not in ("word", "step_cut") and not pd.api.types.is_numeric_dtype(
+            table[column]
+        ):
+            table[column] = table[column].astype("str")
+    return table
+
+
+def _seed_first(table: pd.DataFrame) -> pd.DataFrame:
+    return table[["seed", *(column for column in table.columns if column != "seed")]]
