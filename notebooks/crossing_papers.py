@@ -117,4 +117,4 @@ verdict_sentence(page.own, page.reference, 1, 2, 3, 4, whose="your runs")
 #
 # - More blocks, or the window that each sees: `sparsecore run emergent --num-blocks 10 --gamma 0.5`.
 # - Another text: the parameter `corpus`. Other reviews: `reviews` and `vectors`.
-# - The functions behind the tables: `sparsecore.runs.crossing`.
+# - The functions behind the tables: `sparsecore.experiments.crossing.tables`.

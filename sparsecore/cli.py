@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import io
 import os
 import signal
@@ -26,12 +27,15 @@ from sparsecore.errors import (
 )
 from sparsecore.training.stopping import signals_stop
 
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF)  # of standard output
+
 Command = Callable[[list[str]], None]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a word that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
@@ -47,8 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except (MemoryError, RuntimeError, OSError) as error:
         if isinstance(error, BrokenPipeError):  # `| head` has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()
             return 0
+        if isinstance(error, OSError) and error.errno in UNWRITABLE and not error.filename:
+            _drop_output()
+            print(f"error: cannot write the output: {error.strerror}", file=sys.stderr)
+            return 1
         if not is_out_of_memory(error):
             raise
         print(f"error: out of memory: {one_line(str(error))}", file=sys.stderr)
@@ -58,6 +66,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(stopped, file=sys.stderr)
         return 128 + stopped.signal
     return 0
+
+
+def _open_closed_streams() -> None:
+    """Standard streams that the caller has closed (``>&-``) lead nowhere.
+
+    Else the next file that is opened, such as a table of the run, would get their number.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            mode = os.O_WRONLY if number else os.O_RDONLY
+            os.dup2(os.open(os.devnull, mode), number)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
+
+
+def _drop_output() -> None:
+    """What is still to be printed leads nowhere: the interpreter writes it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _processes() -> contextlib.AbstractContextManager[object]:
@@ -118,7 +143,7 @@ def run(arguments: list[str]) -> None:
 
     finished = execute(config, progress=progress, choose_threads=True)
     print(finished.epochs.round(4).to_string(index=False))
-    if finished.experiment != "emergent":
+    if finished.has_results:
         print()
         print(finished.results.T.to_string(header=False))
     print(f"\nrun folder: {finished.path}")

@@ -140,3 +140,56 @@ def test_import_and_help_stay_light():
         "'matplotlib'} & set(sys.modules); sys.exit(str(heavy) if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+
+
+def command(*arguments, **options):
+    """The command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "sparsecore", *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_full_standard_output_is_one_line():
+    with open("/dev/full", "w") as full:
+        done = command("data", "list", stdout=full)
+    assert done.returncode == 1
+    assert done.stderr == "error: cannot write the output: No space left on device\n"
+
+
+def test_closed_standard_streams_lead_nowhere():
+    shell = f"'{sys.executable}' -m sparsecore"
+    done = subprocess.run(f"{shell} --help >&- <&-; {shell} bogus >&- 2>&-", shell=True)
+    assert done.returncode == 2
+    done = subprocess.run(f"{shell} --help >&-", shell=True, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+TORCHRUN = {
+    "TORCHELASTIC_RUN_ID": "1",
+    "RANK": "0",
+    "WORLD_SIZE": "2",
+    "MASTER_ADDR": "localhost",
+    "MASTER_PORT": "29500",
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"MASTER_PORT": "abc"}, "MASTER_PORT='abc' is not a whole number from 1 to 65535"),
+        ({"MASTER_PORT": "70000"}, "MASTER_PORT='70000' is not"),
+        ({"RANK": "2"}, "RANK='2' is not a whole number from 0 to 1"),
+        ({"WORLD_SIZE": "-1"}, "WORLD_SIZE='-1' is not a whole number from 1"),
+        ({"LOCAL_RANK": "x"}, "LOCAL_RANK='x' is not"),
+        ({"MASTER_ADDR": ""}, "MASTER_ADDR must name the first host"),
+    ],
+)
+def test_malformed_variables_of_torchrun_are_one_line(changes, message, monkeypatch, capsys):
+    for name, value in (TORCHRUN | changes).items():
+        monkeypatch.setenv(name, value)
+    assert main(["run", "emergent"]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {message}")

@@ -59,11 +59,7 @@ WARM = [
     "spacy",
     "tyro",
     "sparsecore.runs.execute",
-    "sparsecore.experiments.emergent.task",
-    "sparsecore.experiments.language.task",
-    "sparsecore.experiments.reciting.task",
-    "sparsecore.experiments.tagging.task",
-    "sparsecore.experiments.sentiment.task",
+    *(f"sparsecore.experiments.{name}.task" for name in QUICK),
 ]
 
 

@@ -6,7 +6,8 @@
                  ``tune``: data, presets and checks, nothing that prepares or runs
     task.py      ``prepare(config, progress)`` reads the inputs; ``Task`` trains
                  (:mod:`sparsecore.training.loop`)
-    tables.py    ``tables_of(runs)``: the small tables of finished runs
+    tables.py    ``tables_of(tables)``: the small tables of a study, from those of its runs on top
+                 of one another; where these are too large, ``tables_of_runs(runs)`` instead
     findings.py  the rules that decide what the tables say
 
 Modules are imported when they are needed: a list of experiments costs nothing.

@@ -19,6 +19,7 @@ from torch.nn.utils.rnn import PackedSequence
 from sparsecore.errors import InputError
 from sparsecore.layers.block_sweep import sweep_blocks, sweeps
 from sparsecore.layers.windows import block_sizes, input_windows
+from sparsecore.ops.autocast import lstm_lacks_autocast, without_autocast
 from sparsecore.ops.compilers import opaque
 
 Sequence = Tensor | PackedSequence
@@ -107,6 +108,11 @@ def run(
         final states, shaped as ``state``.
     """
     check_shapes(layer, x, state)
+    if isinstance(layer.blocks[0], nn.LSTM) and lstm_lacks_autocast(data_of(x)):
+        dtype = next(layer.blocks.parameters()).dtype  # as PyTorch's GRU does on every CPU
+        state = None if state is None else tuple(s.to(dtype) for s in state)
+        with without_autocast(data_of(x)):
+            return run(layer, with_data(x, data_of(x).to(dtype)), state)
     packed, order = x, None
     if isinstance(packed, PackedSequence):  # the blocks see it sorted
         x = PackedSequence(packed.data, packed.batch_sizes)

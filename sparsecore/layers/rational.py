@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsecore.errors import InputError, near_match
+from sparsecore.ops.autocast import autocast_dtype
 from sparsecore.ops.rational import INITIAL, check_lengths, rational_recurrence
 
 
@@ -215,7 +216,7 @@ class RationalRNN(nn.Module):
 
     def _recur(self, x: Tensor, c0: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         return rational_recurrence(
-            x.to(self.main.dtype) if torch.is_autocast_enabled(x.device.type) else x,
+            x.to(self.main.dtype) if autocast_dtype(x) else x,
             self.main,
             self.loop,
             self.bias,

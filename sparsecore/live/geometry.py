@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsecore.experiments.emergent.config import Emergent
-from sparsecore.experiments.registry import prepare
+from sparsecore.experiments.emergent.task import prepare_text
 from sparsecore.layers.sparse_rnn import SparseLSTM
 from sparsecore.live.panel import DESCRIPTION, WIDE, Panel
 from sparsecore.models.language_model import LSTMLanguageModel, State, detach
@@ -43,7 +43,7 @@ def your_geometry(**overrides: Any) -> Panel:
         dense = equal_width(WIDTH, sum(p.numel() for p in sparse.parameters()))
         config = Emergent.preset("quick", **overrides)
         say("preparing the text …")
-        corpus = prepare(config, progress=False)
+        corpus = prepare_text(config, progress=False)
         text = columns(corpus.train, config.batch_size, "training text")
         V = len(corpus.vocabulary)
         torch.manual_seed(config.seed)

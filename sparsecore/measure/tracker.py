@@ -188,7 +188,7 @@ class Tracker:
         parts = []
         for layer, signal, role in sorted(self.sums, key=self._order):
             sums = self.sums[layer, signal, role]
-            chi, l1, count = (column.cpu().numpy() for column in means(sums))
+            chi, l1, count = (column.numpy() for column in means(sums.cpu()))
             seen = count.nonzero()[0]
             parts.append(
                 pd.DataFrame(

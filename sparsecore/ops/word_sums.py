@@ -26,7 +26,9 @@ def empty_sums(num_words: int, device: torch.device | str = "cpu") -> Tensor:
 def quantise(chi: Tensor, l1: Tensor) -> Tensor:
     """Rows to be added: (N,) chi and (N,) ℓ1 -> (N, 5) int64; all-zero where chi is not finite."""
     valid = chi.isfinite() & l1.isfinite()
-    values = torch.stack([chi, l1], 1).double()
+    values = torch.stack([chi, l1], 1)
+    if values.dtype != torch.float64:  # which not every device has; powers of two lose no bit
+        values = values.float()
     values = torch.where(valid.unsqueeze(1), values, 0.0) * COARSE  # N 2
     coarse = values.floor()
     fine = ((values - coarse) * FINE).round()

@@ -46,15 +46,15 @@ def extrapolated_hours(tokens: float, passes: int, tokens_per_second: float) -> 
 
 def _of_runs(folder: Path) -> Iterator[dict[str, Any]]:
     for path in sorted(folder.glob("*/provenance.json")):
-        told = json.loads(path.read_text(encoding="utf-8"))
-        minutes = [value for value in told["minutes"] if value]
+        provenance = json.loads(path.read_text(encoding="utf-8"))
+        minutes = [value for value in provenance["minutes"] if value]
         if minutes:
-            work = told["corpus"]["tokens"]["train"] * passes(told["settings"])
+            work = provenance["corpus"]["tokens"]["train"] * passes(provenance["settings"])
             yield {
                 "source": "run",
-                "name": f"{told['corpus']['name']}, {told['corpus']['types']:,} words",
-                "device_name": ", ".join(told["devices"]),
-                "threads": told["environment"]["threads"],
+                "name": f"{provenance['corpus']['name']}, {provenance['corpus']['types']:,} words",
+                "device_name": ", ".join(provenance["devices"]),
+                "threads": provenance["environment"]["threads"],
                 "runs": len(minutes),
                 "tokens_per_second": work / (60 * statistics.median(minutes)),
             }

@@ -25,7 +25,7 @@ from sparsecore.runs import tasks
 from sparsecore.runs.cluster import Workers
 from sparsecore.runs.notebook import compare_parameters, declared_parameters, parse_value
 from sparsecore.runs.options import chosen_workers, grid_texts, sweep_parser
-from sparsecore.runs.sweep import raise_first
+from sparsecore.runs.sweep import check_distinct, raise_first
 from sparsecore.runs.tasks import VERSION
 
 
@@ -67,9 +67,7 @@ def parse_notebook_sweep(arguments: list[str]) -> NotebookSweep:
         first = given.get("seed", declared.get("seed", 0))
         values["seed"] = list(range(first, first + chosen.seeds))
     for name, several in values.items():
-        for value in several:
-            if several.count(value) > 1:
-                raise InputError(f"{name} has the value {value} twice")
+        check_distinct(name, several)
     sets = [
         {**given, **dict(zip(values, combination, strict=True))}
         for combination in itertools.product(*values.values())

@@ -94,9 +94,12 @@ def grid_texts(chosen: argparse.Namespace) -> dict[str, list[str]]:
     values = {}
     for item in chosen.grid:
         field, _, given = item.partition("=")
+        name = field.replace("-", "_")
         if not given:
             raise InputError(f"--grid wants FIELD=A,B,C, got {item!r}")
-        values[field.replace("-", "_")] = given.split(",")
+        if name in values or (name == "seed" and chosen.seeds is not None):
+            raise InputError(f"--grid gives {name} twice: name all of its values once")
+        values[name] = given.split(",")
     if chosen.seeds is not None and not 1 <= chosen.seeds <= MOST_RUNS:
         raise InputError(
             f"--seeds must be at least 1 and at most {MOST_RUNS:,}, got {chosen.seeds}"

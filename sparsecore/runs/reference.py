@@ -9,19 +9,17 @@ provenance.json.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from sparsecore.errors import InputError
-from sparsecore.experiments.registry import experiment_class
+from sparsecore.experiments.registry import experiment_class, part_of
 from sparsecore.files import atomic_path, local_path, read_json, reading, write_json, write_text
 from sparsecore.home import RECOMPUTE, cache_dir
-from sparsecore.runs import emergent_tables
 from sparsecore.runs.store import Run
 
 Summary = dict[str, pd.DataFrame]
@@ -84,11 +82,11 @@ def read_provenance(folder: Path) -> dict[str, Any] | None:
 def tables_of(runs: Sequence[Run], **options: Any) -> Summary:
     """The summary of finished runs that belong together, in memory."""
     check_runs(runs)
-    if runs[0].experiment == "emergent":
-        return emergent_tables.tables_of(runs, **options)
-    module, _, name = experiment_class(runs[0].experiment).tables.partition(":")
-    make: Callable[..., Summary] = getattr(importlib.import_module(module), name)
-    return {name: table.round(6) for name, table in make(stacked(runs), **options).items()}
+    tables = part_of(runs[0].experiment, "tables")
+    if hasattr(tables, "tables_of_runs"):
+        return tables.tables_of_runs(runs, **options)
+    made: Summary = tables.tables_of(stacked(runs), **options)
+    return {name: table.round(6) for name, table in made.items()}
 
 
 def stacked(runs: Sequence[Run]) -> Summary:

@@ -46,8 +46,16 @@ def grid(config: Any, values: Mapping[str, Sequence[Any]]) -> list[Any]:
     for name in values:
         if name not in known:
             raise InputError(f"unknown field {name!r}{near_match(name, known)}")
+        check_distinct(name, values[name])
     combinations = itertools.product(*values.values())
     return [dataclasses.replace(config, **dict(zip(values, c, strict=True))) for c in combinations]
+
+
+def check_distinct(field: str, values: Sequence[Any]) -> None:
+    """Refuse a value that is named twice: its run would stand twice in the tables."""
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            raise InputError(f"the grid names {field}={value} twice; name each value once")
 
 
 def run_all(
@@ -125,15 +133,14 @@ def swept_fields(configs: Sequence[Mapping[str, Any]]) -> list[str]:
 def runs_table(runs: Sequence[Run]) -> pd.DataFrame:
     """One row a run: the fields in which the runs differ, what it found in the end, its name.
 
-    What a run of the emergent part found is its last epoch. No column differs between equal runs.
+    No column differs between equal runs.
     """
     import pandas as pd
 
     fields = swept_fields([run.config for run in runs])
     rows = []
     for run in runs:
-        table = run.epochs if run.experiment == "emergent" else run.results
-        (last,) = table.tail(1).to_dict("records")
+        (last,) = run.results.to_dict("records")
         swept = {name: run.config[name] for name in fields}
         found = {name: value for name, value in last.items() if name not in swept}
         rows.append({**swept, **found, "run": run.path.name})

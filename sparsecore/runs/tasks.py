@@ -54,7 +54,7 @@ def outcomes(
 
     with tqdm(total=len(items), desc="runs", unit="run", disable=not progress) as bar:
         if workers is None:
-            found = _in_turn(function, items, bar)
+            found = _in_this_process(function, items, bar)
         else:
             found = _on_workers(function, items, workers, gpus, bar)
         with contextlib.closing(found):
@@ -63,7 +63,7 @@ def outcomes(
                 yield label, outcome
 
 
-def _in_turn(
+def _in_this_process(
     function: Callable[[Any], Any], items: Mapping[str, Any], bar: tqdm[Any]
 ) -> Generator[tuple[str, Any], None, None]:
     for label, item in items.items():

@@ -21,7 +21,6 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -274,26 +273,3 @@ def _nest(value: Any, tensors: dict[str, Tensor]) -> Any:
         return {key: _nest(one, tensors) for key, one in content}
     items = [_nest(one, tensors) for one in content]
     return tuple(items) if kind == "tuple" else items
-
-
-def save_pair(manager: CheckpointManager, tensors: State, values: State) -> None:
-    """Of the tasks that are not on the loop yet."""
-    manager.save({"tensors": SimpleNamespace(**tensors), "values": SimpleNamespace(**values)})
-
-
-def load_pair(manager: CheckpointManager, device: torch.device) -> tuple[State, State] | None:
-    """What :func:`save_pair` saved."""
-    parts = {"tensors": SimpleNamespace(), "values": SimpleNamespace()}
-    found = manager.load(parts, device)
-    return (vars(parts["tensors"]), vars(parts["values"])) if found else None
-
-
-def with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """``{"a": x}`` -> ``{"prefix.a": x}``."""
-    return {f"{prefix}.{name}": value for name, value in tensors.items()}
-
-
-def of_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors saved under ``prefix``, by their own names again."""
-    start = f"{prefix}."
-    return {k[len(start) :]: v for k, v in tensors.items() if k.startswith(start)}

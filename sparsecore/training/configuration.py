@@ -5,27 +5,23 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from sparsecore.errors import InputError, near_match
 
-Config = TypeVar("Config")
 
+def from_preset(kind: Any, preset: str, **overrides: Any) -> Any:
+    """The preset of that name, with fields of your own where given (None leaves the preset's).
 
-def from_preset(
-    kind: type[Config],
-    presets: Mapping[str, Mapping[str, Any]],
-    preset: str,
-    overrides: Mapping[str, Any],
-) -> Config:
-    """The named preset, with other fields where given (None leaves the preset's).
+    As a method of a configuration: ``preset = classmethod(from_preset)``, beside ``presets``.
 
     Raises:
         InputError: unknown preset or field, with the nearest name.
     """
+    presets: Mapping[str, Mapping[str, Any]] = kind.presets
     if not isinstance(preset, str) or preset not in presets:
         raise InputError(f"unknown preset {preset!r}{near_match(preset, presets)}")
-    fields = {field.name for field in dataclasses.fields(kind)}  # pyright: ignore[reportArgumentType]
+    fields = {field.name for field in dataclasses.fields(kind)}
     for name in overrides:
         if name not in fields:
             raise InputError(f"unknown parameter {name!r}{near_match(name, fields)}")
@@ -69,13 +65,35 @@ def _is_finite(value: Any) -> bool:
 
 LARGEST = 2**31 - 1
 FLOATS = 3e38  # what float32 can hold
-MOST = {"num_blocks": 10_000, "num_bins": 10_000, "embedding_bins": 10_000, "num_layers": 1000}
+MOST = {"num_blocks": 10_000, "num_bins": 10_000, "embedding_bins": 10_000, "num_layers": 100}
 _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "int": (_is_whole, "a whole number"),
     "float": (_is_finite, "a finite number"),
     "bool": (lambda value: isinstance(value, bool), "True or False"),
     "str": (lambda value: isinstance(value, str), "text"),
 }
+
+
+Range = tuple[str, Callable[[float], bool]]
+
+AT_LEAST_1: Range = ("at least 1", lambda value: value >= 1)
+AT_LEAST_0: Range = ("at least 0", lambda value: value >= 0)
+ABOVE_0: Range = ("above 0", lambda value: value > 0)
+BELOW_1: Range = ("in [0, 1)", lambda value: 0 <= value < 1)
+
+
+def require_range(config: Any, within: Range, names: str) -> None:
+    """Each of these fields lies within a range, or is None where it may be.
+
+    Raises:
+        InputError: names the field, its value and what would be right.
+    """
+    right, fits = within
+    optional = {f.name for f in dataclasses.fields(config) if str(f.type).endswith("| None")}
+    for name in names.split():
+        value = getattr(config, name)
+        fine = fits(value) if value is not None else name in optional
+        require(config, name, fine, f"{right}, or none" if name in optional else right)
 
 
 def require(config: Any, name: str, condition: bool, right: str) -> None:

@@ -8,25 +8,36 @@ from collections.abc import Iterator
 import torch
 
 from sparsecore.errors import InputError, near_match
+from sparsecore.ops.autocast import cpu_lstm_runs_in
 
+DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("float32", "tf32", "bf16")
 
 
 def resolve_device(device: str) -> torch.device:
-    """``"auto"`` is CUDA where present, else the CPU; anything else as PyTorch names it.
+    """``"auto"`` is CUDA where present, else the CPU; ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
+
+    Layers and tracker run wherever PyTorch does; an experiment needs float64, exact sums and the
+    state of the random generator, which are there on these two kinds.
 
     Raises:
-        InputError: a device that PyTorch does not know or that this machine does not have.
+        InputError: a device that PyTorch does not know, of another kind, or that is not there.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(device)
     except RuntimeError as error:
-        known = ["auto", "cpu", "cuda"]
-        raise InputError(f"unknown device {device!r}{near_match(device, known)}") from error
-    if chosen.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"device {device!r} was asked for, but no CUDA GPU is present; use 'cpu'")
+        raise InputError(f"unknown device {device!r}{near_match(device, DEVICES)}") from error
+    if chosen.type not in DEVICES:
+        raise InputError(f"experiments run on 'cpu' or 'cuda', not on {device!r}; use 'auto'")
+    if chosen.type == "cuda":
+        if not torch.cuda.is_available():
+            raise InputError(
+                f"device {device!r} was asked for, but no CUDA GPU is present; use 'cpu'"
+            )
+        if (chosen.index or 0) >= (count := torch.cuda.device_count()):
+            raise InputError(f"device {device!r} is not one of the {count} here, from cuda:0 on")
     return chosen
 
 
@@ -34,18 +45,58 @@ def resolve_device(device: str) -> torch.device:
 def precision_of(precision: str, device: torch.device) -> Iterator[None]:
     """Compute in ``float32`` (exact products), ``tf32`` (GPU matrix units) or ``bf16`` (autocast).
 
-    Autocast keeps no rounded copies of weights: they would outlive the update of the weights.
+    The first two hold for matrix products and for cuDNN's LSTM, which PyTorch runs in TF32 unless
+    told otherwise. Autocast keeps no rounded copies of weights: they would outlive the update of
+    the weights.
 
     Raises:
-        InputError: another name.
+        InputError: another name, or bf16 on a processor whose LSTM has none.
     """
     if precision not in PRECISIONS:
         raise InputError(f"unknown precision {precision!r}{near_match(precision, PRECISIONS)}")
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    half = precision == "bf16"
+    if half and device.type == "cpu" and not cpu_lstm_runs_in(torch.bfloat16):
+        raise InputError(
+            "precision 'bf16' needs a GPU, or a processor with AVX-512 or AMX: the LSTM of this "
+            "one has no bfloat16; use 'float32'"
+        )
+    with (
+        _float32_products(tf32=precision == "tf32"),
+        torch.autocast(device.type, torch.bfloat16, enabled=half, cache_enabled=False),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def _float32_products(tf32: bool) -> Iterator[None]:
+    """How float32 matrices are multiplied, cuDNN's too; afterwards as it was.
+
+    PyTorch has older and newer switches for it. Setting the older ones sets both; reading them
+    raises where the newer ones were set to what they cannot say.
+    """
+    newer = (
+        torch.backends.cuda.matmul,
+        torch.backends.mkldnn.matmul,
+        torch.backends.cudnn.rnn,
+        torch.backends.cudnn.conv,
+    )
+    before = [switch.fp32_precision for switch in newer]
     try:
-        half = precision == "bf16"
-        with torch.autocast(device.type, torch.bfloat16, enabled=half, cache_enabled=False):
-            yield
+        older = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    except RuntimeError:
+        older = None
+
+    def set_older(matmul: str, cudnn: bool) -> None:
+        torch.set_float32_matmul_precision(matmul)
+        torch.backends.cudnn.allow_tf32 = cudnn
+
+    set_older("high" if tf32 else "highest", tf32)
+    for switch in newer:
+        switch.fp32_precision = "tf32" if tf32 else "ieee"
+    try:
+        yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        if older is not None:
+            set_older(*older)
+        for switch, value in zip(newer, before, strict=True):
+            switch.fp32_precision = value

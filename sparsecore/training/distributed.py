@@ -15,6 +15,7 @@ import io
 import itertools
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -36,6 +37,7 @@ from sparsecore.training.device import resolve_device
 Result = TypeVar("Result")
 
 PATIENCE = timedelta(minutes=10)  # for a late process; `broadcast_object` waits for longer
+MOST_PROCESSES = 100_000
 POLL = 0.05  # seconds between two looks for what the first process says
 ENDED = "sparsecore/ended"
 LOST = (
@@ -91,9 +93,11 @@ def joined() -> Iterator[World]:
     others leave silently with the same exit code.
 
     Raises:
+        InputError: a variable of torchrun is not what it has to be.
         TrainingError: the processes cannot meet, or one of them was lost.
     """
     global _world
+    check_variables()
     with lost_processes(UNMET.format(**os.environ)):
         store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
         # torchrun's store outlives the processes: what they said before a restart is another's
@@ -117,6 +121,30 @@ def joined() -> Iterator[World]:
         raise SystemExit(code) from None
     finally:
         _world = World()
+
+
+def check_variables() -> None:
+    """Refuse a torchrun environment that was set by hand, and wrongly.
+
+    Raises:
+        InputError: names the variable, its value and what would be right.
+    """
+    size = _variable("WORLD_SIZE", 1, MOST_PROCESSES)
+    _variable("RANK", 0, size - 1)
+    local = _variable("LOCAL_WORLD_SIZE", 1, size, default="1")
+    _variable("LOCAL_RANK", 0, local - 1, default="0")
+    _variable("MASTER_PORT", 1, 65535)
+    if not os.environ.get("MASTER_ADDR"):
+        raise InputError("MASTER_ADDR must name the first host, as torchrun sets it; it is not set")
+
+
+def _variable(name: str, least: int, most: int, default: str = "not set") -> int:
+    text = os.environ.get(name, default)
+    if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
+        raise InputError(
+            f"{name}={text!r} is not a whole number from {least} to {most}, as torchrun sets it"
+        )
+    return int(text)
 
 
 def _exit_code(error: BaseException) -> int:

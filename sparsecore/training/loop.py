@@ -2,11 +2,12 @@
 
 It owns epochs and steps, the progress bar, checkpoints, signals, the check for divergence, the
 tables of epochs and of times, and the sharing of a batch between processes. An experiment is a
-:class:`Task`: a class with two attributes and five methods, and no base class.
+:class:`Task`: a class with three attributes and five methods, and no base class.
 
     config             its configuration: ``seed``, ``device``, ``learning_rate``, and where there
                        are such, ``clip`` and ``precision``
     epochs             the numbers of the epochs, such as ``range(1, config.epochs + 1)``
+    model              the model in training
     build(device)      make model, optimiser and all else; give back what a checkpoint must hold
     batches(epoch)     the batches of an epoch, in order; None where training ends before its time
     step(batch)        one update; the sums that it adds to those of the epoch
@@ -48,8 +49,8 @@ within an epoch asks for them again and skips those that were done.
 
 **What a checkpoint holds**: every part that ``build`` gave back, by name. A part has ``state_dict``
 and ``load_state_dict`` (models, optimisers, your own), or is an object whose attributes are tensors
-and plain values, such as a dataclass of what the task remembers from epoch to epoch. One that is
-saved after every epoch, and within one every two minutes (``SPARSECORE_CHECKPOINT_SECONDS``).
+and plain values, such as a dataclass of what the task remembers from epoch to epoch. Checkpoints
+are written after every epoch, and within one every two minutes (``SPARSECORE_CHECKPOINT_SECONDS``).
 Parts are brought back in the order in which ``build`` named them. ``batches`` is called at the
 begin of every epoch *and* when a run goes on within one: it is the place to set what an epoch has
 of its own, such as a learning rate; what carries over belongs into a part.
@@ -61,8 +62,10 @@ tensors, not ``.item()``: the loop adds them in float64 on the device, and waits
 every 50 steps. A task that makes several steps in one turn gives a list, one entry a step.
 
 **Several processes** (torchrun). A task that does nothing for it is computed whole by each of them.
-To share the work, cut the batch with :func:`~sparsecore.training.sharding.shard`, and let
-:func:`update` add up the gradients; with one process both do nothing.
+To share the work, compute a part of each batch (:func:`~sparsecore.training.sharding.shard`), whose
+share of the mean loss :func:`update` adds up with ``sharded=True``, and sum what is counted in
+passes without updates (:func:`~sparsecore.training.distributed.all_reduce`). With one process the
+part is the whole, and nothing is sent.
 
 **Phases** are epochs: ``end_epoch`` changes what the next ones train (see
 :mod:`sparsecore.experiments.sentiment.task`).
@@ -86,6 +89,7 @@ from sparsecore.errors import TrainingError
 from sparsecore.training.checkpoint import CheckpointManager, save_tensors
 from sparsecore.training.device import precision_of, resolve_device
 from sparsecore.training.distributed import check_in_sync
+from sparsecore.training.memory import models_must_fit
 from sparsecore.training.sharding import all_reduce_gradients
 from sparsecore.training.stopping import defer_signals
 from sparsecore.training.tables import write_table
@@ -102,6 +106,11 @@ class Task(Protocol):
 
     config: Any
     epochs: range
+
+    @property
+    def model(self) -> nn.Module:
+        """The model in training; its mode is ``train`` when an epoch begins."""
+        ...
 
     def build(self, device: torch.device) -> dict[str, Any]:
         """Make model, optimiser and all else on ``device``; the parts of a checkpoint, by name."""
@@ -147,7 +156,8 @@ def train(task: Task, folder: Path, progress: bool = True) -> None:
     ``task.results()`` gives.
 
     Raises:
-        InputError: the input does not fit the configuration, or the disk is full.
+        InputError: the input does not fit the configuration, or the model does not fit into the
+            memory, or the disk is full.
         TrainingError: the loss stopped being a number.
         Stopped: a signal asked the run to stop; a checkpoint is written.
     """
@@ -155,7 +165,8 @@ def train(task: Task, folder: Path, progress: bool = True) -> None:
     device = resolve_device(config.device)
     torch.manual_seed(config.seed)
     state = TrainState(task.epochs.start)
-    parts = {**task.build(device), "loop": state}
+    with models_must_fit(device):
+        parts = {**task.build(device), "loop": state}
     checkpoints = CheckpointManager(folder)
     checkpoints.load(parts, device)
     with precision_of(getattr(config, "precision", "float32"), device):
@@ -174,22 +185,27 @@ def update(
     loss: Tensor,
     *counts: Tensor,
     clip: float | None = None,
+    sharded: bool = False,
 ) -> list[Tensor]:
     """Backward, clip the whole gradient to an ℓ2 norm of ``clip``, and step.
 
     Args:
         model: whose parameters are trained.
         optimizer: with ``step()``.
-        loss: the mean over the batch; of several processes, each one's part of it.
-        counts: scalars to be summed over the processes too, such as hits.
+        loss: the mean over the batch.
+        counts: scalars beside it, such as hits.
         clip: None for no clipping.
+        sharded: this process computed its part of the batch, and loss and counts are sums over the
+            parts: so are the gradients to be.
 
     Returns:
         ``loss`` and ``counts`` of the whole batch, detached.
     """
     model.zero_grad(set_to_none=True)
     loss.backward()
-    sums = all_reduce_gradients(model.parameters(), loss, *counts)
+    sums = [loss.detach(), *counts]
+    if sharded:
+        sums = all_reduce_gradients(model.parameters(), *sums)
     if clip is not None:
         nn.utils.clip_grad_norm_(model.parameters(), clip)
     optimizer.step()
@@ -215,9 +231,7 @@ def _run_epoch(
     progress: bool,
 ) -> None:
     """The rest of an epoch, its row, and a checkpoint."""
-    models = [part for part in parts.values() if isinstance(part, nn.Module)]
-    for model in models:
-        model.train()
+    task.model.train()
     started = time.monotonic() - state.seconds
     title = f"epoch {state.epoch}/{task.epochs[-1]}"
     bar = tqdm(total=len(batches), initial=state.step, desc=title, unit="step", leave=False,
@@ -226,19 +240,19 @@ def _run_epoch(
         while state.step < len(batches):
             made = task.step(batches[state.step])
             steps = made if isinstance(made, list) else [made]
+            due = checkpoints.due()
             for sums in steps:
                 _add(state.sums, sums)
-            state.step += len(steps)
+                state.step += 1
+                known = device.type == "cpu" or not isinstance(sums["loss"], Tensor)
+                if known or due or state.step % LOOK == 0 or state.step == len(batches):
+                    loss = _check_loss(state, task.config)
+                    bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
             bar.update(len(steps))
-            due = checkpoints.due()
-            last = state.step >= len(batches)
-            if device.type == "cpu" or due or last or state.step % LOOK < len(steps):
-                loss = _check_loss(state, task.config)
-                bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
             if due:
                 state.seconds = time.monotonic() - started
                 checkpoints.save(parts)
-    check_in_sync((p for model in models for p in model.parameters()), device)
+    check_in_sync(task.model.parameters(), device)
     sums = {name: float(value) for name, value in state.sums.items()}
     state.epochs.append({"epoch": state.epoch, **task.end_epoch(sums)})
     seconds = time.monotonic() - started

@@ -21,11 +21,11 @@ from torch import Tensor
 
 
 class AveragedSGD:
-    """SGD that begins to average when told to by :meth:`update`.
+    """SGD that begins to average when :meth:`update` says so.
 
     Args:
         parameters: what to optimise.
-        learning_rate: λ.
+        learning_rate: λ; it may be set anew before every step.
         weight_decay: d, coupled: added to the gradient.
         nonmono: n of the trigger.
 
@@ -52,11 +52,11 @@ class AveragedSGD:
         self.averages: list[Tensor] = []
 
     @torch.no_grad()
-    def step(self, scale: float = 1.0) -> None:
-        """One update at ``scale`` times the learning rate; the new iterate joins the mean."""
+    def step(self) -> None:
+        """One update at the learning rate of now; the new iterate joins the mean."""
         live = [p for p in self.parameters if p.grad is not None]
         gradients: list[Tensor] = [p.grad for p in live]  # pyright: ignore[reportAssignmentType]
-        rate = scale * self.learning_rate
+        rate = self.learning_rate
         if self.weight_decay:
             torch._foreach_mul_(live, 1 - rate * self.weight_decay)
         torch._foreach_add_(live, gradients, alpha=-rate)
@@ -86,14 +86,25 @@ class AveragedSGD:
         self.log.append(valid_loss)
         return starts
 
-    def plain_state(self) -> dict[str, Any]:
-        """What a checkpoint keeps beside ``averages``: plain values."""
-        return {"count": self.count, "averaging": self.averaging, "log": list(self.log)}
+    def restart(self) -> None:
+        """Plain SGD again, with an empty log."""
+        self.load_state_dict({"count": 0, "averaging": False, "log": [], "averages": []})
 
-    def load_plain_state(self, state: dict[str, Any], averages: list[Tensor]) -> None:
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint holds; the learning rate is set from outside."""
+        return {
+            "count": self.count,
+            "averaging": self.averaging,
+            "log": list(self.log),
+            "averages": list(self.averages),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.count, self.averaging = state["count"], state["averaging"]
-        self.log, self.averages = list(state["log"]), averages
+        self.log = list(state["log"])
+        pairs = zip(state["averages"], self.parameters, strict=False)
+        self.averages = [average.to(parameter.device) for average, parameter in pairs]
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:

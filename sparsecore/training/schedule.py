@@ -1,4 +1,4 @@
-"""The paper's step size: divided by four whenever the validation loss fails to improve."""
+"""Learning-rate decay: divided by four whenever the validation loss fails to improve."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Quartering:
-    """Step size of plain SGD (Saphra & Lopez 2019, §2).
+    """Learning rate of plain SGD (Saphra & Lopez 2019, §2).
 
     >>> schedule = Quartering(20.0)
     >>> [schedule.update(loss) for loss in (5.0, 4.0, 4.5, 3.9)], schedule.learning_rate
@@ -20,7 +20,7 @@ class Quartering:
     factor: float = 4.0
 
     def update(self, valid_loss: float) -> bool:
-        """Take in an epoch's validation loss; True if the step size was cut."""
+        """Take in an epoch's validation loss; True if the learning rate decays."""
         if valid_loss < self.best:
             self.best = valid_loss
             return False

@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,40 @@ FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.parent != PACKAG
 def test_a_room_uses_only_the_rooms_below_it(path):
     used = {name.split(".")[1] for name in imported(path) if name.startswith("sparsecore.")}
     assert used - below(room(path)) - {room(path), "__version__"} == set()
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def import_graph(root: Path) -> dict[str, set[str]]:
+    """Which modules of the package each of them imports: at the top, in functions, for types."""
+    paths = {module_name(path): path for path in root.rglob("*.py")}
+    graph: dict[str, set[str]] = {}
+    for name, path in paths.items():
+        found: set[str] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):  # of a package: a module, or what is in it
+                modules = {f"{node.module}.{alias.name}": alias for alias in node.names}
+                found |= {module if module in paths else str(node.module) for module in modules}
+        graph[name] = (found & set(paths)) - {name}
+    return graph
+
+
+def test_no_imports_go_round_in_a_circle():
+    """Nor do those that wait in a function, or are for type checkers alone."""
+    with pytest.raises(CycleError) as caught:
+        TopologicalSorter({"a": {"b"}, "b": {"c"}, "c": {"a"}}).prepare()
+    assert len(caught.value.args[1]) == 4
+    graph = import_graph(PACKAGE)
+    assert len(graph) > 150 and "sparsecore.errors" in graph["sparsecore.files"]
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle of imports: {' -> '.join(reversed(error.args[1]))}")
 
 
 def test_the_library_stands_below_the_compendium():

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from sparsecore.errors import InputError, TrainingError
-from sparsecore.experiments.emergent import task as training
 from sparsecore.experiments.emergent.config import Emergent
+from sparsecore.experiments.emergent.task import Task
 from sparsecore.runs.execute import execute
 from sparsecore.runs.store import Run, list_runs, open_run
 from tests.conftest import small_text
+from tests.processor import needs_bf16
 
 
 def small(text_file, **changes):
@@ -88,14 +89,14 @@ def test_filters_of_statistics(finished):
 
 def test_a_finished_run_is_not_computed_again(finished, text_file, monkeypatch):
     monkeypatch.setenv("SPARSECORE_HOME", str(finished.path.parents[2]))
-    monkeypatch.setattr(training, "train", lambda *_: pytest.fail("computed twice"))
+    monkeypatch.setattr(Task, "step", lambda *_: pytest.fail("computed twice"))
     assert execute(small(text_file), progress=False) == finished
 
 
 @pytest.mark.parametrize("steps", [1, 37, 80, 119])
 def test_interrupted_anywhere_resumes_to_equal_tables(finished, text_file, monkeypatch, steps):
     monkeypatch.setenv("SPARSECORE_CHECKPOINT_SECONDS", "0")
-    original, done = training.Training.train_step, []
+    original, done = Task.step, []
 
     def interrupted(self, index):
         if len(done) == steps:
@@ -104,7 +105,7 @@ def test_interrupted_anywhere_resumes_to_equal_tables(finished, text_file, monke
         done.append(None)
         return original(self, index)
 
-    monkeypatch.setattr(training.Training, "train_step", interrupted)
+    monkeypatch.setattr(Task, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         execute(small(text_file), progress=False)
     torch.manual_seed(99)  # a fresh process would not have this one's random state
@@ -185,6 +186,7 @@ def test_presets():
         Emergent.preset("quick", sead=1)
 
 
+@needs_bf16
 @pytest.mark.parametrize("gradient", ["upward", "total"])
 def test_bf16_is_close_to_float32(text_file, gradient):
     fields = {"epochs": 2, "gradient": gradient, "dropout": 0.0, "learning_rate": 2.0}

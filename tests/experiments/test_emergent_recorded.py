@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from sparsecore.errors import TrainingError
 from sparsecore.experiments.emergent import recorded as module
-from sparsecore.experiments.emergent.task import Training
+from sparsecore.experiments.emergent.task import Task, prepare
 from sparsecore.runs.execute import execute
 from sparsecore.training import graphs
 from tests.experiments.test_emergent import small, tables
@@ -33,10 +33,14 @@ def on_cpu(monkeypatch):
     monkeypatch.setattr(module, "recorded", plainly)
 
 
-def begun(text_file, folder, **changes) -> Training:
-    """A run before its first step."""
+def begun(text_file, folder, **changes) -> Task:
+    """A task before the first step of its first epoch of updates."""
     config = small(text_file, **changes)
-    return Training(config, config.prepare(progress=False), folder)
+    task = Task(config, prepare(config, progress=False), folder)
+    torch.manual_seed(0)
+    task.build(CPU)
+    task.batches(1)
+    return task
 
 
 @pytest.mark.parametrize("changes", [{}, {"gradient": "total"}, {"num_blocks": 2, "gamma": 0.7}])
@@ -63,16 +67,16 @@ def test_the_way_may_change_where_a_run_was_interrupted(text_file, tmp_path, mon
     monkeypatch.setenv("SPARSECORE_CHECKPOINT_SECONDS", "0")
     for static, turns in ((True, 3), (False, 7), (True, 1), (True, 4)):
         monkeypatch.setattr(module, "recordable", lambda device, static=static: static)
-        original, left = Training._turn, [turns]
+        original, left = Task.step, [turns]
 
-        def interrupted(self, original=original, left=left):
+        def interrupted(self, index, original=original, left=left):
             left[0] -= 1
             if left[0] < 0:
                 raise KeyboardInterrupt
-            return original(self)
+            return original(self, index)
 
         with monkeypatch.context() as patch:
-            patch.setattr(Training, "_turn", interrupted)
+            patch.setattr(Task, "step", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 execute(small(text_file, epochs=2), progress=False)
         torch.manual_seed(99)
@@ -86,7 +90,7 @@ def test_divergence_names_the_same_step(text_file, monkeypatch, on_cpu):
         with pytest.raises(TrainingError) as caught:
             execute(small(text_file, learning_rate=1e38, clip=1e30), progress=False)
         messages.append(str(caught.value).split(": the loss")[0])
-    assert messages[0] == messages[1] and "in epoch 1 at step" in messages[0]
+    assert messages[0] == messages[1] and "in epoch 1 by step" in messages[0]
 
 
 class NoWaiting(TorchDispatchMode):
@@ -121,50 +125,47 @@ class NoWaiting(TorchDispatchMode):
 
 @pytest.mark.parametrize("changes", [{}, {"gradient": "total"}])
 def test_a_static_step_never_waits_for_the_device(text_file, tmp_path, on_cpu, changes):
-    training = begun(text_file, tmp_path, **changes)
-    training.progress.epoch = 1
-    with training.tracker:
-        training.recorder.turn(0)
-        training.recorder.step.seek(20)
+    task = begun(text_file, tmp_path, **changes)
+    with task.tracker:
+        task.recorder.turn(0)
+        task.recorder.step.seek(20)
         with NoWaiting():
-            training.recorder.step()
+            task.recorder.step()
         with NoWaiting(), pytest.raises(pytest.fail.Exception, match="makes the host wait"):
-            training.train_step(0)
+            task.eager_step(0)["loss"].item()
 
 
 def test_what_a_step_carries_on_keeps_its_address_and_gradients_are_not_carried(
     text_file, tmp_path, on_cpu
 ):
-    training = begun(text_file, tmp_path)
-    training.progress.epoch = 1
-    recorder = training.recorder
+    task = begun(text_file, tmp_path)
+    recorder = task.recorder
 
     def addresses():
-        named = {**dict(training.model.named_parameters()), **recorder._tensors()}
+        named = {**dict(task.model.named_parameters()), **recorder._tensors()}
         return {name: tensor.data_ptr() for name, tensor in named.items()}
 
-    with training.tracker:
+    with task.tracker:
         recorder.turn(0)
-        before, keys = addresses(), set(training.tracker.sums)
+        before, keys = addresses(), set(task.tracker.sums)
         assert len(keys) == 14 and keys < set(before)
-        for parameter in training.model.parameters():
+        for parameter in task.model.parameters():
             parameter.grad.fill_(torch.nan)
         recorder.turn(20)
         assert addresses() == before
-        training.tracker.sums.clear()  # an epoch ends
-        training.state = None
+        task.tracker.sums.clear()  # an epoch ends
+        task.state.value = None
         losses = recorder.turn(0) or [torch.nan]
         assert addresses() == before and not np.isnan(losses).any()
-    counts = {key: sums[:, 4].sum().item() for key, sums in training.tracker.sums.items()}
+    counts = {key: sums[:, 4].sum().item() for key, sums in task.tracker.sums.items()}
     assert set(counts.values()) == {20 * 4 * 9}
 
 
 def test_warm_up_is_undone(text_file, tmp_path, on_cpu):
-    training = begun(text_file, tmp_path)
-    training.progress.epoch = 1
-    recorder = training.recorder
+    task = begun(text_file, tmp_path)
+    recorder = task.recorder
     random = torch.get_rng_state()
-    with training.tracker:
+    with task.tracker:
         before = {name: tensor.clone() for name, tensor in recorder._tensors().items()}
         graphs.warm_up(recorder.step, recorder._tensors, CPU)
         after = recorder._tensors()

@@ -8,10 +8,11 @@ import torch
 
 from sparsecore.data.language import prepare_corpus
 from sparsecore.errors import InputError, TrainingError
-from sparsecore.experiments.language import task as training
+from sparsecore.experiments.language import task
 from sparsecore.experiments.language.build import build_model
 from sparsecore.experiments.language.config import Language, sparse_match, study
 from sparsecore.experiments.language.passes import accuracy, mean_loss, text_columns
+from sparsecore.experiments.language.task import Task
 from sparsecore.layers.embedding import frequency_order
 from sparsecore.runs.execute import execute
 from sparsecore.runs.store import list_runs
@@ -110,16 +111,16 @@ def test_ids_ascend_with_frequency(text_file):
 @pytest.mark.parametrize("steps", [1, 33, 80])
 def test_interrupted_anywhere_resumes_to_equal_tables(finished, text_file, monkeypatch, steps):
     monkeypatch.setenv("SPARSECORE_CHECKPOINT_SECONDS", "0")
-    original, done = training.Training.train_step, []
+    original, done = Task.step, []
 
-    def interrupted(self, *window):
+    def interrupted(self, window):
         if len(done) == steps:
             done.append(None)
             raise KeyboardInterrupt
         done.append(None)
-        return original(self, *window)
+        return original(self, window)
 
-    monkeypatch.setattr(training.Training, "train_step", interrupted)
+    monkeypatch.setattr(Task, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         execute(small(text_file), progress=False)
     assert not list_runs()[0].done
@@ -134,13 +135,13 @@ def test_interrupted_between_the_phases(finished, text_file, monkeypatch, phase)
     def interrupted(self):
         if self.progress.phase == phase:
             raise KeyboardInterrupt
-        original(self)
+        return original(self)
 
-    original = training.Training.end_phase
-    monkeypatch.setattr(training.Training, "end_phase", interrupted)
+    original = Task.reached
+    monkeypatch.setattr(Task, "reached", interrupted)
     with pytest.raises(KeyboardInterrupt):
         execute(small(text_file), progress=False)
-    monkeypatch.setattr(training.Training, "end_phase", original)
+    monkeypatch.setattr(Task, "reached", original)
     assert tables(execute(small(text_file), progress=False)) == tables(finished)
 
 
@@ -151,13 +152,13 @@ def test_a_sparse_model_trains_too(text_file):
     assert row["train_perplexity_finetuned"] < 0.8 * row["words"]
 
 
-def test_fine_tuning_stops_by_the_rule(text_file):
-    config = small(text_file, epochs=1, nonmono=1, finetune_epochs=40, learning_rate=60.0)
+def test_fine_tuning_stops_by_the_rule(text_file, monkeypatch):
+    found = iter([4.0] * 4 + [3.0, 2.0, 2.5, 2.2])  # an epoch, three splits; 2.2 is > min(3, 2)
+    monkeypatch.setattr(task, "mean_loss", lambda *_: next(found, 2.0))
+    config = small(text_file, epochs=1, nonmono=1, finetune_epochs=40)
     run = execute(config, progress=False)
     epochs = pd.read_parquet(run.path / "epochs.parquet").query("phase == 'finetune'")
-    losses = list(epochs["valid_loss"])
-    worse = [n > 1 and losses[n] > min(losses[: n - 1]) for n in range(len(losses))]
-    assert worse == [False] * (len(losses) - 1) + [True]
+    assert list(epochs["valid_loss"]) == [3.0, 2.0, 2.5, 2.2]
 
 
 def test_divergence_is_named(text_file):

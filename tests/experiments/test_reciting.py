@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from sparsecore.data.language import prepare_corpus
 from sparsecore.errors import InputError, TrainingError
 from sparsecore.experiments.language.passes import piece_columns
-from sparsecore.experiments.reciting import task as training
 from sparsecore.experiments.reciting.config import (
     RATES,
     SEEDS,
@@ -21,8 +20,11 @@ from sparsecore.experiments.reciting.config import (
     study,
     tune,
 )
+from sparsecore.experiments.reciting.task import Task
 from sparsecore.runs.execute import execute
 from sparsecore.runs.store import list_runs
+from sparsecore.training.batches import random_windows
+from sparsecore.training.loop import train
 from tests.conftest import small_text
 
 CPU = torch.device("cpu")
@@ -74,29 +76,31 @@ def test_accuracies_of_an_epoch_by_hand(text_file, tmp_path):
     """Each word is predicted by the weights before the update that learns from it."""
     config = small(text_file, momentum=0.0, clip=1e9)
     corpus = prepare_corpus(str(text_file), threshold=1, progress=False)
-    live = training.Training(config, corpus, tmp_path)
-    twin = training.Training(config, corpus, tmp_path / "twin").model
-    text, right, state = live.text, 0, None
-    windows = training.random_windows(len(text) - 1, 10, np.random.default_rng([0, 1]))
+    ours, naive = Task(config, corpus, tmp_path), Task(config, corpus, tmp_path)
+    ours.epochs = range(1, 2)
+    train(ours, tmp_path, progress=False)
+    torch.manual_seed(config.seed)
+    naive.build(CPU)
+    model, text, right, state = naive.model, naive.text, 0, None
+    windows = random_windows(len(text) - 1, 10, np.random.default_rng([0, 1]))
     for start, length in windows:
         inputs, targets = text[start : start + length], text[start + 1 : start + length + 1]
-        hidden, _, state = twin(inputs, state)
-        logits = hidden @ twin.embedding.dense().t() + twin.bias
+        hidden, _, state = model(inputs, state)
+        logits = hidden @ model.embedding.dense().t() + model.bias
         right += int((logits.argmax(-1) == targets).sum())
-        twin.zero_grad()
+        model.zero_grad()
         F.cross_entropy(logits.flatten(0, 1), targets.flatten()).backward()
         with torch.no_grad():
-            for weight in twin.parameters():
+            for weight in model.parameters():
                 assert weight.grad is not None
                 weight -= 2.0 * length / 10 * weight.grad
         state = [(h.detach(), c.detach()) for h, c in state]
-    live.run_epoch(progress=False)
-    row = live.progress.epochs[0]
+    row = pd.read_parquet(tmp_path / "epochs.parquet").iloc[0]
     assert row["accuracy"] == right / text[1:].numel()
-    for ours, theirs in zip(live.model.parameters(), twin.parameters(), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+    for one, other in zip(ours.model.parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
     with torch.no_grad():
-        whole = twin.logits(twin(text[:-1])[0]).argmax(-1)
+        whole = model.logits(model(text[:-1])[0]).argmax(-1)
     assert row["evaluated_accuracy"] == pytest.approx(float((whole == text[1:]).double().mean()))
 
 
@@ -123,15 +127,15 @@ def test_a_piece_counts_its_own_words(text_file):
 @pytest.mark.parametrize("steps", [1, 13, 34])
 def test_interrupted_anywhere_resumes_to_equal_tables(finished, text_file, monkeypatch, steps):
     monkeypatch.setenv("SPARSECORE_CHECKPOINT_SECONDS", "0")
-    original, done = training.Training.train_step, []
+    original, done = Task.step, []
 
-    def interrupted(self, *window):
+    def interrupted(self, window):
         done.append(None)
         if len(done) == steps + 1:
             raise KeyboardInterrupt
-        return original(self, *window)
+        return original(self, window)
 
-    monkeypatch.setattr(training.Training, "train_step", interrupted)
+    monkeypatch.setattr(Task, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         execute(small(text_file), progress=False)
     assert not list_runs()[0].done

@@ -11,13 +11,13 @@ from safetensors.torch import load_file
 
 from sparsecore.data.contextual import Contextual
 from sparsecore.errors import InputError, TrainingError
-from sparsecore.experiments.sentiment import task as training
+from sparsecore.experiments.registry import identity
 from sparsecore.experiments.sentiment.batches import lookup, make_batches, rows_of_words
 from sparsecore.experiments.sentiment.config import STUDIES, Sentiment, study, tune
-from sparsecore.experiments.sentiment.draws import best_draw, draws
-from sparsecore.experiments.sentiment.fit import Fit
+from sparsecore.experiments.sentiment.fit import PhaseState, logits_of
 from sparsecore.experiments.sentiment.patterns import explain_document
-from sparsecore.experiments.sentiment.search import Search
+from sparsecore.experiments.sentiment.random_search import best_draw, random_search
+from sparsecore.experiments.sentiment.search import StrengthSearch
 from sparsecore.experiments.sentiment.structure import (
     extract,
     lengths_of,
@@ -25,12 +25,14 @@ from sparsecore.experiments.sentiment.structure import (
     rnn_of,
     structure_of,
 )
+from sparsecore.experiments.sentiment.task import Task, prepare
 from sparsecore.models.classifier import SequenceClassifier
 from sparsecore.prune.compact import kept_lengths
 from sparsecore.prune.group_lasso import group_norms
 from sparsecore.runs.execute import execute
 from sparsecore.runs.store import list_runs
 from sparsecore.training.checkpoint import load_checkpoint
+from sparsecore.training.loop import train
 from tests.prune.planted import write_planted
 
 
@@ -118,22 +120,22 @@ def everything(run):
 
 @pytest.mark.parametrize("stop", [2, 17])
 def test_interrupted_runs_resume_to_equal_tables(planted, learned, monkeypatch, stop):
-    original, done = training.train_epoch, []
+    original, done = Task.batches, []
 
-    def interrupted(*arguments):
+    def interrupted(self, epoch):
         done.append(None)
         if len(done) == stop:
             raise KeyboardInterrupt
-        return original(*arguments)
+        return original(self, epoch)
 
-    monkeypatch.setattr(training, "train_epoch", interrupted)
+    monkeypatch.setattr(Task, "batches", interrupted)
     given = config(planted, goal=4, tolerance=2, strength=5e-4, finetune_from="both")
     with pytest.raises(KeyboardInterrupt):
         execute(given, progress=False)
     torch.manual_seed(99)  # a fresh process would not have this one's random state
     run = execute(given, progress=False)
     assert everything(run) == everything(learned)
-    assert len(done) == len(read(run, "epochs")) + 1
+    assert len(done) == len(read(run, "epochs")) + 2  # the last one finds nothing more to do
 
 
 def test_a_goal_that_cannot_be_met_ends_with_what_was_tried(planted, monkeypatch):
@@ -143,7 +145,7 @@ def test_a_goal_that_cannot_be_met_ends_with_what_was_tried(planted, monkeypatch
         execute(given, progress=False)
     (run,) = list_runs()
     assert not run.done and list(read(run, "trials")["transitions"]) == [0, 0]
-    monkeypatch.setattr(training, "train_epoch", lambda *_: pytest.fail("tried again"))
+    monkeypatch.setattr(Task, "step", lambda *_: pytest.fail("tried again"))
     with pytest.raises(TrainingError, match=message):
         execute(given, progress=False)
 
@@ -153,15 +155,21 @@ def test_a_strength_that_removes_everything_is_named(planted):
         execute(config(planted, strength=5.0, max_epochs=4), progress=False)
 
 
+def trained(given, inputs, folder, epochs):
+    """A task after so many epochs, and their table."""
+    task = Task(given, inputs, folder)
+    task.epochs = range(1, epochs + 1)
+    train(task, folder, progress=False)
+    return task, pd.read_parquet(folder / "epochs.parquet")
+
+
 def test_the_proximal_variant_reaches_exact_zeros(planted, tmp_path):
     norms = {}
     for proximal in (True, False):
         given = config(planted, strength=1.0, proximal=proximal, seed=1)
-        live = training.Training(given, given.prepare(False), tmp_path / str(proximal))
-        for _ in range(5):
-            live.run_epoch()
-        norms[proximal] = group_norms(live.model.rnn).detach()
-        assert (live.progress.epochs[-1]["penalty"] > 0) != proximal
+        task, epochs = trained(given, prepare(given, False), tmp_path / str(proximal), 5)
+        norms[proximal] = group_norms(task.model.rnn).detach()
+        assert (epochs["penalty"].iloc[-1] > 0) != proximal
     assert (norms[True] == 0).any() and not (norms[False] == 0).any()
 
 
@@ -173,7 +181,7 @@ def test_a_found_structure_can_be_trained_from_scratch_alone(planted):
 
 
 def test_divergence_is_named(planted):
-    with pytest.raises(TrainingError, match="diverged in the baseline run, epoch"):
+    with pytest.raises(TrainingError, match="diverged in epoch 1 by step"):
         execute(config(planted, learning_rate=1e20, clip=1e20), progress=False)
 
 
@@ -197,14 +205,14 @@ def test_extraction_is_exact():
 
 
 def test_padding_and_pieces_change_nothing(planted):
-    inputs = config(planted).prepare(progress=False)
+    inputs = prepare(config(planted), progress=False)
     documents = inputs.corpus.train
     model = new_model(inputs.width, [2, 3], 0.0, 0.0).eval()
     table = torch.from_numpy(inputs.table)
     batches = make_batches(
         documents, 16, torch.device("cpu"), rows_of_words(documents, len(inputs.corpus.words))
     )
-    whole = training.logits_of(model, batches, table)
+    whole = logits_of(model, batches, table)
     for number in (0, 7):
         x = inputs.vectors("train", number).unsqueeze(1)
         torch.testing.assert_close(model(x)[0], whole[number], rtol=1e-4, atol=1e-6)
@@ -220,7 +228,7 @@ def test_tables_of_half_precision_are_read_as_float32():
 
 
 def test_contextual_vectors_are_read_token_by_token(planted, monkeypatch):
-    corpus = config(planted).prepare(progress=False).corpus
+    corpus = prepare(config(planted), progress=False).corpus
     tokens = {split: len(getattr(corpus, split).ids) for split in ("train", "dev", "test")}
     table = np.random.default_rng(0).normal(size=(1 + sum(tokens.values()), 6)).astype("float16")
     table[0] = 0
@@ -229,30 +237,29 @@ def test_contextual_vectors_are_read_token_by_token(planted, monkeypatch):
     monkeypatch.setattr("sparsecore.data.contextual.is_encoder", lambda vectors: True)
     monkeypatch.setattr("sparsecore.data.contextual.contextual_vectors", lambda *_, **__: encoded)
     given = config(planted, strength=1e-4, max_epochs=2)
-    inputs = given.prepare(progress=False)
+    inputs = prepare(given, progress=False)
     assert inputs.tokens("dev", 1) == corpus.tokens("dev", 1)  # no boundaries
     start = first["dev"] + len(corpus.tokens("dev", 0))
     expected = torch.from_numpy(table[start : start + len(corpus.tokens("dev", 1))]).float()
     torch.testing.assert_close(inputs.vectors("dev", 1), expected)
-    live = training.Training(given, inputs, planted / "contextual")
-    live.run_epoch()
-    assert live.progress.epochs[0]["train_loss"] < 2
+    _, epochs = trained(given, inputs, planted / "contextual", 1)
+    assert epochs["train_loss"][0] < 2
 
 
 def test_search_follows_the_rule_and_is_bounded():
-    search = Search(goal=40, tolerance=5, max_tries=4, strength=1e-3)
+    search = StrengthSearch(goal=40, tolerance=5, max_tries=4, strength=1e-3)
     assert [search.update(n) for n in (0, 90, 30, 20)] == ["again", "again", "again", "failed"]
     assert search.strength == pytest.approx(1e-3 / 2 * 1.5 / 1.25) and search.tries == 4
-    assert Search(3, 10, 9, 1e-3).update(0) == "again"  # nothing left is never near enough
-    assert Search(3, 1, 99, 99.0).update(9) == "failed"  # beyond the largest λ
+    assert StrengthSearch(3, 10, 9, 1e-3).update(0) == "again"  # nothing left is never near enough
+    assert StrengthSearch(3, 1, 99, 99.0).update(9) == "failed"  # beyond the largest λ
 
 
 def test_fit_keeps_the_best_and_halves_on_a_plateau():
-    fit = Fit("baseline", 0, 0.0, 0.4)
+    fit = PhaseState("baseline", 0, 0.0, 0.4)
     errors = [0.5, 0.3, 0.3, 0.4, 0.3, 0.2]
     assert [fit.update(e, e, 2) for e in errors] == [True, True, False, False, False, True]
     assert (fit.best_epoch, fit.learning_rate) == (6, 0.2)
-    fit = Fit("structure", 0, 1e-3, 0.4)
+    fit = PhaseState("structure", 0, 1e-3, 0.4)
     assert [fit.update(e, e, None) for e in errors] and fit.learning_rate == 0.4
 
 
@@ -264,7 +271,7 @@ def test_structures_are_read_and_written():
 
 
 def test_draws_are_in_range_and_the_best_is_chosen_on_dev():
-    drawn = draws(3, 50, {"learning_rate": (7e-5, 5e-3)})
+    drawn = random_search(3, 50, {"learning_rate": (7e-5, 5e-3)})
     rates = [draw["learning_rate"] for draw in drawn]
     assert rates == sorted(rates) and rates[0] >= 7e-5 and rates[-1] <= 5e-3
     assert all(1 <= draw["clip"] <= 5 and draw["rnn_dropout"] <= 0.5 for draw in drawn)
@@ -272,7 +279,7 @@ def test_draws_are_in_range_and_the_best_is_chosen_on_dev():
     table = pd.DataFrame(drawn[:3]).assign(dev_accuracy=[0.7, 0.9, 0.8], test_accuracy=[1, 0, 1])
     assert best_draw(table) == drawn[1]
     with pytest.raises(InputError, match="count must be at least 1"):
-        draws(0, 0)
+        random_search(0, 0)
 
 
 def test_study_and_tuning_configurations():
@@ -295,7 +302,7 @@ def test_study_and_tuning_configurations():
     [
         ({"goal": 96, "strength": 1.0}, r"goal must be in \[1, 96\), or none, got 96"),
         ({"goal": 40}, "strength must be above 0 where there is a goal"),
-        ({"strength": -1.0}, "strength must be 0 or more"),
+        ({"strength": -1.0}, "strength must be at least 0"),
         ({"structure": "24"}, None),
         ({"structure": "x"}, "structure must be how many WFSAs"),
         ({"finetune_from": "nothing"}, "finetune_from must be one of"),
@@ -335,14 +342,14 @@ def test_equal_content_is_one_run_wherever_the_files_are(planted, tmp_path):
     for name in ("reviews.tsv", "vectors.txt"):
         (tmp_path / name).write_bytes((planted / name).read_bytes())
     one, other = config(planted), config(tmp_path)
-    same = one.identity(one.prepare(False)), other.identity(other.prepare(False))
+    same = identity(one, prepare(one, False)), identity(other, prepare(other, False))
     assert same[0] == same[1]
     more = dataclasses.replace(one, seed=1)
-    assert more.identity(more.prepare(False)) != same[0]
+    assert identity(more, prepare(more, False)) != same[0]
 
 
 def test_a_decision_adds_up(planted, learned):
-    inputs = config(planted).prepare(progress=False)
+    inputs = prepare(config(planted), progress=False)
     weights = load_file(learned.path / "weights.safetensors")
     lengths = lengths_of(learned.results["kept"].iloc[0])
     model = SequenceClassifier(new_model(inputs.width, lengths, 0.0, 0.0).rnn, len(lengths))
@@ -358,10 +365,9 @@ def test_a_decision_adds_up(planted, learned):
 
 
 def test_checkpoints_hold_no_code(planted, monkeypatch):
-    monkeypatch.setattr(training.Training, "_end_fit", lambda self: (_ for _ in ()).throw(OSError))
+    monkeypatch.setattr(Task, "_end_phase", lambda self: (_ for _ in ()).throw(OSError))
     with pytest.raises(OSError):  # noqa: PT011
         execute(config(planted, max_epochs=2), progress=False)
     (run,) = list_runs()
     states, _ = load_checkpoint(run.path / "checkpoint.safetensors")
-    tensors, state = states["tensors"], states["values"]
-    assert state["fit"]["epoch"] == 1 and any(name.startswith("optimizer.") for name in tensors)
+    assert states["fit"]["at"]["epoch"] == 1 and states["fit"]["optimizer"]["state"]

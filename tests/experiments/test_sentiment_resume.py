@@ -3,11 +3,11 @@
 import pytest
 
 from sparsecore.errors import TrainingError
-from sparsecore.experiments.sentiment import task as training
 from sparsecore.experiments.sentiment.config import Sentiment
+from sparsecore.experiments.sentiment.task import Task
 from sparsecore.runs.execute import execute
 from sparsecore.runs.store import list_runs
-from sparsecore.training.checkpoint import load_checkpoint
+from sparsecore.training.checkpoint import CheckpointManager, load_checkpoint
 from tests.prune.planted import write_planted
 from tools.torture import contents
 
@@ -48,37 +48,37 @@ PHASES = {3: "structure", 90: "finetune", 170: "scratch"}
 
 @pytest.mark.parametrize("stop", PHASES)
 def test_stopped_within_an_epoch_it_resumes_to_equal_tables(planted, expected, monkeypatch, stop):
-    original, done = training.Training._save_if_due, []
+    original, done = Task.step, []
 
-    def interrupted(self):
-        original(self)
-        done.append(self.progress.fit.phase)
+    def interrupted(self, number):
         if len(done) == stop:
             raise KeyboardInterrupt
+        done.append(self.fit.at.phase)
+        return original(self, number)
 
     with monkeypatch.context() as patch:
         patch.setenv("SPARSECORE_CHECKPOINT_SECONDS", "0")
-        patch.setattr(training.Training, "_save_if_due", interrupted)
+        patch.setattr(Task, "step", interrupted)
         with pytest.raises(KeyboardInterrupt):
             execute(config(planted), progress=False)
     assert done[-1] == PHASES[stop]
     (run,) = list_runs()
-    state = load_checkpoint(run.path / "checkpoint.safetensors")[0]["values"]
-    assert state["passed"]["batches"] == stop % STEPS > 0
+    state = load_checkpoint(run.path / "checkpoint.safetensors")[0]["loop"]
+    assert state["step"] == stop % STEPS > 0
     assert contents(execute(config(planted), progress=False).path) == expected
 
 
 def test_killed_as_its_search_fails_it_has_written_what_was_tried(planted, monkeypatch):
-    original = training.Training.save
+    original = CheckpointManager.save
 
-    def killed(self):
-        original(self)
-        if self.progress.failed:
+    def killed(self, parts):
+        original(self, parts)
+        if parts["found"].failed:
             raise KeyboardInterrupt
 
     given = config(planted, goal=3, tolerance=0, strength=1e-7, max_tries=2, max_epochs=1)
     with monkeypatch.context() as patch:
-        patch.setattr(training.Training, "save", killed)
+        patch.setattr(CheckpointManager, "save", killed)
         with pytest.raises(KeyboardInterrupt):
             execute(given, progress=False)
     with pytest.raises(TrainingError, match="no strength leaves 3"):

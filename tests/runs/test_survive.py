@@ -16,8 +16,8 @@ import torch
 
 from sparsecore.cli import main
 from sparsecore.errors import InputError, TrainingError
-from sparsecore.experiments.reciting import task as training
 from sparsecore.experiments.reciting.config import Reciting
+from sparsecore.experiments.reciting.task import Task
 from sparsecore.runs import execute as executing
 from sparsecore.runs.execute import execute
 from sparsecore.runs.store import list_runs
@@ -69,16 +69,16 @@ def expected(tmp_path_factory):
 @contextlib.contextmanager
 def at_step(number, what):
     """Within, call ``what`` in that step of training, once."""
-    original, done = training.Training.train_step, []
+    original, done = Task.step, []
 
     def step(self, *arguments):
         done.append(None)
         if len(done) == number:
             what()
-        original(self, *arguments)
+        return original(self, *arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training.Training, "train_step", step)
+        patch.setattr(Task, "step", step)
         yield
 
 
@@ -98,7 +98,7 @@ def test_a_signal_saves_and_says_how_to_go_on(text, expected, capsys, number):
     assert said == f"stopped by {number.name}; the same command goes on with run {name}\n"
     with at_step(1, lambda: pytest.fail("here it goes on")), pytest.raises(pytest.fail.Exception):
         execute(small(text), progress=False)
-    state = load_checkpoint(run.path / "checkpoint.safetensors")[0]["values"]
+    state = load_checkpoint(run.path / "checkpoint.safetensors")[0]["loop"]
     assert steps_before(state["epoch"]) + state["step"] == 9
     assert main(command(text)) == 0 and contents(run.path) == expected
 
@@ -195,18 +195,18 @@ def test_a_second_process_waits_and_a_killed_one_blocks_nobody(text, own_home, c
 
 def test_two_at_once_compute_one_run(text, expected):
     runs, steps = [], []
-    original = training.Training.train_step
+    original = Task.step
 
     def step(self, *arguments):
         steps.append(threading.get_ident())
-        original(self, *arguments)
+        return original(self, *arguments)
 
     def work():
         runs.append(execute(small(text), progress=False))
 
     threads = [threading.Thread(target=work) for _ in range(2)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training.Training, "train_step", step)
+        patch.setattr(Task, "step", step)
         for thread in threads:
             thread.start()
         for thread in threads:

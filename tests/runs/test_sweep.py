@@ -64,6 +64,10 @@ def test_options_become_configurations():
         ("emergent --preset tiny", "unknown preset 'tiny'"),
         ("emergent --jobs 0", "jobs must be at least 1, got 0"),
         ("emergent --scheduler slrm", "unknown scheduler 'slrm' (did you mean 'slurm'?)"),
+        ("emergent --grid seed=1,2,1", "the grid names seed=1 twice"),
+        ("emergent --grid dropout=0.5,.50", "the grid names dropout=0.5 twice"),
+        ("emergent --grid seed=1 seed=2", "--grid gives seed twice"),
+        ("emergent --grid seed=1,2 --seeds 2", "--grid gives seed twice"),
         ("emergent --retries 2", "--retries needs workers that can be lost"),
     ],
 )

@@ -12,19 +12,13 @@ from typing import Any
 import pytest
 import torch.distributed as dist
 
-MODULES = {
-    "emergent": ("sparsecore.experiments.emergent.task", "Training", "train_step"),
-    "language": ("sparsecore.experiments.language.task", "Training", "train_step"),
-    "reciting": ("sparsecore.experiments.reciting.task", "Training", "train_step"),
-    "tagging": ("sparsecore.experiments.tagging.task", "Task", "step"),
-    "sentiment": ("sparsecore.experiments.sentiment.task", "Training", "run_epoch"),
-}
-"""Where each experiment takes a step: the module, the class and its method."""
+from sparsecore.experiments.registry import part_of
+
+EXPERIMENTS = ("emergent", "language", "reciting", "tagging", "sentiment")
+TASKS = [f"sparsecore.experiments.{name}.task" for name in EXPERIMENTS]
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(
-    ["torch._dynamo", "tests.training.processes", *(module for module, _, _ in MODULES.values())]
-)
+CONTEXT.set_forkserver_preload(["torch._dynamo", "tests.training.processes", *TASKS])
 
 
 def launch(size: int, target: Callable[..., None], *args: Any, timeout: float = 120) -> list[int]:
@@ -96,11 +90,9 @@ def before_step(
     patch: pytest.MonkeyPatch, experiment: str, steps: int, call: Callable[[], None]
 ) -> None:
     """Call ``call()`` once ``steps`` steps of the experiment are made, each with a checkpoint."""
-    name, kind, method = MODULES[experiment]
-    __import__(name)
-    task = getattr(sys.modules[name], kind)
+    task = part_of(experiment, "task").Task
     patch.setenv("SPARSECORE_CHECKPOINT_SECONDS", "0")
-    original, done = getattr(task, method), []
+    original, done = task.step, []
 
     def step(self: Any, *args: Any) -> Any:
         if len(done) == steps:
@@ -108,7 +100,7 @@ def before_step(
         done.append(None)
         return original(self, *args)
 
-    patch.setattr(task, method, step)
+    patch.setattr(task, "step", step)
 
 
 def command(arguments: list[str], home: Path, lost: tuple[int, int] | None = None) -> None:

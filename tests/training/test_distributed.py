@@ -138,9 +138,9 @@ def test_three_processes_compute_what_one_does(texts, single, home, monkeypatch)
 
 def test_resumed_with_another_number_of_processes(texts, single, home, monkeypatch):
     """Two, then three, then one; stopped within epochs, where a state is carried and sums grow."""
-    steps = {"emergent": 15, "language": 11, "reciting": 5, "tagging": 5, "sentiment": 5}
+    steps = {"emergent": 15, "language": 11, "reciting": 5, "tagging": 5, "sentiment": 30}
     assert launch(2, run_all, configs(texts), home, steps) == [0, 0]
-    more = {"emergent": 20, "language": 20, "reciting": 4, "tagging": 6, "sentiment": 6}
+    more = {"emergent": 20, "language": 20, "reciting": 4, "tagging": 6, "sentiment": 40}
     assert launch(3, run_all, configs(texts), home, more) == [0, 0, 0]
     monkeypatch.setenv("SPARSECORE_HOME", str(home))
     for config in configs(texts):
@@ -154,7 +154,7 @@ BATCH = {"emergent": {5}, "language": {7}, "reciting": {5}}
 
 def carried(checkpoint: dict) -> set[int]:
     """The widths of the LSTM states in a checkpoint."""
-    return {value.shape[1] for name, value in checkpoint.items() if ".state." in name}
+    return {value.shape[1] for name, value in checkpoint.items() if name.startswith("state.")}
 
 
 def list_run(experiment: str) -> Run:

@@ -1,5 +1,7 @@
 """NT-ASGD against sums by hand, and the random windows whose length its rate follows."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -21,7 +23,8 @@ def test_steps_and_means_by_hand():
         if step == 3:
             optimizer.start_averaging()
         weight.grad = torch.tensor(gradient)
-        optimizer.step(scale)
+        optimizer.learning_rate = 0.3 * scale
+        optimizer.step()
         by_hand = by_hand - 0.3 * scale * (gradient + 0.01 * by_hand)
         iterates.append(by_hand)
     np.testing.assert_allclose(weight.detach(), by_hand, rtol=1e-12)
@@ -75,7 +78,7 @@ def test_state_travels():
     weight.grad = torch.ones(2)
     one.step()
     two = AveragedSGD([weight], 1.0)
-    two.load_plain_state(one.plain_state(), [a.clone() for a in one.averages])
+    two.load_state_dict(copy.deepcopy(one.state_dict()))
     one.step()
     one_weight = weight.detach().clone()
     with torch.no_grad():
@@ -83,6 +86,8 @@ def test_state_travels():
     two.step()
     assert torch.equal(weight, one_weight) and torch.equal(one.averages[0], two.averages[0])
     assert two.log == [3.0]
+    two.restart()
+    assert two.log == [] and two.averages == [] and not two.averaging
 
 
 @given(st.integers(1, 3000), st.integers(1, 90), st.integers(0, 99))

@@ -10,6 +10,7 @@ from sparsecore.training.batches import columns, num_windows, window
 from sparsecore.training.checkpoint import load_checkpoint
 from sparsecore.training.device import precision_of, resolve_device
 from sparsecore.training.language import evaluate
+from tests.processor import needs_bf16
 
 CPU = torch.device("cpu")
 
@@ -57,15 +58,61 @@ def test_paper_model_size():
     assert num_parameters(model) == 19_500 * 200 + 2 * lstm + 19_500 * 201
 
 
+SWITCHES = (torch.backends.cuda.matmul, torch.backends.cudnn.rnn)  # newer than the two below
+
+
 def test_precision_is_put_back():
     before = torch.get_float32_matmul_precision()
     with precision_of("tf32", CPU):
         assert torch.get_float32_matmul_precision() == "high"
     assert torch.get_float32_matmul_precision() == before
+
+
+def test_float32_is_exact_in_the_lstm_of_cudnn_too():
+    before = [switch.fp32_precision for switch in SWITCHES]
+    for precision, products in (("float32", "ieee"), ("tf32", "tf32")):
+        with precision_of(precision, CPU):
+            assert [switch.fp32_precision for switch in SWITCHES] == [products] * 2
+            assert torch.backends.cudnn.allow_tf32 == (precision == "tf32")
+    assert [switch.fp32_precision for switch in SWITCHES] == before
+
+
+@pytest.fixture
+def unlike_switches():
+    """Float32 products as the user may have set them: matrices in TF32, cuDNN's LSTM exact."""
+    before = [switch.fp32_precision for switch in SWITCHES]
+    for switch, value in zip(SWITCHES, ("tf32", "ieee"), strict=True):
+        switch.fp32_precision = value
+    yield
+    for switch, value in zip(SWITCHES, before, strict=True):
+        switch.fp32_precision = value
+
+
+@pytest.mark.usefixtures("unlike_switches")
+def test_switches_that_the_user_has_set_are_kept():
+    with pytest.raises(RuntimeError):  # what the older switches cannot say
+        torch.get_float32_matmul_precision()
+    with precision_of("float32", CPU):
+        assert [switch.fp32_precision for switch in SWITCHES] == ["ieee"] * 2
+    assert [switch.fp32_precision for switch in SWITCHES] == ["tf32", "ieee"]
+
+
+@needs_bf16
+def test_bf16_is_autocast():
     with precision_of("bf16", CPU):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is torch.bfloat16
 
 
+def test_bf16_without_a_processor_for_it_is_one_clear_line(monkeypatch):
+    monkeypatch.setattr("sparsecore.training.device.cpu_lstm_runs_in", lambda dtype: False)
+    with (
+        pytest.raises(InputError, match=r"AVX-512 or AMX: .* use 'float32'"),
+        precision_of("bf16", CPU),
+    ):
+        pass
+
+
+@needs_bf16
 def test_an_update_is_seen_by_the_next_step_in_half_precision():
     layer = torch.nn.LSTM(3, 4)
     with precision_of("bf16", CPU):
@@ -81,3 +128,20 @@ def test_devices():
     assert resolve_device("auto").type in ("cpu", "cuda")
     with pytest.raises(InputError, match="unknown device 'gpu'"):
         resolve_device("gpu")
+
+
+@pytest.mark.parametrize("kind", ["mps", "xpu", "meta", "hpu", "xla", "vulkan", "ideep"])
+def test_other_kinds_of_device_are_one_clear_line(kind):
+    with pytest.raises(InputError, match=f"run on 'cpu' or 'cuda', not on '{kind}'"):
+        resolve_device(kind)
+
+
+def test_a_gpu_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match="no CUDA GPU is present; use 'cpu'"):
+        resolve_device("cuda:0")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert resolve_device("cuda:1") == torch.device("cuda", 1)
+    with pytest.raises(InputError, match="'cuda:2' is not one of the 2 here"):
+        resolve_device("cuda:2")

@@ -86,18 +86,12 @@ class Causes:
     device: str = "auto"
 
     name: ClassVar[str] = "causes"
+    presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
     format: ClassVar[int] = 1  # of the run folder; part of its name
     varies: ClassVar[tuple[str, ...]] = ("arm",)
     tables: ClassVar[str] = "sparsecore.experiments.causes.tables:tables_of"
 
-    @classmethod
-    def preset(cls, preset: str, **overrides: Any) -> Causes:
-        """The named preset, with fields of your own where given (None leaves the preset's).
-
-        Raises:
-            InputError: unknown preset or field, with the nearest name.
-        """
-        return from_preset(cls, PRESETS, preset, overrides)
+    preset = classmethod(from_preset)
 
     def __post_init__(self) -> None:
         check_kinds(self)

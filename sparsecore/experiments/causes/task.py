@@ -33,7 +33,8 @@ from sparsecore.training.tables import write_table
 
 if TYPE_CHECKING:
     from sparsecore.data.language import Corpus
-    from sparsecore.experiments.causes.config import Causes
+
+    Causes = Any  # config.py imports this module
 
 NORMAL_SD = 0.1 / math.sqrt(3)  # of U(±0.1)
 FIRST = 50  # words that a curriculum begins with

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from sparsecore.layers.windows import block_sizes, input_windows
-from sparsecore.training.configuration import check_kinds, from_preset, identity_of, require
-
-if TYPE_CHECKING:
-    from sparsecore.data.language import Corpus
+from sparsecore.training.configuration import (
+    ABOVE_0,
+    AT_LEAST_1,
+    BELOW_1,
+    check_kinds,
+    from_preset,
+    require,
+    require_range,
+)
 
 PRESETS: dict[str, dict[str, Any]] = {
     # embedded text, 2 CPU cores, under a minute
@@ -85,31 +89,22 @@ class Emergent:
     precision: str = "float32"
 
     name: ClassVar[str] = "emergent"
+    presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
     format: ClassVar[int] = 1  # of the run folder; part of its name
     varies: ClassVar[tuple[str, ...]] = ()
 
-    @classmethod
-    def preset(cls, preset: str, **overrides: Any) -> Emergent:
-        """The named preset, with fields of your own where given (None leaves the preset's).
-
-        Raises:
-            InputError: unknown preset or field, with the nearest name.
-        """
-        return from_preset(cls, PRESETS, preset, overrides)
+    preset = classmethod(from_preset)
 
     def __post_init__(self) -> None:
         check_kinds(self)
-        for name in (
+        require_range(
+            self,
+            AT_LEAST_1,
             "threshold class_threshold embedding_size hidden_size num_layers num_blocks "
-            "batch_size sequence_length epochs"
-        ).split():
-            require(self, name, getattr(self, name) >= 1, "at least 1")
-        for name in ("max_tokens", "tag_tokens"):
-            value = getattr(self, name)
-            require(self, name, value is None or value >= 1, "at least 1, or none")
-        require(self, "dropout", 0 <= self.dropout < 1, "in [0, 1)")
-        require(self, "learning_rate", self.learning_rate > 0, "above 0")
-        require(self, "clip", self.clip > 0, "above 0")
+            "batch_size sequence_length epochs max_tokens tag_tokens",
+        )
+        require_range(self, BELOW_1, "dropout")
+        require_range(self, ABOVE_0, "learning_rate clip")
         require(self, "gradient", self.gradient in ("upward", "total"), "'upward' or 'total'")
         require(
             self, "dropout_side", self.dropout_side in ("before", "after"), "'before' or 'after'"
@@ -124,36 +119,13 @@ class Emergent:
         if self.num_layers > 1:
             input_windows(self.hidden_size, self.num_blocks, self.gamma)
 
-    def prepare(self, progress: bool = True) -> Corpus:
-        """Check device, precision and tagger, and prepare the text (cached)."""
-        from sparsecore.data.language import prepare_corpus
-        from sparsecore.data.tagging import OWN, load_tagger
-        from sparsecore.training.batches import columns
-        from sparsecore.training.device import precision_of, resolve_device
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Fields that are no part of the run's name: those of blocks where there is only one.
 
-        with precision_of(self.precision, resolve_device(self.device)):
-            pass
-        if self.tagger != OWN:
-            load_tagger(self.tagger)
-        corpus = prepare_corpus(
-            self.corpus, threshold=self.threshold, max_tokens=self.max_tokens, progress=progress
-        )
-        for split in ("train", "valid"):
-            columns(getattr(corpus, split), self.batch_size, f"{split} text of {corpus.name!r}")
-        return corpus
-
-    def identity(self, inputs: Corpus) -> dict[str, Any]:
-        """What the run's numbers depend on; its hash names the run folder."""
-        identity = identity_of(self, inputs.sha256)
-        if self.num_blocks == 1:  # dense runs keep the names from before there was a choice
-            del identity["num_blocks"], identity["gamma"]
-        return identity
-
-    def run(self, inputs: Corpus, folder: Path, progress: bool = True) -> None:
-        """Compute the run into ``folder``, going on from its last checkpoint if there is one."""
-        from sparsecore.experiments.emergent.task import train
-
-        train(self, inputs, folder, progress)
+        Dense runs keep the names from before there was a choice.
+        """
+        return ("num_blocks", "gamma") if self.num_blocks == 1 else ()
 
 
 def study(preset: str, seeds: int | None = None, **overrides: Any) -> list[Emergent]:

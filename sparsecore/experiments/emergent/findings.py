@@ -38,7 +38,7 @@ STRONG = 0.3
 SLIGHT = 0.1
 METHODS = ("pearson", "pearson_log")
 MATCHED = 120
-WINDOW = 4  # epochs on either side of the first step-size cut
+WINDOW = 4  # epochs on either side of the first learning-rate decay
 
 ACTIVATIONS = [("embedding", "activation"), ("lstm1", "activation"), ("lstm2", "activation")]
 GRADIENTS = [
@@ -58,7 +58,7 @@ class Evidence:
 
     method: str
     last: int  # E
-    cut: int | None  # the first epoch at whose end the step size was cut
+    cut: int | None  # the first epoch at whose end the learning rate decays
     chi: Replicates  # by epoch, layer, signal, role
     l1: Replicates  # by epoch: of the top gradient, target
     classes: Replicates  # by epoch, word_class: of the top gradient, target
@@ -181,7 +181,7 @@ def finding_4(e: Evidence) -> Iterator[Part]:
 
 
 def finding_5(e: Evidence) -> Iterator[Part]:
-    """After the first step-size cut, rho of activations with input frequency turns upward."""
+    """After the first learning-rate decay, rho of activations with input frequency turns upward."""
     steeper, after = UNKNOWN, UNKNOWN
     if e.cut is not None and e.cut >= 2 and e.last >= e.cut + 2:
         before = _slope(range(max(1, e.cut - WINDOW), e.cut + 1))

@@ -1,246 +1,183 @@
 """Train the language model and write, after every epoch, chi of each signal for each word.
 
-Epoch 0 is the untrained network: the same pass over the training text, without updates. A
-checkpoint follows every epoch and every few minutes within one; a run killed anywhere goes on from
-the last one to the same numbers. On a GPU the steps are replays of a recorded one
-(:mod:`sparsecore.experiments.emergent.recorded`).
+Epoch 0 is the untrained network: the same pass over the training text, without updates. On a GPU
+the steps are replays of a recorded one (:mod:`sparsecore.experiments.emergent.recorded`).
 """
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
-from sparsecore.errors import TrainingError
+from sparsecore.data.language import Corpus, prepare_corpus
+from sparsecore.data.tagging import OWN, load_tagger, tag_counts
+from sparsecore.experiments.emergent.config import Emergent
 from sparsecore.experiments.emergent.recorded import recorder
 from sparsecore.experiments.emergent.step import gradients, update
 from sparsecore.layers.sparse_rnn import SparseLSTM
-from sparsecore.measure.tracker import Key, Tracker, track
+from sparsecore.measure.tracker import Tracker, track
+from sparsecore.measure.words import word_classes
 from sparsecore.models.language_model import LSTMLanguageModel, State
 from sparsecore.training.batches import columns, num_windows, window
-from sparsecore.training.checkpoint import (
-    CheckpointManager,
-    load_pair,
-    of_prefix,
-    save_pair,
-    save_tensors,
-    with_prefix,
-)
 from sparsecore.training.device import precision_of, resolve_device
-from sparsecore.training.distributed import all_reduce, broadcast_object, check_in_sync
-from sparsecore.training.language import evaluate
+from sparsecore.training.distributed import all_reduce
+from sparsecore.training.language import CarriedState, evaluate
+from sparsecore.training.loop import Outputs, Row, Sums, write_outputs
 from sparsecore.training.schedule import Quartering
-from sparsecore.training.sharding import (
-    all_gather,
-    all_reduce_gradients,
-    local_shard,
-    rank0_only,
-    shared_dropout,
-)
-from sparsecore.training.stopping import defer_signals
+from sparsecore.training.sharding import all_reduce_gradients, local_shard, rank0_only, shard
 from sparsecore.training.tables import write_table
 
-if TYPE_CHECKING:
-    from sparsecore.data.language import Corpus
-    from sparsecore.experiments.emergent.config import Emergent
+
+def prepare(config: Emergent, progress: bool = True) -> Corpus:
+    """Check device, precision and tagger, prepare the text and tag it (both cached)."""
+    with precision_of(config.precision, resolve_device(config.device)):
+        pass
+    if config.tagger != OWN:
+        load_tagger(config.tagger)
+    corpus = prepare_text(config, progress)
+    tag_counts(corpus, config.tagger, config.tag_tokens, progress)
+    return corpus
 
 
-@dataclass
-class Progress:
-    """What a checkpoint holds beside the tensors."""
-
-    epoch: int = 0
-    step: int = 0
-    loss_sum: float = 0.0
-    seconds: float = 0.0
-    schedule: Quartering = field(default_factory=lambda: Quartering(1.0))
-    epochs: list[dict[str, Any]] = field(default_factory=list)
-    timing: list[dict[str, Any]] = field(default_factory=list)
+def prepare_text(config: Emergent, progress: bool = True) -> Corpus:
+    """The text alone (cached)."""
+    corpus = prepare_corpus(
+        config.corpus, threshold=config.threshold, max_tokens=config.max_tokens, progress=progress
+    )
+    for split in ("train", "valid"):
+        columns(getattr(corpus, split), config.batch_size, f"{split} text of {corpus.name!r}")
+    return corpus
 
 
-class Training:
-    """The live objects of one run: model, tracker, text, and where it stands."""
+class TrackerSums:
+    """A tracker's sums as a part of a checkpoint: saved for all processes, loaded by the first."""
+
+    def __init__(self, tracker: Tracker, device: torch.device) -> None:
+        self.tracker, self.device = tracker, device
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The sums over the processes, by ``layer.signal.role``."""
+        sums = self.tracker.sums
+        return {".".join(key): all_reduce(sums[key]) for key in sorted(sums)}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take the sums over."""
+        sums: Any = {tuple(name.split(".")): x.to(self.device) for name, x in state.items()}
+        self.tracker.load_sums({key: rank0_only(value) for key, value in sums.items()})
+
+
+class Task:
+    """One language model with a tracker on all of its signals."""
 
     def __init__(self, config: Emergent, corpus: Corpus, folder: Path) -> None:
         self.config, self.corpus, self.folder = config, corpus, folder
-        self.device = resolve_device(config.device)
-        torch.manual_seed(config.seed)
-        self.model = build_model(config, len(corpus.vocabulary)).to(self.device)
+        self.epochs = range(config.epochs + 1)
+        self.epoch = 0
+
+    def build(self, device: torch.device) -> dict[str, Any]:
+        """The untrained model with its tracker, the texts as columns; ``words.parquet``."""
+        config, self.device = self.config, device
+        self.model = build_model(config, len(self.corpus.vocabulary)).to(device)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=config.learning_rate)
-        self.train_text = columns(corpus.train, config.batch_size, "training text")
-        self.valid_text = columns(corpus.valid, config.batch_size, "validation text")
-        self.columns = local_shard(config.batch_size)
-        self.num_steps = num_windows(self.train_text, config.sequence_length)
-        self.state: State | None = None
-        self.progress = Progress(schedule=Quartering(config.learning_rate))
-        self.tracker = self._tracker()
-        self.checkpoints = CheckpointManager(folder)
-        self._load()
-        self.recorder = recorder(self)
-
-    def _tracker(self) -> Tracker:
-        after = self.config.dropout_side == "after"
+        self.train_text = columns(self.corpus.train, config.batch_size, "training text")
+        self.valid_text = columns(self.corpus.valid, config.batch_size, "validation text")
+        self.state = CarriedState(config.batch_size, device)
+        self.schedule = Quartering(config.learning_rate)
+        after = config.dropout_side == "after"
         layers = {name: f"{name}_dropout" if after else name for name in self.model.signals}
+        gradient: Any = config.gradient
         words = self.corpus.vocabulary.words
-        gradient: Any = self.config.gradient
-        return track(self.model, layers, gradient=gradient, vocabulary=words)
-
-    def save(self) -> None:
-        """Write the checkpoint: of several processes that of the whole batch."""
-        sums = {".".join(key): value for key, value in self._total_sums().items()}
-        batch = self.config.batch_size
-        state = {
-            f"{i}.{n}": all_gather(t, batch, dim=1)
-            for i, hc in enumerate(self.state or [])
-            for n, t in zip("hc", hc, strict=True)
+        self.tracker = track(self.model, layers, gradient=gradient, vocabulary=words)
+        self.sums = TrackerSums(self.tracker, device)
+        self.recorder = recorder(self)
+        write_outputs(self.folder, {"words": describe_words(config, self.corpus)})
+        return {
+            "model": self.model,
+            "schedule": self.schedule,
+            "state": self.state,
+            "tracker": self.sums,
         }
-        at = self.progress
-        save_pair(
-            self.checkpoints,
-            {
-                **with_prefix("model", self.model.state_dict()),
-                **with_prefix("sums", sums),
-                **with_prefix("state", state),
-            },
-            {**vars(at), "schedule": vars(at.schedule)},
-        )
 
-    def _load(self) -> None:
-        kept = load_pair(self.checkpoints, self.device)
-        if kept is None:
-            return
-        tensors, values = kept
-        self.model.load_state_dict(of_prefix("model", tensors))
-        sums = {tuple(k.split(".")): rank0_only(v) for k, v in of_prefix("sums", tensors).items()}
-        self.tracker.load_sums(sums)  # pyright: ignore[reportArgumentType]
-        state = {k: h[:, self.columns] for k, h in of_prefix("state", tensors).items()}
-        self.state = [(state[f"{i}.h"], state[f"{i}.c"]) for i in range(len(state) // 2)] or None
-        self.progress = Progress(**{**values, "schedule": Quartering(**values["schedule"])})
+    def batches(self, epoch: int) -> range:
+        """The numbers of the windows."""
+        self.epoch = epoch
+        return range(num_windows(self.train_text, self.config.sequence_length))
 
-    def _total_sums(self) -> dict[Key, Tensor]:
-        """The tracker's sums, those of the other processes added."""
-        return {key: all_reduce(self.tracker.sums[key]) for key in sorted(self.tracker.sums)}
+    def step(self, index: int) -> Sums | list[Sums]:
+        """The next window, or where steps are recorded the next few."""
+        with self.tracker:
+            losses = None if self.recorder is None else self.recorder.turn(index)
+            if losses is None:
+                return self.eager_step(index)
+        count = self.config.batch_size * self.config.sequence_length
+        return [{"loss": loss * count, "count": count} for loss in losses]
 
-    @defer_signals()
-    def run_epoch(self, progress: bool) -> None:
-        """The rest of the current epoch, its statistics, and the step-size rule."""
-        at, config = self.progress, self.config
-        positions = config.batch_size * config.sequence_length
-        self.model.train()
-        started = time.monotonic()
-        bar = tqdm(
-            total=self.num_steps,
-            initial=at.step,
-            desc=f"epoch {at.epoch}/{config.epochs}",
-            unit="step",
-            disable=not progress,
-            leave=False,
-        )
-        with bar, self.tracker:
-            while at.step < self.num_steps:
-                losses = self._turn()
-                for loss in losses:
-                    at.loss_sum += loss
-                    at.step += 1
-                bar.update(len(losses))
-                if at.step % 20 == 0:
-                    bar.set_postfix(
-                        loss=f"{at.loss_sum / (at.step * positions):.3f}", refresh=False
-                    )
-                if self.checkpoints.due():
-                    self.save()
-        valid_loss = evaluate(self.model, self.valid_text, config.sequence_length)
-        at.seconds += time.monotonic() - started
-        self._end_epoch(valid_loss)
-
-    def _turn(self) -> list[float]:
-        """Make the next window, or where steps are recorded the next few; the summed losses."""
-        at, config = self.progress, self.config
-        values = None if self.recorder is None else self.recorder.turn(at.step)
-        if values is None:
-            return [self.train_step(at.step)]
-        for index, value in enumerate(values, at.step):
-            self._check(value, index)
-        return [value * config.batch_size * config.sequence_length for value in values]
-
-    def train_step(self, index: int) -> float:
-        """One window forward and backward, an SGD update after epoch 0; the summed loss (nats)."""
+    def eager_step(self, index: int) -> Sums:
+        """One window forward and backward, an SGD update after epoch 0."""
         inputs, targets = window(self.train_text, index, self.config.sequence_length, self.device)
-        positions = targets.numel()
-        inputs, targets = inputs[:, self.columns], targets[:, self.columns]
-        loss, self.state = self.gradients(inputs, targets, self.state, positions)
-        value = all_reduce_gradients(self.model.parameters(), loss)[0].item()
-        self._check(value, index)
+        mine, count = local_shard(self.config.batch_size), targets.numel()
+        loss, self.state.value = self.gradients(
+            inputs[:, mine], targets[:, mine], self.state.value, count
+        )
+        (loss,) = all_reduce_gradients(self.model.parameters(), loss)
         self.update()
-        return value * positions
+        return {"loss": loss.double() * count, "count": count}
 
     def gradients(
         self, inputs: Tensor, targets: Tensor, state: State | None, positions: int
     ) -> tuple[Tensor, State]:
         """As :func:`.step.gradients`, with the dropout masks of the whole batch."""
-        with shared_dropout(self.model, self.columns, self.config.batch_size):
+        with shard(self.model, self.config.batch_size):
             return gradients(self.model, self.tracker, inputs, targets, state, positions)
 
     @property
     def learning_rate(self) -> float:
         """Of this epoch: the schedule's, and 0 in epoch 0."""
-        return self.progress.schedule.learning_rate if self.progress.epoch else 0.0
+        return self.schedule.learning_rate if self.epoch else 0.0
 
     def update(self) -> None:
         """An SGD update by the gradients, but for epoch 0."""
         if self.learning_rate:
             update(self.model, self.optimizer, self.config.clip, self.learning_rate)
 
-    def _check(self, loss: float, index: int) -> None:
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"training diverged in epoch {self.progress.epoch} at step {index}: the loss is "
-                f"{loss}; try a smaller learning_rate (now {self.config.learning_rate}) "
-                f"or clip (now {self.config.clip})"
-            )
-
-    def _end_epoch(self, valid_loss: float) -> None:
-        at = self.progress
-        check_in_sync(self.model.parameters(), self.device)
-        self.tracker.load_sums(self._total_sums())
+    def end_epoch(self, sums: dict[str, float]) -> Row:
+        """Validate, decay the learning rate if that was no better, write the statistics."""
+        self.state.value = None
+        valid_loss = evaluate(self.model, self.valid_text, self.config.sequence_length)
         learning_rate = self.learning_rate
-        cut = at.schedule.update(valid_loss)
-        tokens = self.train_text[1:].numel()
-        at.epochs.append(
-            {
-                "epoch": at.epoch,
-                "train_loss": at.loss_sum / tokens,
-                "valid_loss": valid_loss,
-                "valid_perplexity": math.exp(min(valid_loss, 700.0)),
-                "learning_rate": learning_rate,
-                "step_cut": cut,
-            }
-        )
-        at.timing.append({"epoch": at.epoch, "seconds": at.seconds, "tokens": tokens})
-        write_table(self.folder / f"statistics/epoch-{at.epoch:03d}.parquet", self._statistics())
-        write_table(self.folder / "epochs.parquet", pd.DataFrame(at.epochs))
-        write_table(self.folder / "timing.parquet", pd.DataFrame(at.timing))
-        at.epoch, at.step, at.loss_sum, at.seconds = at.epoch + 1, 0, 0.0, 0.0
-        self.state = None
+        cut = self.schedule.update(valid_loss)
+        total = {key: all_reduce(value) for key, value in sorted(self.tracker.sums.items())}
+        self.tracker.load_sums(total)
+        path = self.folder / f"statistics/epoch-{self.epoch:03d}.parquet"
+        write_table(path, statistics(self.tracker))
         self.tracker.sums.clear()
-        self.save()
+        return {
+            "train_loss": sums["loss"] / sums["count"],
+            "valid_loss": valid_loss,
+            "valid_perplexity": math.exp(min(valid_loss, 700.0)),
+            "learning_rate": learning_rate,
+            "step_cut": cut,
+        }
 
-    def _statistics(self) -> pd.DataFrame:
-        table = self.tracker.table()
-        small = {"word_id": "int32", "chi": "float32", "l1": "float32", "count": "int32"}
-        return table[["word_id", "layer", "signal", "role", "chi", "l1", "count"]].astype(
-            {**small, "layer": "category", "signal": "category", "role": "category"}
-        )
+    def results(self) -> Outputs:
+        """The weights; the statistics are written epoch by epoch."""
+        return {"weights": self.model.state_dict()}
+
+
+def statistics(tracker: Tracker) -> pd.DataFrame:
+    """The tracker's table as an epoch's file keeps it: small types, words by their ids."""
+    table = tracker.table()
+    small = {"word_id": "int32", "chi": "float32", "l1": "float32", "count": "int32"}
+    return table[["word_id", "layer", "signal", "role", "chi", "l1", "count"]].astype(
+        {**small, "layer": "category", "signal": "category", "role": "category"}
+    )
 
 
 def build_model(config: Emergent, num_words: int) -> LSTMLanguageModel:
@@ -262,45 +199,8 @@ def recurrent_layer(config: Emergent) -> Callable[[int, int], nn.Module]:
     return partial(SparseLSTM, num_blocks=config.num_blocks, gamma=config.gamma)
 
 
-def train(config: Emergent, corpus: Corpus, folder: Path, progress: bool = True) -> None:
-    """Run the experiment into ``folder``; see the module's text for what appears there.
-
-    Raises:
-        InputError: the text is too short for the batch, or the disk is full.
-        TrainingError: the loss stopped being a number.
-    """
-    training = Training(config, corpus, folder)
-    broadcast_object(lambda: write_words(config, corpus, folder, progress))
-    with precision_of(config.precision, training.device):
-        while training.progress.epoch <= config.epochs:
-            training.run_epoch(progress)
-            if progress:
-                tqdm.write(_line(training.progress))
-    weights: dict[str, Tensor] = {k: v.cpu() for k, v in training.model.state_dict().items()}
-    save_tensors(folder / "weights.safetensors", weights)
-
-
-def write_words(config: Emergent, corpus: Corpus, folder: Path, progress: bool) -> None:
-    """Write ``words.parquet`` if it is not there yet."""
-    if not (folder / "words.parquet").exists():
-        write_table(folder / "words.parquet", describe_words(config, corpus, progress))
-
-
-def describe_words(config: Emergent, corpus: Corpus, progress: bool) -> pd.DataFrame:
+def describe_words(config: Emergent, corpus: Corpus) -> pd.DataFrame:
     """word, frequency, pos, share, word_class of every word, by id."""
-    from sparsecore.data.tagging import tag_counts
-    from sparsecore.measure.words import word_classes
-
-    tags = tag_counts(corpus, config.tagger, config.tag_tokens, progress)
     vocabulary = corpus.vocabulary
+    tags = tag_counts(corpus, config.tagger, config.tag_tokens, progress=False)
     return word_classes(vocabulary.words, vocabulary.counts, tags, min_count=config.class_threshold)
-
-
-def _line(at: Progress) -> str:
-    row, timing = at.epochs[-1], at.timing[-1]
-    return (
-        f"epoch {row['epoch']:2d}  train loss {row['train_loss']:.3f}  "
-        f"valid loss {row['valid_loss']:.3f}  perplexity {row['valid_perplexity']:.1f}  "
-        f"step size {row['learning_rate']:g}{' (cut)' if row['step_cut'] else ''}  "
-        f"{timing['seconds']:.0f} s"
-    )

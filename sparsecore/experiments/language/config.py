@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from sparsecore.training.configuration import check_kinds, from_preset, identity_of, require
-
-if TYPE_CHECKING:
-    from sparsecore.data.language import Corpus
+from sparsecore.training.configuration import (
+    AT_LEAST_0,
+    AT_LEAST_1,
+    BELOW_1,
+    check_kinds,
+    from_preset,
+    require_range,
+)
 
 # The small models are an eighth as wide as the paper's and see the text a few times, not hundreds
 # of times, so dropout is about half of the paper's. Averaging starts by the clock, as the trigger
@@ -127,18 +130,11 @@ class Language:
     precision: str = "float32"
 
     name: ClassVar[str] = "language"
+    presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
     format: ClassVar[int] = 1  # of the run folder; part of its name
     varies: ClassVar[tuple[str, ...]] = ("stack", "hidden_size", "reduction")
-    tables: ClassVar[str] = "sparsecore.experiments.language.tables:tables_of"
 
-    @classmethod
-    def preset(cls, preset: str, **overrides: Any) -> Language:
-        """The named preset, with fields of your own where given (None leaves the preset's).
-
-        Raises:
-            InputError: unknown preset or field, with the nearest name.
-        """
-        return from_preset(cls, PRESETS, preset, overrides)
+    preset = classmethod(from_preset)
 
     def __post_init__(self) -> None:
         from sparsecore.experiments.language.checks import check_optimisation, check_sizes
@@ -146,36 +142,9 @@ class Language:
         check_kinds(self)
         check_sizes(self)
         check_optimisation(self)
-        for name in ("valid_batch_size", "test_batch_size", "nonmono"):
-            require(self, name, getattr(self, name) >= 1, "at least 1")
-        require(self, "finetune_epochs", self.finetune_epochs >= 0, "at least 0")
-        by = self.average_by
-        require(self, "average_by", by is None or by >= 1, "at least 1, or none")
-        for name in "dropout dropouth dropouti dropoute weight_drop".split():
-            require(self, name, 0 <= getattr(self, name) < 1, "in [0, 1)")
-        for name in "alpha beta weight_decay".split():
-            require(self, name, getattr(self, name) >= 0, "at least 0")
-
-    def prepare(self, progress: bool = True) -> Corpus:
-        """Check device and precision, and prepare the text (cached)."""
-        from sparsecore.experiments.language.checks import prepare_text
-
-        batches = {
-            "train": self.batch_size,
-            "valid": self.valid_batch_size,
-            "test": self.test_batch_size,
-        }
-        return prepare_text(self, batches, self.max_tokens, progress)
-
-    def identity(self, inputs: Corpus) -> dict[str, Any]:
-        """What the run's numbers depend on; its hash names the run folder."""
-        return identity_of(self, inputs.sha256)
-
-    def run(self, inputs: Corpus, folder: Path, progress: bool = True) -> None:
-        """Compute the run into ``folder``, going on from its last checkpoint if there is one."""
-        from sparsecore.experiments.language.task import train
-
-        train(self, inputs, folder, progress)
+        require_range(self, AT_LEAST_1, "valid_batch_size test_batch_size nonmono average_by")
+        require_range(self, BELOW_1, "dropout dropouth dropouti dropoute weight_drop")
+        require_range(self, AT_LEAST_0, "finetune_epochs alpha beta weight_decay")
 
 
 def sparse_match(dense: Language) -> Language:

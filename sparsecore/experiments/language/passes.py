@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from sparsecore.data.language import Corpus, prepare_corpus
 from sparsecore.layers.embedding import frequency_order
-from sparsecore.models.awd_lstm import AWDLanguageModel, State
-from sparsecore.training.batches import columns, num_windows, window
-from sparsecore.training.distributed import all_reduce
-from sparsecore.training.sharding import local_shard
+from sparsecore.models.awd_lstm import AWDLanguageModel
+from sparsecore.training.batches import columns
+from sparsecore.training.device import precision_of, resolve_device
+from sparsecore.training.language import total_over_text
 
-if TYPE_CHECKING:
-    from sparsecore.data.language import Corpus
+
+def prepare_text(
+    config: Any, batches: dict[str, int], max_tokens: int | None, progress: bool
+) -> Corpus:
+    """The prepared text.
+
+    Args:
+        config: with corpus, tokenised, threshold, device and precision.
+        batches: for each split that is read, its number of columns.
+        max_tokens: cap on the training text before filtering.
+        progress: show bars.
+
+    Raises:
+        InputError: device, precision or corpus unknown; a text too short for its columns.
+    """
+    with precision_of(config.precision, resolve_device(config.device)):
+        pass
+    corpus = prepare_corpus(
+        config.corpus,
+        threshold=config.threshold,
+        max_tokens=max_tokens,
+        tokenised=config.tokenised,
+        progress=progress,
+    )
+    for split, batch_size in batches.items():
+        columns(getattr(corpus, split), batch_size, f"{split} text of {corpus.name!r}")
+    return corpus
 
 
 def text_columns(corpus: Corpus, split: str, batch_size: int, device: torch.device) -> Tensor:
@@ -46,37 +72,27 @@ def piece_columns(
     return rows.view(batch_size, -1).t().to(device), len(counts)
 
 
-@torch.no_grad()
 def mean_loss(model: AWDLanguageModel, text: Tensor, sequence_length: int) -> float:
     """Cross entropy in nats a word without any dropout; the state is carried through the text.
 
     Args:
+        model: which stays as it is.
         text: (L, B) columns on the model's device; several processes take some each.
+        sequence_length: T of the windows.
     """
-    total = torch.zeros((), dtype=torch.float64, device=text.device)
-    was_training = model.training
-    model.eval()
-    state: State | None = None
-    mine = text[:, local_shard(text.shape[1])]
-    for index in range(num_windows(text, sequence_length) if mine.numel() else 0):
-        inputs, targets = window(mine, index, sequence_length, text.device)
+
+    def loss(inputs: Tensor, targets: Tensor, state: Any) -> tuple[Tensor, Any]:
         hidden, _, state = model(inputs, state)
-        total += model.loss(hidden, targets).double() * targets.numel()
-    model.train(was_training)
-    return float(all_reduce(total)) / text[1:].numel()
+        return model.loss(hidden, targets).double() * targets.numel(), state
+
+    return total_over_text(model, text, sequence_length, text.device, loss) / text[1:].numel()
 
 
-@torch.no_grad()
 def accuracy(model: AWDLanguageModel, text: Tensor, sequence_length: int) -> float:
     """Share of the words after the first that are the model's likeliest next word."""
-    right = torch.zeros((), dtype=torch.int64, device=text.device)
-    was_training = model.training
-    model.eval()
-    state: State | None = None
-    mine = text[:, local_shard(text.shape[1])]
-    for index in range(num_windows(text, sequence_length) if mine.numel() else 0):
-        inputs, targets = window(mine, index, sequence_length, text.device)
+
+    def hits(inputs: Tensor, targets: Tensor, state: Any) -> tuple[Tensor, Any]:
         hidden, _, state = model(inputs, state)
-        right += (model.logits(hidden).argmax(-1) == targets).sum()
-    model.train(was_training)
-    return int(all_reduce(right)) / text[1:].numel()
+        return (model.logits(hidden).argmax(-1) == targets).sum(), state
+
+    return total_over_text(model, text, sequence_length, text.device, hits) / text[1:].numel()

@@ -1,304 +1,176 @@
 """Train an AWD-LSTM with NT-ASGD, fine-tune it, and write what it reached before and after.
 
 Two phases. ``train``: SGD, then averaged SGD once the validation loss stops falling. ``finetune``:
-averaged SGD anew from the best weights, until the same rule says stop. A checkpoint follows every
-epoch and every few minutes within one; a run killed anywhere goes on to the same numbers.
+averaged SGD anew from the best weights, until the same rule says stop.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
-from tqdm.auto import tqdm
+from torch import Tensor
 
-from sparsecore.errors import TrainingError
+from sparsecore.data.language import Corpus
 from sparsecore.experiments.language.build import build_model, parameter_counts
-from sparsecore.experiments.language.passes import mean_loss, text_columns
-from sparsecore.models.awd_lstm import State, activation_penalty, detach
+from sparsecore.experiments.language.config import Language
+from sparsecore.experiments.language.passes import mean_loss, prepare_text, text_columns
+from sparsecore.models.awd_lstm import activation_penalty, detach
 from sparsecore.training.batches import random_windows
-from sparsecore.training.checkpoint import (
-    CheckpointManager,
-    load_pair,
-    of_prefix,
-    save_pair,
-    save_tensors,
-    with_prefix,
-)
-from sparsecore.training.device import precision_of, resolve_device
-from sparsecore.training.distributed import check_in_sync
+from sparsecore.training.language import CarriedState
+from sparsecore.training.loop import Outputs, Row, Sums, update
 from sparsecore.training.nt_asgd import AveragedSGD
-from sparsecore.training.sharding import (
-    all_gather,
-    all_reduce_gradients,
-    local_shard,
-    shared_dropout,
-)
-from sparsecore.training.stopping import defer_signals
-from sparsecore.training.tables import write_table
+from sparsecore.training.sharding import shard
 
-if TYPE_CHECKING:
-    from sparsecore.data.language import Corpus
-    from sparsecore.experiments.language.config import Language
 
-LOOK = 50  # steps between looks at the loss, which on a GPU wait for it
+def prepare(config: Language, progress: bool = True) -> Corpus:
+    """Check device and precision, and prepare the text (cached)."""
+    return prepare_text(config, batch_sizes(config), config.max_tokens, progress)
+
+
+def batch_sizes(config: Language) -> dict[str, int]:
+    """Columns of each split."""
+    return {
+        "train": config.batch_size,
+        "valid": config.valid_batch_size,
+        "test": config.test_batch_size,
+    }
 
 
 @dataclass
 class Progress:
-    """What a checkpoint holds beside the tensors."""
+    """What is remembered from epoch to epoch."""
 
     phase: str = "train"
-    epoch: int = 1  # counted through both phases
-    step: int = 0
-    seconds: float = 0.0
+    ran: int = 0  # epochs of the phase
     best_loss: float = math.inf  # of the validation text
     best_epoch: int = 0
+    best: dict[str, Tensor] = field(default_factory=dict)  # weights
     stopped: bool = False  # the rule ended the fine-tune step
     averaging_epoch: float = math.nan  # the last epoch of plain SGD
-    optimizer: dict[str, Any] = field(default_factory=dict)
-    epochs: list[dict[str, Any]] = field(default_factory=list)
-    timing: list[dict[str, Any]] = field(default_factory=list)
-    reached: dict[str, dict[str, float]] = field(default_factory=dict)  # by phase
+    trained: Row = field(default_factory=dict)  # what the first phase reached
 
 
-class Training:
-    """The live objects of one run: model, optimiser, text, and where it stands."""
+class Task:
+    """One language model and its texts, through both phases."""
 
     def __init__(self, config: Language, corpus: Corpus, folder: Path) -> None:
-        self.config, self.folder = config, folder
-        self.device = resolve_device(config.device)
-        torch.manual_seed(config.seed)
+        self.config, self.corpus = config, corpus
+        self.epochs = range(1, config.epochs + config.finetune_epochs + 1)  # of both phases
+
+    def build(self, device: torch.device) -> dict[str, Any]:
+        """The untrained model, its optimiser, the texts as columns."""
+        config = self.config
         self.model = build_model(
             config,
-            len(corpus.vocabulary),
+            len(self.corpus.vocabulary),
             dropout=config.dropout,
             dropouth=config.dropouth,
             dropouti=config.dropouti,
             dropoute=config.dropoute,
             weight_drop=config.weight_drop,
-        ).to(self.device)
-        batches = {
-            "train": config.batch_size,
-            "valid": config.valid_batch_size,
-            "test": config.test_batch_size,
+        ).to(device)
+        self.texts = {
+            split: text_columns(self.corpus, split, columns, device)
+            for split, columns in batch_sizes(config).items()
         }
-        self.texts = {s: text_columns(corpus, s, b, self.device) for s, b in batches.items()}
-        self.columns = local_shard(config.batch_size)
-        self.optimizer = self._optimizer()
-        self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
-        self.state: State | None = None
-        self.best: dict[str, Tensor] = {}
-        self.progress = Progress()
-        self.checkpoints = CheckpointManager(folder)
-        self._load()
-
-    def _optimizer(self) -> AveragedSGD:
-        config = self.config
-        return AveragedSGD(
+        self.optimizer = AveragedSGD(
             self.model.parameters(), config.learning_rate, config.weight_decay, config.nonmono
         )
-
-    def save(self) -> None:
-        """Write the checkpoint: of several processes that of the whole batch."""
-        batch = self.config.batch_size
-        state = {
-            f"{i}.{n}": all_gather(t, batch, dim=1)
-            for i, carried in enumerate(self.state or [])
-            for n, t in zip("hc", carried, strict=True)
+        self.state = CarriedState(config.batch_size, device)
+        self.progress = Progress()
+        return {
+            "model": self.model,
+            "optimizer": self.optimizer,
+            "state": self.state,
+            "progress": self.progress,
         }
-        averages = {str(i): t for i, t in enumerate(self.optimizer.averages)}
-        self.progress.optimizer = self.optimizer.plain_state()
-        save_pair(
-            self.checkpoints,
-            {
-                **with_prefix("model", self.model.state_dict()),
-                **with_prefix("best", self.best),
-                **with_prefix("average", averages),
-                **with_prefix("state", state),
-                "loss_sum": self.loss_sum,
-            },
-            vars(self.progress),
-        )
 
-    def _load(self) -> None:
-        kept = load_pair(self.checkpoints, self.device)
-        if kept is None:
-            return
-        tensors, values = kept
-        self.model.load_state_dict(of_prefix("model", tensors))
-        self.best = of_prefix("best", tensors)
-        self.loss_sum = tensors["loss_sum"]
-        self.progress = Progress(**values)
-        averages = of_prefix("average", tensors)
-        self.optimizer.load_plain_state(
-            self.progress.optimizer, [averages[str(i)] for i in range(len(averages))]
-        )
-        state = {k: h[:, self.columns] for k, h in of_prefix("state", tensors).items()}
-        self.state = [(state[f"{i}.h"], state[f"{i}.c"]) for i in range(len(state) // 2)] or None
+    def batches(self, epoch: int) -> list[tuple[int, int]] | None:
+        """Start and length of each window; None once the rule has ended the fine-tuning."""
+        self.epoch = epoch
+        if self.progress.stopped:
+            return None
+        generator = np.random.default_rng([self.config.seed, epoch])
+        targets = len(self.texts["train"]) - 1
+        return random_windows(targets, self.config.sequence_length, generator)
 
-    @defer_signals()
-    def run_epoch(self, progress: bool) -> None:
-        """The rest of the current epoch, and what follows from its validation loss."""
+    def step(self, window: tuple[int, int]) -> Sums:
+        """One window forward and backward, and an update at the rate of its length."""
+        (start, length), config, text = window, self.config, self.texts["train"]
+        positions = length * config.batch_size
+        with shard(self.model, config.batch_size) as columns:
+            inputs = text[start : start + length, columns]
+            targets = text[start + 1 : start + length + 1, columns].contiguous()
+            dropped, raw, state = self.model(inputs, self.state.value)
+        self.state.value = detach(state)
+        share = targets.numel() / positions
+        loss = self.model.loss(dropped, targets)
+        penalty = activation_penalty(dropped, raw, config.alpha, config.beta)
+        self.optimizer.learning_rate = length / config.sequence_length * config.learning_rate
+        total, part = share * (loss + penalty), (share * loss).detach()
+        _, loss = update(self.model, self.optimizer, total, part, clip=config.clip, sharded=True)
+        return {"loss": loss.double() * positions, "count": positions}
+
+    def end_epoch(self, sums: dict[str, float]) -> Row:
+        """The validation loss of the mean weights, and what follows from it."""
         at, config = self.progress, self.config
-        text = self.texts["train"]
-        generator = np.random.default_rng([config.seed, at.epoch])
-        windows = random_windows(len(text) - 1, config.sequence_length, generator)
-        self.model.train()
-        started = time.monotonic()
-        last = config.epochs + config.finetune_epochs
-        bar = tqdm(
-            total=len(windows),
-            initial=at.step,
-            desc=f"epoch {at.epoch}/{last} ({at.phase})",
-            unit="step",
-            disable=not progress,
-            leave=False,
-        )
-        with bar:
-            while at.step < len(windows):
-                self.train_step(*windows[at.step])
-                at.step += 1
-                bar.update()
-                if at.step % LOOK == 0 or at.step == len(windows):
-                    seen = sum(windows[at.step - 1]) * config.batch_size
-                    bar.set_postfix(loss=f"{self._check_loss() / seen:.3f}", refresh=False)
-                if self.checkpoints.due():
-                    self.save()
+        self.state.value = None
+        at.ran += 1
         with self.optimizer.averaged():
             valid_loss = mean_loss(self.model, self.texts["valid"], config.sequence_length)
             if valid_loss < at.best_loss:
-                at.best_loss, at.best_epoch = valid_loss, at.epoch
-                self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
-        at.seconds += time.monotonic() - started
-        self._end_epoch(valid_loss)
-
-    def train_step(self, start: int, length: int) -> None:
-        """One window forward and backward, and an update at the rate of its length."""
-        config, text = self.config, self.texts["train"][:, self.columns]
-        inputs, targets = text[start : start + length], text[start + 1 : start + length + 1]
-        positions = length * config.batch_size
-        share = targets.numel() / positions
-        self.model.zero_grad(set_to_none=True)
-        with shared_dropout(self.model, self.columns, config.batch_size):
-            dropped, raw, state = self.model(inputs, self.state)
-        loss = self.model.loss(dropped, targets.contiguous())
-        penalty = activation_penalty(dropped, raw, config.alpha, config.beta)
-        (share * (loss + penalty)).backward()
-        self.state = detach(state)
-        (loss,) = all_reduce_gradients(self.model.parameters(), share * loss)
-        self.loss_sum += loss.double() * positions
-        nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
-        self.optimizer.step(length / config.sequence_length)
-
-    def _check_loss(self) -> float:
-        value = float(self.loss_sum)
-        if not math.isfinite(value):
-            raise TrainingError(
-                f"training diverged in epoch {self.progress.epoch} before step "
-                f"{self.progress.step}: the loss is {value}; try a smaller learning_rate "
-                f"(now {self.config.learning_rate}) or clip (now {self.config.clip})"
-            )
-        return value
-
-    def _end_epoch(self, valid_loss: float) -> None:
-        at = self.progress
-        check_in_sync(self.model.parameters(), self.device)
-        tokens = self.texts["train"][1:].numel()
+                at.best_loss, at.best_epoch = valid_loss, self.epoch
+                at.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         row = {
-            "epoch": at.epoch,
             "phase": at.phase,
-            "train_loss": float(self.loss_sum) / tokens,
+            "train_loss": sums["loss"] / sums["count"],
             "valid_loss": valid_loss,
             "valid_perplexity": math.exp(min(valid_loss, 700.0)),
             "averaged": self.optimizer.averaging,
         }
-        at.epochs.append(row)
-        at.timing.append({"epoch": at.epoch, "seconds": at.seconds, "tokens": tokens})
         if at.phase == "finetune":
             at.stopped = self.optimizer.triggered(valid_loss)
         if self.optimizer.update(valid_loss):
-            at.averaging_epoch = at.epoch
-        elif not self.optimizer.averaging and at.epoch == self.config.average_by:
+            at.averaging_epoch = self.epoch
+        elif not self.optimizer.averaging and self.epoch == config.average_by:
             self.optimizer.start_averaging()
-            at.averaging_epoch = at.epoch
-        write_table(self.folder / "epochs.parquet", pd.DataFrame(at.epochs))
-        write_table(self.folder / "timing.parquet", pd.DataFrame(at.timing))
-        at.epoch, at.step, at.seconds = at.epoch + 1, 0, 0.0
-        self.state = None
-        self.loss_sum.zero_()
-        self.save()
+            at.averaging_epoch = self.epoch
+        if self.epoch == config.epochs:
+            self.start_finetuning()
+        return row
 
-    def end_phase(self) -> None:
-        """What the best weights so far reach on each text, without dropout."""
+    def start_finetuning(self) -> None:
+        """Averaged SGD from the best weights, with a log of its own."""
         at = self.progress
-        self.model.load_state_dict(self.best)
-        length = self.config.sequence_length
+        at.trained = self.reached()
+        at.phase, at.ran = "finetune", 0
+        self.optimizer.restart()
+        self.optimizer.start_averaging()
+
+    def reached(self) -> Row:
+        """What the best weights so far reach on each text, without dropout; they are loaded."""
+        at, length = self.progress, self.config.sequence_length
+        self.model.load_state_dict(at.best)
         perplexity = {
             f"{split}_perplexity": math.exp(min(mean_loss(self.model, text, length), 700.0))
             for split, text in self.texts.items()
         }
-        ran = sum(row["phase"] == at.phase for row in at.epochs)
-        at.reached[at.phase] = {**perplexity, "best_epoch": at.best_epoch, "epochs": ran}
+        return {**perplexity, "best_epoch": at.best_epoch, "epochs": at.ran}
 
-    def start_finetune(self) -> None:
-        """Averaged SGD from the best weights, with a log of its own."""
-        self.progress.phase = "finetune"
-        self.optimizer = self._optimizer()
-        self.optimizer.start_averaging()
-        self.save()
-
-
-def train(config: Language, corpus: Corpus, folder: Path, progress: bool = True) -> None:
-    """Run the experiment into ``folder``: epochs, timing, results and weights.
-
-    Raises:
-        InputError: the text is too short for the batch, or the disk is full.
-        TrainingError: the loss stopped being a number.
-    """
-    training = Training(config, corpus, folder)
-    at = training.progress
-    with precision_of(config.precision, training.device):
-        while at.phase == "train" and at.epoch <= config.epochs:
-            training.run_epoch(progress)
-            _tell(at, progress)
-        if at.phase == "train":
-            training.end_phase()
-            training.start_finetune()
-        while not at.stopped and at.epoch <= config.epochs + config.finetune_epochs:
-            training.run_epoch(progress)
-            _tell(at, progress)
-        training.end_phase()
-    weights = {k: v.cpu() for k, v in training.best.items()}
-    save_tensors(folder / "weights.safetensors", weights)
-    write_table(folder / "results.parquet", pd.DataFrame([results(training)]))
-
-
-def results(training: Training) -> dict[str, Any]:
-    """The row of ``results.parquet``: perplexities without and with fine-tuning, sizes, counts."""
-    before, after = training.progress.reached["train"], training.progress.reached["finetune"]
-    return {
-        **before,
-        **{f"{name}_finetuned": value for name, value in after.items()},
-        "averaging_epoch": training.progress.averaging_epoch,
-        **parameter_counts(training.model),
-        "words": len(training.model.bias),
-        **{f"{split}_tokens": text[1:].numel() for split, text in training.texts.items()},
-    }
-
-
-def _tell(at: Progress, progress: bool) -> None:
-    row, timing = at.epochs[-1], at.timing[-1]
-    if progress:
-        tqdm.write(
-            f"epoch {row['epoch']:3d} {row['phase']:8s} train loss {row['train_loss']:.3f}  "
-            f"valid loss {row['valid_loss']:.3f}  perplexity {row['valid_perplexity']:.1f}  "
-            f"{'averaged  ' if row['averaged'] else ''}{timing['seconds']:.0f} s"
-        )
+    def results(self) -> Outputs:
+        """Perplexities without and with fine-tuning, sizes, counts; the best weights."""
+        row = {
+            **self.progress.trained,
+            **{f"{name}_finetuned": value for name, value in self.reached().items()},
+            "averaging_epoch": self.progress.averaging_epoch,
+            **parameter_counts(self.model),
+            "words": len(self.model.bias),
+            **{f"{split}_tokens": text[1:].numel() for split, text in self.texts.items()},
+        }
+        return {"weights": self.progress.best, "results": pd.DataFrame([row])}

@@ -9,16 +9,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sparsecore.training.configuration import check_kinds, from_preset, identity_of, require
+from sparsecore.training.configuration import (
+    BELOW_1,
+    check_kinds,
+    from_preset,
+    require,
+    require_range,
+)
 from sparsecore.training.finished import results_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sparsecore.data.language import Corpus
 
 # The small text is about 1/155 of the Penn Treebank, for models with as small a part of the
 # parameters: as many a word as in the paper. Fewer words a window give more updates an epoch; small
@@ -114,6 +118,7 @@ class Reciting:
     precision: str = "float32"
 
     name: ClassVar[str] = "reciting"
+    presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
     format: ClassVar[int] = 1  # of the run folder; part of its name
     varies: ClassVar[tuple[str, ...]] = (
         "embedding_size",
@@ -123,16 +128,8 @@ class Reciting:
         "embedding_density",
         "learning_rate",
     )
-    tables: ClassVar[str] = "sparsecore.experiments.reciting.tables:tables_of"
 
-    @classmethod
-    def preset(cls, preset: str, **overrides: Any) -> Reciting:
-        """The named preset, with fields of your own where given (None leaves the preset's).
-
-        Raises:
-            InputError: unknown preset or field, with the nearest name.
-        """
-        return from_preset(cls, PRESETS, preset, overrides)
+    preset = classmethod(from_preset)
 
     def __post_init__(self) -> None:
         from sparsecore.experiments.language.checks import check_optimisation, check_sizes
@@ -140,29 +137,8 @@ class Reciting:
         check_kinds(self)
         check_sizes(self)
         check_optimisation(self)
-        require(self, "momentum", 0 <= self.momentum < 1, "in [0, 1)")
+        require_range(self, BELOW_1, "momentum enough")
         require(self, "decay", 0 < self.decay <= 1, "in (0, 1]")
-        require(self, "enough", 0 <= self.enough < 1, "in [0, 1)")
-
-    def prepare(self, progress: bool = True) -> Corpus:
-        """Check device and precision, and prepare the text (cached)."""
-        from sparsecore.experiments.language.checks import prepare_text
-        from sparsecore.training.batches import columns
-
-        corpus = prepare_text(self, {}, None, progress)
-        piece = corpus.train[: self.max_tokens]
-        columns(piece, self.batch_size, f"train text of {corpus.name!r}")
-        return corpus
-
-    def identity(self, inputs: Corpus) -> dict[str, Any]:
-        """What the run's numbers depend on; its hash names the run folder."""
-        return identity_of(self, inputs.sha256)
-
-    def run(self, inputs: Corpus, folder: Path, progress: bool = True) -> None:
-        """Compute the run into ``folder``, going on from its last checkpoint if there is one."""
-        from sparsecore.experiments.reciting.task import train
-
-        train(self, inputs, folder, progress)
 
 
 def rows(original: Reciting) -> list[Reciting]:

@@ -1,232 +1,133 @@
 """Train a model to recite a text, and write how much of it it can say after every epoch.
 
 The paper's accuracy is that of the training pass itself: each word is predicted before the update
-that learns from it. Beside it stands that of a pass of its own at the end of the epoch, with the
-weights at rest. A run killed anywhere goes on from its last checkpoint to the same numbers.
+that learns from it. Beside it stands that of a pass of its own in eval mode, at the end of the
+epoch.
 """
 
 from __future__ import annotations
 
-import math
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from torch import nn
-from tqdm.auto import tqdm
 
-from sparsecore.errors import TrainingError
+from sparsecore.data.language import Corpus
 from sparsecore.experiments.language.build import build_model, parameter_counts
-from sparsecore.experiments.language.passes import accuracy, piece_columns
-from sparsecore.models.awd_lstm import State, detach
-from sparsecore.training.batches import random_windows
-from sparsecore.training.checkpoint import (
-    CheckpointManager,
-    load_pair,
-    of_prefix,
-    save_pair,
-    save_tensors,
-    with_prefix,
-)
-from sparsecore.training.device import precision_of, resolve_device
-from sparsecore.training.distributed import check_in_sync
-from sparsecore.training.sharding import all_gather, all_reduce_gradients, local_shard
-from sparsecore.training.stopping import defer_signals
-from sparsecore.training.tables import write_table
+from sparsecore.experiments.language.passes import accuracy, piece_columns, prepare_text
+from sparsecore.experiments.reciting.config import Reciting
+from sparsecore.models.awd_lstm import detach
+from sparsecore.training.batches import columns, random_windows
+from sparsecore.training.language import CarriedState
+from sparsecore.training.loop import Outputs, Row, Sums, update
+from sparsecore.training.sharding import local_shard
 
-if TYPE_CHECKING:
-    from sparsecore.data.language import Corpus
-    from sparsecore.experiments.reciting.config import Reciting
+
+def prepare(config: Reciting, progress: bool = True) -> Corpus:
+    """Check device and precision, and prepare the text (cached)."""
+    corpus = prepare_text(config, {}, None, progress)
+    piece = corpus.train[: config.max_tokens]
+    columns(piece, config.batch_size, f"train text of {corpus.name!r}")
+    return corpus
 
 
 @dataclass
 class Progress:
-    """What a checkpoint holds beside the tensors."""
+    """The best epoch so far, and whether it is good enough."""
 
-    epoch: int = 1
-    step: int = 0
-    seconds: float = 0.0
+    accuracy: float = -1.0
+    best_epoch: int = 0
+    evaluated_accuracy: float = -1.0
+    epochs: int = 0
     done: bool = False
-    epochs: list[dict[str, Any]] = field(default_factory=list)
-    timing: list[dict[str, Any]] = field(default_factory=list)
 
 
-class Training:
-    """The live objects of one run: model, optimiser, text, and where it stands."""
+class Task:
+    """One language model, and the text that it learns by heart."""
 
     def __init__(self, config: Reciting, corpus: Corpus, folder: Path) -> None:
-        self.config, self.folder = config, folder
-        self.device = resolve_device(config.device)
+        self.config, self.corpus = config, corpus
+        self.epochs = range(1, config.epochs + 1)
+
+    def build(self, device: torch.device) -> dict[str, Any]:
+        """The text as columns, the untrained model, SGD with momentum."""
+        config = self.config
         self.text, num_words = piece_columns(
-            corpus, config.max_tokens, config.batch_size, self.device
+            self.corpus, config.max_tokens, config.batch_size, device
         )
-        self.columns = local_shard(config.batch_size)
-        torch.manual_seed(config.seed)
-        self.model = build_model(config, num_words).to(self.device)
+        self.model = build_model(config, num_words).to(device)
         self.optimizer = torch.optim.SGD(
             self.model.parameters(), config.learning_rate, momentum=config.momentum
         )
-        self.sums = torch.zeros(2, dtype=torch.float64, device=self.device)  # loss, right words
-        self.state: State | None = None
+        self.state = CarriedState(config.batch_size, device)
         self.progress = Progress()
-        self.checkpoints = CheckpointManager(folder)
-        self._load()
-
-    def save(self) -> None:
-        """Write the checkpoint: of several processes that of the whole batch."""
-        batch = self.config.batch_size
-        state = {
-            f"{i}.{n}": all_gather(t, batch, dim=1)
-            for i, carried in enumerate(self.state or [])
-            for n, t in zip("hc", carried, strict=True)
+        return {
+            "model": self.model,
+            "optimizer": self.optimizer,
+            "state": self.state,
+            "progress": self.progress,
         }
-        kept = self.optimizer.state_dict()["state"]
-        momentum = {str(i): s["momentum_buffer"] for i, s in kept.items() if s}
-        save_pair(
-            self.checkpoints,
-            {
-                **with_prefix("model", self.model.state_dict()),
-                **with_prefix("momentum", momentum),
-                **with_prefix("state", state),
-                "sums": self.sums,
-            },
-            vars(self.progress),
-        )
 
-    def _load(self) -> None:
-        kept = load_pair(self.checkpoints, self.device)
-        if kept is None:
-            return
-        tensors, values = kept
-        self.model.load_state_dict(of_prefix("model", tensors))
-        momentum = of_prefix("momentum", tensors)
-        state = {int(i): {"momentum_buffer": buffer} for i, buffer in momentum.items()}
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
-        self.sums = tensors["sums"]
-        self.progress = Progress(**values)
-        carried = {k: h[:, self.columns] for k, h in of_prefix("state", tensors).items()}
-        self.state = [
-            (carried[f"{i}.h"], carried[f"{i}.c"]) for i in range(len(carried) // 2)
-        ] or None
+    def batches(self, epoch: int) -> list[tuple[int, int]] | None:
+        """Start and length of each window; None once enough of the text is known."""
+        config = self.config
+        if self.progress.done:
+            return None
+        self.epoch = epoch
+        self.learning_rate = config.learning_rate * config.decay ** (epoch - 1)
+        generator = np.random.default_rng([config.seed, epoch])
+        return random_windows(len(self.text) - 1, config.sequence_length, generator)
 
-    @defer_signals()
-    def run_epoch(self, progress: bool) -> None:
-        """The rest of the current epoch, and the pass that follows it."""
-        at, config = self.progress, self.config
-        generator = np.random.default_rng([config.seed, at.epoch])
-        windows = random_windows(len(self.text) - 1, config.sequence_length, generator)
-        rate = config.learning_rate * config.decay ** (at.epoch - 1)
-        self.model.train()
-        started = time.monotonic()
-        bar = tqdm(
-            total=len(windows),
-            initial=at.step,
-            desc=f"epoch {at.epoch}/{config.epochs}",
-            unit="step",
-            disable=not progress,
-            leave=False,
-        )
-        with bar:
-            while at.step < len(windows):
-                start, length = windows[at.step]
-                self.train_step(start, length, rate * length / config.sequence_length)
-                at.step += 1
-                bar.update()
-                if self.checkpoints.due():
-                    self.save()
-        evaluated = accuracy(self.model, self.text, config.sequence_length)
-        at.seconds += time.monotonic() - started
-        self._end_epoch(rate, evaluated)
-
-    def train_step(self, start: int, length: int, rate: float) -> None:
+    def step(self, window: tuple[int, int]) -> Sums:
         """One window forward, its right words counted, backward, and an update."""
-        inputs = self.text[start : start + length, self.columns]
-        targets = self.text[start + 1 : start + length + 1, self.columns]
-        positions = length * self.config.batch_size
-        self.optimizer.zero_grad()
-        hidden, _, state = self.model(inputs, self.state)
+        (start, length), config = window, self.config
+        columns, positions = local_shard(config.batch_size), length * config.batch_size
+        inputs = self.text[start : start + length, columns]
+        targets = self.text[start + 1 : start + length + 1, columns].flatten()
+        hidden, _, state = self.model(inputs, self.state.value)
+        self.state.value = detach(state)
         logits = self.model.logits(hidden).flatten(0, 1)  # T·B V
-        loss = F.cross_entropy(logits, targets.flatten()) * (targets.numel() / positions)
-        loss.backward()
-        right = (logits.detach().argmax(-1) == targets.flatten()).sum()
-        loss, right = all_reduce_gradients(self.model.parameters(), loss, right)
-        self.sums += torch.stack([loss * positions, right])
-        self.state = detach(state)
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        loss = F.cross_entropy(logits, targets) * (targets.numel() / positions)
+        right = (logits.detach().argmax(-1) == targets).sum()
+        rate = self.learning_rate * length / config.sequence_length
         self.optimizer.param_groups[0]["lr"] = rate
-        self.optimizer.step()
+        loss, right = update(
+            self.model, self.optimizer, loss, right, clip=config.clip, sharded=True
+        )
+        return {"loss": loss * positions, "right": right, "count": positions}
 
-    def _end_epoch(self, rate: float, evaluated: float) -> None:
-        at, config = self.progress, self.config
-        check_in_sync(self.model.parameters(), self.device)
-        words = self.text[1:].numel()
-        loss, right = (float(x) for x in self.sums)
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"training diverged in epoch {at.epoch}: the loss is {loss}; try a smaller "
-                f"learning_rate (now {config.learning_rate}) or clip (now {config.clip})"
-            )
-        row = {
-            "epoch": at.epoch,
-            "train_loss": loss / words,
-            "accuracy": right / words,
+    def end_epoch(self, sums: dict[str, float]) -> Row:
+        """Accuracy of the pass, and of another one in eval mode."""
+        at = self.progress
+        self.state.value = None
+        recited = sums["right"] / sums["count"]
+        evaluated = accuracy(self.model, self.text, self.config.sequence_length)
+        if recited > at.accuracy:
+            at.accuracy, at.best_epoch = recited, self.epoch
+        at.evaluated_accuracy = max(at.evaluated_accuracy, evaluated)
+        at.epochs = self.epoch
+        at.done = 1 - recited < self.config.enough
+        return {
+            "train_loss": sums["loss"] / sums["count"],
+            "accuracy": recited,
             "evaluated_accuracy": evaluated,
-            "learning_rate": rate,
+            "learning_rate": self.learning_rate,
         }
-        at.epochs.append(row)
-        at.timing.append({"epoch": at.epoch, "seconds": at.seconds, "tokens": words})
-        at.done = 1 - row["accuracy"] < config.enough
-        write_table(self.folder / "epochs.parquet", pd.DataFrame(at.epochs))
-        write_table(self.folder / "timing.parquet", pd.DataFrame(at.timing))
-        at.epoch, at.step, at.seconds = at.epoch + 1, 0, 0.0
-        self.state = None
-        self.sums.zero_()
-        self.save()
 
-
-def train(config: Reciting, corpus: Corpus, folder: Path, progress: bool = True) -> None:
-    """Run the experiment into ``folder``: epochs, timing, results and weights.
-
-    Raises:
-        InputError: the text is too short for the batch, or the disk is full.
-        TrainingError: the loss stopped being a number.
-    """
-    training = Training(config, corpus, folder)
-    at = training.progress
-    with precision_of(config.precision, training.device):
-        while not at.done and at.epoch <= config.epochs:
-            training.run_epoch(progress)
-            if progress:
-                tqdm.write(_line(at))
-    weights = {k: v.cpu() for k, v in training.model.state_dict().items()}
-    save_tensors(folder / "weights.safetensors", weights)
-    write_table(folder / "results.parquet", pd.DataFrame([results(training)]))
-
-
-def results(training: Training) -> dict[str, Any]:
-    """The row of ``results.parquet``: the best epoch by either accuracy, sizes, counts."""
-    epochs = training.progress.epochs
-    best = max(epochs, key=lambda row: row["accuracy"])
-    return {
-        "accuracy": best["accuracy"],
-        "best_epoch": best["epoch"],
-        "evaluated_accuracy": max(row["evaluated_accuracy"] for row in epochs),
-        "epochs": len(epochs),
-        **parameter_counts(training.model),
-        "words": len(training.model.bias),
-        "tokens": training.text[1:].numel(),
-    }
-
-
-def _line(at: Progress) -> str:
-    row, timing = at.epochs[-1], at.timing[-1]
-    return (
-        f"epoch {row['epoch']:3d}  loss {row['train_loss']:.3f}  "
-        f"recited {row['accuracy']:.2%} (at rest {row['evaluated_accuracy']:.2%})  "
-        f"{timing['seconds']:.0f} s"
-    )
+    def results(self) -> Outputs:
+        """The best epoch by either accuracy, sizes, counts; the last weights."""
+        at = self.progress
+        row = {
+            "accuracy": at.accuracy,
+            "best_epoch": at.best_epoch,
+            "evaluated_accuracy": at.evaluated_accuracy,
+            "epochs": at.epochs,
+            **parameter_counts(self.model),
+            "words": len(self.model.bias),
+            "tokens": self.text[1:].numel(),
+        }
+        return {"weights": self.model.state_dict(), "results": pd.DataFrame([row])}

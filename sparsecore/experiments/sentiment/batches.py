@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,12 +26,12 @@ class Batches:
     """
 
     batches: list[list[Piece]]
+    tokens: list[int]  # of each batch
     order: np.ndarray
 
-    def shuffled(self, seed: tuple[int, ...]) -> Iterator[list[Piece]]:
-        """The batches in an order drawn from ``seed``."""
-        for index in np.random.default_rng(seed).permutation(len(self.batches)):
-            yield self.batches[index]
+    def shuffled(self, seed: tuple[int, ...]) -> list[int]:
+        """The numbers of the batches in an order drawn from ``seed``."""
+        return np.random.default_rng(seed).permutation(len(self.batches)).tolist()
 
 
 def make_batches(
@@ -56,7 +56,8 @@ def make_batches(
     sizes = [len(p) for batch in batches for p in batch]
     assert sum(len(labels) for batch in batches for _, labels in batch) == len(order), sizes
     positions = [order[s : s + batch_size][::-1] for s in range(0, len(order), batch_size)]
-    return Batches(batches, np.concatenate(positions))
+    tokens = [int(documents.lengths[p].sum()) for p in positions]
+    return Batches(batches, tokens, np.concatenate(positions))
 
 
 def rows_of_words(documents: Documents, num_words: int) -> Callable[[int], np.ndarray]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from sparsecore.errors import InputError
-from sparsecore.training.configuration import check_kinds, from_preset, identity_of, require
-
-if TYPE_CHECKING:
-    from sparsecore.experiments.sentiment.inputs import Inputs
+from sparsecore.training.configuration import (
+    ABOVE_0,
+    AT_LEAST_0,
+    AT_LEAST_1,
+    BELOW_1,
+    check_kinds,
+    from_preset,
+    require,
+    require_range,
+)
 
 PRESETS: dict[str, dict[str, Any]] = {
     # embedded paragraphs and vectors, 2 CPU cores, seconds
@@ -135,7 +140,7 @@ class Sentiment:
         batch_size: documents a step.
         max_epochs: of each training: every try, the fine-tuning, the baseline.
         patience: epochs without a lower dev error that end a training.
-        plateau: such epochs after which the step size is halved, except while λ is at work.
+        plateau: such epochs after which the learning rate is halved, except while λ is at work.
         seed: of initial weights, dropout masks and the order of batches.
         device: ``auto``, ``cpu``, ``cuda``, ….
     """
@@ -168,6 +173,7 @@ class Sentiment:
     device: str = "auto"
 
     name: ClassVar[str] = "sentiment"
+    presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
     format: ClassVar[int] = 1  # of the run folder; part of its name
     varies: ClassVar[tuple[str, ...]] = (
         "category",
@@ -176,63 +182,31 @@ class Sentiment:
         "tolerance",
         "strength",
     )
-    tables: ClassVar[str] = "sparsecore.experiments.sentiment.tables:tables_of"
+    left_out: ClassVar[tuple[str, ...]] = (  # of the run's name: the hash of the inputs says it
+        "category",
+        "vectors",
+        "vector_size",
+        "max_documents",
+        "max_length",
+        "drop_empty",
+    )
 
-    @classmethod
-    def preset(cls, preset: str, **overrides: Any) -> Sentiment:
-        """The named preset, with fields of your own where given (None leaves the preset's).
-
-        Raises:
-            InputError: unknown preset or field, with the nearest name.
-        """
-        return from_preset(cls, PRESETS, preset, overrides)
+    preset = classmethod(from_preset)
 
     def __post_init__(self) -> None:
         from sparsecore.experiments.sentiment.structure import lengths_of
 
         check_kinds(self)
-        for name in ("max_tries", "batch_size", "max_epochs", "patience", "plateau"):
-            require(self, name, getattr(self, name) >= 1, "at least 1")
-        for name in ("embed_dropout", "rnn_dropout"):
-            require(self, name, 0 <= getattr(self, name) < 1, "in [0, 1)")
-        for name in ("learning_rate", "clip"):
-            require(self, name, getattr(self, name) > 0, "above 0")
-        for name in ("strength", "weight_decay", "threshold", "tolerance"):
-            require(self, name, getattr(self, name) >= 0, "0 or more")
+        require_range(self, AT_LEAST_1, "max_tries batch_size max_epochs patience plateau")
+        require_range(self, BELOW_1, "embed_dropout rnn_dropout")
+        require_range(self, ABOVE_0, "learning_rate clip")
+        require_range(self, AT_LEAST_0, "strength weight_decay threshold tolerance")
         origins = ("extraction", "scratch", "both")
         require(self, "finetune_from", self.finetune_from in origins, f"one of {origins}")
         states = sum(lengths_of(self.structure))
         if self.goal is not None:
             require(self, "goal", 1 <= self.goal < states, f"in [1, {states}), or none")
             require(self, "strength", self.strength > 0, "above 0 where there is a goal")
-
-    def prepare(self, progress: bool = True) -> Inputs:
-        """Check the device and read documents and vectors (cached)."""
-        from sparsecore.experiments.sentiment.inputs import prepare_inputs
-        from sparsecore.training.device import resolve_device
-
-        resolve_device(self.device)
-        return prepare_inputs(self, progress)
-
-    def identity(self, inputs: Inputs) -> dict[str, Any]:
-        """What the run's numbers depend on; its hash names the run folder."""
-        identity = identity_of(self, inputs.content)
-        for name in (
-            "category",
-            "vectors",
-            "vector_size",
-            "max_documents",
-            "max_length",
-            "drop_empty",
-        ):
-            del identity[name]  # the content says it
-        return identity
-
-    def run(self, inputs: Inputs, folder: Path, progress: bool = True) -> None:
-        """Compute the run into ``folder``, going on from its last checkpoint if there is one."""
-        from sparsecore.experiments.sentiment.task import train
-
-        train(self, inputs, folder, progress)
 
 
 def study(preset: str, **overrides: Any) -> list[Sentiment]:
@@ -260,18 +234,18 @@ def study(preset: str, **overrides: Any) -> list[Sentiment]:
 
 
 def tune(preset: str, **overrides: Any) -> list[Sentiment]:
-    """Random draws of the optimiser's settings, on a baseline of mixed lengths.
+    """A random search over the optimiser's settings, on a baseline of mixed lengths.
 
-    Compare them with :func:`sparsecore.experiments.sentiment.draws.best_draw`, by dev accuracy.
+    :func:`sparsecore.experiments.sentiment.random_search.best_draw` compares them by dev accuracy.
     """
-    from sparsecore.experiments.sentiment.draws import draws
+    from sparsecore.experiments.sentiment.random_search import random_search
 
     given = _overrides(preset, overrides)
     categories = (None,) if preset == "quick" else TUNED
     structure = {"structure": STUDIES[preset].baselines[-1], "seed": TUNING_SEED}
     return [
         Sentiment.preset(preset, **{**given, **structure, "category": category, **draw})
-        for draw in draws(TUNING_SEED, TUNING[preset])
+        for draw in random_search(TUNING_SEED, TUNING[preset])
         for category in categories
     ]
 

@@ -1,40 +1,39 @@
-"""One training: Adam, early stopping on the dev error, the step size halved on a plateau.
+"""One phase of training: Adam, early stopping on the dev error, learning-rate decay on a plateau.
 
 The loss is the mean cross entropy plus λ Σ ‖θ_s‖₂ over the states s (Dodge et al. 2019, §2), or,
 with the proximal variant, the cross entropy alone with every state's parameters shrunk by
-(step size)·λ after each step. The whole gradient is clipped.
+(learning rate)·λ after each step. The whole gradient is clipped.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparsecore.errors import TrainingError
 from sparsecore.experiments.sentiment.batches import Batches, Piece, lookup
+from sparsecore.experiments.sentiment.config import Sentiment
 from sparsecore.experiments.sentiment.structure import rnn_of
 from sparsecore.models.classifier import SequenceClassifier
 from sparsecore.prune.group_lasso import group_lasso, shrink_groups
-from sparsecore.training.distributed import all_reduce_, world
+from sparsecore.training.distributed import all_reduce_
+from sparsecore.training.loop import Sums
 from sparsecore.training.sharding import all_reduce_gradients, local_shard, shared_dropout
 
-if TYPE_CHECKING:
-    from sparsecore.experiments.sentiment.config import Sentiment
-
 PLATEAU_FACTOR = 0.5
+PHASES = ("baseline", "structure", "finetune", "scratch")
 
 
 @dataclass
-class Fit:
-    """Where a training stands, beside its weights."""
+class PhaseState:
+    """Where a phase stands, beside its weights."""
 
-    phase: str  # baseline | structure | finetune | scratch
+    phase: str  # one of PHASES
     trial: int
     strength: float  # λ
     learning_rate: float
@@ -42,10 +41,10 @@ class Fit:
     best_error: float = math.inf
     best_loss: float = math.inf
     best_epoch: int = 0
-    last_cut: int = 0  # the epoch of the last best error or cut of the step size
+    last_cut: int = 0  # the epoch of the last best error or learning-rate decay
 
     def update(self, dev_error: float, dev_loss: float, plateau: int | None) -> bool:
-        """Take in an epoch; True if its dev error is the lowest so far. May cut the step size."""
+        """Take in an epoch; True if its dev error is the lowest so far. The rate may decay."""
         self.epoch += 1
         if dev_error < self.best_error:
             self.best_error, self.best_loss = dev_error, dev_loss
@@ -57,58 +56,55 @@ class Fit:
         return False
 
 
-@dataclass
-class Pass:
-    """Where a pass over the training documents stands: sums over those seen."""
+class Fit:
+    """Model, optimiser and best weights of the phase that is trained now.
 
-    batches: int = 0
-    documents: int = 0
-    losses: float = 0.0
-    penalties: float = 0.0
+    A part of a checkpoint (:mod:`sparsecore.training.loop`), whose model may have another size than
+    the one before.
 
-    @property
-    def loss(self) -> float:
-        """Mean cross entropy."""
-        return self.losses / self.documents
-
-    @property
-    def penalty(self) -> float:
-        """Mean of λ Σ ‖θ_s‖₂; 0 with the proximal variant."""
-        return self.penalties / self.documents
-
-
-def new_optimizer(model: nn.Module, config: Sentiment) -> torch.optim.Optimizer:
-    """Adam, with weight decay as part of the gradient."""
-    return torch.optim.Adam(
-        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-    )
-
-
-def train_epoch(
-    model: SequenceClassifier,
-    optimizer: torch.optim.Optimizer,
-    batches: Iterator[list[Piece]],
-    table: Tensor,
-    fit: Fit,
-    config: Sentiment,
-    passed: Pass,
-    after_step: Callable[[], None],
-) -> None:
-    """The rest of a pass, with updates; ``passed`` says where it stands after each of them.
-
-    Raises:
-        TrainingError: the loss is no number any more.
+    Args:
+        config: of the run.
+        new_model: an untrained model of WFSAs of these lengths.
     """
-    model.train()
-    rnn = rnn_of(model)
-    optimizer.param_groups[0]["lr"] = fit.learning_rate
-    penalised = fit.strength > 0 and not config.proximal
-    for number, batch in enumerate(batches):
-        if number < passed.batches:
-            continue
-        optimizer.zero_grad(set_to_none=True)
+
+    def __init__(
+        self, config: Sentiment, new_model: Callable[[Sequence[int]], SequenceClassifier]
+    ) -> None:
+        self.config, self.new_model = config, new_model
+
+    def begin(self, phase: str, model: SequenceClassifier, trial: int, strength: float) -> None:
+        """A fresh optimiser and, for the masks of dropout, the seed's own random numbers."""
+        self.at = PhaseState(phase, trial, strength, self.config.learning_rate)
+        self._take(model)
+        torch.manual_seed(self.config.seed)
+
+    def _take(self, model: SequenceClassifier) -> None:
+        config = self.config
+        self.model, self.best = model, {}
+        self.lengths = list(rnn_of(model).lengths)
+        self.optimizer = torch.optim.Adam(
+            model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+
+    def end_epoch(self, dev_loss: float, dev_error: float) -> bool:
+        """Take in the dev texts' loss and error; True if the phase is over, with its best weights.
+
+        While λ is at work, the learning rate does not decay.
+        """
+        at, config = self.at, self.config
+        plateau = None if at.phase == "structure" else config.plateau
+        if at.update(dev_error, dev_loss, plateau):
+            self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        return at.epoch - at.best_epoch >= config.patience or at.epoch >= config.max_epochs
+
+    def step(self, batch: list[Piece], table: Tensor) -> Sums:
+        """A step of Adam on a batch, whose pieces go forward and backward one by one."""
+        model, config, at = self.model, self.config, self.at
+        rnn = rnn_of(model)
+        self.optimizer.param_groups[0]["lr"] = at.learning_rate
+        self.optimizer.zero_grad(set_to_none=True)
         size = sum(len(labels) for _, labels in batch)
-        total = 0.0
+        total = torch.zeros((), dtype=torch.float64, device=rnn.main.device)
         for rows, labels in batch:
             columns, weight = local_shard(len(labels)), 1.0
             if columns.start == columns.stop:  # the masks of a small piece are drawn all the same
@@ -117,28 +113,38 @@ def train_epoch(
                 logits = model(lookup(table, rows[:, columns]))
             loss = F.cross_entropy(logits, labels[columns], reduction="sum") / size * weight
             loss.backward()
-            total += loss.item()
-        if not world().alone:
-            part = torch.tensor(total, device=rnn.main.device)
-            total = all_reduce_gradients(model.parameters(), part)[0].item()
-        if penalised:
-            penalty = fit.strength * group_lasso(rnn)
+            total += loss.detach()
+        (total,) = all_reduce_gradients(model.parameters(), total)
+        penalty = torch.zeros_like(total)
+        if at.strength > 0 and not config.proximal:
+            penalty = at.strength * group_lasso(rnn)
             penalty.backward()
-            passed.penalties += penalty.item() * size
-        if not math.isfinite(total):
-            raise TrainingError(
-                f"training diverged in the {fit.phase} run, epoch {fit.epoch + 1}, batch {number}: "
-                f"the loss is {total}; try a smaller learning_rate (now {config.learning_rate}) or "
-                f"clip (now {config.clip})"
-            )
         nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-        optimizer.step()
-        if fit.strength > 0 and config.proximal:
-            shrink_groups(rnn, fit.learning_rate * fit.strength)
-        passed.losses += total * size
-        passed.documents += size
-        passed.batches += 1
-        after_step()
+        self.optimizer.step()
+        if at.strength > 0 and config.proximal:
+            shrink_groups(rnn, at.learning_rate * at.strength)
+        return {
+            "loss": total.double() * size,
+            "penalty": penalty.detach().double() * size,
+            "count": size,
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights, moments, best weights, and where the phase stands."""
+        return {
+            "lengths": self.lengths,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "best": self.best,
+            "at": vars(self.at),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on in the phase that was saved, with a model of its size."""
+        self._take(self.new_model(state["lengths"]))
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.best, self.at = state["best"], PhaseState(**state["at"])
 
 
 @torch.no_grad()

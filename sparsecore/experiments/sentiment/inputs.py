@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,9 +19,7 @@ from sparsecore.experiments.sentiment.batches import (
     rows_of_positions,
     rows_of_words,
 )
-
-if TYPE_CHECKING:
-    from sparsecore.experiments.sentiment.config import Sentiment
+from sparsecore.experiments.sentiment.config import Sentiment
 
 SPLITS = ("train", "dev", "test")
 

@@ -15,32 +15,28 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from torch import Tensor
 
-from sparsecore.training.tables import write_table
-
-if TYPE_CHECKING:
-    from sparsecore.experiments.sentiment.config import Sentiment
-    from sparsecore.experiments.sentiment.fit import Fit
-    from sparsecore.experiments.sentiment.inputs import Inputs
+from sparsecore.experiments.sentiment.config import Sentiment
+from sparsecore.experiments.sentiment.fit import PhaseState
+from sparsecore.experiments.sentiment.inputs import Inputs
 
 Row = dict[str, Any]
 
 
-def trial_row(fit: Fit, kept: Sequence[int]) -> Row:
+def trial_row(at: PhaseState, kept: Sequence[int]) -> Row:
     """What came of one λ."""
     return {
-        "trial": fit.trial,
-        "strength": fit.strength,
+        "trial": at.trial,
+        "strength": at.strength,
         "transitions": sum(kept),
         "wfsas": sum(length > 0 for length in kept),
-        "dev_error": fit.best_error,
-        "best_epoch": fit.best_epoch,
-        "epochs": fit.epoch,
+        "dev_error": at.best_error,
+        "best_epoch": at.best_epoch,
+        "epochs": at.epoch,
     }
 
 
@@ -71,12 +67,6 @@ def failure(config: Sentiment, trials: Sequence[Row]) -> str:
 def log10(strength: float) -> float:
     """log10 λ; NaN for λ = 0."""
     return math.log10(strength) if strength > 0 else math.nan
-
-
-def write(folder: Path, tables: dict[str, pd.DataFrame]) -> None:
-    """Write each table atomically; the same table gives the same bytes."""
-    for name, table in tables.items():
-        write_table(folder / f"{name}.parquet", table)
 
 
 def predictions(logits: Tensor, labels: Tensor) -> pd.DataFrame:

@@ -16,10 +16,10 @@ LARGEST, SMALLEST = 1e2, 1e-9
 
 
 @dataclass
-class Search:
+class StrengthSearch:
     """Where the search stands: the λ to try next, and whether it has ended.
 
-    >>> search = Search(goal=40, tolerance=10, max_tries=9, strength=1e-4)
+    >>> search = StrengthSearch(goal=40, tolerance=10, max_tries=9, strength=1e-4)
     >>> [(search.update(left), round(search.strength, 6)) for left in (96, 96, 20, 43)]
     [('again', 0.0002), ('again', 0.0004), ('again', 0.000267), ('found', 0.000267)]
     """

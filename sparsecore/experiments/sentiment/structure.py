@@ -96,5 +96,5 @@ def new_model(
 
 
 def parameters_of(model: nn.Module) -> int:
-    """Trainable numbers of the model; the word vectors are fixed and no part of it."""
+    """Trainable parameters of the model; the word vectors are fixed and no part of it."""
     return sum(p.numel() for p in model.parameters())

@@ -16,7 +16,7 @@ from torch import Tensor
 from sparsecore.data.text import tokenize
 from sparsecore.errors import InputError
 from sparsecore.experiments.sentiment.config import Sentiment
-from sparsecore.experiments.sentiment.inputs import Inputs
+from sparsecore.experiments.sentiment.inputs import Inputs, prepare_inputs
 from sparsecore.experiments.sentiment.structure import lengths_of
 from sparsecore.files import reading
 from sparsecore.home import RECOMPUTE
@@ -48,7 +48,7 @@ def load_trained(folder: Path, config: dict[str, Any], progress: bool = False) -
         raise InputError(f"{folder} holds no finished sentiment run")
     known = {field.name for field in dataclasses.fields(Sentiment)}
     sentiment = Sentiment(**{name: value for name, value in config.items() if name in known})
-    inputs = sentiment.prepare(progress)
+    inputs = prepare_inputs(sentiment, progress)
     before = folder / "regularised.safetensors"
     lengths = lengths_of(sentiment.structure)
     with reading(folder, RECOMPUTE):

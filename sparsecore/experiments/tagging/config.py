@@ -21,7 +21,15 @@ from sparsecore.experiments.tagging.study import (
     merged,
     settings_of,
 )
-from sparsecore.training.configuration import check_kinds, from_preset, require
+from sparsecore.training.configuration import (
+    ABOVE_0,
+    AT_LEAST_1,
+    BELOW_1,
+    check_kinds,
+    from_preset,
+    require,
+    require_range,
+)
 from sparsecore.training.finished import results_of
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -86,36 +94,26 @@ class Tagging:
     device: str = "auto"
 
     name: ClassVar[str] = "tagging"
+    presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
     format: ClassVar[int] = 1  # of the run folder; part of its name
     varies: ClassVar[tuple[str, ...]] = (*SETTING, *DROPOUTS)
-    tables: ClassVar[str] = "sparsecore.experiments.tagging.tables:tables_of"
 
-    @classmethod
-    def preset(cls, preset: str, **overrides: Any) -> Tagging:
-        """The named preset, with fields of your own where given (None leaves the preset's).
-
-        Raises:
-            InputError: unknown preset or field, with the nearest name.
-        """
-        return from_preset(cls, PRESETS, preset, overrides)
+    preset = classmethod(from_preset)
 
     def __post_init__(self) -> None:
         from sparsecore.data.tagged_files import COLUMNS
         from sparsecore.layers.embedding import ORDERS
 
         check_kinds(self)
-        for name in (
-            "embedding_dim hidden_size projection_size batch_size epochs max_sentences num_bins"
-        ).split():
-            value = getattr(self, name)
-            optional = name in ("max_sentences", "num_bins")
-            right = "at least 1" + (", or none" if optional else "")
-            require(self, name, value is None or value >= 1, right)
+        require_range(
+            self,
+            AT_LEAST_1,
+            "embedding_dim hidden_size projection_size batch_size epochs max_sentences num_bins",
+        )
         require(self, "tags", self.tags in COLUMNS, " or ".join(map(repr, COLUMNS)))
         require(self, "order", self.order in ORDERS, " or ".join(map(repr, ORDERS)))
-        for name in ("word_dropout", "embedding_dropout", "weight_drop"):
-            require(self, name, 0 <= getattr(self, name) < 1, "in [0, 1)")
-        require(self, "learning_rate", self.learning_rate > 0, "above 0")
+        require_range(self, BELOW_1, "word_dropout embedding_dropout weight_drop")
+        require_range(self, ABOVE_0, "learning_rate")
         bins = self.embedding_dim if self.num_bins is None else self.num_bins
         require(self, "num_bins", bins <= self.embedding_dim, "at most embedding_dim")
         legal = 1 / bins - 1e-9 <= self.density <= 1

@@ -84,7 +84,7 @@ class Task:
             logits = self.model(words, lengths)
         loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
         share = int(sizes[columns].sum()) / count
-        (loss,) = update(self.model, self.optimizer, share * loss)
+        (loss,) = update(self.model, self.optimizer, share * loss, sharded=True)
         return {"loss": loss.double() * count, "count": count}
 
     def end_epoch(self, sums: dict[str, float]) -> Row:

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from sparsecore.errors import InputError
+from sparsecore.ops.autocast import autocast_dtype
 from sparsecore.ops.compilers import installed
 from sparsecore.ops.linear_cross_entropy.sweep import sweep
 from sparsecore.ops.trusted import trusted
@@ -65,9 +66,8 @@ def linear_cross_entropy(
         chunk_rows = default_rows(rows, vocabulary, width, hidden.device.type)
     if not torch.is_grad_enabled():
         hidden, weight, bias = hidden.detach(), weight.detach(), bias.detach()
-    device = hidden.device.type
-    if torch.is_autocast_enabled(device):
-        hidden = hidden.to(torch.get_autocast_dtype(device))
+    if dtype := autocast_dtype(hidden):
+        hidden = hidden.to(dtype)
     return _LinearCrossEntropy.apply(hidden, weight, bias, target, chunk_rows)  # pyright: ignore
 
 
@@ -99,7 +99,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
         matrix = weight.to(product)  # V D
         chi = torch.empty(rows, dtype=accurate, device=hidden.device)
         l1 = torch.empty_like(chi)
-        loss = torch.zeros(chunk_rows, dtype=torch.float64, device=hidden.device)
+        sums = accurate if hidden.device.type == "mps" else torch.float64  # MPS lacks it
+        loss = torch.zeros(chunk_rows, dtype=sums, device=hidden.device)
         need_hidden, need_weight, need_bias = ctx.needs_input_grad[:3]
         need = need_hidden or need_weight or need_bias
         grad_hidden = torch.empty_like(hidden) if need_hidden else None

@@ -28,7 +28,7 @@ def sweep(
     Args:
         logits: (R, V), of any floating type; may be overwritten.
         target: (R,) ids in [0, V).
-        loss: (R,) or longer, float64: its sum grows by that of -log p_target.
+        loss: (R,) or longer, float64 but on MPS: its sum grows by that of -log p_target.
         chi: (R,) is set to that of p - onehot(target); its type is that of all computation.
         l1: (R,) likewise.
         gradient: whether it is wanted.
@@ -40,10 +40,10 @@ def sweep(
     y = target.unsqueeze(1)  # R 1
     if again is None or logits.dtype != chi.dtype:
         p = torch.softmax(logits, 1, dtype=chi.dtype)  # R V
-        loss[0] += _sum_of_losses(logits.to(p.dtype), target)
+        loss[0] += _sum_of_losses(logits.to(p.dtype), target, loss.dtype)
     else:
         p = torch.softmax(logits, 1, out=logits)
-        loss[0] += _from_p(p.gather(1, y), target, again)
+        loss[0] += _from_p(p.gather(1, y), target, loss.dtype, again)
     p.scatter_(1, y, 0)
     q = p.sum(1)  # R
     squares = torch.linalg.vector_norm(p, dim=1).square()  # R
@@ -52,13 +52,15 @@ def sweep(
     return p.scatter_(1, y, -q.unsqueeze(1)) if gradient else None
 
 
-def _sum_of_losses(logits: Tensor, target: Tensor) -> Tensor:
+def _sum_of_losses(logits: Tensor, target: Tensor, dtype: torch.dtype) -> Tensor:
     """Sum of -log p_target over the rows, exact where p underflows."""
-    return F.cross_entropy(logits, target, reduction="none").sum(dtype=torch.float64)
+    return F.cross_entropy(logits, target, reduction="none").sum(dtype=dtype)
 
 
-def _from_p(p_target: Tensor, target: Tensor, again: Callable[[], Tensor]) -> Tensor:
+def _from_p(
+    p_target: Tensor, target: Tensor, dtype: torch.dtype, again: Callable[[], Tensor]
+) -> Tensor:
     """The same, without the logits unless p underflows; the host looks whether it does."""
     if float(p_target.min()) > 1e-30:
-        return -p_target.log().sum(dtype=torch.float64)
-    return _sum_of_losses(again(), target)
+        return -p_target.log().sum(dtype=dtype)
+    return _sum_of_losses(again(), target, dtype)

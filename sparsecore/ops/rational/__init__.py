@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from sparsecore.errors import InputError, near_match
+from sparsecore.ops.autocast import without_autocast
 from sparsecore.ops.compilers import compiles_on_cpu, installed
 from sparsecore.ops.rational.layout import check_lengths, layout_of
 from sparsecore.ops.rational.maximum import maximum
@@ -90,7 +91,7 @@ def rational_recurrence(
     tensors = [x, main, loop, bias, c0, final]
     if not torch.is_grad_enabled():  # then nothing of a long text is kept for the way back
         tensors = [None if tensor is None else tensor.detach() for tensor in tensors]
-    with torch.autocast(x.device.type, enabled=False):
+    with without_autocast(x):
         if torch.compiler.is_exporting():
             from sparsecore.ops.rational.exported import exported
 

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from sparsecore.ops.autocast import autocast_dtype
 from sparsecore.ops.compilers import recorded
 
 PANEL_WIDTH = 32  # bins at least as wide stand alone
@@ -31,9 +32,7 @@ def staircase_logits(
         bias: (V,), or none.
     """
     panels = _panels(tables)
-    device = hidden.device.type
-    if torch.is_autocast_enabled(device):
-        dtype = torch.get_autocast_dtype(device)
+    if dtype := autocast_dtype(hidden):
         hidden, panels = hidden.to(dtype), [panel.to(dtype) for panel in panels]
         bias = None if bias is None else bias.to(dtype)
     if recorded():

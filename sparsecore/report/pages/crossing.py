@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from sparsecore.experiments.crossing.tables import Summary, tables_of
 from sparsecore.experiments.emergent.config import Emergent
 from sparsecore.experiments.sentiment.config import study
 from sparsecore.report.pages.parts import (
@@ -20,7 +21,6 @@ from sparsecore.report.pages.parts import (
     signed,
 )
 from sparsecore.report.pages.sentiment import GOAL_NOTE
-from sparsecore.runs.crossing import Summary, tables_of
 from sparsecore.runs.reference import describe, read_provenance, read_summary, write_tables
 from sparsecore.runs.store import Run
 from sparsecore.runs.sweep import grid, run_all

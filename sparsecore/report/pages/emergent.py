@@ -14,7 +14,7 @@ import pandas as pd
 
 from sparsecore.errors import InputError
 from sparsecore.experiments.emergent.config import Emergent
-from sparsecore.experiments.emergent.tables import matched_words
+from sparsecore.experiments.emergent.run_tables import matched_words
 from sparsecore.files import reading
 from sparsecore.home import RECOMPUTE
 from sparsecore.report.pages import parts as common

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from sparsecore.errors import InputError
+from sparsecore.experiments.crossing import findings
+from sparsecore.experiments.crossing import tables as crossing
 from sparsecore.experiments.sentiment import config as experiment
 from sparsecore.experiments.sentiment.config import Points
 from sparsecore.experiments.sentiment.trained import load_trained
 from sparsecore.measure.chi import chi
 from sparsecore.report.pages import crossing as pages
-from sparsecore.runs import crossing
 from sparsecore.runs.reference import read_provenance, read_summary
 from tests.conftest import small_text
 from tests.prune.planted import write_planted
@@ -80,7 +81,7 @@ def test_the_tables_are_whole(page):
     floor = 1 / np.sqrt(10)
     assert table["chi"].between(floor, 1).all() and table["rho"].between(-1, 1).all()
     kept = page.yours["survival"]
-    assert set(kept["look"]) == set(crossing.LOOKS) and kept["auc"].between(0, 1).all()
+    assert set(kept["look"]) == set(findings.LOOKS) and kept["auc"].between(0, 1).all()
     for show in (pages.about, pages.blocks_table, pages.votes_table):
         assert show(page).data
 
@@ -114,7 +115,7 @@ def test_rules(blocks, auc, outcomes):
         [
             {"num_blocks": n, "seed": s, "epoch": e, "signal": name, "rho": 0.3 + jitter[s],
              "chi": 0.1 + blocks * (n == 5) * e + jitter[s]}
-            for n in (1, 5) for s in range(3) for e in (0, 1) for name in crossing.SIGNALS
+            for n in (1, 5) for s in range(3) for e in (0, 1) for name in findings.SIGNALS
         ]
     )  # fmt: skip
     votes = pd.DataFrame(
@@ -123,8 +124,8 @@ def test_rules(blocks, auc, outcomes):
     )  # fmt: skip
     survival = pd.DataFrame(
         [{"seed": s, "look": look, "auc": auc + jitter[s]}
-         for s in range(3) for look in crossing.LOOKS]
+         for s in range(3) for look in findings.LOOKS]
     )  # fmt: skip
     tables = {"concentration": concentration, "votes": votes, "survival": survival}
-    found = crossing.findings(tables)
+    found = findings.findings(tables)
     assert list(found["outcome"]) == outcomes and list(found["finding"]) == [1, 1, 2, 3, 4, 4]

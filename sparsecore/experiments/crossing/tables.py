@@ -3,20 +3,6 @@
 Three questions. Is an LSTM whose weights are zero from the start more concentrated? How
 concentrated is the vote of the automata of a rational RNN? Does a network that was trained without
 a penalty already show which of its states the group lasso will remove?
-
-The rules of the findings were written before any of the runs was looked at. Intervals are t
-intervals over seeds (95 %), Welch's for differences. A part is true if the whole interval is on the
-claimed side of the bound, false if it is wholly on the other side, else open.
-
-1. Fewer connections, more concentration. Two parts, for LSTMs of the same width: chi of the upper
-   LSTM's activation, and of its gradient, is larger with the most blocks than with one.
-2. The headline finding survives: with the most blocks too, chi of the upper LSTM's gradient rises
-   with the log frequency of the target word. One part: rho is above 0.
-3. Training concentrates the vote of the automata, without any penalty. One part: chi of what they
-   add to the decision, less the same before training, is above 0.
-4. Natural sparsity says which states get pruned. One part for each way to look at the network that
-   was trained without a penalty, from the same initial weights: the probability that a state that
-   is kept ranks above one that is removed (AUC) is above 0.5.
 """
 
 from __future__ import annotations
@@ -29,29 +15,19 @@ import torch
 from torch import Tensor
 
 from sparsecore.errors import InputError
+from sparsecore.experiments.crossing.findings import SIGNALS, findings
 from sparsecore.experiments.sentiment.patterns import padded
 from sparsecore.experiments.sentiment.structure import lengths_of, new_model, rnn_of
 from sparsecore.experiments.sentiment.trained import Trained, load_trained
 from sparsecore.measure.chi import chi
 from sparsecore.models.classifier import SequenceClassifier
 from sparsecore.prune.group_lasso import group_norms
-from sparsecore.runs.store import Run
 from sparsecore.stats.correlation import frequency_correlation
-from sparsecore.stats.seeds import difference_interval, mean_interval
-from sparsecore.stats.verdict import side
+from sparsecore.training.run_folder import Run
 
 Summary = dict[str, pd.DataFrame]
 
-SIGNALS = {  # of the upper LSTM: signal, role
-    "activation": ("activation", "input"),
-    "gradient": ("gradient", "target"),
-}
-LOOKS = {
-    "norm": "the norm of the state's weights",
-    "score": "the size of the state's score at the end of a text",
-}
 BATCH = 64
-FINDINGS = ["finding", "part", "method", "value", "low", "high", "outcome", "seeds"]
 
 
 def tables_of(language_models: Sequence[Run], classifiers: Sequence[Run]) -> Summary:
@@ -160,33 +136,6 @@ def survival(runs: Sequence[Run]) -> pd.DataFrame:
                 for look, values in looks.items()
             ]
     return pd.DataFrame(rows)
-
-
-def findings(tables: Summary) -> pd.DataFrame:
-    """The parts of the four findings; see the module's text for the rules."""
-    table, vote, kept = (tables[name] for name in ("concentration", "votes", "survival"))
-    last = table[table["epoch"] == table["epoch"].max()]
-    most = last["num_blocks"].max()
-    rows = []
-    for name in SIGNALS:
-        own = last[last["signal"] == name]
-        ours, theirs = (own.loc[own["num_blocks"] == n, "chi"].tolist() for n in (most, 1))
-        interval = difference_interval(ours, theirs)
-        text = f"chi of the {name} with {most} blocks, less that with one"
-        rows.append((1, text, "mean", *interval, side(interval, 0.0), len(ours)))
-    rhos = last[(last["signal"] == "gradient") & (last["num_blocks"] == most)]["rho"].tolist()
-    interval = mean_interval(rhos)
-    text = f"rho of the gradient with {most} blocks"
-    rows.append((2, text, "pearson_log", *interval, side(interval, 0.0), len(rhos)))
-    by_seed = vote.pivot_table("chi", "seed", "model", "mean")
-    interval = mean_interval((by_seed["trained"] - by_seed["untrained"]).tolist())
-    text = "chi of the vote, trained less untrained"
-    rows.append((3, text, "mean", *interval, side(interval, 0.0), len(by_seed)))
-    for look, text in LOOKS.items():
-        means = kept[kept["look"] == look].groupby("seed")["auc"].mean().tolist()
-        interval = mean_interval(means)
-        rows.append((4, f"AUC of {text}", "mean", *interval, side(interval, 0.5), len(means)))
-    return pd.DataFrame(rows, columns=pd.Index(FINDINGS))
 
 
 def auc(values: np.ndarray, positive: np.ndarray) -> float:

@@ -9,21 +9,21 @@ import pandas as pd
 
 from sparsecore.errors import InputError
 
-# The paper's ranges with GloVe; with BERT the step size is drawn from [7e-5, 5e-3].
+# The paper's ranges with GloVe; with BERT the learning rate is drawn from [7e-5, 5e-3].
 LOG_UNIFORM = {"learning_rate": (7e-3, 0.5), "weight_decay": (1e-7, 1e-5)}
 UNIFORM = {"clip": (1.0, 5.0), "rnn_dropout": (0.0, 0.5), "embed_dropout": (0.0, 0.5)}
 CONTEXTUAL = {"learning_rate": (7e-5, 5e-3)}
 
 
-def draws(
+def random_search(
     seed: int, count: int, ranges: Mapping[str, tuple[float, float]] | None = None
 ) -> list[dict[str, float]]:
-    """``count`` assignments of step size, weight decay, clip and dropouts, by rising step size.
+    """``count`` assignments of learning rate (rising), weight decay, clip and dropouts.
 
     ``ranges`` replaces the ranges of some. The same seed gives the same draws; more of them hold
     these too. Source: the random search of Dodge et al. (2019), §3 and appendix A.
 
-    >>> [round(draw["learning_rate"], 3) for draw in draws(0, 3)]
+    >>> [round(draw["learning_rate"], 3) for draw in random_search(0, 3)]
     [0.106, 0.228, 0.345]
     """
     if count < 1:

@@ -1,0 +1,162 @@
+"""A run folder, as the loop and the experiments left it, read on demand.
+
+All have config.json  environment.json  epochs.parquet  timing.parquet  weights.safetensors  DONE;
+those of the emergent part words.parquet and statistics/epoch-000.parquet …, the others
+results.parquet and tables of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sparsecore.errors import InputError, near_match
+from sparsecore.files import read_json, reading
+from sparsecore.home import RECOMPUTE
+
+DONE = "DONE"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, read on demand."""
+
+    path: Path
+
+    @property
+    def done(self) -> bool:
+        """True once every table of the run is there."""
+        return (self.path / DONE).exists()
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The experiment's fields as they were given."""
+        return self._json("config.json")
+
+    @cached_property
+    def environment(self) -> dict[str, Any]:
+        """Versions, device, threads, corpus and date of the run."""
+        return self._json("environment.json")
+
+    @property
+    def experiment(self) -> str:
+        """Which experiment the run is of, as the command line names it."""
+        with reading(self.path / "environment.json", RECOMPUTE):
+            return str(self.environment["identity"]["experiment"])
+
+    @cached_property
+    def words(self) -> pd.DataFrame:
+        """One row per word id: word, frequency, pos, share, word_class."""
+        return self._table("words.parquet", "word")
+
+    @cached_property
+    def epochs(self) -> pd.DataFrame:
+        """One row per epoch: train_loss, valid_loss, valid_perplexity, learning_rate, step_cut."""
+        return self._table("epochs.parquet", "epoch")
+
+    @cached_property
+    def results(self) -> pd.DataFrame:
+        """What the run found in the end: one row; of a run without such a table its last epoch."""
+        if self.done and not self.has_results:
+            return self.epochs.tail(1).reset_index(drop=True)
+        return self._table("results.parquet")
+
+    @property
+    def has_results(self) -> bool:
+        """Whether the run has a table of results, beside that of its epochs."""
+        return (self.path / "results.parquet").exists()
+
+    @cached_property
+    def timing(self) -> pd.DataFrame:
+        """One row per epoch: seconds, tokens. The only table that differs between equal runs."""
+        return self._table("timing.parquet", "seconds")
+
+    def statistics(
+        self,
+        epochs: Iterable[int] | None = None,
+        layer: str | None = None,
+        signal: str | None = None,
+        role: str | None = None,
+    ) -> pd.DataFrame:
+        """chi per word, one row per epoch, word, layer, signal and role.
+
+        Columns: epoch, word_id, word, frequency, pos, word_class, layer, signal, role, chi, l1,
+        count.
+
+        Args:
+            epochs: which epochs; negative ones count from the last (-1). None reads all.
+            layer, signal, role: keep only these rows; None keeps all.
+
+        Raises:
+            InputError: an epoch, layer, signal or role that the run does not have.
+        """
+        with reading(self.path, RECOMPUTE):
+            return self._statistics(epochs, layer, signal, role)
+
+    def _statistics(
+        self,
+        epochs: Iterable[int] | None,
+        layer: str | None,
+        signal: str | None,
+        role: str | None,
+    ) -> pd.DataFrame:
+        last = int(self.epochs["epoch"].max())
+        wanted = (
+            range(last + 1) if epochs is None else [e + last + 1 if e < 0 else e for e in epochs]
+        )
+        parts = []
+        for epoch in wanted:
+            if not 0 <= epoch <= last:
+                raise InputError(f"the run has epochs 0 to {last}, not {epoch}")
+            part = self._table(f"statistics/epoch-{epoch:03d}.parquet")
+            for column, value in (("layer", layer), ("signal", signal), ("role", role)):
+                if value is None:
+                    continue
+                known = part[column].unique().astype(str)
+                if value not in known:
+                    raise InputError(f"the run has no {column} {value!r}{near_match(value, known)}")
+                part = part[part[column] == value]
+            parts.append(part.assign(epoch=epoch))
+        table = pd.concat(parts, ignore_index=True)
+        words = self.words[["word", "frequency", "pos", "word_class"]]
+        described = words.iloc[table["word_id"]].reset_index(drop=True)
+        table = pd.concat([table, described], axis=1)
+        order = [
+            "epoch",
+            "word_id",
+            *words.columns,
+            "layer",
+            "signal",
+            "role",
+            "chi",
+            "l1",
+            "count",
+        ]
+        return table[order]
+
+    def table(self, name: str) -> pd.DataFrame:
+        """The run's table of that name, such as ``"epochs"``."""
+        return self._table(f"{name}.parquet")
+
+    def _file(self, name: str) -> Path:
+        path = self.path / name
+        if not path.exists():
+            raise InputError(f"run {self.path.name} has no {name} yet: it is not finished")
+        return path
+
+    def _json(self, name: str) -> dict[str, Any]:
+        return read_json(self._file(name), RECOMPUTE)
+
+    def _table(self, name: str, *columns: str) -> pd.DataFrame:
+        """A table of the run; InputError if it is damaged or lacks one of these columns."""
+        path = self._file(name)
+        with reading(path, RECOMPUTE):
+            table = pd.read_parquet(path)
+            for column in columns:
+                table[column]
+        return table
