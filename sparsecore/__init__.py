@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "InputError": "sparsecore.errors",
+    "TrackingWarning": "sparsecore.measure.unseen",
     "chi": "sparsecore.measure.chi",
     "effective_units": "sparsecore.measure.chi",
     "hoyer": "sparsecore.measure.chi",
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from sparsecore.measure.chi import effective_units as effective_units
     from sparsecore.measure.chi import hoyer as hoyer
     from sparsecore.measure.tracker import track as track
+    from sparsecore.measure.unseen import TrackingWarning as TrackingWarning
     from sparsecore.prune.compact import compact as compact
     from sparsecore.prune.group_lasso import group_lasso as group_lasso
     from sparsecore.prune.group_lasso import group_norms as group_norms

@@ -25,16 +25,22 @@ def concentration(v: Tensor, dim: int = -1) -> tuple[Tensor, Tensor]:
         raise InputError(
             f"chi needs at least one entry along dim={dim}, got a vector of shape {tuple(v.shape)}"
         )
-    if not v.dtype.is_floating_point:
-        v = v.to(torch.get_default_dtype())
-    elif v.dtype in (torch.float16, torch.bfloat16):
-        v = v.float()
+    v = real(v)
     scale = v.detach().abs().amax(dim, keepdim=True)
     tiny = torch.finfo(v.dtype).tiny
     scaled = v / scale.clamp_min(tiny)
     l1 = torch.linalg.vector_norm(scaled, 1, dim)
     l2 = torch.linalg.vector_norm(scaled, 2, dim)
     return l2 / l1, l1 * scale.squeeze(dim).clamp_min(tiny)
+
+
+def real(v: Tensor) -> Tensor:
+    """``v`` as chi takes it: magnitudes of complex numbers, and float32 at least."""
+    if v.is_complex():
+        v = v.abs()
+    if not v.dtype.is_floating_point:
+        return v.to(torch.get_default_dtype())
+    return v.float() if v.dtype.itemsize < 4 else v
 
 
 def chi(v: Tensor, dim: int = -1) -> Tensor:
@@ -100,10 +106,11 @@ def chi_softmax_gradient(logits: Tensor, target: Tensor) -> Tensor:
 
     Args:
         logits: (..., V) unnormalised scores, V >= 2.
-        target: (...) integer ids in [0, V).
+        target: (...) integer ids in [0, V); a negative one (``ignore_index``) has no gradient.
 
     Returns:
-        (...) chi of the gradient of the cross entropy with respect to the logits.
+        (...) chi of the gradient of the cross entropy with respect to the logits; NaN where the
+        target is negative.
 
     Raises:
         InputError: V < 2, or shapes that do not match.
@@ -122,8 +129,13 @@ def chi_softmax_gradient(logits: Tensor, target: Tensor) -> Tensor:
             f"target has shape {tuple(target.shape)}, "
             f"but logits {tuple(logits.shape)} need {tuple(logits.shape[:-1])}"
         )
-    if logits.dtype in (torch.float16, torch.bfloat16):
-        logits = logits.float()
-    wrong = logits.scatter(-1, target.unsqueeze(-1), float("-inf"))
+    if target.dtype.is_floating_point or target.dtype is torch.bool:
+        raise InputError(f"target must be integers, got {target.dtype}")
+    target, logits = target.long(), real(logits)
+    if target.device.type == "cpu" and target.numel() and int(target.max()) >= logits.shape[-1]:
+        raise InputError(
+            f"target holds {int(target.max())}, but there are {logits.shape[-1]} logits"
+        )
+    wrong = logits.scatter(-1, target.clamp_min(0).unsqueeze(-1), float("-inf"))
     sum_of_squares = (torch.logsumexp(2 * wrong, -1) - 2 * torch.logsumexp(wrong, -1)).exp()
-    return 0.5 * (1 + sum_of_squares).sqrt()
+    return (0.5 * (1 + sum_of_squares).sqrt()).where(target >= 0, torch.nan)

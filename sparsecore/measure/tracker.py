@@ -1,4 +1,4 @@
-"""chi and ℓ1 of any module's outputs and gradients, summed word by word while it trains.
+"""chi, ℓ1 and other measures of any module's values and gradients, word by word while it trains.
 
     with sc.track(model, ["lstm1", "lstm2"]) as tracker:
         for input_ids, target_ids in batches:
@@ -8,159 +8,238 @@
     tracker.table()
 
 A forward hook sees each layer's output (..., D), a tensor hook its gradient; each position's value
-goes to the sums of its input word and of its target word. Sums are integers (``ops.word_sums``):
-they do not depend on order, so trackers of several processes merge to the same table.
+goes to the sums of its input word and of its target word. No tensor of the model is kept. Sums are
+integers (:mod:`sparsecore.ops.word_sums`): they do not depend on order, so trackers of several
+processes merge to the same table.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sparsecore.errors import InputError, near_match
+from sparsecore.errors import InputError
 from sparsecore.layers.sparse_rnn import SparseGRU, SparseLSTM, SparseRNN
-from sparsecore.measure.chi import concentration
-from sparsecore.ops.unrolled import check_unrollable, unroll
-from sparsecore.ops.word_sums import add_words, empty_sums, means, quantise
+from sparsecore.measure.ids import check_known, counts_by_id, pass_ids, words_by_id
+from sparsecore.measure.measures import Measure, find_measures
+from sparsecore.measure.select import Layers, Signal, Transform, find_signals
+from sparsecore.measure.taps import Taps
+from sparsecore.measure.unseen import TrackingWarning, unseen
+from sparsecore.measure.word_table import Key, WordTable
+from sparsecore.ops.unrolled import check_unrollable
+from sparsecore.ops.word_sums import means, seen
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Key = tuple[str, str, str]  # layer, signal, role
-
 
 def track(
     model: nn.Module,
-    layers: Iterable[str | nn.Module] | Mapping[str, str | nn.Module],
+    layers: Layers,
     gradients: bool = True,
     gradient: Literal["upward", "total"] = "upward",
-    vocabulary: Sequence[str] | None = None,
-    counts: Sequence[int] | None = None,
+    vocabulary: Any = None,
+    counts: Any = None,
+    *,
+    measures: Iterable[str] | Mapping[str, str | Measure] = (),
+    transform: Transform | Mapping[str, Transform] | None = None,
+    rows: str | Path | None = None,
+    dense: bool = False,
 ) -> Tracker:
-    """Track chi = ||v||2/||v||1 and ||v||1 of the outputs of ``layers``, per word.
+    """Track chi = ||v||2/||v||1 and ||v||1 of the outputs or inputs of ``layers``, per word.
 
     Args:
         model: any ``nn.Module``; it is not changed, and hooks are gone after the ``with`` block.
-        layers: names from ``model.named_modules()`` or the modules themselves; a mapping gives
-            them names of your own. A layer's output must be a tensor (..., D), or a tuple, list or
-            mapping that begins with one (as ``nn.LSTM`` returns); vectors lie along the last axis.
-        gradients: also track dL/d(output).
+            Code compiled by ``torch.compile`` runs eagerly inside the block.
+        layers: names from ``model.named_modules()``, patterns (``"*.mlp.act_fn"``: ``*`` stands for
+            any characters, dots too), or the modules themselves; a mapping gives them names of your
+            own. ``"*.mlp.down_proj:input"`` is what a layer reads instead of what it returns. The
+            value is a tensor (..., D), or stands in a tuple, list, mapping or dataclass; vectors
+            lie along the last axis, and axes between the ids' and the last (heads) are averaged.
+        gradients: also track dL/d(output); for an input, what the layer passes down to it.
         gradient: ``"upward"`` is what the layers above pass down to the output (the paper's);
             ``"total"`` adds, for one-layer ``nn.LSTM`` and ``nn.GRU`` modules, what comes back
             through the recurrence from later steps (these layers are then run step by step).
-        vocabulary: the words, by id, for :meth:`Tracker.table`; without it words are their ids.
-        counts: corpus frequency of each word, by id; without it the positions seen in that role.
+        vocabulary: the words for :meth:`Tracker.table`: by id (list, array, Index), a mapping
+            word -> id, or a tokenizer; without it words are their ids.
+        counts: corpus frequency of each word, by id, or a mapping or Series by word; without it the
+            positions seen in that role.
+        measures: more columns of the table: names from
+            :data:`~sparsecore.measure.measures.MEASURES`, or a mapping from columns to names or
+            functions (..., D) -> (...).
+        transform: applied to values and gradients before they are measured, to rearrange or select
+            entries: ``lambda h: h.unflatten(-1, (12, 64))`` for heads, ``lambda h:
+            h.movedim(1, -1)`` for vectors along axis 1. A mapping gives layers (names or patterns)
+            functions of their own.
+        rows: a Parquet file to which the values of every position are written as well.
+        dense: keep sums of the whole vocabulary and add to them in place at once, which a step
+            recorded as a CUDA graph needs; otherwise only words that occur take memory.
 
     Returns:
         A :class:`Tracker`, to be used as a context manager.
 
     Raises:
-        InputError: unknown layer or option, no layer, or a layer whose total gradient is out of
-            reach.
+        InputError: unknown layer, measure or option, no layer, or a layer whose total gradient is
+            out of reach.
 
     Source: Saphra & Lopez 2019, §2-3.
     """
-    return Tracker(model, layers, gradients, gradient, vocabulary, counts)
+    if gradient not in ("upward", "total"):
+        raise InputError(f"gradient must be 'upward' or 'total', got {gradient!r}")
+    signals, second_names = find_signals(model, layers, transform)
+    if gradient == "total":
+        _check_total(signals)
+    words, found = words_by_id(vocabulary), find_measures(measures)
+    table = WordTable(None if words is None else len(words), found, dense, rows)
+    taps = Taps(signals, found, table, gradients, gradient == "total")
+    return Tracker(model, taps, second_names, words, counts_by_id(counts, words))
 
 
 class Tracker:
-    """Per-word sums of chi and ℓ1; made by :func:`track`."""
+    """Per-word sums of chi, ℓ1 and further measures; made by :func:`track`.
+
+    Words belong to one forward pass: :meth:`words` comes before it, and a layer that runs in
+    another call of the model is an error, unless the tracker is paused. Within one call a layer may
+    run several times (shared layers); its later runs are ``"layer#2"``, ``"layer#3"``, …. What
+    gradient checkpointing computes again is not counted again. A forward pass has one backward
+    pass; a second one through the same graph is an error. What comes after the block is not
+    counted, and copies of the model made inside it are not tracked.
+
+    At the end of the block one :class:`~sparsecore.measure.unseen.TrackingWarning` names layers
+    that never ran, gradients that never came, and values that were not finite.
+    """
 
     def __init__(
         self,
         model: nn.Module,
-        layers: Iterable[str | nn.Module] | Mapping[str, str | nn.Module],
-        gradients: bool,
-        gradient: str,
-        vocabulary: Sequence[str] | None,
-        counts: Sequence[int] | None,
+        taps: Taps,
+        second_names: Mapping[str, str],
+        vocabulary: np.ndarray | None,
+        counts: np.ndarray | None,
     ) -> None:
-        if gradient not in ("upward", "total"):
-            raise InputError(f"gradient must be 'upward' or 'total', got {gradient!r}")
-        if vocabulary is not None and counts is not None and len(vocabulary) != len(counts):
-            raise InputError(f"{len(counts)} counts do not fit {len(vocabulary)} words")
-        self.layers = _find_layers(model, layers)
-        if gradient == "total":
-            for name, module in self.layers.items():
-                if isinstance(module, nn.RNNBase | SparseLSTM | SparseGRU | SparseRNN):
-                    check_unrollable(module, name)
-        self.gradients = gradients
-        self.total = gradient == "total"
-        self.vocabulary = vocabulary
-        self.counts = counts
-        self.sums: dict[Key, Tensor] = {}
-        self._words: dict[str, Tensor] | None = None
-        self._scale = 1.0
-        self._paused = False
-        self._handles: list[Any] = []
+        self.model, self.second_names = model, second_names
+        self.vocabulary, self.counts = vocabulary, counts
+        self._taps, self._table, self._passes = taps, taps.table, taps.passes
+        self._largest: dict[str, Tensor] = {}
+        self._stance: Any = None
+
+    @property
+    def layers(self) -> dict[str, nn.Module]:
+        """The tracked modules by name."""
+        return {name: signal.module for name, signal in self._taps.signals.items()}
+
+    @property
+    def sums(self) -> dict[Key, Tensor]:
+        """Sums per (layer, signal, role), as :mod:`sparsecore.ops.word_sums` describes them.
+
+        (V, 14) in a dense tracker, else (K, 1 + C): of the K words that occurred, each with its id
+        in front. Equal data gives equal sums in whatever order it comes.
+        """
+        self._table.flush()
+        return self._table.sums
 
     def __enter__(self) -> Tracker:
-        for name, module in self.layers.items():
-            self._handles.append(module.register_forward_hook(self._hook(name), with_kwargs=True))
+        if self._taps.is_open:
+            raise InputError("this tracker is tracking already; leave its block before the next")
+        if "torch._dynamo" in sys.modules:  # compiled code would not call the hooks
+            self._stance = torch.compiler.set_stance("force_eager")
+        self._taps.open(self.model)
         return self
 
-    def __exit__(self, *_: object) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._taps.close()
+        if self._stance is not None:
+            self._stance.__exit__(None, None, None)
+            self._stance = None
+        self._table.close()
+        if kind is not None:
+            return
+        self._check_largest()
+        text = unseen(
+            self._taps.seen,
+            self._taps.signals,
+            self.second_names,
+            self.model,
+            self._taps.gradients,
+            self._table.not_finite(),
+        )
+        if text and self._passes.number:
+            warnings.warn(f"tracker: {text}", TrackingWarning, stacklevel=2)
 
     def words(
         self,
-        input_ids: Tensor | None = None,
-        target_ids: Tensor | None = None,
-        gradient_scale: float = 1.0,
+        input_ids: Any = None,
+        target_ids: Any = None,
+        gradient_scale: float | Tensor = 1.0,
+        *,
+        attention_mask: Any = None,
+        ignore_index: int | None = None,
     ) -> None:
         """Say which word each position of the next forward pass counts for.
 
         Args:
             input_ids: integer ids shaped as the layers' outputs without their last axis, (T, B) or
-                (B, T); negative ids (padding, ``ignore_index``) count for no word.
+                (B, T): a tensor, array or list. Negative ids (padding, ``-100``) count for no word.
+                They are copied, so that the buffer may be used again.
             target_ids: likewise, the word to be predicted at each position.
             gradient_scale: gradients are multiplied by this before their ℓ1 norm (a mean over n
-                positions makes the gradient of the summed loss with n).
+                positions makes the gradient of the summed loss with n; a loss scaled by
+                ``GradScaler`` its own with ``1 / scaler.get_scale()``).
+            attention_mask: shaped as the ids; positions where it is 0 count for no word.
+            ignore_index: an id that counts for no word, where it is not negative.
 
         Raises:
-            InputError: neither is given, not integers, or their shapes differ.
+            InputError: neither is given, not integers, shapes that differ, or (on the CPU at once,
+                otherwise when sums are read) an id that the vocabulary does not have.
         """
-        given = {"input": input_ids, "target": target_ids}
-        ids = {role: value for role, value in given.items() if value is not None}
-        if not ids:
-            raise InputError("words() needs input_ids, target_ids or both, got neither")
-        shapes = {role: tuple(value.shape) for role, value in ids.items()}
-        if len(set(shapes.values())) > 1:
-            raise InputError(
-                f"input_ids and target_ids must have one shape, got {shapes['input']} "
-                f"and {shapes['target']}"
-            )
-        for role, value in ids.items():
-            if value.dtype.is_floating_point or value.dtype is torch.bool:
-                raise InputError(f"{role}_ids must be integers, got {value.dtype}")
-            if self.vocabulary is not None and value.device.type == "cpu" and value.numel():
-                if (largest := int(value.max())) >= len(self.vocabulary):
-                    raise InputError(
-                        f"{role}_ids hold {largest}, but the vocabulary has "
-                        f"{len(self.vocabulary)} words"
-                    )
-        self._words = ids
-        self._scale = float(gradient_scale)
+        ids = pass_ids(input_ids, target_ids, attention_mask, ignore_index)
+        if self.vocabulary is not None:
+            on_cpu = {role: x for role, x in ids.items() if x.device.type == "cpu"}
+            check_known(on_cpu, len(self.vocabulary))
+            if self._table.dense:
+                self._note_largest({role: x for role, x in ids.items() if role not in on_cpu})
+        if not isinstance(gradient_scale, Tensor):
+            gradient_scale = float(gradient_scale)
+        if (broken := self._passes.begin(ids, gradient_scale)) is not None:
+            self._table.discard(broken.number)
+            self._taps.seen.unfinished += 1
+        if self._table.is_full():
+            self._table.flush()
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Count nothing inside this block (an evaluation pass, say)."""
-        before, self._paused = self._paused, True
+        """Count nothing inside this block (an evaluation, ``generate()``, a second backward)."""
+        before, self._passes.paused = self._passes.paused, True
         try:
             yield
         finally:
-            self._paused = before
+            self._passes.paused = before
 
     def add(self, layer: str, signal: str, chi: Tensor, l1: Tensor) -> None:
-        """Count values computed elsewhere, shaped as the ids given to :meth:`words`."""
-        self._count(self._current(layer), layer, signal, chi, l1)
+        """Count values computed elsewhere, shaped as the ids given to :meth:`words`.
+
+        Raises:
+            InputError: no words, values of another shape, values added before in this pass, or a
+                tracker of further measures.
+        """
+        if self._passes.paused:
+            return
+        if self._taps.measures:
+            raise InputError("add() takes chi and l1 only; this tracker has further measures")
+        at = self._passes.get(layer)
+        at.runs[f"{layer} {signal}"] += 1
+        if at.runs[f"{layer} {signal}"] > 1:
+            raise InputError(f"{signal} of {layer!r} was added before in this pass: call words()")
+        values = torch.stack([chi.detach(), l1.detach()], -1)
+        self._taps.count(at, at.ids, layer, signal, values)
 
     def merge(self, other: Tracker) -> None:
         """Add another tracker's sums (of another process or another part of the data)."""
@@ -168,159 +247,89 @@ class Tracker:
 
     def load_sums(self, sums: Mapping[Key, Tensor], add: bool = False) -> None:
         """Take over (or add) sums saved from :attr:`sums`."""
+        sums = dict(sums)
         if not add:
             self.sums.clear()
-        for key, value in sums.items():
-            mine = self._room(key, len(value), value.device)
-            mine[: len(value)] += value
+        self._table.load(sums)
 
     def table(self) -> pd.DataFrame:
         """One row per word, layer, signal and role that was seen.
 
         Columns: word, frequency (``counts``, else the positions seen in this role), layer, signal
         (``activation`` | ``gradient``), role (``input`` | ``target``), chi (mean over positions),
-        l1 (mean), count (positions with a non-zero, finite vector), word_id.
+        l1 (mean), count (positions that the means are over: those with a finite vector that is not
+        zero), word_id, and a column for each further measure (mean over positions where it is
+        finite).
+
+        Raises:
+            InputError: nothing was tracked, or an id that has no word or count.
         """
         import pandas as pd
 
-        words = None if self.vocabulary is None else np.array(self.vocabulary, dtype=object)
-        counts = None if self.counts is None else np.asarray(self.counts)
-        parts = []
-        for layer, signal, role in sorted(self.sums, key=self._order):
-            sums = self.sums[layer, signal, role]
-            chi, l1, count = (column.numpy() for column in means(sums.cpu()))
-            seen = count.nonzero()[0]
-            parts.append(
-                pd.DataFrame(
-                    {
-                        "word": seen if words is None else words[seen],
-                        "frequency": count[seen] if counts is None else counts[seen],
-                        "layer": layer,
-                        "signal": signal,
-                        "role": role,
-                        "chi": chi[seen],
-                        "l1": l1[seen],
-                        "count": count[seen],
-                        "word_id": seen,
-                    }
-                )
-            )
+        self._table.flush()
+        self._check_largest()
+        keys = [key for key in self._table.sums if ":" not in key[1]]
+        parts = [self._rows(key) for key in sorted(keys, key=self._order)]
         if not parts:
-            raise InputError("nothing was tracked: call words() and run the model inside the block")
+            why = "; ".join(f"{name}: {text}" for name, text in self._taps.seen.left_out.items())
+            raise InputError(
+                "nothing was tracked: " + (why or "call words() and run the model inside the block")
+            )
         return pd.concat(parts, ignore_index=True)
 
-    def _hook(self, name: str) -> Any:
-        def after_forward(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
-            if self._paused:
-                return None
-            words = self._current(name)
-            tensor = _first_tensor(output, name)
-            self._count(words, name, "activation", *concentration(tensor.detach()))
-            if not self.gradients or not tensor.requires_grad:
-                return None
-            scale = self._scale
-            if self.total and isinstance(module, nn.RNNBase):
-                return self._hook_steps(module, args, kwargs, words, name, scale)
-            tensor.register_hook(lambda g: self._count_gradient(words, name, g, scale))
-            return None
+    def _rows(self, key: Key) -> pd.DataFrame:
+        import pandas as pd
 
-        return after_forward
-
-    def _hook_steps(
-        self, module: nn.RNNBase, args: Any, kwargs: Any, words: Any, name: str, scale: float
-    ) -> Any:
-        """Replace a fused layer's output by its steps, and count the gradient of each."""
-        x = args[0] if args else kwargs["input"]
-        state = args[1] if len(args) > 1 else kwargs.get("hx")
-        steps, final = unroll(module, x, state)
-        time = 1 if module.batch_first else 0
-        for t, h in enumerate(steps):
-            at_t = {role: ids.select(time, t) for role, ids in words.items()}
-            h.register_hook(lambda g, at_t=at_t: self._count_gradient(at_t, name, g, scale))
-        return torch.stack(steps, time), final
-
-    def _count_gradient(
-        self, words: dict[str, Tensor], layer: str, gradient: Tensor, scale: float
-    ) -> None:
-        chi, l1 = concentration(gradient)
-        self._count(words, layer, "gradient", chi, l1 * scale)
-
-    def _count(
-        self, words: dict[str, Tensor], layer: str, signal: str, chi: Tensor, l1: Tensor
-    ) -> None:
-        rows = None
-        for role, ids in words.items():
-            if ids.shape != chi.shape:
+        layer, signal, role = key
+        ids, sums = self._table.words_and_sums(key)
+        sums, ids = sums.cpu(), ids.cpu().numpy()
+        chi, l1, count = (column.numpy() for column in means(sums))
+        positions = seen(sums).numpy()
+        at = positions.nonzero()[0]
+        for what, known in (("vocabulary", self.vocabulary), ("list of counts", self.counts)):
+            if known is not None and len(at) and ids[at[-1]] >= len(known):
                 raise InputError(
-                    f"layer {layer!r} has positions {tuple(chi.shape)}, but {role}_ids "
-                    f"{tuple(ids.shape)}: give ids in the same layout (T, B) or (B, T)"
+                    f"{role}_ids hold {ids[at[-1]]}, but the {what} has {len(known)} words"
                 )
-            if rows is None:
-                rows = quantise(chi.detach().flatten(), l1.detach().flatten())
-            ids = ids.to(rows.device).flatten()
-            needed = len(self.vocabulary) if self.vocabulary else int(ids.max()) + 1
-            add_words(self._room((layer, signal, role), needed, rows.device), ids, rows)
+        columns = {
+            "word": ids[at] if self.vocabulary is None else self.vocabulary[ids[at]],
+            "frequency": positions[at] if self.counts is None else self.counts[ids[at]],
+            "layer": layer,
+            "signal": signal,
+            "role": role,
+            "chi": chi[at],
+            "l1": l1[at],
+            "count": count[at],
+            "word_id": ids[at],
+        }
+        for name in self._taps.measures:
+            words, others = self._table.words_and_sums((layer, f"{signal}:{name}", role))
+            values = pd.Series(means(others.cpu())[1].numpy(), index=words.cpu().numpy())
+            columns[name] = values.reindex(ids[at]).to_numpy()
+        return pd.DataFrame(columns)
 
-    def _room(self, key: Key, needed: int, device: torch.device) -> Tensor:
-        """The sums of ``key``, grown to ``needed`` words."""
-        have = self.sums.get(key)
-        if have is None:
-            have = empty_sums(needed, device)
-        elif len(have) < needed:
-            have = torch.cat([have, empty_sums(needed - len(have), have.device)])
-        self.sums[key] = have
-        return have
+    def _order(self, key: Key) -> tuple[int, int, Key]:
+        """Layers as they were given, each with its later runs, then what was added by name."""
+        names = list(self._taps.signals)
+        name, _, run = key[0].rpartition("#")
+        name, run = (name, int(run)) if name in names and run.isdigit() else (key[0], 1)
+        return names.index(name) if name in names else len(names), run, key
 
-    def _order(self, key: Key) -> tuple[int, Key]:
-        """Layers as they were given, then what was added by name."""
-        names = list(self.layers)
-        return names.index(key[0]) if key[0] in names else len(names), key
+    def _note_largest(self, ids: Mapping[str, Tensor]) -> None:
+        """Keep the largest id, on its device: sums are in place there, and nobody waits."""
+        for role, value in ids.items():
+            if value.numel():
+                largest, before = value.max(), self._largest.get(role)
+                self._largest[role] = largest if before is None else largest.maximum(before)
 
-    def _current(self, layer: str) -> dict[str, Tensor]:
-        if self._words is None:
-            raise InputError(
-                f"layer {layer!r} ran before words(): call tracker.words(input_ids=…, "
-                "target_ids=…) before the forward pass, or pause with tracker.paused()"
-            )
-        return self._words
-
-
-def _find_layers(
-    model: nn.Module, layers: Iterable[str | nn.Module] | Mapping[str, str | nn.Module]
-) -> dict[str, nn.Module]:
-    if isinstance(layers, (str, nn.Module)):
-        raise InputError(f"layers must be a list of names or modules, got {layers!r:.60}")
-    modules = dict(model.named_modules())
-    names = {module: name for name, module in modules.items()}
-    pairs: list[tuple[str, str | nn.Module]] = []
-    if isinstance(layers, Mapping):
-        pairs += [(str(alias), layer) for alias, layer in layers.items()]
-    else:
-        pairs += [("", layer) for layer in layers]
-    found: dict[str, nn.Module] = {}
-    for alias, layer in pairs:
-        if isinstance(layer, nn.Module):
-            if layer not in names:
-                raise InputError(f"a {type(layer).__name__} given as a layer is not in the model")
-            found[alias or names[layer] or type(layer).__name__] = layer
-        elif layer and layer in modules:
-            found[alias or layer] = modules[layer]
-        else:
-            known = [name for name in modules if name]
-            raise InputError(f"the model has no layer {layer!r}{near_match(layer, known)}")
-    if not found:
-        raise InputError("track() needs at least one layer, got none")
-    return found
+    def _check_largest(self) -> None:
+        largest, self._largest = self._largest, {}
+        if largest and self.vocabulary is not None:
+            check_known(largest, len(self.vocabulary))
 
 
-def _first_tensor(output: Any, layer: str) -> Tensor:
-    if isinstance(output, Mapping):
-        output = next(iter(output.values()), None)
-    while isinstance(output, (tuple, list)) and output:
-        output = output[0]
-    if not isinstance(output, Tensor) or output.ndim < 2:
-        raise InputError(
-            f"layer {layer!r} returned {type(output).__name__}: "
-            "track a layer whose output is a tensor (..., D)"
-        )
-    return output
+def _check_total(signals: Mapping[str, Signal]) -> None:
+    recurrent = nn.RNNBase | SparseLSTM | SparseGRU | SparseRNN
+    for name, signal in signals.items():
+        if isinstance(signal.module, recurrent) and not signal.of_input:
+            check_unrollable(signal.module, name)

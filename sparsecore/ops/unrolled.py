@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from sparsecore.errors import InputError
 
@@ -43,9 +44,19 @@ def unroll(
 
     Args:
         module: passes :func:`check_unrollable`.
-        x: its input, (T, B, E), or (B, T, E) if it is ``batch_first``.
+        x: its input, (T, B, E), (B, T, E) if it is ``batch_first``, or (T, E) without batches.
         state: its initial state as the module takes it, or None for zeros.
+
+    Raises:
+        InputError: a packed sequence.
     """
+    if isinstance(x, PackedSequence):
+        raise InputError(
+            "total gradients need padded sequences, got a packed one; use gradient='upward' or "
+            "pad_packed_sequence"
+        )
+    if x.ndim == 2:
+        return _unroll_one(module, x, state)
     is_lstm = isinstance(module, nn.LSTM)
     cell = CELLS[type(module)]
     steps = x.unbind(1 if module.batch_first else 0)
@@ -59,3 +70,22 @@ def unroll(
         outputs.append(carried[0] if is_lstm else carried)
     final = tuple(s.unsqueeze(0) for s in carried) if is_lstm else carried.unsqueeze(0)  # pyright: ignore
     return outputs, final  # pyright: ignore
+
+
+def _unroll_one(
+    module: nn.RNNBase, x: Tensor, state: Tensor | tuple[Tensor, Tensor] | None
+) -> tuple[list[Tensor], Tensor | tuple[Tensor, Tensor]]:
+    """As :func:`unroll` for x (T, E) and states (1, H): the steps are (H,)."""
+    if state is not None:
+        state = (
+            state.unsqueeze(1)
+            if isinstance(state, Tensor)
+            else (state[0].unsqueeze(1), state[1].unsqueeze(1))
+        )
+    steps, final = unroll(module, x.unsqueeze(1 - int(module.batch_first)), state)
+    final = (
+        final.squeeze(1)
+        if isinstance(final, Tensor)
+        else (final[0].squeeze(1), final[1].squeeze(1))
+    )
+    return [step.squeeze(0) for step in steps], final

@@ -1,62 +1,138 @@
 """Exact sums per word: fixed point, so that the order of addition cannot matter.
 
-A value v is kept as two integers, floor(v * 2^20) and the rest in units of 2^-52. Integer addition
-is associative: shuffled batches, several processes and resumed runs give bit-equal tables. Values
-must lie in [0, 2^40); the sum of one word may reach 2^42 and its count 2^31.
+A value is cut into integers, each in a unit of its own, and integer addition is associative:
+shuffled batches, several processes and resumed runs give bit-equal tables. A row has the columns
+
+    0, 1   chi, in units of 2^-20 and 2^-52
+    2, 3   ℓ1, its bits below 2^12: in units of 2^-20 and 2^-52
+    4      positions that count (a finite vector that is not zero)
+    5, 6   positions that do not: all of them, and those with NaN or inf
+    7 …    the other bits of ℓ1, in units of 2^12, 2^-84, 2^44, 2^-116, 2^76, 2^-148, 2^108
+
+so that ordinary values fill the first five, and rows that are not dense may end there. ℓ1 is exact
+wherever it is a float32, and to 2^-148 in float64; from 2^140 on it counts as infinite. Each limb
+is below 2^32, so a word may be seen 2^31 times.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
+from functools import cache
 
 import torch
 from torch import Tensor
 
 COARSE = 2.0**20
-FINE = 2.0**32  # units of the rest: 2^-(20 + 32)
-COLUMNS = 5  # chi coarse, chi fine, l1 coarse, l1 fine, count
+LIMB = 2.0**32
+UNITS = (-20, -52, 12, -84, 44, -116, 76, -148, 108)  # exponents, in the order of the columns
+COUNT, MISSED, NOT_FINITE = 4, 5, 6
+BASE = 5  # columns that every row has
+COLUMNS = 7 + len(UNITS) - 2
+LARGEST = 2.0**140
 
 
 def empty_sums(num_words: int, device: torch.device | str = "cpu") -> Tensor:
-    """Sums of nothing: (V, 5) int64."""
-    return torch.zeros(num_words, COLUMNS, dtype=torch.int64, device=device)
+    """Sums of nothing: (V, 14) int64."""
+    with torch.inference_mode(False):
+        return torch.zeros(num_words, COLUMNS, dtype=torch.int64, device=device)
 
 
 def quantise(chi: Tensor, l1: Tensor) -> Tensor:
-    """Rows to be added: (N,) chi and (N,) ℓ1 -> (N, 5) int64; all-zero where chi is not finite."""
-    valid = chi.isfinite() & l1.isfinite()
+    """Rows to be added: (N,) chi and (N,) ℓ1, of any sign -> (N, 14) int64."""
+    valid = chi.isfinite() & (l1.abs() < LARGEST)
     values = torch.stack([chi, l1], 1)
     if values.dtype != torch.float64:  # which not every device has; powers of two lose no bit
         values = values.float()
-    values = torch.where(valid.unsqueeze(1), values, 0.0) * COARSE  # N 2
-    coarse = values.floor()
-    fine = ((values - coarse) * FINE).round()
-    columns = torch.stack([coarse, fine], 2).reshape(-1, 4)  # chi coarse, chi fine, l1 c, l1 f
-    return torch.cat([columns.long(), valid.long().unsqueeze(1)], 1)
+    values = torch.where(valid.unsqueeze(1), values, 0.0)
+    scaled = values[:, :1] * COARSE
+    coarse = scaled.floor()
+    fine = ((scaled - coarse) * LIMB).round()
+    roots = _roots(values.device, values.dtype)
+    size = values[:, 1:].abs() * roots * roots  # N 9
+    limbs = size.floor() - (size / LIMB).floor() * LIMB
+    limbs = torch.where(size < 2.0**86, limbs, 0.0) * values[:, 1:].sign()  # none so low is left
+    missed = ~valid
+    flags = torch.stack([valid, missed, missed & (l1 != 0)], 1)
+    return torch.cat([x.long() for x in (coarse, fine, limbs[:, :2], flags, limbs[:, 2:])], 1)
+
+
+@cache
+def _roots(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """(9,) the square roots of the units' reciprocals, which float32 can hold."""
+    with torch.inference_mode(False):
+        return torch.tensor([2.0 ** (-unit // 2) for unit in UNITS], dtype=dtype, device=device)
 
 
 def add_words(sums: Tensor, words: Tensor, rows: Tensor) -> None:
-    """Add rows (N, 5) to the sums (V, 5) of their words (N,), in place; words < 0 are left out."""
-    keep = words >= 0
+    """Add rows (N, C) to the sums (V, C) of their words (N,), in place; others are left out."""
+    keep = (words >= 0) & (words < len(sums))
     rows = rows * keep.unsqueeze(1)
-    sums.index_add_(0, words.clamp_min(0), rows)
+    sums.index_add_(0, words.clamp(0, len(sums) - 1), rows)
+
+
+def index_words(words: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """For :func:`sum_rows`, of words (N,): those that occur, places among them, which count."""
+    keep = words >= 0
+    found, place = words[keep].unique(return_inverse=True)
+    return found, place, keep
+
+
+def sum_rows(index: tuple[Tensor, Tensor, Tensor], rows: Tensor) -> Tensor:
+    """Sums without the words that never occur: rows (N, C) -> (K, 1 + C).
+
+    Column 0 is the word, ascending; then come the sums, less the columns behind the fifth that are
+    zero in all rows. Negative words are left out.
+    """
+    found, place, keep = index
+    sums = rows.new_zeros(len(found), rows.shape[1]).index_add_(0, place, rows[keep])
+    return trim(torch.cat([found.unsqueeze(1), sums], 1))
+
+
+def trim(sums: Tensor) -> Tensor:
+    """(K, 1 + C) without the last columns, where they are zero and behind the first five."""
+    used = sums.any(0).nonzero()
+    width = int(used[-1]) + 1 if len(used) else 0
+    return sums[:, : max(width, 1 + BASE)].contiguous()
+
+
+def add_rows(a: Tensor, b: Tensor) -> Tensor:
+    """The sum of two results of :func:`sum_rows`, in the same form."""
+    width = max(a.shape[1], b.shape[1])
+    both = torch.cat([_widen(a, width), _widen(b, width)])
+    return sum_rows(index_words(both[:, 0]), both[:, 1:])
+
+
+def _widen(sums: Tensor, columns: int) -> Tensor:
+    return torch.nn.functional.pad(sums, (0, columns - sums.shape[1]))
 
 
 def means(sums: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(V, 5) sums -> mean chi, mean ℓ1 (float64, NaN for an unseen word) and count, each (V,)."""
+    """(V, C) sums -> mean chi, mean ℓ1 (float64, NaN where nothing counts) and count, each (V,)."""
     total = sums.double()
-    count = sums[:, 4]
+    count = sums[:, COUNT]
     scale = torch.where(count > 0, count.double() * COARSE, torch.nan)
-    chi = (total[:, 0] + total[:, 1] / FINE) / scale
-    l1 = (total[:, 2] + total[:, 3] / FINE) / scale
-    return chi, l1, count
+    chi = (total[:, 0] + total[:, 1] / LIMB) / scale
+    l1 = total[:, 2] + total[:, 3] / LIMB
+    for column, unit in zip(range(7, sums.shape[1]), UNITS[2:], strict=False):
+        l1 = l1 + total[:, column] * 2.0 ** (unit + 20)
+    return chi, l1 / scale, count
+
+
+def seen(sums: Tensor) -> Tensor:
+    """(V, C) sums -> positions at which a word stood, (V,)."""
+    return sums[:, COUNT] + (sums[:, MISSED] if sums.shape[1] > MISSED else 0)
+
+
+def not_finite(sums: Tensor) -> int:
+    """Positions with NaN or inf."""
+    return int(sums[:, NOT_FINITE].sum()) if sums.shape[1] > NOT_FINITE else 0
 
 
 def naive_means(
     words: list[int], chi: list[float], l1: list[float]
 ) -> dict[int, tuple[float, float, int]]:
-    """The obvious twin: word -> (mean chi, mean ℓ1, count), summed exactly by ``math.fsum``."""
+    """The reference: word -> (mean chi, mean ℓ1, count), summed exactly by ``math.fsum``."""
     seen: dict[int, list[tuple[float, float]]] = defaultdict(list)
     for word, c, n in zip(words, chi, l1, strict=True):
         if word >= 0 and math.isfinite(c) and math.isfinite(n):

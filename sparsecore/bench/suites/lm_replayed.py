@@ -22,7 +22,7 @@ Sums = Callable[[], Mapping[Any, Tensor]]
 def replayed(model: LSTMLanguageModel, ids: Tensor) -> Contestant:
     """The step of the experiment, with all statistics; ``ids`` (T + 1, B) are its window."""
     words = [str(word) for word in range(model.decoder.out_features)]
-    tracker = track(model, model.signals, vocabulary=words)
+    tracker = track(model, model.signals, vocabulary=words, dense=True)
     tracker.__enter__()  # once, as for an epoch
 
     def compute(inputs: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:

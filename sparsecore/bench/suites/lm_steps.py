@@ -63,7 +63,7 @@ def untracked(model: LSTMLanguageModel, loss: Loss) -> Contestant:
 def tracked(model: LSTMLanguageModel, inputs: Tensor, targets: Tensor) -> Contestant:
     """A step as the experiment makes it (``emergent.train``)."""
     words = [str(word) for word in range(model.decoder.out_features)]
-    tracker = track(model, model.signals, vocabulary=words)
+    tracker = track(model, model.signals, vocabulary=words, dense=True)
     tracker.__enter__()  # once, as for an epoch
     update = updater(model)
 

@@ -125,7 +125,8 @@ def worker(sizes: Sizes) -> dict[str, Callable[[], Any]]:
     positions = sizes.T * sizes.B
     share = targets.numel() / positions
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    tracker = track(model, model.signals, vocabulary=[str(word) for word in range(sizes.V)])
+    words = [str(word) for word in range(sizes.V)]
+    tracker = track(model, model.signals, vocabulary=words, dense=True)
     tracker.__enter__()  # once, as for an epoch
 
     def gradients() -> Tensor:
@@ -151,7 +152,7 @@ def worker(sizes: Sizes) -> dict[str, Callable[[], Any]]:
         for name, parameter in model.named_parameters():
             assert parameter.grad is not None
             found[f"gradient: {name}"] = parameter.grad.clone()
-        tracker.sums = {key: all_reduce(tracker.sums[key]) for key in sorted(tracker.sums)}
+        tracker.load_sums({key: all_reduce(tracker.sums[key]) for key in sorted(tracker.sums)})
         found |= named(word_sums(tracker))
         tracker.sums.clear()
         return found

@@ -1,0 +1,179 @@
+"""What says which word a position counts for: ids, masks, vocabularies and corpus counts.
+
+Users bring tensors of any integer type, lists, arrays and Series; vocabularies as lists, arrays,
+an Index, a tokenizer or its ``get_vocab()``. Here they become (…) int64 ids and lists by id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from sparsecore.errors import InputError
+
+Ids = dict[str, Tensor]  # role -> ids
+
+
+def to_ids(role: str, value: Any) -> Tensor:
+    """A copy of the ids of a role as int64, so that later changes of ``value`` do not matter.
+
+    Raises:
+        InputError: not integers, or lists that do not form an array.
+    """
+    if isinstance(value, PackedSequence):
+        value = value.data
+    if not isinstance(value, Tensor):
+        try:
+            array = np.asarray(value)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{role}_ids must form an array of integers: {error}") from error
+        if array.size and array.dtype.kind not in "iu":
+            raise InputError(f"{role}_ids must be integers, got {array.dtype}")
+        value = torch.from_numpy(array.astype(np.int64))
+    if value.is_nested:
+        value = flat_nested(value)
+    if value.dtype.is_floating_point or value.dtype.is_complex or value.dtype is torch.bool:
+        raise InputError(f"{role}_ids must be integers, got {value.dtype}")
+    return value.detach().to(torch.int64, copy=True)
+
+
+def pass_ids(
+    input_ids: Any, target_ids: Any, attention_mask: Any = None, ignore_index: int | None = None
+) -> Ids:
+    """The ids of one forward pass; -1 where a position counts for no word."""
+    given = {"input": input_ids, "target": target_ids}
+    ids = {role: to_ids(role, value) for role, value in given.items() if value is not None}
+    if not ids:
+        raise InputError("words() needs input_ids, target_ids or both, got neither")
+    shapes = {role: tuple(value.shape) for role, value in ids.items()}
+    if len(set(shapes.values())) > 1:
+        raise InputError(
+            f"input_ids and target_ids must have one shape, got {shapes['input']} "
+            f"and {shapes['target']}"
+        )
+    if ignore_index is not None:
+        ids = {role: x.masked_fill_(x == ignore_index, -1) for role, x in ids.items()}
+    if attention_mask is not None:
+        mask = torch.as_tensor(attention_mask)
+        if (shape := tuple(mask.shape)) not in shapes.values():
+            raise InputError(
+                f"attention_mask must be shaped as the ids, {next(iter(shapes.values()))}, "
+                f"1 where a token is and 0 where padding is; got {shape}"
+            )
+        ids = {role: x.masked_fill_(mask.to(x.device) == 0, -1) for role, x in ids.items()}
+    return ids
+
+
+def flatten(ids: Ids) -> Ids:
+    """Ids as vectors (N,)."""
+    return {role: value.flatten() for role, value in ids.items()}
+
+
+def check_known(ids: Ids, num_words: int) -> None:
+    """Raise :class:`InputError` for an id that is not below ``num_words``."""
+    for role, value in ids.items():
+        if value.numel() and (largest := int(value.max())) >= num_words:
+            raise InputError(f"{role}_ids hold {largest}, but the vocabulary has {num_words} words")
+
+
+def flat_nested(x: Tensor) -> Tensor:
+    """A nested tensor's values one after the other: (N, …)."""
+    return x.values() if x.layout is torch.jagged else torch.cat(list(x.unbind()))
+
+
+def pack_ids(ids: Ids, packed: PackedSequence, module: nn.Module, layer: str) -> Ids:
+    """Padded ids in the order of a packed sequence: (B, T) or (T, B) -> (N,).
+
+    Raises:
+        InputError: shapes that fit neither way, or both ways and the layer does not tell.
+    """
+    sizes = packed.batch_sizes
+    steps, batch = len(sizes), int(sizes[0])
+    shape = tuple(next(iter(ids.values())).shape)
+    if len(shape) == 1:
+        return ids
+    fits = {
+        True: len(shape) == 2 and shape[0] == batch and shape[1] >= steps,
+        False: len(shape) == 2 and shape[1] == batch and shape[0] >= steps,
+    }
+    batch_first = getattr(module, "batch_first", None)
+    if all(fits.values()) and batch_first is None:
+        raise InputError(
+            f"layer {layer!r} returned a packed sequence, and ids of shape {shape} could be (B, T) "
+            "or (T, B): give packed ids (pack_padded_sequence(ids, …).data)"
+        )
+    if not any(fits.values()):
+        raise InputError(
+            f"layer {layer!r} returned a packed sequence of {batch} texts of up to {steps} "
+            f"tokens, which ids of shape {shape} do not fit"
+        )
+    by_batch = bool(batch_first) if all(fits.values()) else fits[True]
+    step = torch.repeat_interleave(torch.arange(steps), sizes)
+    row = torch.arange(len(step)) - torch.repeat_interleave(sizes.cumsum(0) - sizes, sizes)
+    order = packed.sorted_indices
+    row = row if order is None else order[row.to(order.device)]
+    result = {}
+    for role, value in ids.items():
+        b, t = row.to(value.device), step.to(value.device)
+        result[role] = value[b, t] if by_batch else value[t, b]
+    return result
+
+
+def words_by_id(vocabulary: Any) -> np.ndarray | None:
+    """The words of a vocabulary as an array of objects, by id.
+
+    Args:
+        vocabulary: a sequence of words by id (list, array, Index, Series), a mapping word -> id,
+            or anything with ``get_vocab()`` (a tokenizer) or ``words``. An id without a word is
+            ``"[id]"``.
+    """
+    if vocabulary is None:
+        return None
+    if hasattr(vocabulary, "get_vocab"):
+        vocabulary = vocabulary.get_vocab()
+    vocabulary = getattr(vocabulary, "words", vocabulary)
+    if isinstance(vocabulary, str):
+        raise InputError(f"vocabulary must be the words by id, got the string {vocabulary!r:.60}")
+    if not isinstance(vocabulary, Mapping):
+        result = np.empty(len(vocabulary), dtype=object)
+        result[:] = list(vocabulary)
+        return result
+    ids = np.fromiter(vocabulary.values(), dtype=np.int64, count=len(vocabulary))
+    if ids.size and ids.min() < 0:
+        raise InputError(f"vocabulary gives a word the id {ids.min()}: ids start at 0")
+    result = np.array([f"[{i}]" for i in range(int(ids.max()) + 1 if ids.size else 0)], object)
+    result[ids] = list(vocabulary)
+    return result
+
+
+def counts_by_id(counts: Any, words: np.ndarray | None) -> np.ndarray | None:
+    """Corpus frequencies as an array by id.
+
+    Args:
+        counts: by id (list, array, tensor), or a mapping or Series from words to counts, in which
+            words that are missing have 0; a Series or mapping of integers is taken as by id.
+        words: the vocabulary, by id.
+    """
+    import pandas as pd
+
+    if counts is None:
+        return None
+    if isinstance(counts, Mapping):
+        counts = pd.Series(dict(counts))
+    if isinstance(counts, pd.Series):
+        keys: Any = words if counts.index.inferred_type in ("string", "mixed") else None
+        if keys is None and len(counts) and counts.index.inferred_type != "integer":
+            raise InputError(f"counts need words or ids as their index, got {counts.index!r:.80}")
+        if keys is None:
+            largest = int(counts.index.max()) + 1 if len(counts) else 0
+            keys = np.arange(largest if words is None else len(words))
+        counts = counts.reindex(keys).fillna(0).to_numpy()
+    result = np.asarray(counts.cpu() if isinstance(counts, Tensor) else counts)
+    if words is not None and len(words) != len(result):
+        raise InputError(f"{len(result)} counts do not fit {len(words)} words")
+    return result

@@ -1,0 +1,233 @@
+"""The hooks of a tracker: they measure vectors and hand the values on, and keep no tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sparsecore.errors import InputError
+from sparsecore.measure.chi import concentration, real
+from sparsecore.measure.hooks import Found, Hook, check_plain, find_vectors, hooked
+from sparsecore.measure.ids import Ids, flat_nested, flatten, pack_ids
+from sparsecore.measure.measures import Measure
+from sparsecore.measure.passes import Pass, Passes, Run, in_backward
+from sparsecore.measure.select import Signal, Transform
+from sparsecore.measure.unseen import Seen
+from sparsecore.measure.word_table import WordTable
+from sparsecore.ops.unrolled import unroll
+
+
+class Taps:
+    """What sees the values and gradients of ``signals``, from :meth:`open` to :meth:`close`."""
+
+    def __init__(
+        self,
+        signals: Mapping[str, Signal],
+        measures: Mapping[str, Measure],
+        table: WordTable,
+        gradients: bool,
+        total: bool,
+    ) -> None:
+        self.signals, self.measures, self.table = signals, measures, table
+        self.gradients, self.total = gradients, total
+        self.passes, self.seen = Passes(), Seen()
+        self._handles: list[Any] = []
+
+    @property
+    def is_open(self) -> bool:
+        """Whether hooks are in place."""
+        return bool(self._handles)
+
+    def open(self, model: nn.Module) -> None:
+        """Register the hooks."""
+        begins = Hook("the model", model, lambda *_: self.passes.model_begins())
+        ends = Hook("the model", model, lambda *_: self.passes.model_ends())
+        self._handles.append(model.register_forward_pre_hook(begins))
+        for name, signal in self.signals.items():
+            module = signal.module
+            if signal.of_input:
+                hook = Hook(name, module, self._before(name, signal))
+                handle = module.register_forward_pre_hook(hook, with_kwargs=True)
+            else:
+                hook = Hook(name, module, self._after(name, signal))
+                handle = module.register_forward_hook(hook, with_kwargs=True)
+            self._handles.append(handle)
+        self._handles.append(model.register_forward_hook(ends))
+
+    def close(self) -> None:
+        """Remove the hooks; gradients that come later are not counted."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        self.passes.current = None
+
+    def count(
+        self, of: Pass, ids: Ids, layer: str, signal: str, values: Tensor, changed: bool = False
+    ) -> None:
+        """Hand on values (..., M) whose leading axes are those of ``ids``.
+
+        Axes between them are averaged, where a transform or a layer made them (heads).
+        """
+        shape = tuple(next(iter(ids.values())).shape)
+        axes = values.ndim - 1
+        if tuple(values.shape[: len(shape)]) != shape or (
+            axes > len(shape) and len(shape) < 2 and not changed
+        ):
+            raise InputError(
+                f"layer {layer!r} has positions {tuple(values.shape[:-1])}, but ids {shape}: give "
+                "ids in the same layout (T, B) or (B, T), or rearrange with transform="
+            )
+        if axes > len(shape):
+            values = values.nanmean(tuple(range(len(shape), axes)))
+        flat = ids if len(shape) == 1 else of.flat if ids is of.ids else flatten(ids)
+        self.table.add(of.number, layer, signal, flat, values.flatten(0, -2))
+
+    def _after(self, name: str, signal: Signal) -> Callable[..., Any]:
+        def after_forward(args: Any, kwargs: Any, output: Any) -> Any:
+            run = self._run(name)
+            recurrent = self.total and isinstance(signal.module, nn.RNNBase)
+            if run is None:
+                again = recurrent and in_backward() and torch.is_grad_enabled()
+                return self._steps(signal.module, args, kwargs)[1] if again else None
+            return self._visit(name, signal, run, output, (args, kwargs), recurrent)
+
+        return after_forward
+
+    def _before(self, name: str, signal: Signal) -> Callable[..., Any]:
+        def before_forward(args: Any, kwargs: Any) -> Any:
+            run = self._run(name)
+            if run is None:
+                return None
+            return self._visit(name, signal, run, (args, kwargs), (args, kwargs), False)
+
+        return before_forward
+
+    def _run(self, name: str) -> Run | None:
+        try:
+            return self.passes.run(name)
+        except InputError:
+            self.seen.refused.add(name)
+            raise
+
+    def _visit(
+        self, name: str, signal: Signal, run: Run, value: Any, inputs: Any, recurrent: bool
+    ) -> Any:
+        """Count the vectors in ``value`` and wait for their gradient; what is to replace it."""
+        if name in self.seen.left_out:
+            return None
+        try:
+            found = find_vectors(value, run.of.shape, name)
+            check_plain(found.tensor, name)
+            ids = self._ids(run.of, found, signal.module, name)
+            if not run.counted:
+                values = self._values(found.tensor, signal.transform)
+                self.count(run.of, ids, run.label, "activation", values, bool(signal.transform))
+        except InputError as error:
+            if not signal.by_pattern or name in self.seen.ran:
+                self.seen.refused.add(name)
+                raise
+            self.seen.left_out[name] = str(error).replace(f"layer {name!r}", "it")
+            return None
+        self.seen.ran.add(name)
+        if not self.gradients or not found.tensor.requires_grad:
+            return None
+        self.seen.differentiable.add(name)
+        if recurrent:
+            steps, output = self._steps(signal.module, *inputs)
+            self._hook_steps(steps, ids, run, name, signal)
+            return output
+        tensor = hooked(found.tensor, inputs, self._gradient_hook(run, ids, name, signal))
+        return None if tensor is found.tensor else found.put(tensor)
+
+    def _ids(self, of: Pass, found: Found, module: nn.Module, name: str) -> Ids:
+        if found.packed is not None:
+            return pack_ids(of.ids, found.packed, module, name)
+        return of.ids
+
+    def _values(
+        self, vectors: Tensor, transform: Transform | None, scale: float | Tensor = 1.0
+    ) -> Tensor:
+        """(..., D) -> (..., M): chi, ℓ1 and the further measures."""
+        vectors = vectors.detach()
+        if vectors.is_nested:
+            vectors = flat_nested(vectors)
+        if transform is not None:
+            vectors = transform(vectors)
+        chi, l1 = concentration(vectors)
+        if not self.measures:
+            return torch.stack([chi, l1 * scale], -1)
+        wide, others = real(vectors), []
+        for name, measure in self.measures.items():
+            value = measure(wide)
+            if value.shape != chi.shape:
+                raise InputError(
+                    f"measure {name!r} made {tuple(value.shape)} of vectors {tuple(wide.shape)}, "
+                    f"not {tuple(chi.shape)}: it must reduce the last axis"
+                )
+            others.append(value.to(l1.dtype))
+        return torch.stack([chi, l1 * scale, *others], -1)
+
+    def _gradient_hook(
+        self, run: Run, ids: Ids, name: str, signal: Signal
+    ) -> Callable[[Tensor | None], None]:
+        came = False
+
+        def on_gradient(gradient: Tensor | None) -> None:
+            nonlocal came
+            if gradient is None or self.passes.paused or not self.is_open:
+                return
+            if came:
+                raise InputError(
+                    f"the gradient of layer {name!r} came twice for one forward pass: call "
+                    "backward() once, on the sum of the losses, or put the other backward pass "
+                    "(retain_graph, create_graph) inside tracker.paused()"
+                )
+            came = True
+            self._count_gradient(run, ids, name, signal, gradient)
+
+        return on_gradient
+
+    def _count_gradient(
+        self, run: Run, ids: Ids, name: str, signal: Signal, gradient: Tensor
+    ) -> None:
+        values = self._values(gradient, signal.transform, run.of.scale)
+        self.count(run.of, ids, run.label, "gradient", values, bool(signal.transform))
+        self.seen.gradients.add(name)
+
+    def _steps(self, module: nn.Module, args: Any, kwargs: Any) -> tuple[list[Tensor], Any]:
+        """The hidden states of a fused layer, a tensor each, and the output made of them."""
+        assert isinstance(module, nn.RNNBase)
+        x = args[0] if args else kwargs["input"]
+        state = args[1] if len(args) > 1 else kwargs.get("hx")
+        steps, final = unroll(module, x, state)
+        return steps, (torch.stack(steps, time_axis(module, steps)), final)
+
+    def _hook_steps(
+        self, steps: list[Tensor], ids: Ids, run: Run, name: str, signal: Signal
+    ) -> None:
+        """Count the gradients of all steps together, when the first one's has come, the last."""
+        module = signal.module
+        assert isinstance(module, nn.RNNBase)
+        time = time_axis(module, steps)
+        gradients: dict[int, Tensor] = {}
+        count = self._gradient_hook(run, ids, name, signal)
+
+        def on_step(gradient: Tensor, t: int) -> None:
+            if gradient is not None:
+                gradients[t] = gradient.detach()
+            if t == 0 and gradients:
+                zeros = torch.zeros_like(steps[0])
+                every = [gradients.get(t, zeros) for t in range(len(steps))]
+                gradients.clear()
+                count(torch.stack(every, time))
+
+        for t, step in enumerate(steps):
+            step.register_hook(lambda gradient, t=t: on_step(gradient, t))
+
+
+def time_axis(module: nn.RNNBase, steps: list[Tensor]) -> int:
+    """Where steps (H,) or (B, H) are stacked to (T, H), (T, B, H) or (B, T, H)."""
+    return 1 if module.batch_first and steps[0].ndim == 2 else 0
