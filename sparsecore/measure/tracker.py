@@ -114,7 +114,8 @@ class Tracker:
     counted, and copies of the model made inside it are not tracked.
 
     At the end of the block one :class:`~sparsecore.measure.unseen.TrackingWarning` names layers
-    that never ran, gradients that never came, and values that were not finite.
+    that never ran, gradients that never came, and values that were not finite (of dense sums when
+    :meth:`table` is called, as the host would wait for the device).
     """
 
     def __init__(
@@ -160,19 +161,18 @@ class Tracker:
             self._stance.__exit__(None, None, None)
             self._stance = None
         self._table.close()
-        if kind is not None:
-            return
-        self._check_largest()
+        if kind is None and self._passes.number:
+            self._warn(not_finite=not self._table.dense)
+
+    def _warn(self, not_finite: bool) -> None:
+        """Say what has not come; numbers in dense sums only at the end, where one may wait."""
+        numbers = self._table.not_finite() if not_finite else {}
+        taps = self._taps
         text = unseen(
-            self._taps.seen,
-            self._taps.signals,
-            self.second_names,
-            self.model,
-            self._taps.gradients,
-            self._table.not_finite(),
+            taps.seen, taps.signals, self.second_names, self.model, taps.gradients, numbers
         )
-        if text and self._passes.number:
-            warnings.warn(f"tracker: {text}", TrackingWarning, stacklevel=2)
+        if text:
+            warnings.warn(f"tracker: {text}", TrackingWarning, stacklevel=3)
 
     def words(
         self,
@@ -267,7 +267,9 @@ class Tracker:
         import pandas as pd
 
         self._table.flush()
-        self._check_largest()
+        if self._table.dense:
+            self._check_largest()
+            self._warn(not_finite=True)
         keys = [key for key in self._table.sums if ":" not in key[1]]
         parts = [self._rows(key) for key in sorted(keys, key=self._order)]
         if not parts:
@@ -323,6 +325,7 @@ class Tracker:
                 self._largest[role] = largest if before is None else largest.maximum(before)
 
     def _check_largest(self) -> None:
+        """Dense sums leave out ids that the vocabulary does not have: here they are an error."""
         largest, self._largest = self._largest, {}
         if largest and self.vocabulary is not None:
             check_known(largest, len(self.vocabulary))

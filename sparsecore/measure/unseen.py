@@ -40,8 +40,7 @@ def unseen(
     """The sentences of the warning that were not told before; empty if all came."""
     known = seen.ran | seen.refused | seen.left_out.keys()
     never = [name for name in signals if name not in known]
-    parents = {child: parent for parent in model.modules() for child in parent.children()}
-    within = [n for n in never if isinstance(parents.get(signals[n].module), nn.MultiheadAttention)]
+    within = [name for name in never if _in_attention(signals[name].module, model)]
     sentences = [
         f"{first} is the same module as {name} and stands under that name"
         for first, name in ((repr(a), repr(b)) for a, b in second.items())
@@ -86,6 +85,15 @@ def unseen(
     new = [sentence for sentence in sentences if sentence not in seen.told]
     seen.told.update(new)
     return "; ".join(new)
+
+
+def _in_attention(module: nn.Module, model: nn.Module) -> bool:
+    return any(
+        module is child
+        for parent in model.modules()
+        if isinstance(parent, nn.MultiheadAttention)
+        for child in parent.children()
+    )
 
 
 def names(some: Iterable[str]) -> str:

@@ -94,9 +94,7 @@ class Task:
         layers = {name: f"{name}_dropout" if after else name for name in self.model.signals}
         gradient: Any = config.gradient
         words = self.corpus.vocabulary.words
-        self.tracker = track(
-            self.model, layers, gradient=gradient, vocabulary=words, dense=True
-        )
+        self.tracker = track(self.model, layers, gradient=gradient, vocabulary=words, dense=True)
         self.sums = TrackerSums(self.tracker, device)
         self.recorder = recorder(self)
         write_outputs(self.folder, {"words": describe_words(config, self.corpus)})
