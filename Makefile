@@ -92,7 +92,7 @@ format: .venv/.ready  ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 lock: .venv/.ready  ## pin every package anew: requirements.lock, environment.yml (ARGS=--upgrade)
-	$(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --extra book --extra cpu --extra dev --no-header --no-annotate $(ARGS) -o requirements.lock
+	$(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --extra dev --no-header --no-annotate $(ARGS) -o requirements.lock
 	$(BIN)/python -m tools.lock
 
 clean:  ## remove what make book and make test made (runs and caches under SPARSECORE_HOME stay)

@@ -260,8 +260,8 @@ def claims(arguments: list[str]) -> None:
 
     from sparsecore.runs.claims import (
         DEFAULT_PATH,
-        claims_table,
         decide_claims,
+        format_value,
         read_claims,
     )
 
@@ -269,9 +269,10 @@ def claims(arguments: list[str]) -> None:
     chosen = parser.parse_args(arguments)
     if chosen.decide:
         decide_claims([Path(folder) for folder in chosen.decide], chosen.file)
-    for claim in claims_table(read_claims(chosen.file)).to_dict("records"):
-        print(f"{claim['id']}  {claim['where']}  {claim['verdict']}  {claim['ours']}")
-        print(f"  {claim['claim']}\n")
+    for claim in read_claims(chosen.file):
+        ours = format_value(claim.value, claim.interval)
+        print(f"{claim.id}  {claim.where}  {claim.verdict}  {ours}")
+        print(f"  {claim.claim}\n")
 
 
 def bench(arguments: list[str]) -> None:

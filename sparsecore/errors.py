@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import errno
+import importlib.util
 import signal
 from collections.abc import Iterable
 
+DISTRIBUTION = "sparse-by-nature"  # "sparsecore" on the package index is another project
 LONGEST = 1000  # signs of a message
 
 
@@ -65,6 +67,26 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return True
     return isinstance(error, RuntimeError | OSError) and any(words in str(error) for words in said)
+
+
+def install_hint(extra: str) -> str:
+    """How to install what an extra of this distribution brings.
+
+    >>> install_hint("cpu")
+    "pip install 'sparse-by-nature[cpu]'"
+    """
+    return f"pip install '{DISTRIBUTION}[{extra}]'"
+
+
+def check_installed(extra: str, *packages: str) -> None:
+    """Refuse to go on without what an extra brings, in one line.
+
+    Raises:
+        InputError: naming the first package that is not there.
+    """
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            raise InputError(f"this needs {package}: {install_hint(extra)}")
 
 
 def near_match(name: str, known: Iterable[str]) -> str:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecore.data.reviews import ReviewCorpus
-from sparsecore.errors import InputError
+from sparsecore.errors import InputError, check_installed
 from sparsecore.files import atomic_folder, local_path, read_json, reading, sha256_file, write_json
 from sparsecore.home import REMAKE, cache_dir
 
@@ -205,12 +205,9 @@ def _pool(
 
 
 def _load(encoder: str, device: str) -> tuple[Any, Any]:
-    try:
-        from transformers import AutoConfig, AutoModel, AutoTokenizer
-    except ImportError as error:
-        raise InputError(
-            "contextual vectors need transformers: pip install 'sparsecore[transformers]'"
-        ) from error
+    check_installed("transformers", "transformers")
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
+
     name = encoder.removeprefix(HUB)
     safe = {"trust_remote_code": False}  # nothing of the folder is run
     try:

@@ -14,7 +14,7 @@ from typing import IO, Any
 from urllib.parse import urljoin, urlsplit
 
 from sparsecore.data.catalogue import Remote
-from sparsecore.errors import InputError
+from sparsecore.errors import InputError, check_installed
 
 BOMB = 200  # times its own size that an archive may unpack to; text is packed to a fifth or so
 _TOO_LARGE = f"unpacks to more than {BOMB} times its size; nothing was kept"
@@ -31,6 +31,7 @@ def download(remote: Remote, path: Path, sha256: str | None, progress: bool = Tr
     Raises :class:`~sparsecore.errors.InputError`, one line, if no mirror can be reached, the
     checksum is wrong, an address or redirection is not https, or the disk is full.
     """
+    check_installed("experiments", "pooch", "requests")
     import pooch
     import requests
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecore.data.locate import EMBEDDED, content_hash, find_source
-from sparsecore.errors import InputError
+from sparsecore.errors import InputError, check_installed
 from sparsecore.files import atomic_folder, reading, write_json
 from sparsecore.home import REMAKE, cache_dir
 
@@ -76,6 +76,7 @@ def pair_counts(ids: NDArray[np.int64], size: int) -> Any:
 
     Ids below 0 (rare words) take a place and count for nothing.
     """
+    check_installed("experiments", "scipy")
     from scipy import sparse
 
     total: Any = sparse.csr_matrix((size, size), dtype=np.float64)

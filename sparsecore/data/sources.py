@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-import pandas as pd
 
 from sparsecore.data.catalogue import SOURCES, DataSource, Remote
 from sparsecore.data.download import download, extract, is_archive
 from sparsecore.errors import InputError, near_match
 from sparsecore.files import atomic_folder, read_json, sha256_file, write_json
 from sparsecore.home import cache_dir
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["SOURCES", "describe", "fetch", "find", "require", "resolve", "table"]
 
@@ -113,6 +114,8 @@ def table() -> pd.DataFrame:
                 "folder": "" if folder is None else str(folder),
             }
         )
+    import pandas as pd
+
     return pd.DataFrame(rows)
 
 
@@ -137,6 +140,8 @@ def describe(name: str) -> pd.Series:
         pin = _pins().get(_pin_key(source, file))
         known = f"{UNPINNED}{f' ({pin})' if pin else ''}"
         facts[f"sha256 of {file}"] = remote.sha256 or known
+    import pandas as pd
+
     return pd.Series(facts, name=name)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from sparsecore.data.conllu import Sentence
 from sparsecore.data.text import EOS
-from sparsecore.errors import InputError, near_match
+from sparsecore.errors import InputError, check_installed, near_match
 from sparsecore.files import atomic_path, local_path, reading, sha256_file
 from sparsecore.home import cache_dir
 
@@ -53,6 +53,7 @@ def load_tagger(name: str = OWN) -> Language:
     Raises :class:`~sparsecore.errors.InputError` if no such pipeline is installed or it fails to
     load.
     """
+    check_installed("experiments", "spacy")
     import spacy
     from spacy.util import get_installed_models
 

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sparsecore.errors import install_hint
+
 log = logging.getLogger(__name__)
 
 COMPILED = (torch.float32, torch.float64)  # what the loops for the CPU are written for
@@ -22,9 +24,7 @@ def installed(package: str, extra: str) -> bool:
     found = importlib.util.find_spec(package) is not None
     if not found:
         log.warning(
-            "%s is not installed: layers take a slower way; pip install 'sparsecore[%s]'",
-            package,
-            extra,
+            "%s is not installed: layers take a slower way; %s", package, install_hint(extra)
         )
     return found
 

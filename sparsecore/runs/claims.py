@@ -13,16 +13,15 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from sparsecore.errors import InputError, near_match
 from sparsecore.experiments.registry import experiment_class
 from sparsecore.files import reading, write_text
 from sparsecore.runs.notebook import PRESETS
-from sparsecore.runs.reference import REWRITE, read_provenance, read_summary
-from sparsecore.stats.verdict import verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 VERDICTS = ("holds", "partly", "fails", "undecided")
 COMPUTED = ("value", "interval", "corpus", "preset", "seeds", "verdict", "parts", "elsewhere")
@@ -152,6 +151,8 @@ def _is_number(value: Any) -> bool:
 
 def claims_table(claims: Sequence[Claim]) -> pd.DataFrame:
     """One row a claim: id, where, claim, paper, ours (with interval), corpus, seeds, verdict."""
+    import pandas as pd
+
     return pd.DataFrame(
         {
             "id": [claim.id for claim in claims],
@@ -192,6 +193,8 @@ def decide_claims(folders: Sequence[Path], path: Path = DEFAULT_PATH) -> list[Cl
     """
     if not folders:
         raise InputError("name at least one folder of reference tables")
+    from sparsecore.runs.reference import read_provenance
+
     names = {str((read_provenance(folder) or {}).get("experiment", "")) for folder in folders}
     results = [_results(folder) for folder in folders]
     if len(names) > 1:
@@ -216,6 +219,8 @@ def decide_claims(folders: Sequence[Path], path: Path = DEFAULT_PATH) -> list[Cl
 
 def _results(folder: Path) -> dict[int, dict[str, Any]]:
     """Computed fields of each finding, from one reference folder."""
+    from sparsecore.runs.reference import REWRITE, read_provenance, read_summary
+
     tables, provenance = read_summary(folder), read_provenance(folder)
     if tables is None or provenance is None:
         raise InputError(f"{folder} has no reference tables; write them with: sparsecore reference")
@@ -226,6 +231,8 @@ def _results(folder: Path) -> dict[int, dict[str, Any]]:
 def _decided(
     findings: pd.DataFrame, provenance: dict[str, Any], name: str
 ) -> dict[int, dict[str, Any]]:
+    from sparsecore.stats.verdict import verdict
+
     results = {}
     for finding, parts in findings.groupby("finding", sort=True):
         headline = parts.iloc[0]

@@ -6,7 +6,6 @@ A worker is a process with one thread that computes one task at a time.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import logging
 import os
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sparsecore.data.pool import default_workers
-from sparsecore.errors import InputError, near_match
+from sparsecore.errors import InputError, check_installed, near_match
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -61,10 +60,7 @@ class Workers:
                 "jobs and retries (it reads DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES)"
             )
         if self.scheduler == SLURM:
-            if importlib.util.find_spec("dask_jobqueue") is None:
-                raise InputError(
-                    "scheduler 'slurm' needs dask-jobqueue: pip install 'sparsecore[slurm]'"
-                )
+            check_installed("slurm", "dask_jobqueue")
             if self.jobs is None:
                 raise InputError("scheduler 'slurm' needs the number of jobs: --jobs N")
 
@@ -72,6 +68,7 @@ class Workers:
 @contextlib.contextmanager
 def connected(workers: Workers, tasks: int, gpus: bool) -> Iterator[Client]:
     """A client of the workers; workers that were started for it end with it."""
+    check_installed("cluster", "dask", "distributed")
     import dask
     import distributed
 

@@ -8,8 +8,10 @@ import platform
 from datetime import UTC, datetime
 from typing import Any
 
+from sparsecore import __version__
+
 ALLOCATOR = ("MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_", "LD_PRELOAD")
-PACKAGES = ("sparsecore", "torch", "numpy", "pandas", "scipy", "spacy")
+PACKAGES = ("torch", "numpy", "pandas", "scipy", "spacy")
 
 
 def describe_environment(identity: dict[str, Any], inputs: Any) -> dict[str, Any]:
@@ -32,7 +34,8 @@ def describe_machine(device: str) -> dict[str, Any]:
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
-        **{package: importlib.metadata.version(package) for package in PACKAGES},
+        "sparsecore": __version__,
+        **{package: _version(package) for package in PACKAGES},
         "device": device,
         "device_name": name,
         "cores": os.cpu_count(),
@@ -40,6 +43,14 @@ def describe_machine(device: str) -> dict[str, Any]:
         "system": platform.system(),
         "allocator": {name: os.environ[name] for name in ALLOCATOR if os.environ.get(name)},
     }
+
+
+def _version(package: str) -> str | None:
+    """None where an optional package is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def processor() -> str:

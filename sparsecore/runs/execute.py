@@ -14,9 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from filelock import FileLock, Timeout
-
-from sparsecore.errors import InputError, Stopped, TrainingError, is_out_of_memory
+from sparsecore.errors import InputError, Stopped, TrainingError, check_installed, is_out_of_memory
 from sparsecore.experiments import registry
 from sparsecore.files import remove_leftovers, write_error, write_json, write_text
 from sparsecore.home import runs_dir
@@ -104,6 +102,9 @@ def execute(config: Experiment, progress: bool = True, choose_threads: bool = Fa
 @contextlib.contextmanager
 def _lock_of(run: Run) -> Iterator[None]:
     """The folder of a run, for this process alone; says so where it has to wait for another."""
+    check_installed("experiments", "filelock")
+    from filelock import FileLock, Timeout
+
     lock = FileLock(run.path / ".lock")
     try:
         run.path.mkdir(parents=True, exist_ok=True)

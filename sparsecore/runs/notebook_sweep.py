@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib.util
 import itertools
 import json
 import os
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sparsecore.errors import InputError, TrainingError
+from sparsecore.errors import InputError, TrainingError, check_installed
 from sparsecore.files import write_text
 from sparsecore.runs import tasks
 from sparsecore.runs.cluster import Workers
@@ -46,9 +45,7 @@ def parse_notebook_sweep(arguments: list[str]) -> NotebookSweep:
     Raises:
         InputError: no such script, an unknown parameter, option or scheduler, or a bad value.
     """
-    for package in ("jupytext", "papermill", "ipykernel"):
-        if importlib.util.find_spec(package) is None:
-            raise InputError(f"a notebook needs {package}: pip install 'sparsecore[book]'")
+    check_installed("book", "jupytext", "papermill", "ipykernel")
     script = Path(arguments[0])
     if not script.is_file():
         raise InputError(f"there is no notebook {script}")

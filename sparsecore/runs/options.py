@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from sparsecore.errors import InputError, near_match
+from sparsecore.errors import InputError, check_installed, near_match
 from sparsecore.experiments.registry import experiment_class
 from sparsecore.runs.cluster import LOCAL, Workers
 
@@ -26,6 +26,7 @@ def parse_experiment(arguments: list[str]) -> tuple[Any, bool]:
         InputError: unknown experiment, preset or option (with the nearest name), or a bad value.
         SystemExit: with code 0, after ``--help``.
     """
+    check_installed("experiments", "tyro", "filelock")
     import tyro
 
     experiment = experiment_class(arguments[0])

@@ -8,13 +8,13 @@ another worker.
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import sys
 import threading
 import uuid
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from sparsecore import __version__
 from sparsecore.errors import InputError, TrainingError
 from sparsecore.files import write_text
 from sparsecore.home import home
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from distributed import Client
     from tqdm import tqdm
 
-VERSION = importlib.metadata.version("sparsecore")
+VERSION = __version__
 TOKENS = "cache/sweeps"  # below SPARSECORE_HOME
 
 

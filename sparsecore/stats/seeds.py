@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sparsecore.errors import check_installed
+
 Interval = tuple[float, float, float]  # value, low, high
 
 
@@ -45,6 +47,7 @@ def difference_interval(
 
 
 def _around(value: float, variance: float, freedom: float, level: float) -> Interval:
+    check_installed("experiments", "scipy")
     from scipy import stats
 
     half = float(stats.t.ppf(0.5 + level / 2, freedom)) * math.sqrt(variance)

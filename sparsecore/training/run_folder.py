@@ -11,13 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from sparsecore.errors import InputError, near_match
 from sparsecore.files import read_json, reading
 from sparsecore.home import RECOMPUTE
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DONE = "DONE"
 
@@ -122,6 +123,8 @@ class Run:
                     raise InputError(f"the run has no {column} {value!r}{near_match(value, known)}")
                 part = part[part[column] == value]
             parts.append(part.assign(epoch=epoch))
+        import pandas as pd
+
         table = pd.concat(parts, ignore_index=True)
         words = self.words[["word", "frequency", "pos", "word_class"]]
         described = words.iloc[table["word_id"]].reset_index(drop=True)
@@ -156,6 +159,8 @@ class Run:
         """A table of the run; InputError if it is damaged or lacks one of these columns."""
         path = self._file(name)
         with reading(path, RECOMPUTE):
+            import pandas as pd
+
             table = pd.read_parquet(path)
             for column in columns:
                 table[column]

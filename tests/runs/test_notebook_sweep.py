@@ -79,5 +79,5 @@ def test_script_folder_and_packages_must_be_there(script, tmp_path, monkeypatch)
     with pytest.raises(InputError, match="--out FOLDER"):
         parse_notebook_sweep([str(script)])
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"needs jupytext: pip install 'sparsecore\[book\]'"):
+    with pytest.raises(InputError, match=r"needs jupytext: pip install 'sparse-by-nature\[book\]'"):
         parse_notebook_sweep([str(script), "--out", "x"])

@@ -89,7 +89,7 @@ def test_lost_workers_and_failures_cost_nobody_else(tmp_path, monkeypatch, capsy
         ({"jobs": 0}, "jobs must be at least 1, got 0"),
         ({"retries": -1}, "retries must be at least 0, got -1"),
         ({"scheduler": "tcp://h:1", "jobs": 2}, "leave out jobs and retries"),
-        ({"scheduler": "slurm", "jobs": 2}, r"pip install 'sparsecore\[slurm\]'"),
+        ({"scheduler": "slurm", "jobs": 2}, r"pip install 'sparse-by-nature\[slurm\]'"),
     ],
 )
 def test_impossible_workers_are_one_line(options, message, monkeypatch):

@@ -1,7 +1,7 @@
 """The plus-times recurrence on a CPU with its inner loops compiled by Numba.
 
 The same numbers as :mod:`~sparsecore.ops.rational.plus_times`, where the equations are, with no
-Python between two tokens. Numba is optional (``pip install sparsecore[cpu]``).
+Python between two tokens. Numba is optional (extra ``cpu``).
 """
 
 from __future__ import annotations
