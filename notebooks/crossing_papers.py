@@ -65,6 +65,8 @@ whose = ("reference runs", "your runs")
 axes = figures.beside(
     figures.chi_by_blocks, page.reference, page.own, "concentration", same_y=False, titles=whose
 )
+
+# %% tags=["remove-input"]
 HoverPoints(axes)
 
 # %% tags=["hide-input"]

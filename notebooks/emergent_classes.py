@@ -59,6 +59,8 @@ about(page)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-classes", "caption": "$\\rho_\\leftarrow(\\bar h^2)$ within open and closed classes, and within samples of each matched in frequency (dotted); raw frequency (Figure 4 of the paper). See which solid line rises first, and whether the dotted ones, which compare like with like, do the same. Bands: 95 % intervals over words."}, "image": {"alt": "Line chart: correlation within open classes, closed classes and the two matched samples, over epochs.", "classes": "dark-light"}}
 axes = figures.beside(figures.class_correlations, page.reference, page.own, "classes", cuts=True)
+
+# %% tags=["remove-input"]
 HoverPoints(axes)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-classes-log", "caption": "The same on log frequency, on which every word has a say: see whether the order of the lines stays."}, "image": {"alt": "Line chart: correlation on log frequency within open classes, closed classes and the two matched samples, over epochs.", "classes": "dark-light"}}

@@ -76,6 +76,8 @@ axes = figures.beside(
     each=page.widths,
     examples=False,
 )
+
+# %% tags=["remove-input"]
 HoverPoints(axes)
 
 # %% [markdown]

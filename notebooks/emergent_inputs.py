@@ -66,6 +66,8 @@ axes = figures.beside(
     cuts=True,
     role="input",
 )
+
+# %% tags=["remove-input"]
 HoverPoints(axes)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-inputs-log", "caption": "The same on log frequency, which a handful of words cannot carry. See which lines keep their place."}, "image": {"alt": "Line chart: correlation with the logarithm of input-word frequency over epochs, one line for each layer and signal.", "classes": "dark-light"}}

@@ -73,6 +73,8 @@ axes = figures.beside(
     cuts=True,
     role="target",
 )
+
+# %% tags=["remove-input"]
 HoverPoints(axes)
 
 # %% tags=["remove-input"]
@@ -93,6 +95,8 @@ axes = figures.beside(
     role="target",
     method="pearson_log",
 )
+
+# %% tags=["remove-input"]
 HoverPoints(axes)
 
 # %% tags=["remove-input"]

@@ -67,6 +67,8 @@ axes = figures.beside(
     same_y=False,
     value="chi_lstm2_gradient_target",
 )
+
+# %% tags=["remove-input"]
 HoverPoints(axes)
 
 # %% [markdown]

@@ -85,6 +85,8 @@ about(page)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-tradeoff", "caption": "Test accuracy against the number of transitions (Figure 3 of the paper); higher and further left is better. See whether a circle lies above the squares of about its size, by more than the bars. Squares: structures chosen by hand, 1, 2, 3 or 4 transitions each, and a mix. Circles: what the group lasso left of the largest, at several goals. Thick bars: 95 % interval over seeds; thin bars: over test documents; horizontal bars: one standard deviation of the size. Each panel has a scale of its own for accuracy."}, "image": {"alt": "One panel for each kind of document: accuracy against number of transitions, a solid line for fixed structures and a dashed line for learned ones, with two kinds of error bars.", "classes": "dark-light"}}
 axes = figures.tradeoff_panels(page.main["tradeoff"])
+
+# %% tags=["remove-input"]
 HoverPoints(axes)
 
 # %% tags=["remove-input"]

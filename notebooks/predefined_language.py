@@ -72,6 +72,8 @@ whose = ("reference runs", "your runs")
 axes = figures.beside(
     figures.perplexity_over_epochs, page.reference, page.own, "curves", same_y=False, titles=whose
 )
+
+# %% tags=["remove-input"]
 HoverPoints(axes)
 
 # %% [markdown]

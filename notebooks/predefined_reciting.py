@@ -65,6 +65,8 @@ whose = ("reference runs", "your runs")
 axes = figures.beside(
     figures.reciting_over_epochs, page.reference, page.own, "curves", titles=whose
 )
+
+# %% tags=["remove-input"]
 HoverPoints(axes)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-reciting", "caption": "The best epoch of each model (Table 4 of the paper). Crosses: the paper's, for a text and models about a hundred times as large. Compare the order of our marks with that of the crosses within each group. Bars: 95 % intervals of the mean over seeds, where there are three or more, cut at 0 and 100 %."}, "image": {"alt": "Point chart: share of words predicted right by seven models, in groups of equal numbers of parameters, with the paper's values.", "classes": "dark-light"}}

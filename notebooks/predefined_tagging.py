@@ -82,6 +82,8 @@ whose = ("reference runs", "your runs")
 axes = figures.beside(
     figures.tradeoff, page.reference, page.own, "tradeoff", same_y=False, titles=whose, **FIG3
 )
+
+# %% tags=["remove-input"]
 HoverPoints(axes)
 
 # %% tags=["remove-input"]

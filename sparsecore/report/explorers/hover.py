@@ -16,7 +16,7 @@ SCALE = 10_000  # shares of the picture are carried as whole numbers of 1e-4
 
 
 class HoverPoints(anywidget.AnyWidget):
-    """Lay over the picture of a figure, in the same cell, what its points are.
+    """Lay over the picture of a figure, which the cell before shows, what its points are.
 
     Args:
         axes: one of the axes of the figure, or an array of them. The places and the texts are

@@ -21,24 +21,13 @@ export function reading(data) {
   return data.text.map((_, n) => n).sort((a, b) => data.left[a] - data.left[b] || data.top[a] - data.top[b]);
 }
 
-/** The picture of the same cell, once it is there: a notebook shows it after the widget. */
-function pictureBeside(el, found) {
-  const cell = el.closest(".cell_output, .jp-Cell-outputArea, .jp-OutputArea, .output") ?? el.parentElement;
-  const look = () => [...cell.querySelectorAll("img")].find((image) => !image.closest(".hover-points"));
-  const there = look();
-  if (there) {
-    found(there);
-    return () => {};
+/** The picture of the cell before, or of the nearest one before that; null if there is none. */
+function pictureBefore(el) {
+  for (let cell = el.closest(".cell, .jp-Cell"); cell; cell = cell.previousElementSibling) {
+    const image = cell.querySelector("img");
+    if (image) return image;
   }
-  const observer = new MutationObserver(() => {
-    const image = look();
-    if (image) {
-      observer.disconnect();
-      found(image);
-    }
-  });
-  observer.observe(cell, { childList: true, subtree: true });
-  return () => observer.disconnect();
+  return null;
 }
 
 function lay(image, data) {
@@ -88,14 +77,8 @@ function lay(image, data) {
 }
 
 function render({ model, el }) {
-  let away = () => {};
-  const stop = pictureBeside(el, (image) => {
-    away = lay(image, model.get("data"));
-  });
-  return () => {
-    stop();
-    away();
-  };
+  const image = pictureBefore(el);
+  return image ? lay(image, model.get("data")) : undefined;
 }
 
 export default { render };
