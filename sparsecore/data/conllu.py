@@ -1,23 +1,25 @@
-"""Read CoNLL-U, the format of the Universal Dependencies treebanks, plain or compressed."""
+"""Read treebanks in columns: CoNLL-U, CoNLL-U Plus, CoNLL-X (2006) and CoNLL-2009."""
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import io
-import lzma
 import os
-import zlib
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any, AnyStr, NamedTuple
+from typing import NamedTuple
 
+from sparsecore.data.text_files import read_lines
 from sparsecore.errors import InputError
 
-_OPENERS: dict[str, Any] = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}
-_WORD, _UPOS, _XPOS = 1, 3, 4
-BOMB = 200  # times its size that a compressed file may unpack to; text is packed to a fifth or so
-LONGEST_LINE = 1_000_000
+PLUS = "# global.columns ="  # the first line of a CoNLL-U Plus file, followed by their names
+_COLUMNS = "ID FORM LEMMA UPOS XPOS FEATS HEAD DEPREL DEPS MISC".split()  # of U, and of 2006
+_COLUMNS_2009 = "ID FORM LEMMA PLEMMA XPOS PPOS".split()  # 14 columns and more, one a predicate
+_WIDTH_2009 = 14
+_ABSENT = "_"
+_ID, _RANGE, _EMPTY = (re.compile(form, re.ASCII) for form in (r"\d+", r"\d+-\d+", r"\d+\.\d+"))
+CONTRACTIONS = "surface forms of contractions"
+NOT_WRITTEN = "words that are not written"
 
 
 class Sentence(NamedTuple):
@@ -28,97 +30,102 @@ class Sentence(NamedTuple):
     xpos: list[str]
 
 
-def read_conllu(path: str | os.PathLike[str]) -> list[Sentence]:
-    """All sentences of a CoNLL-U file, which may be compressed (``.xz``, ``.gz``, ``.bz2``).
+def read_conllu(
+    path: str | os.PathLike[str], dropped: Counter[str] | None = None
+) -> list[Sentence]:
+    """All sentences of a treebank, which may be compressed (``.xz``, ``.gz``, ``.bz2``, ``.zip``).
 
-    Words are the treebank's syntactic words: the surface form of a contraction (line ``1-2``) and
-    words that are not written (line ``8.1``) are left out.
+    The columns are the ten of CoNLL-U (CoNLL-X has the same, with coarse tags in place of the
+    universal ones), those that the first line of CoNLL-U Plus names, or the fourteen and more of
+    CoNLL-2009, which has no universal tags. Words are the treebank's syntactic words: the surface
+    form of a contraction (line ``1-2``) and words that are not written (line ``8.1``) are left out,
+    and counted in ``dropped``.
 
-    Raises :class:`~sparsecore.errors.InputError` if the file is missing, is not UTF-8 text, has a
-    line of the wrong form or holds no sentence. Source: https://universaldependencies.org/format
+    Raises :class:`~sparsecore.errors.InputError` if the file is missing, is not text, has a line of
+    the wrong form, leaves its words out (as treebanks of licensed text do) or holds no sentence.
+    Sources: https://universaldependencies.org/format, ext-format; Hajič et al. 2009.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"no CoNLL-U file at {path}")
-    try:
-        with io.TextIOWrapper(open_binary(path), encoding="utf-8") as lines:
-            sentences = list(_sentences(bounded_lines(lines, path), path))
-    except (UnicodeDecodeError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
-        raise InputError(f"{path} cannot be read as CoNLL-U text: {error}") from error
+    counted: Counter[str] = Counter()
+    sentences = list(_sentences(read_lines(path), path, counted))
     if not sentences:
         raise InputError(f"{path} holds no CoNLL-U sentence")
+    if all(word == _ABSENT for sentence in sentences for word in sentence.words):
+        raise InputError(f"{path} leaves its words out (all are {_ABSENT!r}); merge the text first")
+    if dropped is not None:
+        dropped.update(counted)
     return sentences
 
 
-def open_binary(path: Path) -> io.BufferedReader:
-    """A file's bytes, decompressed according to its suffix.
-
-    Reading raises :class:`InputError` where a compressed file unpacks to more than 200 times its
-    size: no text does.
-    """
-    if path.suffix not in _OPENERS:
-        return open(path, "rb")
-    return io.BufferedReader(_Unpacked(_OPENERS[path.suffix](path, "rb"), path), 1 << 16)
+def is_treebank(line: str) -> bool:
+    """Whether the first line that is no comment is one of these formats, by its columns."""
+    width = line.count("\t") + 1
+    numbered = bool(re.match(r"\d+([-.]\d+)?\t", line, re.ASCII))
+    return width == len(_COLUMNS) or (width > len(_COLUMNS) and numbered)
 
 
-class _Unpacked(io.RawIOBase):
-    """The decompressed bytes of a file, as long as there are not absurdly many."""
-
-    def __init__(self, stream: IO[bytes], path: Path) -> None:
-        self.stream, self.path = stream, path
-        self.room = BOMB * path.stat().st_size + (1 << 20)
-
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill the buffer from the stream."""
-        data = self.stream.read(len(buffer))
-        self.room -= len(data)
-        if self.room < 0:
-            raise InputError(f"{self.path} unpacks to more than {BOMB} times its size: not a text")
-        buffer[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        """Close the file beneath."""
-        self.stream.close()
-        super().close()
-
-
-def bounded_lines(stream: IO[AnyStr], path: Path) -> Iterator[AnyStr]:
-    """The lines of a stream; :class:`InputError` for one of more than a million signs."""
-    number = 0
-    while line := stream.readline(LONGEST_LINE + 1):
-        number += 1
-        if len(line) > LONGEST_LINE:
-            raise InputError(
-                f"{path}, line {number}: more than {LONGEST_LINE:,} signs; is it of this format?"
-            )
-        yield line
-
-
-def _sentences(lines: Iterable[str], path: Path) -> Iterator[Sentence]:
-    rows: list[list[str]] = []
+def _sentences(lines: Iterable[str], path: Path, dropped: Counter[str]) -> Iterator[Sentence]:
+    rows: list[dict[str, str]] = []
+    names: list[str] = []
+    last = 0
     for number, line in enumerate(lines, 1):
-        line = line.rstrip("\r\n")
+        where = f"{path}, line {number}"
         if not line.strip():
             if rows:
                 yield _sentence(rows)
-            rows = []
+            rows, last = [], 0
+        elif line.startswith(PLUS):
+            names = _plus_columns(line, where)
         elif not line.startswith("#"):
             columns = line.split("\t")
-            if len(columns) != 10:
+            row = _row(columns, names, where)
+            if _ID.fullmatch(row["ID"]):
+                if int(row["ID"]) <= last:
+                    raise InputError(
+                        f"{where}: word {row['ID']} after word {last}; is a blank line missing?"
+                    )
+                last = int(row["ID"])
+                if not row["FORM"].strip():
+                    raise InputError(f"{where}: word {row['ID']} is empty")
+                rows.append(row)
+            elif _RANGE.fullmatch(row["ID"]):
+                dropped[CONTRACTIONS] += 1
+            elif _EMPTY.fullmatch(row["ID"]):
+                dropped[NOT_WRITTEN] += 1
+            else:
                 raise InputError(
-                    f"{path}, line {number}: {len(columns)} tab-separated columns "
-                    "where CoNLL-U has 10"
+                    f"{where}: the number of a word is 1, 1-2 or 1.1, not {row['ID'][:40]!r}"
                 )
-            if columns[0].isdigit():
-                rows.append(columns)
     if rows:
         yield _sentence(rows)
 
 
-def _sentence(rows: list[list[str]]) -> Sentence:
-    return Sentence(*([row[column] for row in rows] for column in (_WORD, _UPOS, _XPOS)))
+def _plus_columns(line: str, where: str) -> list[str]:
+    names = line.removeprefix(PLUS).split()
+    missing = {"ID", "FORM"} - set(names) or ({"UPOS"} if not {"UPOS", "XPOS"} & set(names) else {})
+    if missing:
+        raise InputError(f"{where}: the columns {' '.join(names)[:80]} lack {min(missing)}")
+    return names
+
+
+def _row(columns: list[str], names: list[str], where: str) -> dict[str, str]:
+    """A line's columns by name."""
+    width = len(columns)
+    if names:
+        if width != len(names):
+            raise InputError(f"{where}: {width} columns where the first line names {len(names)}")
+        return dict(zip(names, columns, strict=True))
+    if width == len(_COLUMNS):
+        return dict(zip(_COLUMNS, columns, strict=True))
+    if width >= _WIDTH_2009:
+        return dict(zip(_COLUMNS_2009, columns, strict=False))
+    raise InputError(
+        f"{where}: {width} tab-separated columns where CoNLL-U has 10, CoNLL-2009 has 14 or more, "
+        f"and CoNLL-U Plus names its own in a first line {PLUS!r} …"
+    )
+
+
+def _sentence(rows: list[dict[str, str]]) -> Sentence:
+    return Sentence(*([row.get(n, _ABSENT) for row in rows] for n in ("FORM", "UPOS", "XPOS")))

@@ -8,8 +8,6 @@ depends on the packages that are installed; its content hash says which text a r
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import platform
 import re
@@ -18,12 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sparsecore.data.cache import cached
 from sparsecore.data.docstrings import documentation_strings, paragraphs
 from sparsecore.data.pool import parallel_map
 from sparsecore.data.prose import sentences
 from sparsecore.errors import InputError
-from sparsecore.files import atomic_folder, reading, write_json
-from sparsecore.home import REMAKE, cache_dir
+from sparsecore.files import reading, write_json
+from sparsecore.home import REMAKE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,12 +48,12 @@ def harvest(progress: bool = True) -> Path:
     """
     folders = site_folders()
     packages = installed(folders)
-    state = json.dumps([packages, platform.python_version(), VERSION])
-    key = hashlib.sha256(state.encode()).hexdigest()
-    folder = cache_dir("embedded") / key
-    if not (folder / "info.json").is_file():
-        _write(folder, folders, packages, progress)
-    return folder
+    return cached(
+        "embedded",
+        [packages, platform.python_version(), VERSION],
+        lambda folder: _write(folder, folders, packages, progress),
+        lambda folder: folder,
+    )
 
 
 def documentation(progress: bool = True) -> pd.DataFrame:
@@ -165,22 +164,19 @@ def _write(folder: Path, folders: list[Path], packages: list[str], progress: boo
             "the embedded corpus needs installed packages with documentation; "
             f"{', '.join(map(str, folders))} has {len(documents)} documented modules"
         )
-    with atomic_folder(folder) as temporary:
-        (temporary / "text.txt").write_text("\n\n".join(documents) + "\n", encoding="utf-8")
-        module, kind, text = zip(*rows, strict=True)
-        pq.write_table(
-            pa.table({"module": module, "kind": kind, "text": text}),
-            temporary / "paragraphs.parquet",
-        )
-        info = {
-            "python": platform.python_version(),
-            "packages": packages,
-            "modules": len(documents),
-            "paragraphs": len(rows),
-            "sentences": len(seen),
-            "version": VERSION,
-        }
-        write_json(temporary / "info.json", info)
+    (folder / "text.txt").write_text("\n\n".join(documents) + "\n", encoding="utf-8")
+    module, kind, text = zip(*rows, strict=True)
+    table = pa.table({"module": module, "kind": kind, "text": text})
+    pq.write_table(table, folder / "paragraphs.parquet")
+    info = {
+        "python": platform.python_version(),
+        "packages": packages,
+        "modules": len(documents),
+        "paragraphs": len(rows),
+        "sentences": len(seen),
+        "version": VERSION,
+    }
+    write_json(folder / "info.json", info)
 
 
 def _first_time(sentence: str, seen: set[str]) -> bool:

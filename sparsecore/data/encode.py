@@ -7,7 +7,7 @@ read the text again.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
@@ -25,6 +25,7 @@ _DOCUMENT = "\x1d"
 _BREAK = f"\n{_DOCUMENT}\n"
 _BLANK_LINES = re.compile(r"\n(?:[ \t]*+\n)++")
 _TITLE = re.compile(r"^ ?= (?!=).*(?<!=) = ?$", re.MULTILINE)
+HEADINGS = "lines that are headings"
 _HEADING = re.compile(r"^[ \t]*=.*=[ \t]*$", re.MULTILINE)
 _SHORT_LINE = re.compile(r"^[^\s.!?]+(?:[ \t]+[^\s.!?]+){0,4}\.?[ \t]*$", re.MULTILINE)
 _CONTROL = re.compile(r"[\x0b\x0c\x1c-\x1f\x85\u2028\u2029]")
@@ -37,6 +38,7 @@ class Encoded:
     words: list[str]
     ids: NDArray[np.int32]
     documents: NDArray[np.int64]
+    headings: int = 0  # lines left out
 
 
 @dataclass(frozen=True)
@@ -47,24 +49,30 @@ class Tokens:
     documents: NDArray[np.int64]
 
 
-def sentences_of(text: str, form: str) -> str:
+def sentences_of(text: str, form: str, dropped: Counter[str] | None = None) -> str:
     """``text`` with one sentence a line; a line with the group separator ends a document.
 
     Headings are left out: ``= Title =`` lines, and, in files of documents separated by blank lines,
-    lines of at most five words with no mark of punctuation but one final full stop.
+    lines of at most five words with no mark of punctuation but one final full stop. ``dropped``
+    counts them.
     """
+    headings = 0
     text = normalise(_CONTROL.sub(" ", text))
     if form == "headings":
-        text = _HEADING.sub("", _TITLE.sub(_BREAK, text))
+        text, titles = _TITLE.subn(_BREAK, text)
+        text, others = _HEADING.subn("", text)
+        headings = titles + others
     elif form == "blank lines":
         text = _BLANK_LINES.sub(_BREAK, text)
-        text = _SHORT_LINE.sub("", text)
+        text, headings = _SHORT_LINE.subn("", text)
     elif form == "sentences":
         return _BLANK_LINES.sub(_BREAK, text)
     elif form == "wrapped":
         text = _BLANK_LINES.sub(_DOCUMENT, text).replace("\n", " ").replace(_DOCUMENT, _BREAK)
     else:
         text = text.replace("\n", _BREAK)
+    if dropped is not None and headings:
+        dropped[HEADINGS] += headings
     return split_sentences(text)
 
 
@@ -72,7 +80,8 @@ def encode_chunk(chunk: Chunk) -> Encoded:
     """Tokenise one chunk and number its words in the order they appear."""
     if chunk.form == TOKENISED:
         return _encode_as_it_is(decode(chunk))
-    tokens = tokenize(sentences_of(decode(chunk), chunk.form))
+    dropped: Counter[str] = Counter()
+    tokens = tokenize(sentences_of(decode(chunk), chunk.form, dropped))
     tokens.append("\n")
     index: defaultdict[str, int] = defaultdict(count().__next__)
     for special in (UNK, "\n", _DOCUMENT):
@@ -88,7 +97,7 @@ def encode_chunk(chunk: Chunk) -> Encoded:
     documents = np.unique(documents - np.arange(len(documents)))  # without empty ones
     words = list(index)
     words[EOS_ID] = EOS
-    return Encoded(words, ids[~is_document], documents)
+    return Encoded(words, ids[~is_document], documents, dropped[HEADINGS])
 
 
 def _encode_as_it_is(text: str) -> Encoded:
@@ -111,11 +120,12 @@ def encode_file(
     advance: Callable[[int], object] | None = None,
     form: str | None = None,
     workers: int | None = None,
+    dropped: Counter[str] | None = None,
 ) -> NDArray[np.int64]:
     """Write the ids of ``path`` (int32) to ``output``; returns where its documents end.
 
-    ``index`` gives the id of every word and grows. Memory holds a few chunks, the index and the
-    document ends; the text passes through.
+    ``index`` gives the id of every word and grows; ``dropped`` counts what is left out.
+    Memory holds a few chunks, the index and the document ends; the text passes through.
     """
     ends: list[NDArray[np.int64]] = []
     written = 0
@@ -125,6 +135,8 @@ def encode_file(
             sink.write(ids.astype("<i4", copy=False).tobytes())
             ends.append(part.documents + written)
             written += len(ids)
+            if dropped is not None and part.headings:
+                dropped[HEADINGS] += part.headings
     ends.append(np.array([written]))
     return np.unique(np.concatenate(ends)[np.concatenate(ends) > 0])
 

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsecore.data.cache import cached, settings_hash
 from sparsecore.data.encode import UNK_ID, Tokens, encode_file, load_words, new_index, save_words
-from sparsecore.data.locate import EMBEDDED, Source, content_hash, find_source
-from sparsecore.data.readers import SPLITS, TOKENISED
-from sparsecore.data.splits import head, split_documents
+from sparsecore.data.locate import EMBEDDED, Source, find_source, say_dropped
+from sparsecore.data.readers import TOKENISED
+from sparsecore.data.splits import SPLITS, head, split_documents
 from sparsecore.data.vocabulary import Filtered, Vocabulary, filter_rare, keep_commonest
 from sparsecore.errors import InputError
-from sparsecore.files import atomic_folder, read_json, reading, write_json
-from sparsecore.home import REMAKE, cache_dir
+from sparsecore.files import read_json, write_json
+from sparsecore.home import REMAKE
 
 THRESHOLD = 100  # the paper's
 VERSION = 2  # raise when the same text would give other tokens or splits
+TOKENS_VERSION = 3  # of what is cached between the text and its corpora
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,10 @@ def prepare_corpus(
         raise InputError(
             "tokenised=True needs a text whose words are separated by spaces; 'embedded' is not one"
         )
-    source = find_source(corpus, progress=progress)
+    source = find_source(corpus, progress)
     if tokenised:
         source = replace(source, form=TOKENISED)
-    content = {split: content_hash(path) for split, path in source.files.items()}
+    content = source.content()
     settings = {
         "content": content,
         "threshold": threshold,
@@ -111,10 +113,9 @@ def prepare_corpus(
         settings["tokenised"] = True
     if max_types is not None:
         settings["max_types"] = max_types
-    sha256 = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-    folder = cache_dir("corpora") / sha256
-    if not (folder / "info.json").is_file():
-        tokens, words = load_tokens(source, content, progress)
+
+    def make(folder: Path) -> None:
+        tokens, words, dropped = load_tokens(source, content, progress)
         splits = split_documents(tokens["all"], seed) if "all" in tokens else _ids(tokens)
         if max_tokens is not None:
             splits = _cap(splits, max_tokens, source)
@@ -124,28 +125,31 @@ def prepare_corpus(
             assert max_types is not None
             result = keep_commonest(splits, words, max_types)
         _check(result, splits, words, threshold, source)
-        _save(folder, source, result, settings)
-    return _load(folder, source, sha256)
+        _save(folder, source, result, {**settings, "dropped": dropped})
+        say_dropped(source.name, dropped)
+
+    return cached("corpora", settings, make, partial(_load, source, settings_hash(settings)))
 
 
 def load_tokens(
     source: Source, content: dict[str, str], progress: bool
-) -> tuple[dict[str, Tokens], list[str]]:
-    """The ids of every word of the source, from the cache or made now; and the words."""
-    key = hashlib.sha256(
-        json.dumps([content, VERSION, source.form], sort_keys=True).encode()
-    ).hexdigest()
-    folder = cache_dir("tokens") / key
-    if not (folder / "words.txt").is_file():
+) -> tuple[dict[str, Tokens], list[str], dict[str, int]]:
+    """The ids of every word of the source, the words, and how many lines were left out; cached."""
+
+    def make(folder: Path) -> None:
         index = new_index()
-        with atomic_folder(folder) as temporary, _bar(source, progress) as advance:
+        dropped: Counter[str] = Counter()
+        with _bar(source, progress) as advance:
             for split, path in source.files.items():
-                ends = encode_file(path, index, temporary / f"{split}.ids", advance, source.form)
+                ids = folder / f"{split}.ids"
+                ends = encode_file(path, index, ids, advance, source.form, dropped=dropped)
                 if not len(ends):
                     raise InputError(f"corpus file {path} has no words")
-                np.save(temporary / f"{split}.documents.npy", ends)
-            save_words(temporary / "words.txt", index)
-    with reading(folder, REMAKE):
+                np.save(folder / f"{split}.documents.npy", ends)
+        save_words(folder / "words.txt", index)
+        write_json(folder / "dropped.json", dropped)
+
+    def load(folder: Path) -> tuple[dict[str, Tokens], list[str], dict[str, int]]:
         words = load_words(folder / "words.txt")
         tokens = {}
         for split in source.files:
@@ -158,7 +162,10 @@ def load_tokens(
             if documents[-1] != len(ids):
                 raise ValueError(f"{split}.ids has {len(ids)} words, not {documents[-1]}")
             tokens[split] = Tokens(ids, documents)
-    return tokens, words
+        dropped = {what: int(n) for what, n in read_json(folder / "dropped.json", REMAKE).items()}
+        return tokens, words, dropped
+
+    return cached("tokens", [content, TOKENS_VERSION, source.form], make, load)
 
 
 def check_ids(ids: NDArray[Any], size: int, what: str) -> None:
@@ -253,20 +260,18 @@ def _save(folder: Path, source: Source, result: Filtered, settings: dict[str, An
         "sentences_dropped": result.dropped,
         "unk_share": unknown,
     }
-    with atomic_folder(folder) as temporary:
-        for split, ids in result.splits.items():
-            (temporary / f"{split}.bin").write_bytes(ids.astype("<i4").tobytes())
-        result.vocabulary.save(temporary / "vocabulary.parquet")
-        write_json(temporary / "info.json", info)
+    for split, ids in result.splits.items():
+        (folder / f"{split}.bin").write_bytes(ids.astype("<i4").tobytes())
+    result.vocabulary.save(folder / "vocabulary.parquet")
+    write_json(folder / "info.json", info)
 
 
-def _load(folder: Path, source: Source, sha256: str) -> Corpus:
-    with reading(folder, REMAKE):
-        arrays = {split: np.memmap(folder / f"{split}.bin", "<i4", "c") for split in SPLITS}
-        info = read_json(folder / "info.json", REMAKE)
-        vocabulary = Vocabulary.load(folder / "vocabulary.parquet")
-        for split, ids in arrays.items():
-            check_ids(ids, len(vocabulary), f"{split}.bin")
-            if len(ids) != info["tokens"][split]:
-                raise ValueError(f"{split}.bin has {len(ids)} words, not {info['tokens'][split]}")
+def _load(source: Source, sha256: str, folder: Path) -> Corpus:
+    arrays = {split: np.memmap(folder / f"{split}.bin", "<i4", "c") for split in SPLITS}
+    info = read_json(folder / "info.json", REMAKE)
+    vocabulary = Vocabulary.load(folder / "vocabulary.parquet")
+    for split, ids in arrays.items():
+        check_ids(ids, len(vocabulary), f"{split}.bin")
+        if len(ids) != info["tokens"][split]:
+            raise ValueError(f"{split}.bin has {len(ids)} words, not {info['tokens'][split]}")
     return Corpus(source.name, sha256, folder, vocabulary, **arrays, info=info)

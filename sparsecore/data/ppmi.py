@@ -8,17 +8,17 @@ Dagan 2015, *Improving Distributional Similarity with Lessons Learned from Word 
 
 from __future__ import annotations
 
-import hashlib
 import json
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecore.data.locate import EMBEDDED, content_hash, find_source
+from sparsecore.data.cache import cached
+from sparsecore.data.locate import EMBEDDED, find_source
 from sparsecore.errors import InputError, check_installed
-from sparsecore.files import atomic_folder, reading, write_json
-from sparsecore.home import REMAKE, cache_dir
+from sparsecore.files import write_json
 
 VERSION = 1
 WINDOW = 5
@@ -35,23 +35,24 @@ def ppmi_vectors(size: int, progress: bool = True) -> tuple[NDArray[np.float32],
     """
     from sparsecore.data.language import load_tokens
 
-    source = find_source(EMBEDDED, progress=progress)
-    content = content_hash(source.files["all"])
-    key = hashlib.sha256(json.dumps([content, size, VERSION]).encode()).hexdigest()
-    folder = cache_dir("ppmi") / key
-    if not (folder / "words.json").is_file():
-        tokens, words = load_tokens(source, {"all": content}, progress)
+    source = find_source(EMBEDDED, progress)
+    content = source.content()
+
+    def make(folder: Path) -> None:
+        tokens, words, _ = load_tokens(source, content, progress)
         ids = np.asarray(tokens["all"].ids[:MAX_TOKENS], dtype=np.int64)
         table, kept = vectors_of(ids, words, size)
-        with atomic_folder(folder) as temporary:
-            np.save(temporary / "table.npy", table)
-            write_json(temporary / "words.json", kept)
-    with reading(folder, REMAKE):
+        np.save(folder / "table.npy", table)
+        write_json(folder / "words.json", kept)
+
+    def load(folder: Path) -> tuple[NDArray[np.float32], list[str], str]:
         kept = json.loads((folder / "words.json").read_text(encoding="utf-8"))
         table = np.load(folder / "table.npy", allow_pickle=False)
         if table.shape != (len(kept), size) or not np.isfinite(table).all():
             raise ValueError(f"table.npy does not hold {len(kept)} vectors, {size} wide")
-    return table, kept, content
+        return table, kept, content["all"]
+
+    return cached("ppmi", [content["all"], size, VERSION], make, load)
 
 
 def vectors_of(

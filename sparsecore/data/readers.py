@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import codecs
-import contextlib
-import gzip
-import lzma
+import io
 import re
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import cast
 
+from sparsecore.data.text_files import Unpacked, encoding_of, open_binary
 from sparsecore.errors import InputError
 
-SPLITS = ("train", "valid", "test")
 BLOCK = 1 << 20  # bytes read at once
 LONGEST = 8 << 20  # a longer document is handed out in pieces
 FORMATS = {
@@ -27,10 +24,8 @@ FORMATS = {
 }
 TOKENISED = "tokenised"  # one line after another as they are; never detected, only asked for
 
-_ALIASES = {"train": "train", "training": "train", "valid": "valid", "validation": "valid",
-            "val": "valid", "dev": "valid", "test": "test", "testing": "test"}  # fmt: skip
 _BLANK = re.compile(rb"\n[ \t\r]*\n")
-_TITLE = re.compile(r"^ ?= (?!=).*(?<!=) = ?$", re.MULTILINE)
+_FIRST_TITLE = re.compile(r"\s*^ ?= (?!=).*(?<!=) = ?\n[ \t]*\n", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -43,39 +38,15 @@ class Chunk:
     path: str
 
 
-def find_splits(folder: Path) -> dict[str, Path]:
-    """The train, valid and test file of ``folder``, told by a word of their names.
-
-    ``train.txt.xz``, ``ptb.valid.txt``, ``wiki.test.tokens``; ``dev`` and ``validation`` are taken
-    for valid. Raises :class:`InputError` if one is missing or stands there twice.
-    """
-    found: dict[str, list[Path]] = {name: [] for name in SPLITS}
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and not path.name.startswith("."):
-            for word in re.split(r"[^a-z]+", path.name.lower()):
-                if word in _ALIASES:
-                    found[_ALIASES[word]].append(path)
-                    break
-    for split, paths in found.items():
-        if not paths:
-            raise InputError(
-                f"corpus folder {folder} has no {split} file; it needs a train, a valid and a test "
-                f"text file, such as {split}.txt or {split}.txt.xz"
-            )
-        if len(paths) > 1:
-            names = " and ".join(path.name for path in paths)
-            raise InputError(f"corpus folder {folder} has more than one {split} file: {names}")
-    return {split: paths[0] for split, paths in found.items()}
-
-
 def detect_format(sample: str) -> str:
     """The format (a key of :data:`FORMATS`) of a file that begins with ``sample``.
 
-    Headings if a line reads ``= Title =``; else blank lines if any line is blank, in which case the
-    lines are wrapped ones if nearly all have at most 100 characters and most of those that are
-    followed by another line do not end as a sentence does; else lines.
+    Headings if the first line with words is a title and the next one is blank, as in WikiText;
+    else blank lines if any line is blank, in which case the lines are wrapped ones if nearly all
+    have at most 100 characters and most of those that are followed by another line do not end as a
+    sentence does; else lines.
     """
-    if _TITLE.search(sample):
+    if _FIRST_TITLE.match(sample):
         return "headings"
     blocks = re.split(r"\n[ \t]*\n", sample.strip("\n"))
     if len(blocks) < 2:
@@ -91,22 +62,31 @@ def detect_format(sample: str) -> str:
 def read_chunks(
     path: Path, advance: Callable[[int], object] | None = None, form: str | None = None
 ) -> Iterator[Chunk]:
-    """The text of ``path`` (plain, ``.gz`` or ``.xz``) in pieces of about a megabyte.
+    """The text of ``path``, which may be compressed, in pieces of about a megabyte.
 
     A piece ends after a document, unless the document is longer than 8 MB. ``advance`` is told how
     many bytes of the file itself were read since the last call. ``form`` is detected unless it is
-    given. Raises :class:`InputError` if the
-    file is empty, cannot be read, is cut short or is not text.
+    given. Raises :class:`InputError` if the file is empty, cannot be read, is cut short or is not
+    text.
     """
-    with _open(path) as (stream, raw):
+    with open_binary(path) as stream:
+        raw = cast("Unpacked", stream.raw).file
+        encoding = encoding_of(stream.peek(4))
+        if encoding in ("utf-16", "utf-32"):
+            read = _recoded(stream, encoding, path)
+        else:
+            read = stream.read
         before, offset, rest = 0, 0, b""
-        first = _read(stream, path)
+        first = read(BLOCK)
         if not first:
             raise InputError(f"corpus file {path} is empty")
         if first.startswith(codecs.BOM_UTF8):
             first, offset = first[3:], 3
         check_text(first, offset, path)
-        form = form or detect_format(_prefix(first).replace("\r\n", "\n"))
+        # with lone \r for line ends there would be no line break to cut at
+        old_mac = b"\r" in first and b"\n" not in first
+        first = first.replace(b"\r", b"\n") if old_mac else first
+        form = form or detect_format(_newlines(_prefix(first)))
         block = first
         while block:
             if advance is not None:
@@ -122,7 +102,8 @@ def read_chunks(
             if cut:
                 yield Chunk(rest[:cut], offset, form, str(path))
                 rest, offset = rest[cut:], offset + cut
-            block = _read(stream, path)
+            block = read(BLOCK)
+            block = block.replace(b"\r", b"\n") if old_mac else block
         if rest:
             yield Chunk(rest, offset, form, str(path))
 
@@ -147,7 +128,7 @@ def decode(chunk: Chunk) -> str:
             f"corpus file {chunk.path} is not UTF-8 text: byte 0x{chunk.data[error.start]:02x} at "
             f"offset {chunk.offset + error.start}; convert it, e.g. with iconv"
         ) from None
-    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+    return _newlines(text)
 
 
 def _cut(data: bytes, form: str) -> int:
@@ -168,30 +149,18 @@ def _prefix(block: bytes) -> str:
     return codecs.getincrementaldecoder("utf-8")("replace").decode(block)
 
 
-@contextlib.contextmanager
-def _open(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """The decompressed stream of a file, and the file itself (for its position)."""
-    try:
-        raw = open(path, "rb")  # noqa: SIM115
-    except OSError as error:
-        raise InputError(f"cannot read corpus file {path}: {error.strerror}") from error
-    with raw:
-        head = raw.read(6)
-        raw.seek(0)
-        if head.startswith(b"\xfd7zXZ\0"):
-            yield cast("IO[bytes]", lzma.LZMAFile(raw)), raw  # noqa: SIM115
-        elif head.startswith(b"\x1f\x8b"):
-            yield cast("IO[bytes]", gzip.GzipFile(fileobj=raw)), raw
-        else:
-            yield raw, raw
+def _newlines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-def _read(stream: IO[bytes], path: Path) -> bytes:
-    try:
-        return stream.read(BLOCK)
-    except (lzma.LZMAError, zlib.error, EOFError, gzip.BadGzipFile) as error:
-        raise InputError(
-            f"corpus file {path} is damaged or cut short ({error}); fetch or compress it again"
-        ) from error
-    except OSError as error:
-        raise InputError(f"cannot read corpus file {path}: {error.strerror or error}") from error
+def _recoded(stream: io.BufferedReader, encoding: str, path: Path) -> Callable[[int], bytes]:
+    """``stream.read`` of a text in UTF-16 or UTF-32, as UTF-8; it counts characters, not bytes."""
+    text = io.TextIOWrapper(stream, encoding, newline="")
+
+    def read(count: int) -> bytes:
+        try:
+            return text.read(count).encode()
+        except UnicodeError as error:
+            raise InputError(f"corpus file {path} is not {encoding} text: {error}") from error
+
+    return read

@@ -7,31 +7,44 @@ A category is one task: a kind of product, say. A folder holds one or several:
     NAME/train.tsv  NAME/dev.tsv  NAME/test.tsv
     train.tsv  dev.tsv  test.tsv             one category
 
-Every file may be compressed (``.xz``, ``.gz``). The text is UTF-8, or Latin-1 if it is not.
+Every file may be compressed (``.xz``, ``.gz``, …). A line that is not UTF-8 is read as
+Windows-1252, which old reviews are in; HTML's entities (``&quot;``) and tags (``<br />``) are
+undone.
 """
 
 from __future__ import annotations
 
-import gzip
-import lzma
+import functools
+import html
+import math
 import re
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparsecore.data.conllu import open_binary
+from sparsecore.data.splits import bare_name, split_of
+from sparsecore.data.text import marks
+from sparsecore.data.text_files import encoding_of, open_binary
 from sparsecore.errors import InputError
 
-_SPLITS = {"train": "train", "training": "train", "valid": "dev", "validation": "dev", "val": "dev",
-           "dev": "dev", "test": "test", "testing": "test"}  # fmt: skip
-_COMPRESSED = (".xz", ".gz", ".bz2")
 _TAG = re.compile(r"<(/?)(\w+)>\s*$")
-_OTHER_SIGNS = re.compile(r"[^a-z0-9(),!?'`]+")
+_OTHER_ASCII = re.compile(r"[^a-z0-9(),!?'`]+")
 _BOUNDARIES = re.compile(r"(n't(?![a-z])|'(?:s|ve|re|d|ll)(?![a-z])|[(),!?])")
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]\w{1,30});")
+_HTML_TAG = re.compile(
+    r"</?(?:a|b|big|blockquote|br|center|code|div|em|font|h[1-6]|hr|i|img|li|ol|p|pre|s|small|"
+    r"span|strong|sub|sup|table|td|th|tr|tt|u|ul)(?:\s[^<>]*)?/?>",
+    re.IGNORECASE,
+)
+_WINDOWS = {  # what Windows-1252 has where Latin-1 has control characters
+    byte: bytes([byte]).decode("cp1252")
+    for byte in range(0x80, 0xA0)
+    if byte not in (0x81, 0x8D, 0x8F, 0x90, 0x9D)
+}
 _STANDING = re.compile(r"(?<=\s)[.,!?](?=\s)")
 _ATTACHED = re.compile(r"(?<=\w)[.,!?](?=\s)")
-LONGEST = 4_000_000  # signs of a document
+LONGEST = 4_000_000  # characters of a document
+STARS = 5
 SAMPLE = 200_000  # characters that tell tokenised text from raw text
 
 Files = dict[str, list[Path]]  # split ("train", "dev", "test" or "all") -> its files
@@ -54,7 +67,7 @@ def find_categories(path: Path) -> dict[str, Files]:
     test file.
     """
     if path.is_file():
-        return {_bare(path.name): {"all": [path]}}
+        return {_stem(path): {"all": [path]}}
     found: dict[str, Files] = {}
     for child in sorted(path.iterdir()):
         if child.name.startswith("."):
@@ -89,32 +102,60 @@ def read_reviews(path: Path, category: str) -> Iterator[Review]:
 
 
 def read_text(path: Path) -> str:
-    """The decompressed text of a file: UTF-8, else Latin-1; line ends as ``\\n``."""
-    try:
-        with open_binary(path) as handle:
-            data = handle.read()
-    except (lzma.LZMAError, zlib.error, gzip.BadGzipFile, EOFError) as error:
-        raise InputError(f"{path} is damaged or cut short ({error})") from error
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    if b"\0" in data:
+    """The decompressed text of a file, with ``\\n`` for line ends.
+
+    What has no byte order mark is UTF-8; a line that is not is Windows-1252.
+    """
+    with open_binary(path) as handle:
+        data = handle.read()
+    encoding = encoding_of(data[:4])
+    if encoding in ("utf-8", "utf-8-sig") and b"\0" in data:
         raise InputError(f"{path} is not text: a NUL byte at offset {data.index(0)}")
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        if encoding != "utf-8":
+            raise InputError(f"{path} is not {encoding} text: {error.reason}") from error
+        text = "\n".join(map(_utf8_or_windows, data.split(b"\n")))
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _utf8_or_windows(line: bytes) -> str:
+    try:
+        return line.decode("utf-8")
     except UnicodeDecodeError:
-        text = data.decode("latin-1")
-    del data
-    return text.replace("\r\n", "\n")
+        return line.decode("latin-1").translate(_WINDOWS)
+
+
+def plain_text(text: str) -> str:
+    """``text`` without HTML's entities and tags, also where they were escaped twice.
+
+    >>> plain_text("Old &amp; bad<br />&amp;quot;no&amp;quot; at AT&T <3")
+    'Old & bad "no" at AT&T <3'
+    """
+    for _ in range(2):
+        if "<" in text:
+            text = _HTML_TAG.sub(" ", text)
+        if "&" in text:
+            text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
+    return text.translate(_WINDOWS)
 
 
 def clean(text: str) -> list[str]:
     r"""Lower-cased tokens of raw text: letters, digits and ``(),!?'```; clitics split off.
 
-    >>> " ".join(clean("I didn't like it (at all)... It's WORTHLESS!"))
+    >>> " ".join(clean("I didn't like it (at all)...<br />It&#39;s WORTHLESS!"))
     "i did n't like it ( at all ) it 's worthless !"
     """
-    plain = _OTHER_SIGNS.sub(" ", text.lower().replace("’", "'"))
-    return _BOUNDARIES.sub(r" \1 ", plain).split()
+    text = plain_text(text).lower().replace("’", "'").replace("‘", "'")
+    other = _OTHER_ASCII if text.isascii() else _other()
+    return _BOUNDARIES.sub(r" \1 ", other.sub(" ", text)).split()
+
+
+@functools.cache
+def _other() -> re.Pattern[str]:
+    """What is no letter of any script with its marks, no digit and none of the signs kept."""
+    return re.compile(rf"(?:(?:[^\w{marks()}(),!?'`]|_)[{marks()}]*)+")
 
 
 def is_tokenised(sample: str) -> bool:
@@ -132,27 +173,30 @@ def _files_of(folder: Path) -> dict[str, Files]:
     for path in sorted(folder.iterdir()):
         if not path.is_file() or path.name.startswith("."):
             continue
-        words = _bare(path.name, suffix=False).split(".")
+        words = bare_name(path.name).split(".")
         if words[-1] == "review":
             if words[0] in ("positive", "negative"):
                 found.setdefault("", {}).setdefault("all", []).append(path)
             continue
-        for at, word in enumerate(words):
-            if word in _SPLITS:
-                name = ".".join(w for w in words[:at] if w != "task")
-                found.setdefault(name, {}).setdefault(_SPLITS[word], []).append(path)
-                break
+        split = split_of(words)
+        if split is not None:
+            name = ".".join(w for w in words[: split[1]] if w != "task")
+            part = split[0].replace("valid", "dev")
+            found.setdefault(name, {}).setdefault(part, []).append(path)
     for files in found.values():
         if files.get("all") and len(files["all"]) != 2:
             raise InputError(f"{folder} needs both positive.review and negative.review")
+        for split, paths in files.items():
+            if split != "all" and len(paths) > 1:
+                names = " and ".join(path.name for path in paths)
+                raise InputError(f"{folder} has more than one {split} file: {names}")
     return found
 
 
-def _bare(name: str, suffix: bool = True) -> str:
-    """A file's name without the ending of its compression and, with ``suffix``, of its format."""
-    for ending in _COMPRESSED:
-        name = name.removesuffix(ending)
-    return Path(name).stem if suffix and "." in name else name
+def _stem(path: Path) -> str:
+    """A file's name without the endings of its compression and its format."""
+    name = bare_name(path.name)
+    return Path(name).stem if "." in name else name
 
 
 def _read_lines(text: str, path: Path, category: str) -> Iterator[Review]:
@@ -166,14 +210,14 @@ def _read_lines(text: str, path: Path, category: str) -> Iterator[Review]:
         label, tab, body = line.partition("\t")
         where = f"{path}, line {number}"
         if len(line) > LONGEST:
-            raise InputError(f"{where}: more than {LONGEST:,} signs are no document")
+            raise InputError(f"{where}: more than {LONGEST:,} characters are no document")
         if not tab or not label.strip():
             raise InputError(f"{where} is not of the form label<TAB>text: {_shown(line)}")
-        yield Review(label.strip(), tuple(split(body.lower())), category, where)
+        yield Review(label.strip(), tuple(split(plain_text(body).lower())), category, where)
 
 
 def _read_amazon(text: str, path: Path, category: str) -> Iterator[Review]:
-    stem = _bare(path.name)
+    stem = _stem(path)
     known = stem if stem in ("positive", "negative") else None
     number = 0
     for number, fields in enumerate(_blocks(text.split("\n"), path), 1):
@@ -196,6 +240,8 @@ def _blocks(lines: Iterable[str], path: Path) -> Iterator[dict[str, str]]:
         if tag:
             if closing and name == tag:
                 assert fields is not None
+                if tag in fields and tag in ("rating", "review_text"):
+                    raise InputError(f"{path}, line {number}: a second <{tag}> in one review")
                 fields[tag], tag = "\n".join(body).strip(), ""
             elif name == "review":
                 raise InputError(f"{path}, line {number}: <{tag}> is not closed before {line}")
@@ -223,7 +269,9 @@ def _label_of(rating: str, where: str) -> str:
     try:
         stars = float(rating)
     except ValueError:
-        raise InputError(f"{where} has no <rating> that is a number: {rating!r}") from None
+        stars = math.nan
+    if not 0 <= stars <= STARS:
+        raise InputError(f"{where} has no <rating> from 0 to {STARS} stars: {rating[:40]!r}")
     if stars == 3:
         raise InputError(f"{where} has 3 stars, which is neither positive nor negative; remove it")
     return "positive" if stars > 3 else "negative"

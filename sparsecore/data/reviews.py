@@ -7,27 +7,27 @@ value?), the registry's reviews, or files of one's own (see :mod:`sparsecore.dat
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecore.data.catalogue import SOURCES
+from sparsecore.data.cache import cached, settings_hash
 from sparsecore.data.language import check_ids
-from sparsecore.data.locate import EMBEDDED, content_hash
+from sparsecore.data.locate import EMBEDDED, Source, find_source, say_dropped
 from sparsecore.data.review_files import Review, find_categories, read_reviews
 from sparsecore.data.review_folds import FOLDS, Folds, cap, embedded_folds, last_words, make_folds
 from sparsecore.errors import InputError, near_match
-from sparsecore.files import atomic_folder, local_path, read_json, reading, write_json, write_text
-from sparsecore.home import REMAKE, cache_dir
+from sparsecore.files import read_json, write_json, write_text
+from sparsecore.home import REMAKE
 
-VERSION = 1  # raise when the same files would give other documents
+VERSION = 1  # raise when the same text would be divided otherwise
+READER = 2  # raise when the same files would give other documents
 MIX = "mix"
 KIND = "sentiment"
 
@@ -112,23 +112,29 @@ def prepare_reviews(
     if seed < 0:
         raise InputError(f"seed must be 0 or more, not {seed}")
     source = _find(corpus, category, progress)
-    settings = {
-        "content": {name: content_hash(path) for name, path in source.paths.items()},
+    settings: dict[str, Any] = {
+        "content": source.content(),
         "max_documents": max_documents,
         "max_length": max_length,
         "drop_empty": drop_empty,
         "seed": seed,
         "version": VERSION,
     }
-    sha256 = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-    folder = cache_dir("reviews") / sha256
-    if not (folder / "info.json").is_file():
-        folds = _folds(source, drop_empty, max_length, seed)
+    if corpus != EMBEDDED:
+        settings["reader"] = READER
+
+    def make(folder: Path) -> None:
+        if corpus == EMBEDDED:
+            folds = embedded_folds(source.files[EMBEDDED], seed, max_length)
+        else:
+            folds = _read(source, drop_empty, max_length, seed)
         if max_documents is not None:
             folds = cap(folds, max_documents, seed)
         labels = _two_labels(folds, source.name)
         _save(folder, folds, labels, source, settings)
-    return _load(folder, source.name, sha256)
+        say_dropped(source.name, folds.dropped)
+
+    return cached("reviews", settings, make, partial(_load, source.name, settings_hash(settings)))
 
 
 @dataclass(frozen=True)
@@ -144,30 +150,14 @@ def collection_of(corpus: str, progress: bool = True) -> Collection:
     """The name, the hash and the categories (none for ``embedded``) of a whole corpus."""
     if corpus == EMBEDDED:
         source = _find(corpus, None, progress)
-        return Collection(EMBEDDED, content_hash(source.paths[EMBEDDED]), [])
-    path = _path_of(corpus)
-    found = find_categories(path)
-    hashes = sorted(
-        content_hash(file) for files in found.values() for paths in files.values() for file in paths
-    )
-    sha256 = hashlib.sha256(" ".join(hashes).encode()).hexdigest()
-    name = corpus if corpus in SOURCES else path.resolve().name
-    return Collection(name, sha256, list(found))
+        return Collection(EMBEDDED, source.content()[EMBEDDED], [])
+    source = find_source(corpus, progress, KIND, _every_file)
+    sha256 = hashlib.sha256(" ".join(sorted(source.content().values())).encode()).hexdigest()
+    return Collection(source.name, sha256, sorted({part.split("/")[0] for part in source.files}))
 
 
-@dataclass(frozen=True)
-class _Source:
-    name: str
-    description: str
-    licence: str
-    files: list[tuple[str, str, Path]]  # category, split, path; none for embedded
-    paths: dict[str, Path]  # what the content hash is of
-
-
-def _find(corpus: str, category: str | None, progress: bool) -> _Source:
-    if not isinstance(corpus, str | os.PathLike) or not str(corpus).strip():
-        raise InputError(f"corpus must be a name or a path, not {corpus!r}")
-    corpus = os.fspath(corpus)
+def _find(corpus: str, category: str | None, progress: bool) -> Source:
+    """The files of one category or of all, each as ``category/split/name``."""
     if corpus == EMBEDDED:
         from sparsecore.data.embedded import harvest
 
@@ -175,45 +165,26 @@ def _find(corpus: str, category: str | None, progress: bool) -> _Source:
             raise InputError(f"the embedded documents have no categories, got {category!r}")
         path = harvest(progress) / "paragraphs.parquet"
         what = "paragraphs of documentation: of a parameter, or of a returned value"
-        return _Source(EMBEDDED, what, "that of each package", [], {EMBEDDED: path})
-    categories = find_categories(_path_of(corpus))
-    chosen = list(categories) if category == MIX else [_choose(categories, category, corpus)]
-    files = [
-        (name, split, path)
-        for name in chosen
-        for split, paths in categories[name].items()
-        for path in paths
-    ]
-    entry = SOURCES.get(corpus)
-    title = entry.title if entry else f"local files of {Path(corpus).resolve().name}"
-    name = MIX if category == MIX else chosen[0]
-    paths = {"/".join((c, split, path.name)): path for c, split, path in files}
-    return _Source(name, title, entry.licence if entry else "unknown", files, paths)
+        return Source(EMBEDDED, {EMBEDDED: path}, what, "that of each package")
+    source = find_source(corpus, progress, KIND, _every_file)
+    if category == MIX:
+        return replace(source, name=MIX)
+    names = list(dict.fromkeys(part.split("/")[0] for part in source.files))
+    name = _choose(names, category, corpus)
+    files = {part: path for part, path in source.files.items() if part.split("/")[0] == name}
+    return replace(source, name=name, files=files)
 
 
-def _path_of(corpus: str) -> Path:
-    from sparsecore.data.sources import require
-
-    if corpus in SOURCES:
-        kind = SOURCES[corpus].kind
-        if kind != KIND:
-            known = ", ".join(_names())
-            raise InputError(f"{corpus} holds {kind}, not labelled documents; those are {known}")
-        return require(corpus)
-    path = local_path(corpus, "corpus")
-    if path.exists():
-        return path
-    if os.sep in corpus or path.suffix:
-        raise InputError(f"corpus path {corpus} does not exist")
-    raise InputError(f"unknown corpus {corpus!r}{near_match(corpus, _names())}")
+def _every_file(path: Path) -> dict[str, Path]:
+    return {
+        f"{category}/{split}/{file.name}": file
+        for category, files in find_categories(path).items()
+        for split, paths in files.items()
+        for file in paths
+    }
 
 
-def _names() -> list[str]:
-    return [EMBEDDED, *(name for name, entry in SOURCES.items() if entry.kind == KIND)]
-
-
-def _choose(categories: dict[str, Any], category: str | None, corpus: str) -> str:
-    names = list(categories)
+def _choose(names: list[str], category: str | None, corpus: str) -> str:
     if category is None:
         if len(names) == 1:
             return names[0]
@@ -224,12 +195,11 @@ def _choose(categories: dict[str, Any], category: str | None, corpus: str) -> st
     raise InputError(f"{corpus} has no category {category!r}{near_match(category, [*names, MIX])}")
 
 
-def _folds(source: _Source, drop_empty: bool, max_length: int | None, seed: int) -> Folds:
-    if not source.files:
-        return embedded_folds(source.paths[EMBEDDED], seed, max_length)
+def _read(source: Source, drop_empty: bool, max_length: int | None, seed: int) -> Folds:
     read: dict[str, list[Review]] = {}
     empty = 0
-    for category, split, path in source.files:
+    for part, path in source.files.items():
+        category, split, _ = part.split("/")
         for review in read_reviews(path, category):
             if review.tokens:
                 read.setdefault(f"{category}/{split}", []).append(last_words(review, max_length))
@@ -257,7 +227,7 @@ def _two_labels(folds: Folds, name: str) -> tuple[str, str]:
 
 
 def _save(
-    folder: Path, folds: Folds, labels: Sequence[str], source: _Source, settings: dict[str, Any]
+    folder: Path, folds: Folds, labels: Sequence[str], source: Source, settings: dict[str, Any]
 ) -> None:
     counts = Counter(word for fold in folds.splits.values() for r in fold for word in r.tokens)
     words = sorted(counts, key=lambda word: (-counts[word], word))
@@ -273,17 +243,16 @@ def _save(
         "tokens": {s: sum(len(r.tokens) for r in fold) for s, fold in folds.splits.items()},
         "dropped": folds.dropped,
     }
-    with atomic_folder(folder) as temporary:
-        for split, fold in folds.splits.items():
-            arrays = {
-                "ids": np.array([index[w] for r in fold for w in r.tokens], dtype=np.int32),
-                "ends": np.cumsum([len(r.tokens) for r in fold], dtype=np.int64),
-                "labels": np.array([labels.index(r.label) for r in fold], dtype=np.int64),
-            }
-            for name, array in arrays.items():
-                np.save(temporary / f"{split}.{name}.npy", array)
-        write_text(temporary / "words.txt", "\n".join(words) + "\n")
-        write_json(temporary / "info.json", info)
+    for split, fold in folds.splits.items():
+        arrays = {
+            "ids": np.array([index[w] for r in fold for w in r.tokens], dtype=np.int32),
+            "ends": np.cumsum([len(r.tokens) for r in fold], dtype=np.int64),
+            "labels": np.array([labels.index(r.label) for r in fold], dtype=np.int64),
+        }
+        for name, array in arrays.items():
+            np.save(folder / f"{split}.{name}.npy", array)
+    write_text(folder / "words.txt", "\n".join(words) + "\n")
+    write_json(folder / "info.json", info)
 
 
 def _checked(documents: Documents, size: int, split: str) -> Documents:
@@ -298,18 +267,17 @@ def _checked(documents: Documents, size: int, split: str) -> Documents:
     return documents
 
 
-def _load(folder: Path, name: str, sha256: str) -> ReviewCorpus:
-    with reading(folder, REMAKE):
-        info = read_json(folder / "info.json", REMAKE)
-        words = (folder / "words.txt").read_text(encoding="utf-8").split("\n")[:-1]
-        if len(words) != info["types"]:
-            raise ValueError(f"words.txt has {len(words)} words, not {info['types']}")
-        splits = {}
-        for split in FOLDS:
-            parts = (
-                np.load(folder / f"{split}.{part}.npy", allow_pickle=False)
-                for part in ("ids", "ends", "labels")
-            )
-            splits[split] = _checked(Documents(*parts), len(words), split)
-        first, second = map(str, info["labels"])
+def _load(name: str, sha256: str, folder: Path) -> ReviewCorpus:
+    info = read_json(folder / "info.json", REMAKE)
+    words = (folder / "words.txt").read_text(encoding="utf-8").split("\n")[:-1]
+    if len(words) != info["types"]:
+        raise ValueError(f"words.txt has {len(words)} words, not {info['types']}")
+    splits = {}
+    for split in FOLDS:
+        parts = (
+            np.load(folder / f"{split}.{part}.npy", allow_pickle=False)
+            for part in ("ids", "ends", "labels")
+        )
+        splits[split] = _checked(Documents(*parts), len(words), split)
+    first, second = map(str, info["labels"])
     return ReviewCorpus(name, sha256, folder, words, (first, second), **splits, info=info)

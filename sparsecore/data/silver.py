@@ -11,7 +11,7 @@ import numpy as np
 
 from sparsecore.data.encode import EOS_ID
 from sparsecore.data.language import load_tokens
-from sparsecore.data.locate import find_source
+from sparsecore.data.locate import Source
 from sparsecore.data.tagged_files import Tagged
 from sparsecore.data.tagging import OWN_FOLDER, UPOS, fast_tagger, load_tagger
 from sparsecore.data.text import EOS
@@ -26,15 +26,13 @@ def tagger_sha256() -> str:
     return sha256_file(OWN_FOLDER / "tagger" / "model")
 
 
-def silver(
-    corpus: str, content: dict[str, str], sizes: dict[str, int], progress: bool = True
-) -> dict[str, list[Tagged]]:
-    """Tagged sentences of ``corpus`` for each split, as many as ``sizes`` says or fewer at the end.
+def silver(source: Source, sizes: dict[str, int], progress: bool = True) -> dict[str, list[Tagged]]:
+    """Tagged sentences of the embedded text for each split, as many as ``sizes`` says.
 
     Whole modules are dealt out, in an order that is always the same, so that no module stands in
     two splits. Sentences of more than 60 words are left out.
     """
-    tokens, words = load_tokens(find_source(corpus, progress), content, progress)
+    tokens, words, _ = load_tokens(source, source.content(), progress)
     ids, ends = np.asarray(tokens["all"].ids), tokens["all"].documents
     starts = np.concatenate([[0], ends[:-1]])
     modules = iter(np.random.default_rng(0).permutation(len(ends)).tolist())

@@ -6,25 +6,24 @@ the package (*silver*: they are a machine's), a download (``ud-english-ewt``), o
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecore.data.catalogue import SOURCES
+from sparsecore.data.cache import cached, settings_hash
 from sparsecore.data.language import check_ids
-from sparsecore.data.locate import EMBEDDED, content_hash, find_source
-from sparsecore.data.sources import require
+from sparsecore.data.locate import EMBEDDED, Source, find_source, say_dropped
 from sparsecore.data.tagged_files import COLUMNS, Tagged, find_files, read_tagged
 from sparsecore.data.vocabulary import Vocabulary
 from sparsecore.errors import InputError, near_match
-from sparsecore.files import atomic_folder, local_path, read_json, reading, write_json
-from sparsecore.home import REMAKE, cache_dir
+from sparsecore.files import read_json, write_json
+from sparsecore.home import REMAKE
 
 VERSION = 1  # raise when the same files would give other arrays
 KIND = "parts of speech"
@@ -69,14 +68,6 @@ class TaggedCorpus:
     info: dict[str, Any] = field(repr=False)
 
 
-@dataclass(frozen=True)
-class _Source:
-    name: str
-    files: dict[str, Path]
-    description: str
-    licence: str = "unknown"
-
-
 def prepare_tagged(
     corpus: str, column: str = "xpos", *, max_sentences: int | None = None, progress: bool = True
 ) -> TaggedCorpus:
@@ -99,9 +90,8 @@ def prepare_tagged(
     if max_sentences is not None and max_sentences < 1:
         raise InputError(f"max_sentences must be at least 1, or none for all; got {max_sentences}")
     source = _find(corpus, column, progress)
-    content = {split: content_hash(path) for split, path in source.files.items()}
     settings: dict[str, Any] = {
-        "content": content,
+        "content": source.content(),
         "column": column,
         "max_sentences": max_sentences,
         "version": VERSION,
@@ -110,51 +100,42 @@ def prepare_tagged(
         from sparsecore.data.silver import tagger_sha256
 
         settings["tagger"] = tagger_sha256()
-    sha256 = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-    folder = cache_dir("tagged") / sha256
-    if not (folder / "info.json").is_file():
+
+    def make(folder: Path) -> None:
+        dropped: Counter[str] = Counter()
         if source.name == EMBEDDED:
             from sparsecore.data.silver import silver
 
             cap = SILVER_SENTENCES if max_sentences is None else max_sentences
             other = -(-cap // SILVER_SHARE)
-            sizes = {"dev": other, "test": other, "train": cap}
-            splits = silver(corpus, content, sizes, progress)
+            splits = silver(source, {"dev": other, "test": other, "train": cap}, progress)
         else:
-            splits = _read(source, column)
+            splits = _read(source, column, dropped)
             splits["train"] = splits["train"][:max_sentences]
-        _save(folder, source, splits, settings)
-    return _load(folder, source.name, sha256)
+        _save(folder, source, splits, {**settings, "dropped": dropped})
+        say_dropped(source.name, dropped)
+
+    return cached("tagged", settings, make, partial(_load, source.name, settings_hash(settings)))
 
 
-def _find(corpus: str, column: str, progress: bool) -> _Source:
-    if not isinstance(corpus, str) or not corpus.strip():
-        raise InputError(f"corpus must be a name or a path, not {corpus!r}")
-    if corpus == EMBEDDED:
-        if column != "upos":
-            raise InputError(
-                f"the embedded text has universal tags only (of the shipped tagger): "
-                f"use tags='upos', not {column!r}"
-            )
-        found = find_source(EMBEDDED, progress)
-        what = f"{found.description}; silver tags, given by the tagger that ships with sparsecore"
-        return _Source(EMBEDDED, found.files, what, found.licence)
-    if corpus in SOURCES:
-        entry = SOURCES[corpus]
-        if entry.kind != KIND:
-            raise InputError(f"{corpus} holds {entry.kind}, not {KIND}")
-        return _Source(corpus, find_files(require(corpus)), entry.title, entry.licence)
-    path = local_path(corpus, "corpus")
-    if not (path.exists() or "/" in corpus or path.suffix):
-        known = [EMBEDDED, *(name for name, entry in SOURCES.items() if entry.kind == KIND)]
-        raise InputError(f"unknown corpus {corpus!r}{near_match(corpus, known)}")
-    name = path.resolve().name
-    return _Source(name, find_files(path), f"local {'file' if path.is_file() else 'folder'} {name}")
+def _find(corpus: str, column: str, progress: bool) -> Source:
+    if corpus == EMBEDDED and column != "upos":
+        raise InputError(
+            f"the embedded text has universal tags only (of the shipped tagger): "
+            f"use tags='upos', not {column!r}"
+        )
+    source = find_source(corpus, progress, KIND, find_files)
+    if source.name != EMBEDDED:
+        return source
+    what = "silver tags, given by the tagger that ships with sparsecore"
+    return replace(source, description=f"{source.description}; {what}")
 
 
-def _read(source: _Source, column: str) -> dict[str, list[Tagged]]:
+def _read(source: Source, column: str, dropped: Counter[str]) -> dict[str, list[Tagged]]:
     """The three splits; a missing one is cut off the end of the one that is there."""
-    splits = {split: read_tagged(path, column) for split, path in source.files.items()}
+    splits: dict[str, list[Tagged]] = {}
+    for part, path in source.files.items():
+        splits.setdefault(part.partition("/")[0], []).extend(read_tagged(path, column, dropped))
     if "all" in splits:
         splits["train"], splits["test"] = _cut(splits.pop("all"), HELD_OUT, source)
         splits["train"], splits["dev"] = _cut(splits["train"], HELD_OUT - 1, source)
@@ -163,7 +144,7 @@ def _read(source: _Source, column: str) -> dict[str, list[Tagged]]:
     return splits
 
 
-def _cut(sentences: list[Tagged], parts: int, source: _Source) -> tuple[list[Tagged], list[Tagged]]:
+def _cut(sentences: list[Tagged], parts: int, source: Source) -> tuple[list[Tagged], list[Tagged]]:
     held_out = len(sentences) // parts
     if not held_out:
         raise InputError(
@@ -174,7 +155,7 @@ def _cut(sentences: list[Tagged], parts: int, source: _Source) -> tuple[list[Tag
 
 
 def _save(
-    folder: Path, source: _Source, splits: dict[str, list[Tagged]], settings: dict[str, Any]
+    folder: Path, source: Source, splits: dict[str, list[Tagged]], settings: dict[str, Any]
 ) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -202,12 +183,11 @@ def _save(
             split: float(np.mean(part.words == UNK_ID)) for split, part in arrays.items()
         },
     }
-    with atomic_folder(folder) as temporary:
-        for split, part in arrays.items():
-            np.savez(temporary / f"{split}.npz", **vars(part))
-        pq.write_table(pa.table({"word": words, "count": counts}), temporary / "words.parquet")
-        write_json(temporary / "tags.json", tags)
-        write_json(temporary / "info.json", info)
+    for split, part in arrays.items():
+        np.savez(folder / f"{split}.npz", **vars(part))
+    pq.write_table(pa.table({"word": words, "count": counts}), folder / "words.parquet")
+    write_json(folder / "tags.json", tags)
+    write_json(folder / "info.json", info)
 
 
 def _encode(sentences: list[Tagged], words: list[str], tags: list[str]) -> Sentences:
@@ -222,23 +202,22 @@ def _encode(sentences: list[Tagged], words: list[str], tags: list[str]) -> Sente
     )
 
 
-def _load(folder: Path, name: str, sha256: str) -> TaggedCorpus:
-    with reading(folder, REMAKE):
-        vocabulary = Vocabulary.load(folder / "words.parquet")
-        words, counts = vocabulary.words, vocabulary.counts
-        tags = json.loads((folder / "tags.json").read_text(encoding="utf-8"))
-        if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-            raise ValueError("tags.json is not a list of tags")
-        splits = {}
-        for split in SPLITS:
-            path = folder / f"{split}.npz"  # opened here: NumPy leaves a damaged one open
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-                part = Sentences(arrays["words"], arrays["tags"], arrays["lengths"])
-            check_ids(part.words, len(words), f"{split}.npz")
-            check_ids(part.tags, len(tags), f"the tags of {split}.npz")
-            check_ids(part.lengths, len(part.words) + 1, f"the lengths of {split}.npz")
-            if not len(part.words) == len(part.tags) == part.lengths.sum():
-                raise ValueError(f"{split}.npz has not as many words as tags")
-            splits[split] = part
-        info = read_json(folder / "info.json", REMAKE)
+def _load(name: str, sha256: str, folder: Path) -> TaggedCorpus:
+    vocabulary = Vocabulary.load(folder / "words.parquet")
+    words, counts = vocabulary.words, vocabulary.counts
+    tags = json.loads((folder / "tags.json").read_text(encoding="utf-8"))
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise ValueError("tags.json is not a list of tags")
+    splits = {}
+    for split in SPLITS:
+        path = folder / f"{split}.npz"  # opened here: NumPy leaves a damaged one open
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            part = Sentences(arrays["words"], arrays["tags"], arrays["lengths"])
+        check_ids(part.words, len(words), f"{split}.npz")
+        check_ids(part.tags, len(tags), f"the tags of {split}.npz")
+        check_ids(part.lengths, len(part.words) + 1, f"the lengths of {split}.npz")
+        if not len(part.words) == len(part.tags) == part.lengths.sum():
+            raise ValueError(f"{split}.npz has not as many words as tags")
+        splits[split] = part
+    info = read_json(folder / "info.json", REMAKE)
     return TaggedCorpus(name, sha256, words, counts, tags, **splits, info=info)

@@ -1,85 +1,72 @@
-"""Tagged text in files: CoNLL-U treebanks, or one word and its tag a line.
+"""Tagged text in files: treebanks, or one word and its tag a line.
 
 A sentence is ``(words, tags)``. A word/tag file has a word, its tag and perhaps more columns on a
-line, separated by tabs or by spaces, and a blank line after each sentence (the form of the
-CoNLL-2000 files); its one column of tags is taken whichever kind of tag is asked for.
+line, separated by tabs or by spaces, and a blank line after each sentence (the form of CoNLL-2000
+and CoNLL-2003); its one column of tags is taken whichever kind of tag is asked for.
 """
 
 from __future__ import annotations
 
-import io
-import lzma
 import re
-import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from sparsecore.data.conllu import Sentence, bounded_lines, open_binary, read_conllu
+from sparsecore.data.conllu import PLUS, Sentence, is_treebank, read_conllu
+from sparsecore.data.splits import bare_name, find_splits
+from sparsecore.data.text_files import read_lines
 from sparsecore.errors import InputError
 
 COLUMNS = ("xpos", "upos")
 Tagged = tuple[list[str], list[str]]
 
-_COMPRESSED = (".xz", ".gz", ".bz2")
-_SPLITS = {"train": "train", "training": "train", "dev": "dev", "valid": "dev",
-           "validation": "dev", "val": "dev", "test": "test", "testing": "test"}  # fmt: skip
+DOCUMENT_LINES = "lines of -DOCSTART-"
+_BLANKS = re.compile(" +")
 _EMPTY = "_"  # CoNLL-U for a column that was not filled in
 
 
 def find_files(path: Path) -> dict[str, Path]:
     """The files of a local corpus: ``{"all": …}`` for a file, else train, test and perhaps dev.
 
-    Files of a folder are told by a word of their names: ``train.txt.xz``,
-    ``en_ewt-ud-dev.conllu``; ``valid`` is taken for dev.
-
-    Raises:
-        InputError: no such path, no train or test file, or two of one kind.
+    Files of a folder are told as :func:`~sparsecore.data.splits.find_splits` does, a release folder
+    of Universal Dependencies among them; valid is called dev here.
     """
     if path.is_file():
         return {"all": path}
-    if not path.is_dir():
-        raise InputError(f"corpus path {path} does not exist")
-    found: dict[str, list[Path]] = {"train": [], "dev": [], "test": []}
-    for file in sorted(path.iterdir()):
-        if file.is_file() and not file.name.startswith("."):
-            words = re.split(r"[^a-z]+", file.name.lower())
-            split = next((_SPLITS[word] for word in words if word in _SPLITS), None)
-            if split is not None:
-                found[split].append(file)
-    for split, files in found.items():
-        if len(files) > 1:
-            names = " and ".join(file.name for file in files)
-            raise InputError(f"corpus folder {path} has more than one {split} file: {names}")
-        if not files and split != "dev":
-            raise InputError(
-                f"corpus folder {path} has no {split} file; it needs a train and a test file (and "
-                f"may have a dev file), such as {split}.conllu or {split}.txt, a word and its tag "
-                "a line"
-            )
-    return {split: files[0] for split, files in found.items() if files}
+    files = find_splits(path, ("train", "test"), "a word and its tag a line")
+    return {split.replace("valid", "dev", 1): file for split, file in files.items()}
 
 
-def read_tagged(path: Path, column: str = "xpos") -> list[Tagged]:
-    """All sentences of a CoNLL-U or word/tag file, plain or compressed (.xz, .gz, .bz2).
+def read_tagged(
+    path: Path, column: str = "xpos", dropped: Counter[str] | None = None
+) -> list[Tagged]:
+    """All sentences of a treebank or word/tag file, plain or compressed.
 
-    CoNLL-U is told by the name (``.conllu``) or by ten tab-separated columns in the first line.
+    A treebank (see :mod:`sparsecore.data.conllu`) is told by its name (``.conllu``, ``.conllup``)
+    or by the columns of its first line. Lines that begin with ``-DOCSTART-``, between the documents
+    of CoNLL-2003, are left out and counted in ``dropped``.
 
     Args:
-        column: which of CoNLL-U's tags, ``xpos`` (the treebank's own) or ``upos`` (universal).
+        column: which of a treebank's tags, ``xpos`` (its own) or ``upos`` (universal ones).
 
     Raises:
-        InputError: a line of the wrong form (with path and line number), not text, no sentence, or
-            a treebank whose ``column`` is empty.
+        InputError: a line of the wrong form (with path and line number), not text, no sentence, a
+            treebank whose ``column`` is empty, or columns of another format.
     """
-    if _is_conllu(path):
-        return _of_column(read_conllu(path), column, path)
-    with _text(path) as lines:
-        try:
-            sentences = list(_word_tags(bounded_lines(lines, path), path))
-        except (UnicodeDecodeError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
-            raise InputError(f"{path} cannot be read as tagged text: {error}") from error
-    if not sentences:
-        raise InputError(f"{path} holds no tagged sentence")
+    counted: Counter[str] = Counter()
+    if _is_treebank(path):
+        sentences = _of_column(read_conllu(path, counted), column, path)
+    else:
+        sentences = list(_word_tags(read_lines(path), path, counted))
+        if not sentences:
+            raise InputError(f"{path} holds no tagged sentence")
+        if any(len(words) > 1 for words, _ in sentences) and _are_numbers(sentences):
+            raise InputError(
+                f"{path}: the first column numbers the words, so it is no word/tag file; CoNLL-U "
+                f"has 10 columns separated by tabs, and others need a first line {PLUS!r} …"
+            )
+    if dropped is not None:
+        dropped.update(counted)
     return sentences
 
 
@@ -91,42 +78,44 @@ def _of_column(sentences: list[Sentence], column: str, path: Path) -> list[Tagge
     return pairs
 
 
-def _is_conllu(path: Path) -> bool:
-    name = path.name
-    for suffix in _COMPRESSED:
-        name = name.removesuffix(suffix)
-    if name.endswith((".conllu", ".conll-u")):
+def _is_treebank(path: Path) -> bool:
+    if bare_name(path.name).endswith((".conllu", ".conll-u", ".conllup")):
         return True
-    with _text(path) as lines:
-        try:
-            checked = bounded_lines(lines, path)
-            first = next(
-                (line for line in checked if line.strip() and not line.startswith("# ")), ""
-            )
-        except (UnicodeDecodeError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
-            raise InputError(f"{path} cannot be read as tagged text: {error}") from error
-    return first.rstrip("\r\n").count("\t") == 9
+    for line in read_lines(path):
+        if line.startswith(PLUS):
+            return True
+        if line.strip() and not line.startswith("# "):
+            return is_treebank(line)
+    return False
 
 
-def _text(path: Path) -> io.TextIOWrapper:
-    try:
-        return io.TextIOWrapper(open_binary(path), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot read corpus file {path}: {error.strerror}") from error
+def _are_numbers(sentences: list[Tagged]) -> bool:
+    """Whether the "words" of every sentence are 1, 2, 3, … or 0, 1, 2, …"""
+    return any(
+        all(words == [str(at) for at in range(first, first + len(words))] for words, _ in sentences)
+        for first in (0, 1)
+    )
 
 
-def _word_tags(lines: Iterable[str], path: Path) -> Iterator[Tagged]:
+def _word_tags(lines: Iterable[str], path: Path, dropped: Counter[str]) -> Iterator[Tagged]:
     words: list[str] = []
     tags: list[str] = []
     width = 0
     for number, line in enumerate(lines, 1):
-        line = line.rstrip("\r\n")
         if not line.strip():
             if words:
                 yield words, tags
             words, tags = [], []
             continue
-        columns = line.split("\t") if "\t" in line else line.split()
+        if line.startswith("-DOCSTART-"):
+            dropped[DOCUMENT_LINES] += 1
+            continue
+        if line.startswith("#begin document"):
+            raise InputError(
+                f"{path} is in the format of CoNLL-2012, which is not read; convert it"
+            )
+        # blanks alone separate: a no-break space stands inside a word
+        columns = line.split("\t") if "\t" in line else _BLANKS.split(line.strip(" "))
         width = width or len(columns)
         if len(columns) < 2 or not (columns[0].strip() and columns[1].strip()):
             raise InputError(f"{path}, line {number}: a word and its tag are needed, got {line!r}")

@@ -7,9 +7,7 @@ package (see ``data/tagger/README.md``) and needs no download.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -17,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sparsecore.data.cache import cached, settings_hash
 from sparsecore.data.conllu import Sentence
 from sparsecore.data.text import EOS
 from sparsecore.errors import InputError, check_installed, near_match
-from sparsecore.files import atomic_path, local_path, reading, sha256_file
-from sparsecore.home import cache_dir
+from sparsecore.files import local_path, reading, sha256_file
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -88,22 +86,22 @@ def tag_counts(
     """
     if max_tokens is not None and max_tokens < 1:
         raise InputError(f"max_tokens must be at least 1, or None for all; got {max_tokens}")
-    identity = {"corpus": corpus.sha256, "tagger": _identity(tagger), "max_tokens": max_tokens}
-    key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
-    path = cache_dir("tags") / f"{key}.npy"
     words = list(corpus.vocabulary.words)
-    if path.is_file():
-        with reading(path, "delete it, and it is made again"):
-            counts = np.load(path, allow_pickle=False)
-        if counts.shape == (len(words), len(UPOS)):
-            return counts
-    nlp = load_tagger(tagger)
-    tag = fast_tagger(nlp, words) if tagger == OWN else pipe_tagger(nlp, words)
-    ids = corpus.train[:max_tokens]
-    counts = count_tags(tag, ids, words, progress=progress)
-    with atomic_path(path) as temporary, open(temporary, "wb") as handle:
-        np.save(handle, counts, allow_pickle=False)
-    return counts
+
+    def make(folder: Path) -> None:
+        nlp = load_tagger(tagger)
+        tag = fast_tagger(nlp, words) if tagger == OWN else pipe_tagger(nlp, words)
+        counts = count_tags(tag, corpus.train[:max_tokens], words, progress=progress)
+        np.save(folder / "counts.npy", counts, allow_pickle=False)
+
+    def load(folder: Path) -> np.ndarray:
+        counts = np.load(folder / "counts.npy", allow_pickle=False)
+        if counts.shape != (len(words), len(UPOS)):
+            raise ValueError(f"counts.npy has the shape {counts.shape}")
+        return counts
+
+    identity = {"corpus": corpus.sha256, "tagger": _identity(tagger), "max_tokens": max_tokens}
+    return cached("tags", identity, make, load)
 
 
 def count_tags(
@@ -229,14 +227,15 @@ def _installed(name: str) -> bool:
 
 
 def _identity(name: str) -> dict[str, str]:
-    """What a cached count depends on: our tagger's weights, or a pipeline's name and version."""
+    """What a cached count depends on: our weights, a folder's files, or a package's version."""
     import spacy
-    from spacy.util import get_model_meta, get_package_version
+    from spacy.util import get_package_version
 
     if name == OWN:
         return {"name": OWN, "sha256": sha256_file(OWN_FOLDER / "tagger" / "model")}
     if os.path.isdir(name):
-        version = json.dumps(get_model_meta(name), sort_keys=True, default=str)
+        files = sorted(path for path in Path(name).rglob("*") if path.is_file())
+        version = settings_hash([[str(p.relative_to(name)), sha256_file(p)] for p in files])
     else:
         version = str(get_package_version(name))
     return {"name": name, "version": version, "spacy": spacy.__version__}

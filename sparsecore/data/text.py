@@ -1,13 +1,15 @@
-"""Raw English text to sentences of lower-cased tokens: two regular expressions and a few rules.
+"""Raw text to sentences of lower-cased tokens: two regular expressions and a few rules.
 
 The tokens follow the conventions of the English Web Treebank (``do n't``, ``it 's``,
 ``long - term``), so that a tagger trained on that treebank knows them. Text that was tokenised
 before, such as WikiText or the Penn Treebank files, passes through with its tokens kept; WikiText's
-``@-@`` becomes the token ``-`` and its ``1 @,@ 000`` the number ``1,000``.
+``@-@`` becomes the token ``-`` and its ``1 @,@ 000`` the number ``1,000``. Rules for sentences and
+clitics are those of English; a word of any script is one token, with its combining marks.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 
@@ -105,28 +107,62 @@ def _ends_sentence(text: str, begin: int, end: int) -> bool:
 _ABBREVIATIONS = "|".join(
     sorted(word for word in _TITLES | _OTHER_ABBREVIATIONS if len(word) > 1 and "." not in word)
 )
-_TOKEN = re.compile(
-    rf"""
-    [ ]*+(
-    \w++(?=[ \n,])(?!,\d)                                        # most words: taken at once
-    | [\n,\x1d]
-    | <unk>
-    | (?:https?://|www\.)[^\s<>()\[\]"']*[^\s<>()\[\]"'.,;:!?]
-    | [\w.+-]{{1,64}}@\w[\w-]{{0,62}}(?:\.\w{{1,63}}){{1,9}}      # e-mail address
-    | (?:{_ABBREVIATIONS})\.(?=[ ,;:)][^\n])                     # abbreviations inside a sentence
-    | (?:[^\W\d_]\.){{2,}}+                                      # u.s., e.g., p.m.
-    | [^\W\d_]\.(?=[ ][^\n])                                     # initials
-    | \d+(?:[.,:/]\d+)++\w*                                     # 1,000  3.14  10:30  1/2
-    | (?:e|co|non|re|pre|anti|multi|semi|post|ex)-[^\W\d_]+     # prefixes keep their hyphen
-    | [^\W\d_]+(?:\.\w+)++                                       # u.k, co.uk, numpy.array
-    | \w+(?:['](?!(?:s|m|d|re|ve|ll)\b)[^\W\d_]+)?               # words, o'clock
-    | '(?:s|m|d|re|ve|ll|t|em|n)\b | n't\b                       # clitics
-    | \.\.+ | --+ | [!?]+ | ''
-    | [^\w\s]
+
+
+@functools.cache
+def marks() -> str:
+    r"""A regular expression's class, without brackets, of what ``\w`` lacks inside words.
+
+    Combining marks (the vowels of Hindi and Arabic, letters that were taken apart) and the two
+    joiners. Without those beyond U+1F000, which only variants of signs use.
+    """
+    codes = [c for c in range(0x300, 0x1F000) if unicodedata.category(chr(c))[0] == "M"]
+    codes = sorted([*codes, *_JOINERS])
+    starts = [c for c, before in zip(codes, [0, *codes], strict=False) if c != before + 1]
+    ends = [c for c, after in zip(codes, [*codes[1:], 0], strict=True) if c != after - 1]
+    return "".join(f"{chr(a)}-{chr(b)}" for a, b in zip(starts, ends, strict=True))
+
+
+@functools.cache
+def _token_pattern(inner: str) -> re.Pattern[str]:
+    """Tokens of text whose words may hold ``inner`` characters; most text has none of them."""
+    letter = rf"[^\W\d_][{inner}]*" if inner else r"[^\W\d_]"
+    word = rf"\w{inner}"
+    compound = rf"[^\w\s](?:[{inner}{_TONES}] | (?<=\u200d)[^\w\s])*"
+    symbols = rf"[{_FLAGS}]{{2}} | {compound}" if inner else r"[^\w\s]"
+    return re.compile(
+        rf"""
+        [ ]*+(
+        [{word}]++(?=[ \n,])(?!,\d)                                  # most words: taken at once
+        | [\n,\x1d]
+        | <unk>
+        | (?:https?://|www\.)[^\s<>()\[\]"']*[^\s<>()\[\]"'.,;:!?]
+        | [{word}.+-]{{1,64}}@\w[\w-]{{0,62}}(?:\.\w{{1,63}}){{1,9}}  # e-mail address
+        | (?:{_ABBREVIATIONS})\.(?=[ ,;:)][^\n])                     # abbreviations in a sentence
+        | (?:[^\W\d_]\.){{2,}}+                                      # u.s., e.g., p.m.
+        | [^\W\d_]\.(?=[ ][^\n])                                     # initials
+        | \d+(?:[.,:/]\d+)++[{word}]*                                # 1,000  3.14  10:30  1/2
+        | (?:e|co|non|re|pre|anti|multi|semi|post|ex)-(?:{letter})+  # prefixes keep their hyphen
+        | (?:{letter})+(?:\.[{word}]+)++                             # u.k, co.uk, numpy.array
+        | [{word}]+(?:['](?!(?:s|m|d|re|ve|ll)\b)(?:{letter})+)?     # words, o'clock
+        | '(?:s|m|d|re|ve|ll|t|em|n)\b | n't\b                       # clitics
+        | \.\.+ | --+ | [!?]+ | ''
+        | {symbols}
+        )
+        """,
+        re.VERBOSE,
     )
-    """,
-    re.VERBOSE,
-)
+
+
+@functools.cache
+def _marked() -> re.Pattern[str]:
+    return re.compile(f"[{marks()}{_FLAGS}{_TONES}]")
+
+
+_JOINERS = (0x200C, 0x200D)  # between letters of a word, or the parts of a compound sign
+_FLAGS = "\U0001f1e6-\U0001f1ff"  # letters, of which two are a flag
+_TONES = "\U0001f3fb-\U0001f3ff"  # of the skin
+_INVISIBLE = re.compile("[\ufeff\u2060\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # marks of order
 _REPLACEMENTS = (
     ("’", "'"), ("‘", "'"), ("“", '"'), ("”", '"'), ("…", "..."),
     ("\u00a0", " "), ("\u00ad", ""), ("\u200b", ""), ("\u2011", "-"), ("\u2010", "-"),
@@ -139,9 +175,12 @@ _NEGATION = re.compile(r"n't\b")
 
 
 def normalise(text: str) -> str:
-    """One form for quotes, spaces and hyphens, WikiText's ``@-@`` undone; case is kept."""
+    """One form for quotes, spaces and hyphens, WikiText's ``@-@`` undone; case is kept.
+
+    Byte order marks inside a text and marks of the direction of writing are removed.
+    """
     if not text.isascii():
-        text = unicodedata.normalize("NFC", text)
+        text = _INVISIBLE.sub("", unicodedata.normalize("NFC", text))
         for old, new in _REPLACEMENTS:
             text = text.replace(old, new)
     if " @" in text:
@@ -166,4 +205,5 @@ def tokenize(text: str) -> list[str]:
         text = _LONE_CLITIC.sub(r" n\1", text)
     if "cannot" in text:
         text = text.replace("cannot", "can not")
-    return _TOKEN.findall(text)
+    plain = text.isascii() or not _marked().search(text)
+    return _token_pattern("" if plain else marks()).findall(text)

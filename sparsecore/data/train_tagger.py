@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from tqdm import tqdm
 
-from sparsecore.data.conllu import Sentence, open_binary, read_conllu
+from sparsecore.data.conllu import Sentence, read_conllu
 from sparsecore.data.tagging import UPOS, accuracy
 from sparsecore.data.text import UNK
+from sparsecore.data.text_files import open_binary
 from sparsecore.errors import InputError
 from sparsecore.files import atomic_folder, write_text
 

@@ -7,30 +7,24 @@ Row 0 of every table is the padding, zero; the word with id i has row i + 1; the
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
-import json
-import lzma
-import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsecore.data.cache import cached
 from sparsecore.data.catalogue import SOURCES
-from sparsecore.data.conllu import bounded_lines
-from sparsecore.data.locate import EMBEDDED, content_hash
+from sparsecore.data.locate import EMBEDDED, content_hash, names_of
+from sparsecore.data.text_files import read_lines
 from sparsecore.errors import InputError, near_match
-from sparsecore.files import atomic_folder, local_path, read_json, reading, write_json
-from sparsecore.home import REMAKE, cache_dir
+from sparsecore.files import local_path, read_json, write_json
+from sparsecore.home import REMAKE
 
-VERSION = 1  # raise when the same sources would give other vectors
+VERSION = 2  # raise when the same sources would give other vectors
 UNKNOWN_RANGE = 0.25  # words without a vector: U(-0.25, 0.25), before they get length 1
 SEED = 0  # of those
 BOUNDARIES = ("<s>", "</s>")
@@ -79,16 +73,15 @@ def word_vectors(
         return _table(name, content, found, len(words), known.shape[1])
     path = _file(vectors, size)
     content = content_hash(path)
-    key = hashlib.sha256(json.dumps([content, list(words), VERSION]).encode()).hexdigest()
-    folder = cache_dir("vectors") / key
-    if not (folder / "info.json").is_file():
+
+    def make(folder: Path) -> None:
         found = read_vectors(path, words)
         made = _table(path.name, content, found, len(words), len(next(iter(found.values()))))
-        with atomic_folder(folder) as temporary:
-            np.save(temporary / "table.npy", made.table)
-            write_json(temporary / "info.json", {"sha256": made.sha256, **made.info})
-    info = read_json(folder / "info.json", REMAKE)
-    with reading(folder, REMAKE):
+        np.save(folder / "table.npy", made.table)
+        write_json(folder / "info.json", {"sha256": made.sha256, **made.info})
+
+    def load(folder: Path) -> Vectors:
+        info = read_json(folder / "info.json", REMAKE)
         table = np.load(folder / "table.npy", allow_pickle=False)
         if table.shape != (len(words) + 3, info["width"]) or table.dtype != np.float32:
             raise ValueError(f"table.npy is {table.dtype} {table.shape}")
@@ -96,34 +89,38 @@ def word_vectors(
             raise ValueError("table.npy has not the numbers that were written")
         return Vectors(path.name, info.pop("sha256"), table, info)
 
+    return cached("vectors", [content, list(words), VERSION], make, load)
+
 
 def read_vectors(path: Path, words: Sequence[str]) -> dict[int, NDArray[np.float32]]:
-    """The vectors of those ``words`` that a GloVe text file has, by the word's number.
+    """The vectors of those ``words`` that a text file of vectors has, by the word's number.
 
-    A line is a word and its numbers, separated by blanks; a first line of two whole numbers (words
-    and width, as word2vec writes it) is passed over. Where a word stands twice the first counts.
+    A line is a word and its numbers, separated by blanks or tabs; a first line of two whole numbers
+    (words and width, as word2vec writes it) gives the width, else the first line does. A word may
+    hold blanks, as some of GloVe 840B do: the numbers are the last of the line. Where a word stands
+    twice the first counts.
     """
-    index = {word.encode(): number for number, word in enumerate(words)}
+    index = {word: number for number, word in enumerate(words)}
     found: dict[int, NDArray[np.float32]] = {}
     width, number = 0, 0
-    with _lines(path) as lines:
-        for number, line in enumerate(_guarded(lines, path), 1):
-            word, _, rest = line.rstrip().partition(b" ")
-            columns = rest.count(b" ") + 1 if rest else 0
-            if number == 1 and columns == 1 and word.isdigit() and rest.isdigit():
+    for number, line in enumerate(read_lines(path, "surrogateescape"), 1):
+        line = line.replace("\t", " ").rstrip(" ")
+        word, _, rest = line.partition(" ")
+        columns = rest.count(" ") + 1 if rest else 0
+        where = f"{path}, line {number}"
+        if number == 1 and columns == 1 and _is_count(word) and _is_count(rest):
+            width = int(rest)
+            continue
+        if not columns:
+            if not word:
                 continue
-            if not columns:
-                if not line.strip():
-                    continue
-                raise InputError(f"{path}, line {number}: a word without numbers: {_shown(line)}")
-            if width and columns != width:
-                raise InputError(
-                    f"{path}, line {number}: {columns} numbers where the lines before have {width}"
-                )
-            width = columns
-            at = index.get(word)
-            if at is not None and at not in found:
-                found[at] = _numbers(rest, width, f"{path}, line {number}")
+            raise InputError(f"{where}: a word without numbers: {_shown(line)}")
+        width = width or _first_width(rest)
+        if columns != width:
+            word, rest = _split_end(line, width, where)
+        at = index.get(word)
+        if at is not None and at not in found:
+            found[at] = _numbers(rest, where)
     if not number:
         raise InputError(f"{path} is empty")
     if not found:
@@ -132,6 +129,34 @@ def read_vectors(path: Path, words: Sequence[str]) -> dict[int, NDArray[np.float
             f"({', '.join(words[:3])}, …)"
         )
     return found
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _first_width(rest: str) -> int:
+    """How many numbers end a first line; all of its columns if none is a number."""
+    columns = rest.split()
+    trailing = next((n for n, c in enumerate(reversed(columns)) if not _is_number(c)), len(columns))
+    return trailing or len(columns)
+
+
+def _split_end(line: str, width: int, where: str) -> tuple[str, str]:
+    """A word with blanks in it and the ``width`` numbers that end the line."""
+    columns = line.split()
+    extra = columns[1:-width]
+    if len(columns) <= width or (extra and all(map(_is_number, extra))):
+        raise InputError(f"{where}: {len(columns) - 1} numbers where the lines before have {width}")
+    return " ".join(columns[:-width]), " ".join(columns[-width:])
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _table(
@@ -167,49 +192,18 @@ def _file(vectors: str, size: int | None) -> Path:
         return path
     if path.suffix or "/" in vectors:
         raise InputError(f"vectors path {vectors} does not exist")
-    known = [EMBEDDED, *(name for name, entry in SOURCES.items() if entry.kind == KIND)]
-    raise InputError(f"unknown vectors {vectors!r}{near_match(vectors, known)}")
+    raise InputError(f"unknown vectors {vectors!r}{near_match(vectors, names_of(KIND))}")
 
 
-@contextmanager
-def _lines(path: Path) -> Iterator[IO[bytes]]:
-    try:
-        if path.suffix == ".zip":
-            with zipfile.ZipFile(path) as archive:
-                names = archive.namelist()
-                if len(names) != 1:
-                    raise InputError(f"{path} holds {len(names)} files; unpack the one you mean")
-                with archive.open(names[0]) as lines:
-                    yield lines
-            return
-        opener = {".xz": lzma.open, ".gz": gzip.open}.get(path.suffix, open)
-        with cast("IO[bytes]", opener(path, "rb")) as raw:
-            yield io.BufferedReader(cast(Any, raw), 1 << 20)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, UnicodeError) as error:
-        # of another version or method, encrypted, with a name that is no text
-        raise InputError(f"{path} is damaged ({error})") from error
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-
-
-def _guarded(lines: IO[bytes], path: Path) -> Iterator[bytes]:
-    try:
-        yield from bounded_lines(lines, path)
-    except (lzma.LZMAError, zlib.error, gzip.BadGzipFile, EOFError) as error:
-        raise InputError(f"{path} is damaged or cut short ({error})") from error
-
-
-def _numbers(text: bytes, width: int, where: str) -> NDArray[np.float32]:
+def _numbers(text: str, where: str) -> NDArray[np.float32]:
     try:
         vector = np.array(text.split(), dtype=np.float32)
     except ValueError:
         raise InputError(f"{where}: not numbers: {_shown(text)}") from None
-    if len(vector) != width:
-        raise InputError(f"{where}: {len(vector)} numbers where single blanks make {width}")
     if not (np.abs(vector) < LARGEST).all():
         raise InputError(f"{where}: a number that is not finite, or not below {LARGEST:.0e}")
     return vector
 
 
-def _shown(line: bytes) -> str:
-    return repr(line[:40].decode("utf-8", "replace").strip())
+def _shown(line: str) -> str:
+    return repr(line[:40].strip())

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -43,9 +44,15 @@ def test_words_are_syntactic_words(tmp_path: Path, suffix: str) -> None:
     [
         ("a.conllu", b"", "holds no CoNLL-U sentence"),
         ("a.conllu", b"1\tThe\tthe\n", "line 1: 3 tab-separated columns where CoNLL-U has 10"),
-        ("a.conllu", b"\xff\xfe\x00", "cannot be read as CoNLL-U text"),
-        ("a.conllu.xz", b"not xz", "cannot be read as CoNLL-U text"),
-        ("a.conllu.gz", b"not gz", "cannot be read as CoNLL-U text"),
+        ("a.conllu", b"\xff\xfe\x00", "is not utf-16.* text"),
+        ("a.conllu", b"\xff", "is not utf-8 text"),
+        ("a.conllu", b"1\x00\t", "line 1: a NUL character"),
+        ("a.conllu.xz", b"not xz", "is damaged"),
+        ("a.conllu.gz", b"not gz", "is damaged"),
+        ("a.conllu", ("1a" + "\tx" * 9).encode(), "line 1: the number of a word is 1, 1-2 or 1.1"),
+        ("a.conllu", ("2" + "\tx" * 9 + "\n1" + "\tx" * 9).encode(), "line 2: word 1 after word 2"),
+        ("a.conllu", ("1" + "\t_" * 9).encode(), "leaves its words out"),
+        ("a.cupt", ("1" + "\tx" * 10).encode(), "11 tab-separated columns where CoNLL-U has 10"),
     ],
 )
 def test_bad_files_get_one_line(tmp_path: Path, name: str, content: bytes, message: str) -> None:
@@ -56,3 +63,23 @@ def test_bad_files_get_one_line(tmp_path: Path, name: str, content: bytes, messa
     assert "\n" not in str(error.value)
     with pytest.raises(InputError, match="no CoNLL-U file at"):
         read_conllu(tmp_path / "missing.conllu")
+
+
+def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "a.conllu").write_text(TEXT)
+    dropped: Counter[str] = Counter()
+    read_conllu(tmp_path / "a.conllu", dropped)
+    assert dropped == {"surface forms of contractions": 1, "words that are not written": 1}
+
+
+def test_columns_of_conllu_plus_and_conll_2009(tmp_path: Path) -> None:
+    plus = "# global.columns = ID FORM XPOS OWN\n# text = a b\n1\ta\tX\t?\n2\tb\tY\t?\n"
+    (tmp_path / "a.conllup").write_text(plus)
+    assert read_conllu(tmp_path / "a.conllup") == [(["a", "b"], ["_", "_"], ["X", "Y"])]
+    (tmp_path / "b.conllup").write_text("# global.columns = ID LEMMA UPOS\n1\ta\tX\n")
+    with pytest.raises(InputError, match="line 1: the columns ID LEMMA UPOS lack FORM"):
+        read_conllu(tmp_path / "b.conllup")
+    row = "{}\t{}\tlemma\tlemma\t{}\tZZ" + "\t_" * 8
+    text = row.format(1, "Dogs", "NNS") + "\n" + row.format(2, "bark", "VB") + "\t_\n"
+    (tmp_path / "c.txt").write_text(text)  # a column more for a predicate
+    assert read_conllu(tmp_path / "c.txt") == [(["Dogs", "bark"], ["_", "_"], ["NNS", "VB"])]

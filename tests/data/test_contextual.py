@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sparsecore.data import contextual
-from sparsecore.data.contextual import contextual_vectors, is_encoder
+from sparsecore.data.contextual import contextual_vectors, encode_words, is_encoder
 from sparsecore.data.reviews import prepare_reviews
 from sparsecore.errors import InputError
 from sparsecore.home import cache_dir
@@ -70,7 +70,7 @@ def test_long_documents_are_read_in_windows_and_all_words_have_vectors(encoder, 
 
 def test_it_is_computed_once(encoder, corpus, monkeypatch):
     first = contextual_vectors(encoder, corpus, progress=False)
-    monkeypatch.setattr(contextual, "_load", lambda *_: pytest.fail("computed twice"))
+    monkeypatch.setattr(contextual, "load_encoder", lambda *_: pytest.fail("computed twice"))
     again = contextual_vectors(encoder, corpus, progress=False)
     assert first.sha256 == again.sha256
     np.testing.assert_array_equal(first.table, again.table)
@@ -86,3 +86,96 @@ def test_what_cannot_be_read_is_one_line(tmp_path, corpus):
         with pytest.raises(InputError, match=f"{name} must be"):
             contextual_vectors(str(tmp_path), corpus, **{name: value}, progress=False)
     assert not list(cache_dir("contextual").iterdir())
+
+
+def saved(folder, model, tokenizer):
+    """A folder with a model and a tokenizer made of ``tokenizers``."""
+    from transformers import PreTrainedTokenizerFast
+
+    names = {"unk_token": "<unk>", "pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>"}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
+    model.save_pretrained(folder)
+    return str(folder)
+
+
+TEXT = "the quick brown fox jumps over the lazy dog"
+SPECIAL = ["<unk>", "<pad>", "<s>", "</s>"]
+
+
+def byte_level():
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=330, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False
+    )
+    made.train_from_iterator([TEXT] * 20, trainer)
+    return made
+
+
+def metaspace():
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    made = Tokenizer(models.Unigram())
+    made.pre_tokenizer = pre_tokenizers.Metaspace()
+    trainer = trainers.UnigramTrainer(
+        vocab_size=40, special_tokens=SPECIAL, unk_token="<unk>", show_progress=False
+    )
+    made.train_from_iterator([TEXT] * 20, trainer)
+    return made
+
+
+def models_of(size):
+    """A decoder with byte-level pieces, and encoder-decoders with either."""
+    from transformers import BartConfig, BartModel, GPT2Config, GPT2Model, T5Config, T5Model
+
+    torch.manual_seed(0)
+    return {
+        "gpt2": GPT2Model(
+            GPT2Config(vocab_size=size, n_embd=16, n_layer=1, n_head=2, n_positions=40)
+        ),
+        "bart": BartModel(
+            BartConfig(
+                vocab_size=size, d_model=16, encoder_layers=1, decoder_layers=1,
+                encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=32,
+                decoder_ffn_dim=32, max_position_embeddings=32,
+            )
+        ),
+        "t5": T5Model(
+            T5Config(vocab_size=size, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
+        ),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "bart", "t5"])
+@pytest.mark.parametrize("make", [byte_level, metaspace])
+def test_words_are_read_as_the_text_that_they_are(tmp_path, kind, make):
+    pytest.importorskip("transformers")
+    tokenizer = make()
+    model = models_of(tokenizer.get_vocab_size())[kind].eval()
+    folder = saved(tmp_path / "encoder", model, tokenizer)
+    words = ["the", "quick", "dog"]
+    coded = tokenizer.encode("the quick dog")
+    encoder = model if kind == "gpt2" else model.get_encoder()
+    with torch.no_grad():
+        hidden = encoder(input_ids=torch.tensor([coded.ids])).last_hidden_state[0].numpy()
+    last = [max(n for n, (_, end) in enumerate(coded.offsets) if end == at) for at in (3, 9, 13)]
+    starts = [0, last[0] + 1, last[1] + 1]
+    first, mean = (encode_words(folder, words, pooling=p) for p in ("first", "mean"))
+    np.testing.assert_allclose(first, hidden[starts], atol=1e-5)
+    parts = [hidden[a : b + 1].mean(0) for a, b in zip(starts, last, strict=True)]
+    np.testing.assert_allclose(mean, parts, atol=1e-5)
+
+
+def test_a_batch_of_unequal_texts_is_read_as_each_by_itself(tmp_path, corpus):
+    tokenizer = byte_level()
+    folder = saved(tmp_path / "e", models_of(tokenizer.get_vocab_size())["gpt2"], tokenizer)
+    found = contextual_vectors(folder, corpus, dtype="float32", progress=False)
+    start = found.first["test"]
+    for number in range(2):
+        words = corpus.tokens("test", number)
+        alone = encode_words(folder, words)
+        np.testing.assert_allclose(found.table[start : start + len(words)], alone, atol=1e-5)
+        start += len(words)

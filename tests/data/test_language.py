@@ -2,12 +2,14 @@
 
 import gzip
 import lzma
+import os
 
 import numpy as np
 import pytest
 
 from sparsecore.data import language
 from sparsecore.data.language import prepare_corpus
+from sparsecore.data.locate import content_hash
 from sparsecore.data.readers import detect_format, read_chunks
 from sparsecore.errors import InputError
 from sparsecore.home import cache_dir
@@ -54,6 +56,8 @@ def test_the_seed_chooses_the_documents(text_file):
 def test_the_second_time_nothing_is_read(text_file, monkeypatch):
     first = prepare_corpus(str(text_file), threshold=1, progress=False)
     monkeypatch.setattr(language, "load_tokens", None)
+    monkeypatch.setattr("sparsecore.data.locate.RACY", -1)
+    content_hash(text_file)
     monkeypatch.setattr("sparsecore.data.locate.sha256_file", None)
     second = prepare_corpus(str(text_file), threshold=1, progress=False)
     assert second.folder == first.folder
@@ -64,6 +68,44 @@ def test_a_changed_file_is_another_corpus(text_file):
     first = prepare_corpus(str(text_file), threshold=1, progress=False)
     text_file.write_text(small_text(300, seed=1))
     assert prepare_corpus(str(text_file), threshold=1, progress=False).sha256 != first.sha256
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_another_text_of_the_same_size_and_time_is_another_corpus(text_file, in_place, monkeypatch):
+    monkeypatch.setattr("sparsecore.data.locate.RACY", -1)  # every hash is kept
+    os.utime(text_file, (1_700_000_000, 1_700_000_000))
+    first = content_hash(text_file)
+    other = text_file if in_place else text_file.with_name("other.txt")
+    other.write_text(text_file.read_text().replace("e", "o"))
+    os.utime(other, (1_700_000_000, 1_700_000_000))
+    os.replace(other, text_file)
+    assert content_hash(text_file) != first
+
+
+def test_the_hash_of_a_file_just_changed_is_not_kept(text_file):
+    content_hash(text_file)
+    assert list(cache_dir("hashes").iterdir()) == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_byte_order_marks_and_line_ends_change_nothing(text_file, tmp_path, encoding, end):
+    text = text_file.read_text()
+    mark = "\ufeff" if encoding.endswith("be") else ""
+    (tmp_path / "other.txt").write_bytes((mark + text.replace("\n", end)).encode(encoding))
+    plain, other = (
+        prepare_corpus(str(p), threshold=1, progress=False)
+        for p in (text_file, tmp_path / "other.txt")
+    )
+    assert text_of(plain) == text_of(other)
+
+
+def test_headings_left_out_are_counted_and_said(tmp_path, caplog):
+    article = "Early life\nShe was born in a village near the sea.\nShe studied.\nHe ran.\n\n"
+    (tmp_path / "a.txt").write_text(article * 40)
+    corpus = prepare_corpus(str(tmp_path / "a.txt"), threshold=1, progress=False)
+    assert corpus.info["dropped"] == {"lines that are headings": 120}
+    assert caplog.messages == ["a: left out 120 lines that are headings"]
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
@@ -142,6 +184,9 @@ def test_documents_are_lines_or_stand_between_blank_lines(tmp_path, separator):
     [
         ("one line\nanother line\n", "lines"),
         (" \n = Title = \n \n Some text . \n", "headings"),
+        ("a line .\n= x =\nanother line .\n", "lines"),
+        ("= x =\na line .\n", "lines"),
+        ("One paragraph.\n\n= x =\n\nA second document.\n", "blank lines"),
         ("One paragraph.\nAnother one.\n\nA second document.\n", "blank lines"),
         ("a text whose lines\nare wrapped at\nsome width.\n\nAnd so\non.\n", "wrapped"),
     ],
@@ -224,7 +269,7 @@ def test_too_few_words(tmp_path):
         ("embeded", "unknown corpus 'embeded' .did you mean 'embedded'"),
         ("wikitext2", "did you mean 'wikitext-2'"),
         ("wikitext-2", "sparsecore data fetch wikitext-2"),
-        ("ud-english-ewt", "not running text"),
+        ("ud-english-ewt", "holds parts of speech, not language model"),
         ("no/such/file.txt", "does not exist"),
         ("", "must be a name or a path"),
     ],

@@ -96,6 +96,46 @@ def test_tokenised_categories_with_latin_1_and_compression(tmp_path):
     assert prepare_reviews(str(tmp_path), "mus", progress=False).name == "music"
 
 
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("I said &quot;no&quot;, don&#39;t!<br />Bad &amp; old", "i said no , do n't ! bad old"),
+        ("&amp;quot;Twice&amp;quot; <B>escaped</B> at AT&T <3", "twice escaped at at t 3"),
+        ("I don\u2019t, he doesn\x92t", "i do n't , he does n't"),
+        ("a naïve café", "a naïve café"),
+        (
+            ("m\u0323\u0301a \u2764\ufe0f ok", "m\u0323\u0301a ok"),
+            ("m\u0323\u0301a \u2764\ufe0f ok", "m\u0323\u0301a ok"),
+        ),
+    ],
+)
+def test_raw_text_is_cleaned(text, tokens):
+    assert " ".join(clean(text)) == tokens
+
+
+def test_a_line_in_windows_1252_does_not_change_the_others(tmp_path):
+    lines = ["1\ta café , good .".encode(), b"0\ti don\x92t like it .", b"1\tit \x96 is ."]
+    (tmp_path / "a.tsv").write_bytes(b"\r".join(lines))
+    found = [" ".join(review.tokens) for review in read_reviews(tmp_path / "a.tsv", "a")]
+    assert found == ["a café , good .", "i don\u2019t like it .", "it \u2013 is ."]
+    (tmp_path / "b.tsv").write_text("1\ta good one .\n0\ta bad one .\n", encoding="utf-16")
+    assert [review.label for review in read_reviews(tmp_path / "b.tsv", "b")] == ["1", "0"]
+
+
+@pytest.mark.parametrize("rating", ["nan", "inf", "-1", "50", "", "five"])
+def test_ratings_that_say_nothing_are_refused(tmp_path, rating):
+    (tmp_path / "all.review").write_text(amazon(["text"], rating))
+    with pytest.raises(InputError, match=r"review 1 has no <rating> from 0 to 5 stars"):
+        list(read_reviews(tmp_path / "all.review", "all"))
+
+
+def test_two_files_for_one_split_are_refused(tmp_path):
+    for name in ("train.tsv", "train.txt", "test.tsv"):
+        write_lines(tmp_path / name, both(10))
+    with pytest.raises(InputError, match=r"more than one train file: train\.tsv and train\.txt"):
+        prepare_reviews(str(tmp_path), progress=False)
+
+
 def test_given_splits_are_kept_and_shared_texts_dropped(tmp_path):
     shared = [("1", "the same good text .")]
     write_lines(tmp_path / "train.tsv", both(10) + shared)

@@ -91,7 +91,7 @@ def test_one_file_gives_all_parts(tmp_path):
     assert [len(corpus.train), len(corpus.dev), len(corpus.test)] == [24, 3, 3]
     assert "w23" in corpus.words and "w24" not in corpus.words
     (tmp_path / "few.txt").write_text(numbered(5))
-    with pytest.raises(InputError, match=r"few.txt has 5 sentences where 10 or more are needed"):
+    with pytest.raises(InputError, match=r"corpus few has 5 sentences where 10 or more are needed"):
         prepare_tagged(str(tmp_path / "few.txt"))
 
 
@@ -117,8 +117,8 @@ def test_damaged_files_and_empty_columns_are_refused(tmp_path):
     (tmp_path / "latin.txt").write_bytes("é X\n".encode("latin-1"))
     (tmp_path / "empty.conllu").write_text(conllu(xpos=["_"] * 6))
     for name, message in (
-        ("cut.txt.xz", "cannot be read as tagged text"),
-        ("latin.txt", "cannot be read as tagged text"),
+        ("cut.txt.xz", "is damaged or cut short"),
+        ("latin.txt", "is not utf-8 text"),
         ("empty.conllu", "has no xpos tags .* try tags='upos'"),
     ):
         with pytest.raises(InputError, match=message):
@@ -135,8 +135,53 @@ def test_files_of_a_folder(tmp_path):
         "train": "train.txt", "dev": "x_valid.txt", "test": "the_test.txt",
     }  # fmt: skip
     folder_of(tmp_path, y_dev__txt="")
-    with pytest.raises(InputError, match=r"more than one dev file: x_valid.txt and y_dev.txt"):
+    with pytest.raises(InputError, match=r"more than one valid file: x_valid.txt and y_dev.txt"):
         find_files(tmp_path)
+
+
+def test_a_release_folder_of_universal_dependencies(tmp_path):
+    names = "LICENSE.txt README.md stats.xml en_ewt-ud-dev.txt en_ewt-ud-train.txt".split()
+    for name in names:
+        (tmp_path / name).write_text("")
+    for split in ("train", "dev", "test"):
+        (tmp_path / f"en_ewt-ud-{split}.conllu").write_text(conllu() * 2)
+    assert {k: v.name for k, v in find_files(tmp_path).items()} == {
+        split: f"en_ewt-ud-{split}.conllu" for split in ("train", "dev", "test")
+    }
+    (tmp_path / "en_ewt-ud-train.conllu").unlink()
+    for part in "cm":
+        (tmp_path / f"en_ewt-ud-train-{part}.conllu").write_text(conllu() * 3)
+    assert len(prepare_tagged(str(tmp_path)).train) == 6  # both parts
+    (tmp_path / "en_gum-ud-train.conllu").write_text(conllu())
+    with pytest.raises(InputError, match="more than one train file"):
+        find_files(tmp_path)
+
+
+def test_lines_between_documents_are_left_out_counted_and_said(tmp_path, caplog):
+    text = "-DOCSTART- -X- -X- O\n\n" + pairs(extra=" B-NP O") * 12
+    (tmp_path / "all.txt").write_text(text)
+    corpus = prepare_tagged(str(tmp_path / "all.txt"))
+    assert corpus.info["dropped"] == {"lines of -DOCSTART-": 1} and "-X-" not in corpus.tags
+    assert caplog.messages == ["all: left out 1 lines of -DOCSTART-"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1\tA\tO\tO\n2\tB\tO\tO\n\n1\tC\tO\tO\n", "the first column numbers the words"),
+        ("0 A X\n1 B X\n\n", "the first column numbers the words"),
+        ("#begin document (a); part 000\na 0 0 The DT\n", "CoNLL-2012, which is not read"),
+    ],
+)
+def test_other_formats_are_not_taken_for_words_and_tags(tmp_path, text, message):
+    (tmp_path / "a.txt").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_tagged(tmp_path / "a.txt")
+
+
+def test_words_may_hold_no_break_spaces(tmp_path):
+    (tmp_path / "a.txt").write_text("10\u00a0000 CD\npeople NNS\n", encoding="utf-8")
+    assert read_tagged(tmp_path / "a.txt") == [(["10\u00a0000", "people"], ["CD", "NNS"])]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +191,7 @@ def test_files_of_a_folder(tmp_path):
         (("wikitext-2",), "wikitext-2 holds language model, not parts of speech"),
         (("ud-english-ewt",), "`sparsecore data fetch ud-english-ewt` does it"),
         (("ud-english-ewd",), r"did you mean 'ud-english-ewt'\?"),
-        (("./nowhere",), "corpus path nowhere does not exist"),
+        (("./nowhere",), "corpus path ./nowhere does not exist"),
         (("embedded", "xpo"), r"tags must be one of xpos, upos \(did you mean 'xpos'"),
     ],
 )
@@ -158,14 +203,12 @@ def test_sources_that_cannot_be_had(arguments, message):
 
 
 def test_silver_labels_are_those_of_the_tagger(tmp_path, monkeypatch):
-    from sparsecore.data import silver
     from sparsecore.data.locate import Source
 
     text = "\n\n".join(f"The dog sees house {i}.\nIt runs." for i in range(40))
     (tmp_path / "text.txt").write_text(text)
     source = Source("embedded", {"all": tmp_path / "text.txt"}, "a test", form="sentences")
-    for module in (tagged, silver):
-        monkeypatch.setattr(module, "find_source", lambda *_: source)
+    monkeypatch.setattr(tagged, "find_source", lambda *_: source)
     corpus = prepare_tagged("embedded", "upos", max_sentences=20, progress=False)
     assert [len(corpus.train), len(corpus.dev), len(corpus.test)] == [20, 4, 4]
     assert "silver" in corpus.info["source"]

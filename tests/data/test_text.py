@@ -31,6 +31,28 @@ def test_tokens_follow_the_english_web_treebank(text, tokens):
 
 
 @pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("\u0939\u093f\u0928\u094d\u0926\u0940 \u092e\u0947\u0902", 2),  # vowels of Hindi
+        ("\u0645\u064e\u0631\u0652\u062d\u064e\u0628\u0627", 1),  # and of Arabic
+        ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", 1),  # a joiner of Persian
+        ("\u0130stanbul m\u0323\u0301a", 2),  # Turkish; letters that were taken apart
+        ("\U0001f468\u200d\U0001f469\u200d\U0001f467 \u2764\ufe0f", 2),  # compound signs
+        ("\U0001f1e9\U0001f1ea\U0001f1eb\U0001f1f7 \U0001f44d\U0001f3fd", 3),  # flags, a tone
+        ("a\u200e \ufeffb", 2),  # marks without a width
+    ],
+)
+def test_combining_marks_and_joiners_stay_in_their_tokens(text, tokens):
+    assert len(tokenize(normalise(text))) == tokens
+
+
+@given(st.text(st.characters(categories=["L", "N", "P", "S", "Z"])))
+def test_marks_elsewhere_do_not_change_the_tokens(text):
+    plain = tokenize(normalise(text))
+    assert tokenize(normalise(f"{text}\ne\u0323\u0302\u0301"))[: len(plain)] == plain
+
+
+@pytest.mark.parametrize(
     "sentences",
     [
         ["Dr. Smith left at 3.50 p.m. on Friday.", "He was late."],

@@ -58,6 +58,32 @@ def test_the_first_of_two_vectors_counts_and_case_matters(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffgood 1 2\nbad 3 4\n",
+        "\ufeff2 2\ngood 1 2\nbad 3 4\n",
+        "good\t1\t2\nbad\t3\t4\n",
+        "good 1 2\rbad 3 4\r",
+        "good 1 2 \n\nbad 3 4 \n",
+        "good 1 2\n. . . 5 6\nat name@domain.com 5 6\nbad 3 4\n",
+        ". . . 5 6\ngood 1 2\nbad 3 4\n",
+    ],
+)
+def test_forms_that_vectors_come_in(tmp_path, text):
+    for encoding in ("utf-8", "utf-16"):
+        (tmp_path / "v.txt").write_bytes(text.removeprefix("\ufeff").encode(encoding))
+        if encoding == "utf-8":
+            (tmp_path / "v.txt").write_bytes(text.encode())
+        found = read_vectors(tmp_path / "v.txt", ["good", "bad"])
+        assert {n: v.tolist() for n, v in found.items()} == {0: [1, 2], 1: [3, 4]}
+
+
+def test_words_with_blanks_have_their_vectors(tmp_path):
+    (tmp_path / "v.txt").write_text("good 1 2\nat name@domain.com 5 6\n")
+    assert read_vectors(tmp_path / "v.txt", ["at name@domain.com"])[0].tolist() == [5, 6]
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("good 1 2 3\nbad 1 2\n", "line 2: 2 numbers where the lines before have 3"),
