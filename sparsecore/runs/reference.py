@@ -9,12 +9,14 @@ provenance.json.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pandas.api.types import infer_dtype
 
 from sparsecore.errors import InputError
 from sparsecore.experiments.registry import experiment_class, part_of
@@ -69,7 +71,7 @@ def read_summary(folder: Path) -> Summary | None:
         if not path.is_file():
             raise InputError(f"{folder} has no {file}; {REWRITE}")
         with reading(path, REWRITE):
-            tables[name] = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+            tables[name] = read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
     return tables
 
 
@@ -189,9 +191,24 @@ def check_runs(runs: Sequence[Run]) -> None:
             raise InputError(f"runs {first.path.name} and {run.path.name} are of other corpora")
 
 
+def read_csv(source: Any) -> pd.DataFrame:
+    """A CSV table in which "nan", "null" and "NA" are words; only an empty cell is missing."""
+    return pd.read_csv(source, keep_default_na=False, na_values=[""])
+
+
 def _suffix(table: pd.DataFrame) -> str:
-    """Parquet for long tables and for those of words, which may be empty, "nan" or "null"."""
-    return "parquet" if len(table) > LONG or "word" in table.columns else "csv"
+    """CSV where that gives every word back, whoever reads it; else, and for long ones, Parquet."""
+    if len(table) > LONG or "word" in table.columns:
+        return "parquet"
+    text = table.select_dtypes(exclude=["number", "bool"])
+    text = text.loc[:, [infer_dtype(text[name], skipna=True) == "string" for name in text]]
+    back = pd.read_csv(io.StringIO(text.to_csv(index=False))) if len(text.columns) else text
+    same = all(_values_of(back[name]) == _values_of(text[name]) for name in text)
+    return "csv" if same else "parquet"
+
+
+def _values_of(column: pd.Series) -> list[Any]:
+    return [None if pd.isna(value) else value for value in column.tolist()]
 
 
 def _varies(run: Run) -> tuple[str, ...]:

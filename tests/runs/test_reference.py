@@ -9,11 +9,13 @@ import pytest
 from sparsecore.errors import InputError
 from sparsecore.runs.reference import (
     describe,
+    read_csv,
     read_provenance,
     read_summary,
     summarise,
     summary_of,
     tables_of,
+    write_tables,
 )
 from sparsecore.runs.store import Run
 from sparsecore.stats.correlation import frequency_correlation
@@ -134,3 +136,27 @@ def test_a_missing_table_is_named(runs, tmp_path):
     (tmp_path / "out" / "classes.csv").unlink()
     with pytest.raises(InputError, match=r"no classes\.csv"):
         read_summary(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["good", "nan", "null", "n/a"],
+        ["NA", "None", "", None],
+        ["true", "False"],
+        ["1e5", "007", "1_000"],
+        [" lead", 'quo"te', "com,ma", "line\nbreak"],
+    ],
+)
+def test_words_of_tables_come_back_as_they_were(tmp_path, words):
+    table = pd.DataFrame({"phrase": words, "count": range(len(words))})
+    write_tables({"patterns": table}, {}, tmp_path)
+    back = read_summary(tmp_path)["patterns"]
+    assert [None if pd.isna(word) else word for word in back["phrase"]] == words
+    assert back["count"].tolist() == table["count"].tolist()
+
+
+def test_words_in_a_csv_of_before_are_words(tmp_path):
+    (tmp_path / "a.csv").write_text("phrase,value\nnan,1.5\nnull,\n")
+    table = read_csv(tmp_path / "a.csv")
+    assert table["phrase"].tolist() == ["nan", "null"] and pd.isna(table["value"][1])
