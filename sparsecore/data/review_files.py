@@ -116,7 +116,8 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         if encoding != "utf-8":
             raise InputError(f"{path} is not {encoding} text: {error.reason}") from error
-        text = "\n".join(map(_utf8_or_windows, data.split(b"\n")))
+        lines = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        text = "\n".join(map(_utf8_or_windows, lines))
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -236,7 +236,7 @@ def test_the_embedded_source_keeps_each_sentence(environment):
     assert source.licence == "that of each package"
     assert "3 installed packages" in source.description
     content = {"all": content_hash(source.files["all"])}
-    tokens, _ = load_tokens(source, content, progress=False)
+    tokens, _, _ = load_tokens(source, content, progress=False)
     lines = [line for line in source.files["all"].read_text().split("\n") if line]
     assert (tokens["all"].ids == EOS_ID).sum() == len(lines)
     assert len(tokens["all"].documents) == 3

@@ -227,7 +227,7 @@ def test_registry_needs_the_download(tmp_path):
         ("<review>\nstray\n</review>\n", "line 2: 'stray' where a tag"),
         ("\n", "holds no <review>"),
         (amazon(["x"], "3.0"), "3 stars"),
-        (amazon(["x"], "many"), "no <rating> that is a number: 'many'"),
+        (amazon(["x"], "many"), "no <rating> from 0 to 5 stars: 'many'"),
     ],
 )
 def test_malformed_amazon_reviews(tmp_path, text, message):

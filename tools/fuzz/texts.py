@@ -201,11 +201,22 @@ def _archive(name: str) -> Callable[[Path], object]:
     return read
 
 
+PLUS = b"# global.columns = ID FORM UPOS\n"
+
+
+def _row(number: int, *columns: int) -> bytes:
+    """A line of a treebank, in sentences of three words; a blank line before each."""
+    values = ("", NOUNS[number % 10], "_", "NOUN", "NN")
+    end = "" if number % 3 else "\n"
+    return "\t".join([f"{end}{number % 3 + 1}", *(values[c] for c in columns)]).encode()
+
+
 SPLITS = ("train", "valid", "test")
 PACKED = {"toy/a.txt": b"one\n" * 40, "toy/b.txt": b"two\n" * 40, "toy/c": b""}
 
 READERS = (
     Reader("text", lambda: {"a.txt": text()}, _corpus("a.txt")),
+    Reader("text-utf16", lambda: {"a.txt": text().decode().encode("utf-16")}, _corpus("a.txt")),
     Reader("text-tokenised", lambda: {"a.txt": text()}, _corpus("a.txt", tokenised=True)),
     Reader(
         "text-folder",
@@ -225,6 +236,16 @@ READERS = (
             "tags/test.conllu": conllu(4),
         },
         _tagged("tags", "xpos"),
+    ),
+    Reader(
+        "tagged-plus",
+        lambda: {"tags.conllup": PLUS + b"\n".join(_row(n, 1, 3) for n in range(90))},
+        _tagged("tags.conllup", "upos"),
+    ),
+    Reader(
+        "tagged-2009",
+        lambda: {"tags.txt": b"\n".join(_row(n, 1, 1, 4, *[1] * 10) for n in range(90))},
+        _tagged("tags.txt", "xpos"),
     ),
     Reader("tagged-words", lambda: {"tags.txt": word_tags()}, _tagged("tags.txt", "upos")),
     Reader(
