@@ -28,7 +28,9 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]<>$|~#&!^])")
 OUTCOMES = {"yes": "true", "no": "false", "unsure": "open"}
 OUTCOMES_NOTE = (
     "<b>true</b>, <b>false</b>: the whole 95 % interval, in brackets, lies on one side of what the "
-    "finding's rule asks for. <b>open</b>: it lies on both sides, so the runs cannot tell."
+    "finding's rule asks for. <b>open</b>: it lies on both sides, so the runs cannot tell. A "
+    "finding <b>holds</b> if all its parts are true and <b>holds partly</b> if some are; it "
+    "<b>fails</b> if none is true and some are false, and <b>is undecided</b> if all are open."
 )
 VERDICTS = {
     "holds": "holds",
