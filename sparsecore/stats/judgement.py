@@ -1,0 +1,102 @@
+"""The second rule of verdicts: essential and side parts, conditions, and a rule of power.
+
+A table of parts has one row a statistic: finding, part, kind (``essential`` | ``side`` | ``shown``),
+method, value, low, high, outcome (see :mod:`sparsecore.stats.verdict`), effect (what the interval
+should be able to show: its half width must not be larger; NaN for none), seeds, and unmet (the
+condition that the design lacks, or nothing). Parts of the same name asked by several methods are one
+part. See ``book/registrations.md``, *Verdicts, second rule*.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from sparsecore.stats.seeds import Interval
+from sparsecore.stats.two_level import LEAST_SEEDS
+
+ESSENTIAL, SIDE, SHOWN = "essential", "side", "shown"
+NOT_TESTED = "not tested at this size"
+VERDICTS = ("holds", "partly", "fails", "undecided", NOT_TESTED)
+DIVIDED = "divided"  # true by one method, false by another
+COLUMNS = ["finding", "part", "kind", "method", "value", "low", "high", "outcome", "effect"]
+COLUMNS += ["seeds", "unmet"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One statistic of a finding; see the module's text."""
+
+    finding: int
+    part: str
+    kind: str
+    method: str
+    interval: Interval
+    outcome: str  # yes | no | unsure
+    effect: float = math.nan
+    seeds: int = 0
+    unmet: str = ""
+
+
+def parts_table(parts: Iterable[Part]) -> pd.DataFrame:
+    """One row a part, findings in order."""
+    rows = [
+        (p.finding, p.part, p.kind, p.method, *p.interval, p.outcome, p.effect, p.seeds, p.unmet)
+        for p in parts
+    ]
+    table = pd.DataFrame(rows, columns=pd.Index(COLUMNS))
+    return table.sort_values("finding", kind="stable", ignore_index=True)
+
+
+def merged(outcomes: Iterable[str]) -> str:
+    """One part asked by several methods: divided if they contradict each other.
+
+    >>> merged(["yes", "unsure"]), merged(["no", "unsure"]), merged(["yes", "no"])
+    ('yes', 'no', 'divided')
+    """
+    seen = set(outcomes)
+    if {"yes", "no"} <= seen:
+        return DIVIDED
+    return "yes" if "yes" in seen else "no" if "no" in seen else "unsure"
+
+
+def judge(parts: pd.DataFrame) -> tuple[str, str]:
+    """The verdict of one finding from its parts, and in a few words why it is not a plain one.
+
+    ``parts``: the rows of one finding of :func:`parts_table`. The reason is empty where the
+    outcomes say it all.
+    """
+    essential = parts[parts["kind"] == ESSENTIAL]
+    if essential.empty:
+        return NOT_TESTED, "the runs have none of the models that it compares"
+    unmet = [str(text) for text in essential["unmet"].fillna("") if text]
+    if unmet:
+        return NOT_TESTED, unmet[0]
+    seeds = int(essential["seeds"].min())
+    if seeds < LEAST_SEEDS:
+        return NOT_TESTED, f"{seeds} seed{'' if seeds == 1 else 's'}; an interval needs three"
+    found = {name: merged(group["outcome"]) for name, group in essential.groupby("part")}
+    side = [merged(g["outcome"]) for _, g in parts[parts["kind"] == SIDE].groupby("part")]
+    if "no" in found.values():
+        return "fails", ""
+    if "unsure" in found.values():
+        opened = essential[essential["part"].map(found) == "unsure"]
+        return _power(opened)
+    if {*found.values(), *side} == {"yes"}:
+        return "holds", ""
+    return "partly", ""
+
+
+def _power(opened: pd.DataFrame) -> tuple[str, str]:
+    """Open essential parts: could the most precise method have shown the effect in each?"""
+    half = (opened["high"] - opened["low"]) / 2
+    for name, rows in opened.assign(half=half).groupby("part", sort=False):
+        width, effect = float(rows["half"].min()), float(rows["effect"].iloc[0])
+        if math.isnan(width):
+            return NOT_TESTED, f"{name}: the runs do not give it"
+        if width > effect:
+            return NOT_TESTED, f"{name}: known to ±{width:.2g}, and {effect:.2g} was to be seen"
+    return "undecided", ""

@@ -1,0 +1,62 @@
+"""The second rule of verdicts, finding by finding."""
+
+import pytest
+
+from sparsecore.stats.judgement import ESSENTIAL, NOT_TESTED, SHOWN, SIDE, Part, judge, parts_table
+
+
+def part(outcome, kind=ESSENTIAL, name="a", method="mean", half=0.1, effect=0.5, seeds=3, unmet=""):
+    return Part(1, name, kind, method, (0.0, -half, half), outcome, effect, seeds, unmet)
+
+
+def verdict(*parts):
+    return judge(parts_table(parts))[0]
+
+
+def test_all_parts_true_holds_and_shown_parts_do_not_count():
+    assert verdict(part("yes"), part("yes", SIDE, "b"), part("no", SHOWN, "c")) == "holds"
+
+
+def test_a_true_side_part_cannot_rescue_a_false_essential_one():
+    assert verdict(part("no"), part("yes", SIDE, "b")) == "fails"
+
+
+def test_partly_needs_the_essential_part_true():
+    assert verdict(part("yes"), part("no", SIDE, "b")) == "partly"
+    assert verdict(part("unsure"), part("yes", SIDE, "b")) == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("raw", "log", "expected"),
+    [
+        ("yes", "unsure", "holds"),
+        ("unsure", "no", "fails"),
+        ("yes", "no", "partly"),
+        ("unsure", "unsure", "undecided"),
+    ],
+)
+def test_a_part_asked_twice_is_one_part(raw, log, expected):
+    assert verdict(part(raw, method="pearson"), part(log, method="pearson_log")) == expected
+
+
+def test_an_interval_too_wide_for_the_effect_has_not_tested_it():
+    assert verdict(part("unsure", half=0.6)) == NOT_TESTED
+    wide = part("unsure", half=0.6, method="pearson")
+    assert verdict(wide, part("unsure", half=0.1, method="pearson_log")) == "undecided"
+    assert verdict(part("no", half=0.6)) == "fails"  # power is asked of what is open alone
+
+
+def test_a_condition_that_is_not_met_comes_before_every_outcome():
+    table = parts_table([part("no", unmet="0.9 parameters a token")])
+    assert judge(table) == (NOT_TESTED, "0.9 parameters a token")
+
+
+def test_two_seeds_decide_nothing_and_are_named():
+    assert judge(parts_table([part("yes", seeds=2)])) == (
+        NOT_TESTED,
+        "2 seeds; an interval needs three",
+    )
+
+
+def test_an_unknown_statistic_is_not_tested():
+    assert verdict(part("unsure", half=float("nan"))) == NOT_TESTED
