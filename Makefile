@@ -25,7 +25,7 @@ export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv book pdf notebooks lab serve test unit test-slow fuzz torture lint types format lock bench clean distclean
+.PHONY: help venv book pdf notebooks lab serve test unit test-slow fuzz torture reference lint types format lock bench clean distclean
 
 help:  ## this list
 	@echo 'make TARGET [PRESET=quick|small|paper] [DEVICE=auto|cpu|cuda] [ARGS=…]'
@@ -78,6 +78,9 @@ fuzz: .venv/.ready  ## damaged files and wild values for every reader (ARGS="--i
 
 torture: .venv/.ready  ## kill runs at random moments; their tables must not notice (ARGS="--kills 200")
 	$(BIN)/python -m tools.torture $(ARGS)
+
+reference: .venv/.ready  ## every committed table from data: what it costs; ARGS="--yes tagging-2" makes it
+	$(BIN)/sparsecore reproduce $(ARGS)
 
 bench: .venv/.ready  ## speed and memory beside what a user would pick instead (ARGS="--suite lm lstm")
 	$(BIN)/sparsecore bench $(ARGS)

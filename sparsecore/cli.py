@@ -235,6 +235,14 @@ def reference(arguments: list[str]) -> None:
     parser = Parser(prog="sparsecore reference", description=reference.__doc__)
     parser.add_argument("runs", nargs="+", help="run folders or hashes")
     parser.add_argument("--out", required=True, help="folder of the tables")
+    parser.add_argument(
+        "--with",
+        dest="earlier",
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="tables of earlier rounds, on which the verdicts rest too; they stay as they are",
+    )
     chosen = parser.parse_args(arguments)
 
     from pathlib import Path
@@ -242,8 +250,33 @@ def reference(arguments: list[str]) -> None:
     from sparsecore.runs.reference import summarise
     from sparsecore.runs.store import open_run
 
-    summarise([open_run(one) for one in chosen.runs], Path(chosen.out))
+    earlier = [Path(folder) for folder in chosen.earlier]
+    summarise([open_run(one) for one in chosen.runs], Path(chosen.out), earlier)
     print(f"tables: {chosen.out}")
+
+
+def reproduce(arguments: list[str]) -> None:
+    """Make every committed table anew, from data; without --yes, say what that costs."""
+    parser = Parser(prog="sparsecore reproduce", description=reproduce.__doc__)
+    parser.add_argument("studies", nargs="*", help="of book/results/studies.toml; default: all")
+    parser.add_argument("--yes", action="store_true", help="do it")
+    parser.add_argument("--jobs", type=int, help="runs at a time; default: one")
+    parser.add_argument("--out", default="_build/reference", help="default: %(default)s")
+    parser.add_argument("--no-progress", action="store_true")
+    chosen = parser.parse_args(arguments)
+
+    from pathlib import Path
+
+    from sparsecore.runs.studies import choose_studies, plan, read_studies, reproduce_all
+
+    selected = choose_studies(chosen.studies, read_studies())
+    print(plan(selected))
+    if chosen.yes:
+        progress = not chosen.no_progress
+        for line in reproduce_all(selected, Path(chosen.out), chosen.jobs, progress):
+            print(line)
+    else:
+        print("\nNothing was started; add --yes (make reference ARGS=--yes) to do it.")
 
 
 def claims(arguments: list[str]) -> None:
@@ -260,19 +293,22 @@ def claims(arguments: list[str]) -> None:
 
     from sparsecore.runs.claims import (
         DEFAULT_PATH,
+        claims_text,
         decide_claims,
-        format_value,
         read_claims,
     )
 
     parser.add_argument("--file", type=Path, default=DEFAULT_PATH, help="default: %(default)s")
+    parser.add_argument(
+        "--because",
+        default="",
+        metavar="TEXT",
+        help="why a verdict changes; the one before is kept beside it with this reason",
+    )
     chosen = parser.parse_args(arguments)
     if chosen.decide:
-        decide_claims([Path(folder) for folder in chosen.decide], chosen.file)
-    for claim in read_claims(chosen.file):
-        ours = format_value(claim.value, claim.interval)
-        print(f"{claim.id}  {claim.where}  {claim.verdict}  {ours}")
-        print(f"  {claim.claim}\n")
+        decide_claims([Path(folder) for folder in chosen.decide], chosen.file, chosen.because)
+    print(claims_text(read_claims(chosen.file)))
 
 
 def bench(arguments: list[str]) -> None:
@@ -353,6 +389,7 @@ COMMANDS: dict[str, Command] = {
     "data": data,
     "reference": reference,
     "claims": claims,
+    "reproduce": reproduce,
     "bench": bench,
 }
 

@@ -100,7 +100,8 @@ def write_run(
     (folder / "statistics").mkdir(parents=True)
     table = words(count)
     config = {"corpus": "synthetic", "threshold": 6, "hidden_size": 200, "embedding_size": 200,
-              "epochs": epochs, "seed": seed, "device": "cpu"}  # fmt: skip
+              "epochs": epochs, "seed": seed, "device": "cpu", "batch_size": 40,
+              "sequence_length": 35}  # fmt: skip
     environment = {"corpus_sha256": "0" * 64, "torch": "2.13.0", "device": "cpu",
                    "identity": {"experiment": "emergent"},
                    "date": "2026-01-01T00:00:00+00:00"}  # fmt: skip
@@ -108,6 +109,8 @@ def write_run(
     (folder / "environment.json").write_text(json.dumps(environment))
     table.to_parquet(folder / "words.parquet")
     epochs_table(epochs).to_parquet(folder / "epochs.parquet")
+    timing = {"epoch": range(epochs + 1), "seconds": 60.0, "tokens": 200_000}
+    pd.DataFrame(timing).to_parquet(folder / "timing.parquet")
     for epoch in range(epochs + 1):
         frame = statistics(table, epoch, epochs, seed, growth)
         frame.to_parquet(folder / "statistics" / f"epoch-{epoch:03d}.parquet")

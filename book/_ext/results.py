@@ -30,7 +30,10 @@ METHODS = {
     "pearson_log": "log frequency",
     "mean": "mean",
     "documents": "over test documents",
+    "both": "over seeds and documents",
+    "share": "share of the words",
 }
+KINDS = {"essential": "essential", "side": "side", "shown": "shown, not counted"}
 TEXTS = {"227 million tokens": 227e6, "2 billion tokens": 2e9}
 OUTCOMES = {"yes": "true", "no": "false", "unsure": "open"}
 
@@ -76,6 +79,8 @@ class ClaimDetails(Claims):
         for label, body in (
             ("Statistic", _text(claim.statistic)),
             ("Rule", _text(claim.rule)),
+            ("Verdict", _text(claim.reason and f"{claim.verdict}: {claim.reason}")),
+            ("Before", _before(claim)),
             ("Note", _text(claim.note)),
         ):
             if body.astext():
@@ -83,13 +88,18 @@ class ClaimDetails(Claims):
         parts: list[list[nodes.Node]] = [
             [
                 _text(part["part"]),
+                _text(KINDS.get(part.get("kind", ""))),
                 _text(METHODS.get(part["method"])),
                 _text(format_value(part.get("value"), part.get("interval"))),
                 _text(OUTCOMES.get(part["outcome"])),
             ]
             for part in claim.parts
         ]
-        shown = [table(["Part of the rule", "Of", "Value", "Is"], parts, "parts")] if parts else []
+        shown = (
+            [table(["Part of the rule", "Counts as", "Of", "Value", "Is"], parts, "parts")]
+            if parts
+            else []
+        )
         return [told, *shown]
 
 
@@ -226,6 +236,16 @@ def _ours(claim: Claim) -> nodes.Node:
     return block
 
 
+def _before(claim: Claim) -> nodes.Node:
+    """The verdicts that it had, a line each: by which rule, and why that was changed."""
+    block = nodes.line_block()
+    for entry in claim.earlier:
+        value = format_value(entry.get("value"), entry.get("interval"))
+        told = f"{entry['verdict']}, {value}, by the rule “{entry['rule']}” "
+        block += nodes.line("", f"{told}Changed because: {entry['because']}.")
+    return block
+
+
 def claim_result(claim: Claim) -> dict[str, Any]:
     """The main result of a claim in the form of those elsewhere."""
     return {"value": claim.value, "interval": claim.interval, "corpus": claim.corpus}
@@ -233,7 +253,7 @@ def claim_result(claim: Claim) -> dict[str, Any]:
 
 def verdict_badge(verdict: str) -> nodes.Element:
     """The verdict as a word in a coloured ring; the word says all that the colour does."""
-    badge = nodes.inline("", verdict, classes=["verdict", f"verdict-{verdict}"])
+    badge = nodes.inline("", verdict, classes=["verdict", f"verdict-{verdict.replace(' ', '-')}"])
     return nodes.paragraph("", "", badge)
 
 

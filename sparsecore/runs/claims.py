@@ -19,12 +19,13 @@ from sparsecore.errors import InputError, near_match
 from sparsecore.experiments.registry import experiment_class
 from sparsecore.files import reading, write_text
 from sparsecore.runs.notebook import PRESETS
+from sparsecore.stats.verdict import MET, VERDICTS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-VERDICTS = ("holds", "partly", "fails", "undecided")
-COMPUTED = ("value", "interval", "corpus", "preset", "seeds", "verdict", "parts", "elsewhere")
+RESULT = ("value", "interval", "corpus", "preset", "seeds", "verdict", "reason", "parts")
+COMPUTED = (*RESULT, "elsewhere", "earlier")
 LARGEST = 16 << 20  # bytes
 DEFAULT_PATH = Path("book/results/claims.toml")
 
@@ -47,8 +48,10 @@ class Claim:
     preset: str = ""
     seeds: list[int] = field(default_factory=list)
     note: str = ""
+    reason: str = ""  # why the verdict is not a plain one, such as too small a design
     parts: list[dict[str, Any]] = field(default_factory=list)  # every part of the rule
     elsewhere: list[dict[str, Any]] = field(default_factory=list)  # on other corpora
+    earlier: list[dict[str, Any]] = field(default_factory=list)  # verdicts before, with the reason
 
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -57,6 +60,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "seeds": (list,),
     "parts": (list,),
     "elsewhere": (list,),
+    "earlier": (list,),
 }
 _REQUIRED = ("id", "paper", "where", "claim", "statistic", "rule", "paper_value")
 _DECIDED = ("value", "interval", "corpus", "preset", "seeds")
@@ -118,7 +122,7 @@ def _claim(row: dict[str, Any], where: str) -> Claim:
         if not isinstance(value, expected) or isinstance(value, bool) or not numbers_only:
             names = " or ".join(t.__name__ for t in expected)
             raise InputError(f"{where}: {key} must be a {names}, not {value!r}")
-    for key in ("parts", "elsewhere"):
+    for key in ("parts", "elsewhere", "earlier"):
         if not all(isinstance(item, dict) for item in row.get(key, [])):
             raise InputError(f"{where}: {key} must be a list of tables, not {row[key]!r}")
     for key in _REQUIRED:
@@ -127,7 +131,7 @@ def _claim(row: dict[str, Any], where: str) -> Claim:
     found = row.get("verdict", "undecided")
     if found not in VERDICTS:
         raise InputError(f"{where}: unknown verdict {found!r}{near_match(found, VERDICTS)}")
-    if found != "undecided":
+    if found in ("holds", "partly", "fails"):
         for key in _DECIDED:
             if key not in row:
                 raise InputError(f"{where}: verdict {found!r} without {key}")
@@ -150,7 +154,11 @@ def _is_number(value: Any) -> bool:
 
 
 def claims_table(claims: Sequence[Claim]) -> pd.DataFrame:
-    """One row a claim: id, where, claim, paper, ours (with interval), corpus, seeds, verdict."""
+    """One row a claim: id, where, claim, paper, ours (with interval), corpus, seeds, verdict.
+
+    ``reason``: why the verdict is not a plain one; ``earlier``: what was said before, a line each
+    with the reason for the change.
+    """
     import pandas as pd
 
     return pd.DataFrame(
@@ -163,8 +171,27 @@ def claims_table(claims: Sequence[Claim]) -> pd.DataFrame:
             "corpus": [claim.corpus for claim in claims],
             "seeds": [len(claim.seeds) for claim in claims],
             "verdict": [claim.verdict for claim in claims],
+            "reason": [claim.reason for claim in claims],
+            "earlier": [[_told(entry) for entry in claim.earlier] for claim in claims],
         }
     )
+
+
+def claims_text(claims: Sequence[Claim]) -> str:
+    """The claims to read: verdict, value and claim; why, and what was said before."""
+    lines = []
+    for claim in claims:
+        ours = format_value(claim.value, claim.interval)
+        lines += [f"{claim.id}  {claim.where}  {claim.verdict}  {ours}", f"  {claim.claim}"]
+        lines += [f"  {claim.verdict}: {claim.reason}"] if claim.reason else []
+        lines += [f"  before: {_told(entry)}" for entry in claim.earlier]
+        lines += [""]
+    return "\n".join(lines)
+
+
+def _told(entry: dict[str, Any]) -> str:
+    value = format_value(entry.get("value"), entry.get("interval"))
+    return f"{entry.get('verdict')}  {value}; changed because: {entry.get('because')}"
 
 
 def format_value(value: float | None, interval: Sequence[float] | None) -> str:
@@ -183,13 +210,16 @@ def format_value(value: float | None, interval: Sequence[float] | None) -> str:
     return shown[0] + (f" [{', '.join(shown[1:])}]" if interval else "")
 
 
-def decide_claims(folders: Sequence[Path], path: Path = DEFAULT_PATH) -> list[Claim]:
+def decide_claims(
+    folders: Sequence[Path], path: Path = DEFAULT_PATH, because: str = ""
+) -> list[Claim]:
     """Decide the claims ``EXPERIMENT-1`` … from reference folders, and write the file anew.
 
     ``folders`` hold summaries (``sparsecore reference``); the first gives each claim's value and
     verdict, the others, of the same experiment, its ``elsewhere``. Only the computed fields are
-    replaced. Returns the claims. Raises InputError, with nothing written, where a folder or a claim
-    is missing.
+    replaced. What a claim said before, if that is something else, goes to its ``earlier`` with the
+    reason, ``because``. Returns the claims. Raises InputError, with nothing written, where a folder
+    or a claim is missing, or a verdict would change without a reason.
     """
     if not folders:
         raise InputError("name at least one folder of reference tables")
@@ -201,14 +231,18 @@ def decide_claims(folders: Sequence[Path], path: Path = DEFAULT_PATH) -> list[Cl
         raise InputError(f"the folders are of several experiments: {', '.join(sorted(names))}")
     text = _text(path)
     before = parse_claims(text, str(path))
-    known = [claim.id for claim in before]
+    known = {claim.id: claim for claim in before}
     for finding, main in results[0].items():
         name = f"{min(names)}-{finding}"
         if name not in known:
             raise InputError(f"{path} has no claim {name!r}{near_match(name, known)}")
-        others = [other[finding] for other in results[1:] if finding in other]
-        others = [{k: v for k, v in other.items() if k != "parts"} for other in others]
-        text = _replace_fields(text, name, {**main, "elsewhere": others})
+        others = [
+            {"tables": folder.name, **{k: v for k, v in other[finding].items() if k != "parts"}}
+            for folder, other in zip(folders[1:], results[1:], strict=True)
+            if finding in other
+        ]
+        earlier = _earlier(known[name], main, because)
+        text = _replace_fields(text, name, {**main, "elsewhere": others, "earlier": earlier})
     after = parse_claims(text, str(path))
     for old, new in zip(before, after, strict=True):
         changed = [f.name for f in fields(Claim) if getattr(old, f.name) != getattr(new, f.name)]
@@ -217,44 +251,73 @@ def decide_claims(folders: Sequence[Path], path: Path = DEFAULT_PATH) -> list[Cl
     return after
 
 
+def _earlier(claim: Claim, main: dict[str, Any], because: str) -> list[dict[str, Any]]:
+    """What the claim said before, where that is not what it says now."""
+    was = {key: getattr(claim, key) for key in RESULT if getattr(claim, key) not in (None, "", [])}
+    now = {key: value for key, value in main.items() if not _unknown(value) and value != ""}
+    if not claim.parts or _toml(was) == _toml({key: now[key] for key in was if key in now}):
+        return claim.earlier
+    if not because:
+        raise InputError(
+            f"claim {claim.id!r} would change from {claim.verdict!r} to {main['verdict']!r}; "
+            "give the reason with --because TEXT: what it says now is kept beside"
+        )
+    elsewhere = [{k: v for k, v in one.items() if k != "parts"} for one in claim.elsewhere]
+    told = {"because": because, "statistic": claim.statistic, "rule": claim.rule}
+    return [*claim.earlier, {**told, **was, "elsewhere": elsewhere}]
+
+
 def _results(folder: Path) -> dict[int, dict[str, Any]]:
     """Computed fields of each finding, from one reference folder."""
+    from sparsecore.runs.judged import parts_of
     from sparsecore.runs.reference import REWRITE, read_provenance, read_summary
 
     tables, provenance = read_summary(folder), read_provenance(folder)
     if tables is None or provenance is None:
         raise InputError(f"{folder} has no reference tables; write them with: sparsecore reference")
     with reading(folder, REWRITE):
-        return _decided(tables["findings"], provenance, folder.name)
+        parts = parts_of(provenance["experiment"], tables)
+        if parts is None:
+            raise InputError(f"there is no second rule for {provenance['experiment']}")
+        return _decided(parts, provenance, folder.name)
 
 
 def _decided(
-    findings: pd.DataFrame, provenance: dict[str, Any], name: str
+    parts: pd.DataFrame, provenance: dict[str, Any], name: str
 ) -> dict[int, dict[str, Any]]:
-    from sparsecore.stats.verdict import verdict
+    from sparsecore.runs.judged import study_seeds
+    from sparsecore.stats.judgement import headline, judge
 
     results = {}
-    for finding, parts in findings.groupby("finding", sort=True):
-        headline = parts.iloc[0]
+    for finding, rows in parts.groupby("finding", sort=True):
+        found, reason = judge(rows)
+        first = headline(rows, found)
         results[int(str(finding))] = {
-            "verdict": verdict(parts["outcome"].tolist()),
-            "value": _number(headline["value"]),
-            "interval": [_number(headline["low"]), _number(headline["high"])],
+            "verdict": found,
+            "reason": reason,
+            "value": _number(first["value"]),
+            "interval": [_number(first["low"]), _number(first["high"])],
             "corpus": str(provenance["corpus"].get("name", name)),
             "preset": preset_name(provenance),
-            "seeds": provenance["seeds"],
-            "parts": [
-                {
-                    "part": row["part"],
-                    "method": row["method"],
-                    "value": _number(row["value"]),
-                    "interval": [_number(row["low"]), _number(row["high"])],
-                    "outcome": row["outcome"],
-                }
-                for _, row in parts.iterrows()
-            ],
+            "seeds": study_seeds(provenance),
+            "parts": [_part(row) for row in rows.to_dict("records")],
         }
     return results
+
+
+def _part(row: dict[Any, Any]) -> dict[str, Any]:
+    """One part as the file has it; a condition that is met goes without saying."""
+    told = {
+        "part": row["part"],
+        "kind": row["kind"],
+        "method": row["method"],
+        "value": _number(row["value"]),
+        "interval": [_number(row["low"]), _number(row["high"])],
+        "outcome": row["outcome"],
+        "seeds": int(row["seeds"]),
+        "effect": float(row["effect"]),
+    }
+    return told if row["condition"] == MET else {**told, "condition": row["condition"]}
 
 
 def preset_name(provenance: dict[str, Any]) -> str:
@@ -290,7 +353,7 @@ def _replace_fields(text: str, claim_id: str, computed: dict[str, Any]) -> str:
         lines = [
             f"{key} = {_toml(computed[key])}"
             for key in COMPUTED
-            if key in computed and not _unknown(computed[key])
+            if key in computed and computed[key] != "" and not _unknown(computed[key])
         ]
         blocks[index] = "\n".join([kept, *lines]) + "\n" + ("\n" if index < len(blocks) - 1 else "")
         blocks[index] += f"{comments}\n\n" if comments else ""
@@ -299,7 +362,7 @@ def _replace_fields(text: str, claim_id: str, computed: dict[str, Any]) -> str:
 
 def _unknown(value: Any) -> bool:
     """NaN, or an interval of NaN: the file says nothing rather than nan."""
-    if isinstance(value, list) and value and isinstance(value[0], float):
+    if isinstance(value, list) and value and all(isinstance(x, float) for x in value):
         return any(math.isnan(x) for x in value)
     return isinstance(value, float) and math.isnan(value)
 

@@ -22,26 +22,39 @@ from sparsecore.errors import InputError
 from sparsecore.experiments.registry import experiment_class, part_of
 from sparsecore.files import atomic_path, local_path, read_json, reading, write_json, write_text
 from sparsecore.home import RECOMPUTE, cache_dir
+from sparsecore.runs import judged
 from sparsecore.runs.store import Run
 
 Summary = dict[str, pd.DataFrame]
 
-VERSION = 3  # raise when the same run would give other tables
+VERSION = 4  # raise when the same run would give other tables
 
 REWRITE = "write it with: sparsecore reference"
 LONG = 500  # rows from which a table is written as Parquet
 _OWN_FIELDS = ("device", "corpus", "vectors")  # of a configuration: may differ between the runs
 
 
-def summarise(runs: Sequence[Run], out: Path, **options: Any) -> None:
+def summarise(runs: Sequence[Run], out: Path, earlier: Sequence[Path] = (), **options: Any) -> None:
     """Write the summary of finished runs that belong together to the folder ``out``.
 
     They may differ in their seed and in the fields that the experiment says a study varies. One CSV
     or Parquet file a table, each written atomically, and provenance.json (corpus, settings, seeds,
-    versions, device, dates). The same runs give the same bytes. Raises InputError, with nothing
-    written, for no run, an unfinished run, one given twice, or runs that do not belong together.
+    versions, device, dates). The same runs give the same bytes. ``earlier``: folders of the tables
+    of earlier rounds, on which the verdicts rest too. Raises InputError, with nothing written, for
+    no run, an unfinished run, one given twice, or runs that do not belong together.
     """
-    write_tables(tables_of(runs, **options), describe(runs), out)
+    tables, provenance = tables_of(runs, **options), describe(runs)
+    if earlier:
+        rounds = [(folder, *_read(folder)) for folder in earlier]
+        tables, provenance = judged.with_rounds(tables, provenance, rounds)
+    write_tables(tables, provenance, out)
+
+
+def _read(folder: Path) -> tuple[Summary, dict[str, Any]]:
+    tables, provenance = read_summary(folder), read_provenance(folder)
+    if tables is None or provenance is None:
+        raise InputError(f"{folder} has no reference tables")
+    return tables, provenance
 
 
 def write_tables(tables: Summary, provenance: dict[str, Any], out: Path) -> None:
@@ -84,11 +97,14 @@ def read_provenance(folder: Path) -> dict[str, Any] | None:
 def tables_of(runs: Sequence[Run], **options: Any) -> Summary:
     """The summary of finished runs that belong together, in memory."""
     check_runs(runs)
-    tables = part_of(runs[0].experiment, "tables")
-    if hasattr(tables, "tables_of_runs"):
-        return tables.tables_of_runs(runs, **options)
-    made: Summary = tables.tables_of(stacked(runs), **options)
-    return {name: table.round(6) for name, table in made.items()}
+    experiment = runs[0].experiment
+    module = part_of(experiment, "tables")
+    if hasattr(module, "tables_of_runs"):
+        return module.tables_of_runs(runs, **options)
+    made: Summary = module.tables_of(stacked(runs), **options)
+    tables = {name: table.round(6) for name, table in made.items()}
+    parts = judged.parts_of(experiment, tables)
+    return tables if parts is None else {**tables, "verdicts": parts.round(6)}
 
 
 def stacked(runs: Sequence[Run]) -> Summary:

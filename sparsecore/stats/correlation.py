@@ -167,15 +167,22 @@ class Replicates:
         ``terms`` maps by-values to coefficients: ``{("lstm2", 9): 1.0, ("lstm2", 1): -1.0}`` is how
         much rho grew from epoch 1 to 9. Raises InputError for a group that is not there.
         """
+        value, draws = self.combined(terms)
+        low, high = bootstrap.percentile_interval(draws[:, None], np.array([value]))[:, 0]
+        return value, float(low), float(high)
+
+    def combined(self, terms: dict[tuple[Any, ...], float]) -> tuple[float, bootstrap.Floats]:
+        """sum of coefficient × rho over groups, and the same in every resample: value, R draws.
+
+        Runs over the same words have the same resamples, so that the draws of several seeds go
+        together into :func:`sparsecore.stats.two_level.two_level_interval`.
+        """
         for key in terms:
             if key not in self.index:
                 raise InputError(f"there is no group {describe_group(self.by, key)}")
         columns = [self.index[key] for key in terms]
         coefficients = np.array(list(terms.values()), dtype=np.float64)
-        value = self.estimates[columns] @ coefficients
-        draws = self.draws[:, columns] @ coefficients
-        low, high = bootstrap.percentile_interval(draws[:, None], np.array([value]))[:, 0]
-        return float(value), float(low), float(high)
+        return float(self.estimates[columns] @ coefficients), self.draws[:, columns] @ coefficients
 
 
 def _correlate(

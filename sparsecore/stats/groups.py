@@ -95,7 +95,8 @@ def mean_difference(
                 where = describe_group(by, list(named.values()))
                 raise InputError(f"{where} has {len(side)} {name} words; a mean needs 2 or more")
         values = [side[value].to_numpy(dtype=float) for side in sides]
-        difference, low, high = _difference(sides, values, given, n_boot, seed)
+        difference, draws = _difference(sides, values, given, n_boot, seed)
+        low, high = percentile_interval(draws[:, None], np.array([difference]))[:, 0]
         rows.append(
             {
                 **named,
@@ -114,6 +115,30 @@ def mean_difference(
     return pd.DataFrame(rows)
 
 
+def difference_replicates(
+    table: pd.DataFrame,
+    a: str = "closed",
+    b: str = "open",
+    group: str = "word_class",
+    value: str = "chi",
+    given: str | None = None,
+    *,
+    exclude: Iterable[str] = EXCLUDED,
+    n_boot: int = 1000,
+    seed: int = 0,
+) -> tuple[float, np.ndarray]:
+    """The difference of :func:`mean_difference` and its bootstrap replicates: value, R draws.
+
+    Tables over the same words have the same resamples, so that the draws of several seeds go
+    together into :func:`sparsecore.stats.two_level.two_level_interval`.
+    """
+    chosen = select_words(table, value, exclude=exclude, min_frequency=0)
+    chosen = chosen.sort_values("word", kind="stable")
+    sides = [chosen[chosen[group] == name] for name in (a, b)]
+    values = [side[value].to_numpy(dtype=float) for side in sides]
+    return _difference(sides, values, given, n_boot, seed)
+
+
 def _groups(table: pd.DataFrame, by: list[str]) -> Any:
     return table.groupby(by, sort=True, observed=True) if by else [((), table)]
 
@@ -124,8 +149,8 @@ def _difference(
     given: str | None,
     n_boot: int,
     seed: int,
-) -> tuple[float, float, float]:
-    """Difference of (adjusted) means and its interval.
+) -> tuple[float, np.ndarray]:
+    """Difference of (adjusted) means, and the same in every resample.
 
     The adjusted difference is mean(y_a) - mean(y_b) - slope · (mean(x_a) - mean(x_b)), with the
     slope common to both groups (x: log frequency).
@@ -141,8 +166,7 @@ def _difference(
         _resample(v, c, n_boot, seed + shift)
         for shift, (v, c) in enumerate(zip(values, controls, strict=True))
     ]
-    low, high = percentile_interval(_adjusted(moments)[:, None], estimate)[:, 0]
-    return float(estimate[0]), float(low), float(high)
+    return float(estimate[0]), _adjusted(moments)
 
 
 def _moments(weights: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:

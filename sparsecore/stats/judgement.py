@@ -1,10 +1,10 @@
 """The second rule of verdicts: essential and side parts, conditions, and a rule of power.
 
-A table of parts has one row a statistic: finding, part, kind (``essential`` | ``side`` | ``shown``),
-method, value, low, high, outcome (see :mod:`sparsecore.stats.verdict`), effect (what the interval
-should be able to show: its half width must not be larger; NaN for none), seeds, and unmet (the
-condition that the design lacks, or nothing). Parts of the same name asked by several methods are one
-part. See ``book/registrations.md``, *Verdicts, second rule*.
+A table of parts has one row a statistic: finding, part, kind (essential, side or shown), method,
+value, low, high, outcome (see :mod:`sparsecore.stats.verdict`), effect (what the interval should be
+able to show: its half width must not be larger; NaN for none), seeds, and condition (``met``, or
+what the design lacks). Parts of the same name asked by several methods are one part. See
+``book/registrations.md``, *Verdicts, second rule*.
 """
 
 from __future__ import annotations
@@ -17,13 +17,12 @@ import pandas as pd
 
 from sparsecore.stats.seeds import Interval
 from sparsecore.stats.two_level import LEAST_SEEDS
+from sparsecore.stats.verdict import MET, NOT_TESTED
 
 ESSENTIAL, SIDE, SHOWN = "essential", "side", "shown"
-NOT_TESTED = "not tested at this size"
-VERDICTS = ("holds", "partly", "fails", "undecided", NOT_TESTED)
 DIVIDED = "divided"  # true by one method, false by another
 COLUMNS = ["finding", "part", "kind", "method", "value", "low", "high", "outcome", "effect"]
-COLUMNS += ["seeds", "unmet"]
+COLUMNS += ["seeds", "condition"]
 
 
 @dataclass(frozen=True)
@@ -38,13 +37,23 @@ class Part:
     outcome: str  # yes | no | unsure
     effect: float = math.nan
     seeds: int = 0
-    unmet: str = ""
+    condition: str = MET
 
 
 def parts_table(parts: Iterable[Part]) -> pd.DataFrame:
     """One row a part, findings in order."""
     rows = [
-        (p.finding, p.part, p.kind, p.method, *p.interval, p.outcome, p.effect, p.seeds, p.unmet)
+        (
+            p.finding,
+            p.part,
+            p.kind,
+            p.method,
+            *p.interval,
+            p.outcome,
+            p.effect,
+            p.seeds,
+            p.condition,
+        )
         for p in parts
     ]
     table = pd.DataFrame(rows, columns=pd.Index(COLUMNS))
@@ -72,9 +81,9 @@ def judge(parts: pd.DataFrame) -> tuple[str, str]:
     essential = parts[parts["kind"] == ESSENTIAL]
     if essential.empty:
         return NOT_TESTED, "the runs have none of the models that it compares"
-    unmet = [str(text) for text in essential["unmet"].fillna("") if text]
+    unmet = essential.loc[essential["condition"] != MET, "condition"].tolist()
     if unmet:
-        return NOT_TESTED, unmet[0]
+        return NOT_TESTED, str(unmet[0])
     seeds = int(essential["seeds"].min())
     if seeds < LEAST_SEEDS:
         return NOT_TESTED, f"{seeds} seed{'' if seeds == 1 else 's'}; an interval needs three"
@@ -88,6 +97,13 @@ def judge(parts: pd.DataFrame) -> tuple[str, str]:
     if {*found.values(), *side} == {"yes"}:
         return "holds", ""
     return "partly", ""
+
+
+def headline(parts: pd.DataFrame, verdict: str) -> pd.Series:
+    """The row that stands for a finding: the first essential one, of a failure the first false."""
+    essential = parts[parts["kind"] == ESSENTIAL]
+    false = essential[essential["outcome"] == "no"]
+    return (false if verdict == "fails" and len(false) else essential).iloc[0]
 
 
 def _power(opened: pd.DataFrame) -> tuple[str, str]:

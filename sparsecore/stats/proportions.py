@@ -5,7 +5,8 @@ seeds scatter about evenly on both sides, so the t interval is taken there and c
 of a single model is binomial in its documents: Wilson's interval. The interval of a difference
 comes from those of the two shares ("square-and-add": Newcombe 1998; Zou & Donner 2008):
 
-    low = d - sqrt((a - a_low)^2 + (b_high - b)^2),    high = d + sqrt((a_high - a)^2 + (b - b_low)^2)
+    low  = d - sqrt((a - a_low)^2 + (b_high - b)^2)
+    high = d + sqrt((a_high - a)^2 + (b - b_low)^2)
 
 which cannot leave [-1, 1], as |d - low| is at most (a - a_low) + (b_high - b).
 """

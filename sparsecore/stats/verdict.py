@@ -10,6 +10,10 @@ from collections.abc import Iterable
 
 from sparsecore.stats.seeds import Interval
 
+NOT_TESTED = "not tested at this size"
+VERDICTS = ("holds", "partly", "fails", "undecided", NOT_TESTED)
+MET = "met"  # the condition that a claim presupposes
+
 
 def side(interval: Interval, threshold: float) -> str:
     """yes: above the threshold; no: below it; unsure: neither, or unknown.

@@ -1,7 +1,9 @@
 """Claims as data: the committed file, one line for each mistake, verdicts that come from runs."""
 
+import math
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from sparsecore.errors import InputError
@@ -17,6 +19,7 @@ from sparsecore.runs.claims import (
 )
 from sparsecore.runs.reference import read_summary, summarise
 from sparsecore.runs.store import Run
+from sparsecore.stats.judgement import MET, NOT_TESTED, judge
 from sparsecore.stats.verdict import verdict
 from tests import synthetic
 
@@ -41,8 +44,28 @@ def test_the_committed_claims_are_the_eight_findings():
     assert [claim.id for claim in emergent] == [f"emergent-{n}" for n in range(1, 9)]
     assert {claim.paper for claim in emergent} == {"saphra2019"}
     for claim in emergent:
-        if claim.parts:  # decided: the verdict is the one its parts give
-            assert claim.verdict == verdict([part["outcome"] for part in claim.parts])
+        assert claim.verdict == judged(claim)
+
+
+def judged(claim):
+    """The verdict that the parts in the file give by the second rule."""
+    table = pd.DataFrame(claim.parts)
+    for column, missing in (("condition", MET), ("effect", math.nan), ("interval", None)):
+        table[column] = (
+            table[column].where(table[column].notna(), missing) if column in table else (missing)
+        )
+    ends = [pair if isinstance(pair, list) else (math.nan, math.nan) for pair in table["interval"]]
+    table[["low", "high"]] = pd.DataFrame(ends, index=table.index)
+    return judge(table)[0]
+
+
+def test_every_committed_verdict_follows_from_its_parts_and_keeps_the_one_before():
+    for claim in read_claims(COMMITTED):
+        assert claim.verdict == judged(claim), claim.id
+        first = claim.earlier[0]
+        assert first["because"].startswith("second rule") and first["parts"]
+        assert first["verdict"] == verdict([part["outcome"] for part in first["parts"]])
+        assert not {99, 100} & set(claim.seeds)  # seeds that chose settings
 
 
 @pytest.mark.parametrize(
@@ -88,7 +111,9 @@ def test_deciding_fills_in_the_computed_fields_and_nothing_else(reference, tmp_p
     path = tmp_path / "claims.toml"
     path.write_text(COMMITTED.read_text(encoding="utf-8"), encoding="utf-8")
     before = read_claims(path)
-    after = decide_claims([reference, reference], path)
+    with pytest.raises(InputError, match=r"'emergent-1' would change .* --because"):
+        decide_claims([reference], path)
+    after = decide_claims([reference, reference], path, "another run")
     tables = read_summary(reference)
     assert tables is not None
     for old, new in zip(before, after, strict=True):
@@ -98,14 +123,16 @@ def test_deciding_fills_in_the_computed_fields_and_nothing_else(reference, tmp_p
         if not new.id.startswith("emergent-"):
             assert new == old
             continue
-        parts = tables["findings"].query(f"finding == {new.id.removeprefix('emergent-')}")
-        assert new.verdict == verdict(parts["outcome"].tolist())
+        parts = tables["verdicts"].query(f"finding == {new.id.removeprefix('emergent-')}")
+        assert new.verdict == judged(new) == judge(parts)[0]
         assert len(new.parts) == len(parts)
         assert new.elsewhere[0]["verdict"] == new.verdict
-    assert after[0].value == pytest.approx(tables["findings"]["value"][0])
+        assert new.earlier[-1]["because"] == "another run"
+        assert new.earlier[-1]["verdict"] == old.verdict and new.earlier[-1]["parts"] == old.parts
+        assert new.earlier[:-1] == old.earlier
     again = path.read_text(encoding="utf-8")
     assert again.startswith("# What the papers claim")
-    decide_claims([reference, reference], path)
+    decide_claims([reference, reference], path)  # nothing changes: no reason is asked for
     assert path.read_text(encoding="utf-8") == again
 
 
@@ -114,7 +141,7 @@ def test_headings_stay_before_what_they_head(reference, tmp_path):
     path = tmp_path / "claims.toml"
     path.write_text(COMMITTED.read_text(encoding="utf-8"), encoding="utf-8")
     last = max(read_claims(path), key=lambda c: (c.id.startswith("emergent-"), c.id)).id
-    decide_claims([reference], path)
+    decide_claims([reference], path, "another run")
     block = path.read_text(encoding="utf-8").split(f'id = "{last}"')[1].split("[[claim]]")[0]
     fields, _, heading = block.partition("\n# ")
     assert heading.startswith("Parts of speech") and "\nverdict = " in fields
@@ -124,8 +151,8 @@ def test_headings_stay_before_what_they_head(reference, tmp_path):
 def test_a_statistic_that_a_run_cannot_give_is_left_out(reference, tmp_path):
     path = tmp_path / "claims.toml"
     path.write_text(COMMITTED.read_text(encoding="utf-8"), encoding="utf-8")
-    fifth = decide_claims([reference], path)[4]  # its only cut comes after one epoch
-    assert fifth.verdict == "undecided"
+    fifth = decide_claims([reference], path, "another run")[4]  # its cut comes after one epoch
+    assert fifth.verdict == NOT_TESTED and fifth.reason.startswith("0 of 1 seeds have a cut")
     assert fifth.value is None
     assert "nan" not in path.read_text(encoding="utf-8")
 

@@ -2,11 +2,22 @@
 
 import pytest
 
-from sparsecore.stats.judgement import ESSENTIAL, NOT_TESTED, SHOWN, SIDE, Part, judge, parts_table
+from sparsecore.stats.judgement import (
+    ESSENTIAL,
+    NOT_TESTED,
+    SHOWN,
+    SIDE,
+    Part,
+    headline,
+    judge,
+    parts_table,
+)
 
 
-def part(outcome, kind=ESSENTIAL, name="a", method="mean", half=0.1, effect=0.5, seeds=3, unmet=""):
-    return Part(1, name, kind, method, (0.0, -half, half), outcome, effect, seeds, unmet)
+def part(
+    outcome, kind=ESSENTIAL, name="a", method="mean", half=0.1, effect=0.5, seeds=3, condition="met"
+):
+    return Part(1, name, kind, method, (0.0, -half, half), outcome, effect, seeds, condition)
 
 
 def verdict(*parts):
@@ -47,7 +58,7 @@ def test_an_interval_too_wide_for_the_effect_has_not_tested_it():
 
 
 def test_a_condition_that_is_not_met_comes_before_every_outcome():
-    table = parts_table([part("no", unmet="0.9 parameters a token")])
+    table = parts_table([part("no", condition="0.9 parameters a token")])
     assert judge(table) == (NOT_TESTED, "0.9 parameters a token")
 
 
@@ -60,3 +71,10 @@ def test_two_seeds_decide_nothing_and_are_named():
 
 def test_an_unknown_statistic_is_not_tested():
     assert verdict(part("unsure", half=float("nan"))) == NOT_TESTED
+
+
+def test_the_number_shown_for_a_failure_is_the_one_that_failed():
+    raw, log = part("unsure", method="pearson"), part("no", method="pearson_log")
+    table = parts_table([raw, log])
+    assert headline(table, judge(table)[0])["method"] == "pearson_log"
+    assert headline(table, "holds")["method"] == "pearson"

@@ -25,7 +25,7 @@ def test_a_difference_stays_in_minus_one_to_one(ours, theirs):
 
 
 def test_intervals_near_the_ceiling_cover_where_students_leaves_the_scale():
-    """Accuracies whose logits are normal around 99 %: the median share is held in 95 % of studies."""
+    """Logits that are normal around 99 %: the median share is held in 95 % of studies."""
     generator = np.random.default_rng(0)
     logits = math.log(99) + 0.8 * generator.standard_normal((500, 5))
     hits = [low <= 0.99 <= high for _, low, high in map(interval_of, logits)]

@@ -93,14 +93,31 @@ def findings(
     *,
     n_boot: int = 1000,
     seed: int = 0,
+    evidence: dict[str, Evidence] | None = None,
 ) -> pd.DataFrame:
     """The parts of the findings for one run: finding, part, method, value, low, high, outcome.
 
     ``statistics``: the run's per-word table of all epochs (epoch, word, frequency, word_class,
     layer, signal, role, chi, l1); ``words``: word, frequency, word_class; ``epochs``: epoch,
-    step_cut. The first part of each finding is its headline. Raises InputError for missing columns
-    or a run without a trained epoch.
+    step_cut; ``evidence``: of :func:`evidence_of`, where it is there already. The first part of
+    each finding is its headline. Raises InputError for missing columns or a run without a trained
+    epoch.
     """
+    parts: list[Part] = []
+    found = evidence or evidence_of(statistics, epochs, n_boot=n_boot, seed=seed)
+    for of_method in found.values():
+        for rule in RULES:
+            parts += rule(of_method)
+    top = _of(statistics, *TOP, "target")
+    last = top[top["epoch"] == found[METHODS[0]].last]
+    parts += finding_7(last, words, n_boot=n_boot, seed=seed)
+    return pd.DataFrame(parts).sort_values("finding", kind="stable", ignore_index=True)
+
+
+def evidence_of(
+    statistics: pd.DataFrame, epochs: pd.DataFrame, *, n_boot: int = 1000, seed: int = 0
+) -> dict[str, Evidence]:
+    """What the rules look at, by method. Raises InputError for a run without a trained epoch."""
     last = int(epochs["epoch"].max())
     if last < 1:
         raise InputError("the run has no trained epoch yet; the findings need at least one")
@@ -109,23 +126,18 @@ def findings(
     top = _of(statistics, *TOP, "target")
     open_closed = top[top["word_class"].isin(["open", "closed"])]
     options: dict[str, Any] = {"n_boot": n_boot, "seed": seed}
-    parts: list[Part] = []
-    for method in METHODS:
-        evidence = Evidence(
+    by = ["epoch", "layer", "signal", "role"]
+    return {
+        method: Evidence(
             method=method,
             last=last,
             cut=cut,
-            chi=correlation_replicates(
-                statistics, ["epoch", "layer", "signal", "role"], method, **options
-            ),
+            chi=correlation_replicates(statistics, by, method, **options),
             l1=correlation_replicates(top, ["epoch"], method, "l1", **options),
             classes=correlation_replicates(open_closed, ["epoch", "word_class"], method, **options),
         )
-        for rule in RULES:
-            parts += rule(evidence)
-    parts += finding_7(top[top["epoch"] == last], words, **options)
-    table = pd.DataFrame(parts).sort_values("finding", kind="stable", ignore_index=True)
-    return table
+        for method in METHODS
+    }
 
 
 def finding_1(e: Evidence) -> Iterator[Part]:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sparsecore.errors import InputError
+from sparsecore.experiments.emergent.evidence import EXPOSURE, OFTEN
 from sparsecore.measure.words import matched_samples
 from sparsecore.stats.correlation import METHODS, frequency_correlation
 from sparsecore.stats.groups import group_means, mean_difference
@@ -106,6 +107,18 @@ def exposure_table(statistics: pd.DataFrame, words: int = 300) -> pd.DataFrame:
     chosen = order.sort_values(ascending=False, kind="stable").index[:words]
     table = top.loc[top["word"].isin(chosen), ["word", "frequency", "epoch", "chi"]]
     return table.sort_values(["frequency", "word", "epoch"], ascending=[False, True, True])
+
+
+def exposed_table(statistics: pd.DataFrame, words: pd.DataFrame, epochs: int) -> pd.DataFrame:
+    """Mean chi of the h² gradient in every epoch, for words of large exposure or frequency.
+
+    The words of the second rule (:mod:`sparsecore.experiments.emergent.verdicts`), which can be
+    decided anew from this table. Columns: epoch, word, frequency, word_class, chi.
+    """
+    known = words[(words["frequency"] * epochs >= EXPOSURE) | (words["frequency"] > OFTEN)]
+    top = top_gradient(statistics)
+    table = top.loc[top["word"].isin(known["word"])]
+    return table[["epoch", "word", "frequency", "word_class", "chi"]]
 
 
 def trajectory_table(

@@ -8,19 +8,27 @@
     trajectories  word, frequency, word_class, sample, epoch, chi of each signal (mean over seeds)
     words         word, frequency, pos, word_class, chi of each signal (last epoch, mean over seeds)
     influence     seed, dropped, rho, words, frequency_share
-    findings      finding, part, method, value, low, high, outcome, seeds
+    findings      finding, part, method, value, low, high, outcome, seeds: by the first rule
+    verdicts      the parts by the second rule, see :mod:`sparsecore.stats.judgement`
+    exposed       seed, epoch, word, frequency, word_class, chi of the h² gradient: words whose
+                  exposure is large, from which the second rule can be recomputed
+    scale         seed, finding, statistic, epoch, updates, exposure, method, value, low, high
 
 A run's statistics are too many to stack, so they are read run by run and epoch by epoch.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
 
 from sparsecore.experiments.emergent import run_tables as per_run
+from sparsecore.experiments.emergent.evidence import Seed, seed_of
 from sparsecore.experiments.emergent.findings import findings, over_runs
+from sparsecore.experiments.emergent.scale import scale_table
+from sparsecore.experiments.emergent.verdicts import verdict_parts
 from sparsecore.training.run_folder import Run
 
 Summary = dict[str, pd.DataFrame]
@@ -31,9 +39,18 @@ DIGITS = 4  # kept of chi, rho and their intervals
 
 def tables_of_runs(runs: Sequence[Run], n_boot: int = 1000) -> Summary:
     """The summary of finished runs (seeds of one configuration), in memory."""
-    parts = [_tables_of_run(run, n_boot) for run in runs]
+    found = [_tables_of_run(run, n_boot) for run in runs]
+    parts, evidence = [part for part, _ in found], [seed for _, seed in found]
     tables: Summary = {}
-    for name in ("epochs", "correlations", "classes", "differences", "influence"):
+    for name in (
+        "epochs",
+        "correlations",
+        "classes",
+        "differences",
+        "influence",
+        "exposed",
+        "scale",
+    ):
         stacked = [
             part[name].assign(seed=int(run.config["seed"]))
             for run, part in zip(runs, parts, strict=True)
@@ -48,10 +65,11 @@ def tables_of_runs(runs: Sequence[Run], n_boot: int = 1000) -> Summary:
         stacked = pd.concat([part[name] for part in parts], ignore_index=True)
         tables[name] = stacked.groupby(keys, sort=False, as_index=False).mean()
     tables["findings"] = over_runs([part["findings"] for part in parts])
+    tables["verdicts"] = verdict_parts(evidence)
     return {name: _compact(table, name) for name, table in tables.items()}
 
 
-def _tables_of_run(run: Run, n_boot: int) -> Summary:
+def _tables_of_run(run: Run, n_boot: int) -> tuple[Summary, Seed]:
     last = int(run.epochs["epoch"].max())
     epochs = [run.statistics([epoch]) for epoch in range(last + 1)]  # one at a time: less memory
     by_epoch = [
@@ -69,13 +87,26 @@ def _tables_of_run(run: Run, n_boot: int) -> Summary:
         for name in by_epoch[0]
     }
     everything = pd.concat(epochs, ignore_index=True)
-    return {
+    seed = seed_of(everything, run.words, run.epochs, n_boot=n_boot)
+    summary = {
         **tables,
         "epochs": run.epochs,
         "words": per_run.word_table(epochs[-1]),
         "influence": per_run.influence_table(epochs[-1]),
-        "findings": findings(everything, run.words, run.epochs, n_boot=n_boot),
+        "findings": findings(
+            everything, run.words, run.epochs, n_boot=n_boot, evidence=seed.everything
+        ),
+        "exposed": per_run.exposed_table(everything, run.words, last),
+        "scale": scale_table(everything, run.words, updates_an_epoch(run), n_boot),
     }
+    return summary, seed
+
+
+def updates_an_epoch(run: Run) -> int:
+    """How many windows one pass over the training text has."""
+    batch, length = int(run.config["batch_size"]), int(run.config["sequence_length"])
+    positions = int(run.timing["tokens"].iloc[-1])
+    return math.ceil(positions / batch / length)
 
 
 def _compact(table: pd.DataFrame, name: str) -> pd.DataFrame:

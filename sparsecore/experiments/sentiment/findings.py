@@ -105,7 +105,8 @@ def curve(transitions: NDArray[np.float64], at: float) -> NDArray[np.float64]:
     return weights
 
 
-def _finding_1(runs: pd.DataFrame, samples: Samples) -> Iterator[Row]:
+def gains_at_equal_size(runs: pd.DataFrame) -> Contrast:
+    """Finding 1: regularised models less the line of the baselines, mean over the goals."""
     contrast: Contrast = {}
     for category, seed, base, learned in _by_seed(runs):
         if len(base) < 2 or learned.empty:
@@ -117,10 +118,11 @@ def _finding_1(runs: pd.DataFrame, samples: Samples) -> Iterator[Row]:
             for name, weight in zip(base["run"], curve(line, float(size)), strict=True):
                 weights[name] = weights.get(name, 0.0) - weight / len(learned)
         contrast.setdefault(category, {})[seed] = weights
-    yield from _parts(1, "regularised less baseline at equal transitions", contrast, samples, 0, 0)
+    return contrast
 
 
-def _finding_2(runs: pd.DataFrame, samples: Samples) -> Iterator[Row]:
+def gains_over_unigrams(runs: pd.DataFrame) -> Contrast:
+    """Finding 2: the heavily regularised model less the unigram baseline."""
     contrast: Contrast = {}
     for category, seed, base, learned in _by_seed(runs):
         unigrams = base[base["transitions"] == UNIGRAMS * base["wfsas"]]
@@ -129,8 +131,17 @@ def _finding_2(runs: pd.DataFrame, samples: Samples) -> Iterator[Row]:
         heavy = _nearest(learned, float(unigrams["transitions"].iloc[0]))
         weights = {heavy: 1.0, str(unigrams["run"].iloc[0]): -1.0}
         contrast.setdefault(category, {})[seed] = weights
+    return contrast
+
+
+def _finding_1(runs: pd.DataFrame, samples: Samples) -> Iterator[Row]:
+    name = "regularised less baseline at equal transitions"
+    yield from _parts(1, name, gains_at_equal_size(runs), samples, 0, 0)
+
+
+def _finding_2(runs: pd.DataFrame, samples: Samples) -> Iterator[Row]:
     name = "heavily regularised less unigram baseline"
-    yield from _parts(2, name, contrast, samples, GAIN, 0)
+    yield from _parts(2, name, gains_over_unigrams(runs), samples, GAIN, 0)
 
 
 def _finding_3(runs: pd.DataFrame, samples: Samples) -> Iterator[Row]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sparsecore.experiments.sentiment.findings import Samples, findings, samples_of
+from sparsecore.experiments.sentiment.verdicts import judged
 from sparsecore.stats.seeds import mean_interval
 
 Summary = dict[str, pd.DataFrame]
@@ -22,7 +23,8 @@ def tables_of(tables: Summary, n_boot: int = N_BOOT) -> Summary:
     ``tradeoff``: a row a point of Fig. 3, accuracy with both intervals. ``runs``: a row a run.
     ``ablation``: fine-tuned from the extraction less trained from scratch. ``trials``: what the
     searches tried. ``patterns`` and ``states``: of the smallest learned model of each category.
-    ``corpora``. ``findings``: see :mod:`sparsecore.experiments.sentiment.findings`.
+    ``corpora``. ``findings``: see :mod:`sparsecore.experiments.sentiment.findings`; ``verdicts``:
+    by the second rule, :mod:`sparsecore.experiments.sentiment.verdicts`.
 
     Args:
         tables: those of the runs on top of one another (see
@@ -38,6 +40,7 @@ def tables_of(tables: Summary, n_boot: int = N_BOOT) -> Summary:
         "trials": _trials(tables["trials"]),
         "corpora": _corpora(tables["corpora"]),
         "findings": findings(runs, samples),
+        "verdicts": judged(runs, samples),
     }
     found = ablation(runs)
     if len(found):

@@ -1,0 +1,101 @@
+"""The second rule on committed tables that were made before it: no resamples, no words by seed.
+
+What the tables keep is rho of every seed and epoch, and for each part of the first rule the widest
+interval over words. The interval over seeds is taken from the one and put together with the other
+in quadrature (:func:`sparsecore.stats.two_level.both_variances`), which is wider than the bootstrap
+of both would be, never narrower.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sparsecore.experiments.emergent.evidence import EXPOSURE, OFTEN, Seed
+from sparsecore.experiments.emergent.findings import METHODS, Evidence
+from sparsecore.experiments.emergent.verdicts import verdict_parts as of_seeds
+from sparsecore.stats.correlation import Replicates
+from sparsecore.stats.judgement import ESSENTIAL
+from sparsecore.stats.two_level import both_variances
+from sparsecore.stats.verdict import side
+
+NOT_KEPT = "these runs suggested its statistic, and their words by seed were not kept"
+FIRST_RULE = {  # part of the second rule -> part of the first, where the names differ
+    "ρ of hᵉ less ρ of h¹, last epoch": (
+        "ρ of hᵉ less ρ of h¹, last epoch (and the reverse at epoch 1)"
+    ),
+}
+SIMPLE = (3, 5)  # findings whose parts are one interval each, against 0
+
+
+def verdict_parts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """The parts of the second rule from a summary without them: see ``parts_table``."""
+    seeds = [_seed(tables, int(seed)) for seed in sorted(tables["epochs"]["seed"].unique())]
+    first: dict[Any, Any] = {
+        (row["finding"], row["part"], row["method"]): row
+        for row in tables["findings"].to_dict("records")
+    }
+    rows = []
+    known: Any = of_seeds(seeds).to_dict("records")
+    for row in known:
+        name = FIRST_RULE.get(row["part"], row["part"])
+        rows.append(_widened(row, first.get((row["finding"], name, row["method"]))))
+    return pd.DataFrame(rows)
+
+
+def _widened(row: dict[str, Any], over_words: dict[str, Any] | None) -> dict[str, Any]:
+    if row["finding"] in (1, 6, 7) and row["kind"] == ESSENTIAL:
+        return {**row, "condition": NOT_KEPT}
+    if over_words is None:  # known over seeds alone
+        return row
+    ends = [(r["value"], r["low"], r["high"]) for r in (row, over_words)]
+    value, low, high = both_variances(ends[0], ends[1])
+    outcome = row["outcome"] if row["outcome"] == over_words["outcome"] else "unsure"
+    if row["finding"] in SIMPLE:
+        outcome = side((value, low, high), 0)
+    return {**row, "low": low, "high": high, "outcome": outcome}
+
+
+def _seed(tables: dict[str, pd.DataFrame], seed: int) -> Seed:
+    """A seed's rho of every epoch, without resamples."""
+    epochs, rhos, classes = (
+        table[table["seed"] == seed]
+        for table in (tables["epochs"], tables["correlations"], tables["classes"])
+    )
+    cuts = epochs.loc[epochs["step_cut"].astype(bool), "epoch"]
+    nothing = Replicates((), {}, np.empty(0), np.empty((0, 0)))
+    blank = Evidence("", int(epochs["epoch"].max()), None, nothing, nothing, nothing)
+    blank = replace(blank, cut=int(cuts.min()) if len(cuts) else None)
+    everything = {}
+    for method in METHODS:
+        chosen = rhos[rhos["method"] == method]
+        signals = chosen[chosen["value"] == "chi"]
+        l1 = chosen[(chosen["value"] == "l1") & (chosen["layer"] == "lstm2")]
+        l1 = l1[(l1["signal"] == "gradient") & (l1["role"] == "target")]
+        groups = classes[(classes["method"] == method) & classes["group"].isin(["open", "closed"])]
+        everything[method] = replace(
+            blank,
+            method=method,
+            chi=_estimates(signals, ["epoch", "layer", "signal", "role"]),
+            l1=_estimates(l1, ["epoch"]),
+            classes=_estimates(groups, ["epoch", "group"]),
+        )
+    return Seed(everything, counts=_counts(tables["words"], blank.last))
+
+
+def _estimates(table: pd.DataFrame, by: list[str]) -> Replicates:
+    keys = [tuple(key) for key in table[by].astype({"epoch": int}).itertuples(index=False)]
+    index = {key: n for n, key in enumerate(keys)}
+    return Replicates(tuple(by), index, table["rho"].to_numpy(float), np.empty((0, len(keys))))
+
+
+def _counts(words: pd.DataFrame, epochs: int) -> dict[str, int]:
+    exposed = words[words["frequency"] * epochs >= EXPOSURE]
+    counts = {"exposed": len(exposed)}
+    for name, chosen in (("exposed", exposed), ("often", words[words["frequency"] > OFTEN])):
+        for word_class in ("open", "closed"):
+            counts[f"{name} {word_class}"] = int((chosen["word_class"] == word_class).sum())
+    return counts

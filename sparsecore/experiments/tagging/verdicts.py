@@ -1,0 +1,88 @@
+"""The four findings on part-of-speech tagging by the second rule, from the runs of any rounds.
+
+Statistics, seeds and the rule of power stand in ``book/registrations.md`` (*Tagging, second
+round*). Differences are of mean test accuracies in percentage points, with Welch's 95 % interval.
+Finding 2 is decided by the seeds of the second round alone, since those of the first suggested how
+many there should be; finding 1 by all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import pandas as pd
+
+from sparsecore.experiments.tagging.study import FULL, TUNING_SEED
+from sparsecore.stats.judgement import ESSENTIAL, SHOWN, Part, parts_table
+from sparsecore.stats.seeds import difference_interval
+from sparsecore.stats.verdict import side
+
+FIRST_ROUND = range(4)  # seeds
+SMALL_SIZE = 5.0  # up to here finding 1 compares
+FEW = 0.15  # the density of finding 2
+LITTLE = 0.5  # points of accuracy, finding 2: the bound, and the half width that tests it
+
+
+def verdict_parts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """The parts of the four findings from the table ``runs``: see ``parts_table``."""
+    runs = tables["runs"]
+    runs = runs[runs["seed"] != TUNING_SEED].assign(percent=100 * runs["test_accuracy"])
+    runs = runs.drop_duplicates(["embedding_dim", "density", "order", "seed"])
+    new = runs[~runs["seed"].isin(FIRST_ROUND)]
+    parts = [*_sparse_less_dense(runs, "", ESSENTIAL)]
+    deciding, beside = (new, runs) if len(new) else (runs, new)
+    parts += _little_is_lost(deciding, "", ESSENTIAL)
+    if len(new):
+        parts += _sparse_less_dense(new, ", seeds of the second round", SHOWN)
+        parts += _little_is_lost(beside, ", all seeds", SHOWN)
+    parts += _orders(runs, 3, "up", "none")
+    parts += _orders(runs, 4, "none", "down")
+    return parts_table(parts)
+
+
+def _sparse_less_dense(runs: pd.DataFrame, which: str, kind: str) -> Iterator[Part]:
+    sparse = runs[(runs["density"] < 1) & (runs["order"] == "up") & (runs["size"] <= SMALL_SIZE)]
+    for size in sorted(sparse["size"].unique()):
+        ours = sparse[sparse["size"] == size]
+        theirs = runs[(runs["density"] == 1) & (runs["size"] == size)]
+        if len(theirs):
+            ours = ours[ours["seed"].isin(theirs["seed"])]  # finding 2 has more of one size
+            yield _part(1, f"sparse less dense, size {size:g}{which}", kind, ours, theirs, 0.0)
+
+
+def _little_is_lost(runs: pd.DataFrame, which: str, kind: str) -> Iterator[Part]:
+    full = runs[(runs["density"] == 1) & (runs["embedding_dim"] == FULL)]
+    sparse = runs[(runs["density"] < 1) & (runs["order"] == "up")]
+    if full.empty or sparse.empty:
+        return
+    near = min(sparse["density"].unique(), key=lambda density: abs(density - FEW))
+    name = f"density {near:g} less 1{which}"
+    ours = sparse[sparse["density"] == near]
+    yield _part(2, name, kind, ours, full, -LITTLE, LITTLE)
+
+
+def _orders(runs: pd.DataFrame, finding: int, better: str, worse: str) -> Iterator[Part]:
+    sparse = runs[runs["density"] < 1]
+    for density in sorted(sparse["density"].unique(), reverse=True):
+        ours, theirs = (
+            sparse[(sparse["density"] == density) & (sparse["order"] == order)]
+            for order in (better, worse)
+        )
+        if len(ours) and len(theirs):
+            name = f"{better} less {worse}, density {density:g}"
+            yield _part(finding, name, ESSENTIAL, ours, theirs, 0.0)
+
+
+def _part(
+    finding: int,
+    name: str,
+    kind: str,
+    ours: pd.DataFrame,
+    theirs: pd.DataFrame,
+    bound: float,
+    effect: float = math.nan,
+) -> Part:
+    interval = difference_interval(ours["percent"].tolist(), theirs["percent"].tolist())
+    seeds = min(len(ours), len(theirs))
+    return Part(finding, name, kind, "mean", interval, side(interval, bound), effect, seeds)

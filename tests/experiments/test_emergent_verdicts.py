@@ -1,0 +1,121 @@
+"""The second rule of the eight findings, on seeds made from formulas where the answer is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sparsecore.experiments.emergent.evidence import seed_of
+from sparsecore.experiments.emergent.scale import COLUMNS, PAPER, scale_table
+from sparsecore.experiments.emergent.verdicts import verdict_parts
+from sparsecore.stats.judgement import NOT_TESTED, judge
+from tests import synthetic
+
+EPOCHS = 6
+
+
+def run(seed, growth=1.0, often=20, change=None):
+    """One run's tables, with ``often`` times as many occurrences as usual."""
+    words = synthetic.words(400)
+    frames = [
+        synthetic.statistics(words, e, EPOCHS, seed, growth).assign(epoch=e)
+        for e in range(EPOCHS + 1)
+    ]
+    table = pd.concat(frames, ignore_index=True)
+    words = words.assign(frequency=words["frequency"] * often)
+    described = words.iloc[table["word_id"]].reset_index(drop=True)
+    table = pd.concat([table, described], axis=1)
+    return (table if change is None else change(table)), words, synthetic.epochs_table(EPOCHS)
+
+
+def parts_of(seeds=(0, 1, 2), **options):
+    return verdict_parts([seed_of(*run(seed, **options), n_boot=100) for seed in seeds])
+
+
+def verdict(parts, finding):
+    return judge(parts[parts["finding"] == finding])
+
+
+@pytest.fixture(scope="module")
+def parts() -> pd.DataFrame:
+    return parts_of()
+
+
+def test_every_finding_has_an_essential_part(parts):
+    essential = parts[parts["kind"] == "essential"]
+    assert set(essential["finding"]) == set(range(1, 9))
+    assert (parts["seeds"] == 3).all()
+    known = parts.dropna(subset="low")
+    assert ((known["low"] <= known["value"]) & (known["value"] <= known["high"])).all()
+
+
+def test_what_was_put_in_is_found(parts):
+    assert verdict(parts, 1) == ("holds", "")
+    assert verdict(parts, 2)[0] == "holds"
+    assert verdict(parts, 7)[0] == "partly"  # the matched samples are 40 words and tell nothing
+
+
+def test_an_effect_of_the_other_sign_fails():
+    falling = parts_of(growth=-1.0)
+    assert verdict(falling, 1)[0] == "fails"
+
+
+def test_a_part_of_growth_alone_does_not_make_the_first_finding_hold_partly():
+    """Falling over words, growing over training: the side part is true, the essential false."""
+
+    def fall_less(table):
+        hit = (table["layer"] == "lstm2") & (table["signal"] == "gradient")
+        hit &= table["role"] == "target"
+        gain = -0.02 * (1 - 0.5 * table["epoch"] / EPOCHS) * np.log(table["frequency"]) * hit
+        return table.assign(chi=(table["chi"] + gain).astype(np.float32))
+
+    parts = parts_of(change=fall_less, growth=0.0)
+    first = parts[parts["finding"] == 1]
+    assert "yes" in set(first.loc[first["kind"] == "side", "outcome"])
+    assert verdict(parts, 1)[0] == "fails"
+
+
+def test_too_few_exposed_words_are_not_a_test():
+    few = parts_of(often=1)
+    found, reason = verdict(few, 1)
+    assert found == NOT_TESTED and "words with an exposure of 3,000; 100 are needed" in reason
+    assert verdict(few, 7)[0] == NOT_TESTED
+
+
+def test_two_seeds_have_no_verdict():
+    found = parts_of(seeds=(0, 1))
+    assert verdict(found, 1) == (NOT_TESTED, "2 seeds; an interval needs three")
+    assert found["low"].isna().all()
+
+
+def test_seeds_without_a_cut_do_not_block_the_fifth_finding():
+    def without_cut(seed):
+        table, words, epochs = run(seed)
+        return table, words, epochs.assign(step_cut=False)
+
+    cut = [seed_of(*run(seed), n_boot=50) for seed in (0, 1, 2)]
+    uncut = seed_of(*without_cut(3), n_boot=50)
+    with_one, without = verdict_parts([*cut, uncut]), verdict_parts(cut)
+    fifth = [parts[parts["finding"] == 5]["value"].tolist() for parts in (with_one, without)]
+    assert fifth[0] == fifth[1]
+    found, reason = verdict(verdict_parts([*cut[:2], uncut]), 5)
+    assert found == NOT_TESTED and reason.startswith("2 of 3 seeds have a cut")
+
+
+def test_curves_by_scale_end_where_the_findings_do(parts):
+    table, words, _ = run(0)
+    curves = scale_table(table, words, updates_an_epoch=500, n_boot=50)
+    assert list(curves.columns) == COLUMNS
+    assert set(curves["finding"]) == {1, 2, 3, 6, 7}
+    assert curves["updates"].max() == 500 * EPOCHS
+    end = curves[(curves["finding"] == 1) & (curves["updates"] == 3000)]
+    seed = seed_of(*run(0), n_boot=50)
+    expected = seed.exposed["pearson"].contrast({(EPOCHS,): 1})[0]
+    assert end.loc[end["method"] == "pearson", "value"].tolist() == pytest.approx([expected])
+    assert (curves["exposure"] < PAPER["epochs"] * 1e6).all()
+
+
+def test_curves_within_an_epoch_take_their_own_updates():
+    table, words, _ = run(0)
+    parts = table.assign(updates=100 * table["epoch"])
+    curves = scale_table(parts, words, updates_an_epoch=100 * EPOCHS, n_boot=0)
+    assert sorted(curves["epoch"].unique()) == pytest.approx(np.arange(EPOCHS + 1) / EPOCHS)

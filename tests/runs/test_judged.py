@@ -1,0 +1,206 @@
+"""The second rule on the committed tables, and rounds of runs that are put together."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from sparsecore.errors import InputError
+from sparsecore.experiments.language import verdicts as language
+from sparsecore.experiments.reciting import verdicts as reciting
+from sparsecore.experiments.sentiment import verdicts as sentiment
+from sparsecore.experiments.tagging import verdicts as tagging
+from sparsecore.runs.judged import parts_of, study_seeds, with_rounds
+from sparsecore.runs.reference import read_provenance, read_summary
+from sparsecore.stats.judgement import NOT_TESTED, judge
+
+RESULTS = Path(__file__).parents[2] / "book" / "results"
+FOLDERS = {
+    "tagging": "ud-english-ewt",
+    "language": "ptb",
+    "reciting": "ptb",
+    "sentiment": "reviews",
+}
+
+
+def committed(experiment):
+    folder = RESULTS / experiment / FOLDERS[experiment]
+    tables, provenance = read_summary(folder), read_provenance(folder)
+    assert tables is not None and provenance is not None
+    return tables, provenance
+
+
+def verdict(parts, finding):
+    return judge(parts[parts["finding"] == finding])
+
+
+# tagging
+
+
+def test_thirty_new_seeds_alone_decide_the_second_finding_of_tagging():
+    tables, _ = committed("tagging")
+    assert verdict(tagging.verdict_parts(tables), 2)[0] == NOT_TESTED
+    parts = tagging.verdict_parts({"runs": second_round(tables["runs"])})
+    essential = parts[(parts["finding"] == 2) & (parts["kind"] == "essential")]
+    assert essential["seeds"].tolist() == [30]
+    assert verdict(parts, 2) == ("holds", "")
+    shown = parts[(parts["finding"] == 2) & (parts["kind"] == "shown")]
+    assert shown["seeds"].tolist() == [34]
+
+
+def second_round(runs):
+    """The first round, and 30 seeds whose accuracies are those of its first seed, give or take."""
+    pair = runs[(runs["seed"] == 0) & (runs["order"] == "up") & runs["density"].isin([0.15, 1.0])]
+    pair = pair[pair["embedding_dim"] == 20]
+    new = [pair.assign(seed=seed, test_accuracy=0.86 + 0.001 * (seed % 5)) for seed in range(4, 34)]
+    return pd.concat([runs, *new], ignore_index=True)
+
+
+def test_rounds_are_put_together_and_named(tmp_path):
+    tables, provenance = committed("tagging")
+    folder = RESULTS / "tagging" / FOLDERS["tagging"]
+    runs = second_round(tables["runs"])
+    new = {"runs": runs[runs["seed"] >= 4]}
+    told = {**provenance, "seeds": list(range(4, 34)), "runs": ["x"] * 60}
+    both, described = with_rounds(new, told, [(folder, tables, provenance)])
+    assert verdict(both["verdicts"], 2)[0] == "holds"
+    assert verdict(both["verdicts"], 3)[0] == "holds"  # from the first round alone
+    assert both["runs"] is new["runs"]
+    assert described["rounds"] == [
+        {"tables": "ud-english-ewt", "seeds": [0, 1, 2, 3, 99], "runs": 91}
+    ]
+    assert study_seeds(described) == list(range(34))
+
+
+def test_rounds_of_other_settings_or_experiments_are_refused(tmp_path):
+    tables, provenance = committed("tagging")
+    folder = RESULTS / "tagging" / FOLDERS["tagging"]
+    other = json.loads(json.dumps(provenance))
+    other["settings"]["epochs"] = 3
+    with pytest.raises(InputError, match="is of another settings"):
+        with_rounds(tables, other, [(folder, tables, provenance)])
+    with pytest.raises(InputError, match="rounds of sentiment cannot be put together"):
+        with_rounds(*committed("sentiment"), [])
+
+
+# language
+
+
+def test_a_language_model_with_a_parameter_a_token_has_not_tested_overfitting():
+    tables, _ = committed("language")
+    found, reason = verdict(language.verdict_parts(tables), 3)
+    assert found == NOT_TESTED and reason.startswith("0.89 parameters a token")
+
+
+def test_a_larger_gap_of_the_sparse_models_holds_where_the_dense_one_overfits():
+    tables, _ = committed("language")
+    runs = tables["runs"].assign(train_tokens=40_000)
+    sparse = (runs["model"] == "sparse").astype(float)
+    runs["train_perplexity_finetuned"] = runs["valid_perplexity_finetuned"] / (2 + sparse)
+    runs["train_perplexity"] = runs["valid_perplexity"] / (1.5 + sparse / 4)
+    parts = language.verdict_parts({"runs": runs})
+    assert verdict(parts, 3) == ("holds", "")
+    little = runs.assign(train_perplexity_finetuned=runs["valid_perplexity_finetuned"] / 1.1)
+    assert "overfits by" in verdict(language.verdict_parts({"runs": little}), 3)[1]
+
+
+# reciting
+
+
+def recited(full=1.0, dense=0.99, rnn=0.995, both=0.993, third=(0.8, 0.75, 0.9), stuck=0):
+    """Five seeds of the seven rows; ``stuck`` of the sparse RNN stay on the plateau."""
+    rows = [(1, reciting.DENSE, full), (2, reciting.DENSE, dense), (2, reciting.RNN, rnn)]
+    rows += [(2, reciting.BOTH, both)]
+    rows += [
+        (3, f, a) for f, a in zip((reciting.DENSE, reciting.RNN, reciting.BOTH), third, strict=True)
+    ]
+    tokens, sizes = 3500, {1: 65_000, 2: 18_500, 3: 9_200}
+    table = [
+        {
+            "family": family,
+            "part": part,
+            "seed": seed,
+            "accuracy": 0.06
+            if family == reciting.RNN and part == 2 and seed < stuck
+            else min(1.0, accuracy + 0.0002 * (seed - 2)),
+            "parameters": sizes[part],
+            "tokens": tokens,
+            "commonest": 0.055,
+        }
+        for part, family, accuracy in rows
+        for seed in range(5)
+    ]
+    return {"runs": pd.DataFrame(table)}
+
+
+def test_the_order_of_table_4_is_found_within_the_scale():
+    parts = reciting.verdict_parts(recited())
+    assert [verdict(parts, n)[0] for n in (1, 2, 3)] == ["holds"] * 3
+    known = parts.dropna(subset="low")
+    assert (known["low"] >= -100).all() and (known["high"] <= 100).all()
+
+
+def test_runs_that_never_left_the_plateau_are_counted_apart():
+    tables = recited(stuck=2)
+    failed = reciting.failures(tables["runs"])
+    assert failed["failed"].tolist() == [0, 0, 2, 0, 0, 0, 0]
+    assert verdict(reciting.verdict_parts(tables), 1)[0] == "holds"
+    found, reason = verdict(reciting.verdict_parts(recited(stuck=3)), 1)
+    assert found == NOT_TESTED and reason.startswith("2 seeds of one of the two models left")
+
+
+def test_a_tie_at_the_ceiling_and_a_full_model_that_cannot_recite_test_nothing():
+    tied = recited(dense=0.9995, rnn=0.9996)
+    assert "tie at the ceiling" in verdict(reciting.verdict_parts(tied), 1)[1]
+    short = recited(full=0.9)
+    assert verdict(reciting.verdict_parts(short), 3)[1].startswith("the full dense model recites")
+
+
+# sentiment
+
+
+def test_unequal_training_has_not_tested_the_tradeoff():
+    tables, _ = committed("sentiment")
+    parts = sentiment.verdict_parts(tables)
+    assert verdict(parts, 1) == (
+        NOT_TESTED,
+        "unequal training: learned models 37 epochs, baselines 19",
+    )
+    mean = parts[parts["kind"] == "essential"].iloc[0]
+    assert mean["low"] < 0 < mean["value"]  # with both variances the interval holds 0
+
+
+def test_all_categories_but_one_is_four_of_five():
+    tables, _ = committed("sentiment")
+    equal = {**tables, "runs": tables["runs"].assign(epochs=20)}
+    first = equal["findings"].copy()
+    lift = {"kitchen": -5.0, "dvd": 4.0, "books": 4.0, "mix": 4.0, "categories": 4.0}
+    for category, by in lift.items():
+        rows = (first["finding"] == 1) & first["part"].str.endswith(category)
+        first.loc[rows, ["value", "low", "high"]] += by
+    parts = sentiment.verdict_parts({**equal, "findings": first})
+    assert verdict(parts, 1) == ("holds", "")
+
+
+def test_the_existence_of_a_model_is_asked_of_the_best_on_the_development_set():
+    tables, _ = committed("sentiment")
+    runs = tables["runs"].copy()
+    few = runs.index[(runs["family"] == "regularised") & (runs["wfsas"] <= 3)]
+    assert len(few) == 3
+    runs.loc[few, "dev_accuracy"] = [90.0, 95.0, 85.0]
+    runs.loc[few, "test_accuracy"] = [99.0, 60.0, 99.0]
+    parts = sentiment.verdict_parts({**tables, "runs": runs})
+    assert verdict(parts, 3)[0] == "fails"  # the chosen one is far below, the others do not count
+    none = runs.assign(wfsas=runs["wfsas"].clip(lower=4))
+    assert verdict(sentiment.verdict_parts({**tables, "runs": none}), 3)[0] == "fails"
+
+
+def test_a_folder_that_has_verdicts_is_taken_at_its_word(tmp_path):
+    shutil.copytree(RESULTS / "language" / "ptb", tmp_path / "ptb")
+    tables, _ = committed("language")
+    kept = {**tables, "verdicts": language.verdict_parts(tables).assign(outcome="no")}
+    found = parts_of("language", kept)
+    assert found is not None and set(found["outcome"]) == {"no"}
+    assert parts_of("causes", {}) is None
