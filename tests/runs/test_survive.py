@@ -180,7 +180,7 @@ def test_a_second_process_waits_and_a_killed_one_blocks_nobody(text, own_home, c
             while not list(own_home.glob("runs/*/*/checkpoint.safetensors")):
                 assert first.poll() is None
                 time.sleep(0.01)
-            patch.setattr(Reciting, "run", lambda *_: {}["its turn"])
+            patch.setattr(Task, "build", lambda *_: {}["its turn"])
             thread = threading.Thread(target=second)
             thread.start()
             while "is being computed by another process: waiting for it" not in caplog.text:
