@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsecore.ops.block_lstm import block_lstm, fuses
-from sparsecore.ops.compilers import opaque, recorded
+from sparsecore.ops.compilers import is_traced, opaque
 
 States = tuple[Tensor, ...]
 
@@ -28,7 +28,7 @@ def sweeps(blocks: Sequence[nn.Module], parts: Sequence[Any], states: Sequence[A
     x = parts[0]
     if len(blocks) == 1 or not all(type(block) is nn.LSTM for block in blocks):
         return False
-    if not isinstance(x, Tensor) or recorded():
+    if not isinstance(x, Tensor) or is_traced():
         return False
     if not fuses(x) or any(_has_hooks(block) for block in blocks):
         return False

@@ -38,14 +38,14 @@ def opaque(function: Callable[..., Any]) -> Callable[..., Any]:
     return torch._disable_dynamo(function)
 
 
-def recorded() -> bool:
-    """Whether operations are being written down (``torch.compile``, ``torch.export``, a trace)."""
+def is_traced() -> bool:
+    """Whether PyTorch traces the operations (``torch.compile``, ``torch.export``, a trace)."""
     return torch.compiler.is_compiling() or torch.jit.is_tracing()
 
 
 def compiles_on_cpu(x: Tensor) -> bool:
     """Whether loops compiled by Numba serve tensors like ``x``: real numbers, on the CPU, now."""
-    fits = x.device.type == "cpu" and x.dtype in COMPILED and not recorded()
+    fits = x.device.type == "cpu" and x.dtype in COMPILED and not is_traced()
     return fits and installed("numba", "cpu")
 
 

@@ -1,4 +1,4 @@
-"""The GPU kernels equal the naive twin: on a GPU, and anywhere through Triton's interpreter."""
+"""The GPU kernels equal the reference: on a GPU, and anywhere through Triton's interpreter."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ MORE = [(3, 65, [(5, 3), (4, 4)], True, True), (3, 2, SEEDS, True, True)]
 
 
 def compare(case, way, device="cpu", dtype=torch.float64):
-    """Outputs, states and gradients beside those of the naive twin in float64."""
+    """Outputs, states and gradients beside those of the reference in float64."""
     given = problem(*case)
     slow = outputs_and_gradients(naive_block_lstm, *given)
 
@@ -31,13 +31,13 @@ def compare(case, way, device="cpu", dtype=torch.float64):
 
 
 def equal_to_naive():
-    from sparsecore.ops.block_lstm.triton import agrees, block_lstm_triton
+    from sparsecore.ops.block_lstm.triton import block_lstm_triton, matches_reference
 
     torch.use_deterministic_algorithms(True)  # new memory holds NaN
     for case in CASES + MORE:
         compare(case, block_lstm_triton)
     torch.use_deterministic_algorithms(False)
-    assert agrees(torch.device("cpu"), torch.float32)
+    assert matches_reference(torch.device("cpu"), torch.float32)
 
 
 class Counted:
@@ -55,16 +55,16 @@ def a_launch_for_each_step():
     from sparsecore.ops.block_lstm import triton as module
 
     for T, sizes in [(2, [(3, 4)]), (2, SEEDS), (5, [(3, 4)])]:
-        there, back = Counted(module._forward), Counted(module._backward)
+        forward, backward = Counted(module._forward), Counted(module._backward)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(module, "_forward", there)
-            patch.setattr(module, "_backward", back)
+            patch.setattr(module, "_forward", forward)
+            patch.setattr(module, "_backward", backward)
             outputs_and_gradients(module.block_lstm_triton, *problem(T, 2, sizes, True, True))
-        assert (there.started, back.started) == (T, T)
+        assert (forward.started, backward.started) == (T, T)
 
 
 def twice_through_one_graph():
-    """What the way back needs is kept as it was: a second time gives the same."""
+    """What the backward pass needs is kept as it was: a second time gives the same."""
     from sparsecore.ops.block_lstm.triton import block_lstm_triton
 
     xs, weights, states = problem(2, 2, SEEDS, True, True)

@@ -1,4 +1,4 @@
-"""The chunked cross entropy equals its naive twin in outputs, gradients and statistics."""
+"""The chunked cross entropy equals its reference in outputs, gradients and statistics."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The cross entropy's GPU kernel equals the naive twin: on a GPU, and in Triton's interpreter."""
+"""The cross entropy's GPU kernel equals the reference: on a GPU, and in Triton's interpreter."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ CASES = [(7, 3, 5000, 3), (1, 2, 2, 1), (4, 5, 4096, 9), (5, 4, 41, 2)]  # rows,
 
 
 def compare(rows, width, vocabulary, chunk_rows, device="cpu"):
-    """Loss, statistics and gradients beside those of the naive twin, in float64."""
+    """Loss, statistics and gradients beside those of the reference, in float64."""
     inputs, target = problem(rows, width, vocabulary, seed=rows)
     slow = naive_linear_cross_entropy(*inputs, target)
     right = torch.autograd.grad(3 * slow[0], inputs)
@@ -50,14 +50,14 @@ def tails(device="cpu"):
 
 
 def through_the_interpreter():
-    from sparsecore.ops.linear_cross_entropy.triton import agrees, sweep_triton
+    from sparsecore.ops.linear_cross_entropy.triton import matches_reference, sweep_triton
 
     chunked._kernel = lambda hidden: sweep_triton
     for case in CASES:
         compare(*case)
     tails()
     for dtype in (torch.float32, torch.float64, torch.bfloat16):
-        assert agrees(torch.device("cpu"), dtype)
+        assert matches_reference(torch.device("cpu"), dtype)
 
 
 @needs_triton

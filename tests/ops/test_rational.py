@@ -1,4 +1,4 @@
-"""The fast recurrences equal their naive twin in scores, states and all gradients."""
+"""The fast recurrences equal their reference in scores, states and all gradients."""
 
 import importlib
 import weakref

@@ -1,10 +1,10 @@
-"""The GPU kernel equals the naive twin: on a GPU, and anywhere through Triton's interpreter."""
+"""The GPU kernel equals the reference: on a GPU, and anywhere through Triton's interpreter."""
 
 import pytest
 import torch
 
 from sparsecore.ops.rational import naive_rational_recurrence
-from sparsecore.ops.rational.layout import layout_of
+from sparsecore.ops.rational.layout import Recurrence, layout_of
 from tests.ops.gpu import assert_compiles, interpreted, needs_triton, on_a_gpu
 from tests.ops.test_rational import outputs_and_gradients, problem
 
@@ -13,14 +13,14 @@ CASES = [([4, 4, 4], 19, 3, {}), ([1], 1, 1, ALL), ([2, 1, 4, 3], 17, 2, ALL), (
 
 
 def compare(lengths, T, B, wanted, device="cpu"):
-    """The kernel's scores, states and gradients beside those of the naive twin, in float64."""
+    """The kernel's scores, states and gradients beside those of the reference, in float64."""
     from sparsecore.ops.rational.triton import plus_times_triton
 
     def kernel(x, main, loop, bias, lengths, c0=None, final=None, mask=None, fixed_loops=None):
         layout = layout_of(tuple(lengths))
         fixed = layout.last_rows(fixed_loops) if fixed_loops is not None else []
         c0 = x.new_zeros(x.shape[1], len(bias)) if c0 is None else c0
-        return plus_times_triton(x, main, loop, bias, c0, final, mask, layout, fixed)
+        return plus_times_triton(Recurrence(x, main, loop, bias, c0, final, mask, layout, fixed))
 
     inputs, options = problem(T, B, 3, lengths, **wanted)
     slow = outputs_and_gradients(naive_rational_recurrence, inputs, lengths, options)
@@ -37,10 +37,10 @@ def compare(lengths, T, B, wanted, device="cpu"):
 
 
 def through_the_interpreter():
-    from sparsecore.ops.rational.triton import agrees
+    from sparsecore.ops.rational.triton import matches_reference
 
     for dtype in (torch.float64, torch.float32):
-        assert agrees(torch.device("cpu"), dtype)
+        assert matches_reference(torch.device("cpu"), dtype)
     compare([2, 1, 3], 18, 1, ALL)
     compare([2, 2], 3, 2, {})
 

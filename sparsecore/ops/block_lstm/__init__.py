@@ -1,6 +1,6 @@
 """Several LSTMs at once: the blocks of a predefined-sparse layer, of many seeds if need be.
 
-``block_lstm`` picks the fast way for the device, ``naive`` is the obvious one.
+``block_lstm`` picks the fast path for the device, ``naive`` is the reference implementation.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor
 from sparsecore.errors import InputError
 from sparsecore.ops.block_lstm.naive import naive_block_lstm
 from sparsecore.ops.compilers import installed
-from sparsecore.ops.trusted import trusted
+from sparsecore.ops.self_check import self_check
 
 __all__ = ["block_lstm", "fuses", "naive_block_lstm"]
 
@@ -47,7 +47,7 @@ def block_lstm(
     Raises:
         InputError: shapes that do not match.
     """
-    check(xs, weights, states)
+    check_shapes(xs, weights, states)
     if fuses(xs[0]):
         from sparsecore.ops.block_lstm.triton import block_lstm_triton
 
@@ -61,13 +61,13 @@ def fuses(x: Tensor) -> bool:
         return False
     if torch.is_autocast_enabled("cuda") or not installed("triton", "gpu"):
         return False
-    return trusted("blocks of LSTMs", x, _agrees)
+    return self_check("blocks of LSTMs", x, _matches_reference)
 
 
-def _agrees(device: torch.device, dtype: torch.dtype) -> bool:
-    from sparsecore.ops.block_lstm.triton import agrees
+def _matches_reference(device: torch.device, dtype: torch.dtype) -> bool:
+    from sparsecore.ops.block_lstm.triton import matches_reference
 
-    return agrees(device, dtype)
+    return matches_reference(device, dtype)
 
 
 def one_by_one(
@@ -86,12 +86,12 @@ def one_by_one(
     return results
 
 
-def check(
+def check_shapes(
     xs: Sequence[Tensor],
     weights: Sequence[Sequence[Tensor]],
     states: Sequence[tuple[Tensor, Tensor]] | None,
 ) -> None:
-    """One clear line where shapes do not match."""
+    """Raise :class:`InputError` where shapes do not match."""
     if not xs or len(xs) != len(weights) or (states is not None and len(states) != len(xs)):
         raise InputError(
             f"xs, weights and states must be of as many blocks, at least 1, got {len(xs)}, "

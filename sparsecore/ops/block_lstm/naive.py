@@ -1,4 +1,4 @@
-"""The obvious twin: block by block, step by step."""
+"""The reference implementation: block by block, step by step."""
 
 from __future__ import annotations
 

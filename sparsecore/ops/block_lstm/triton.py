@@ -6,7 +6,7 @@ step is one launch: a program computes the four gates of some units of one block
 
     a_t + W_hh h_{t-1}  →  i, f, g, o  →  c_t, h_t
 
-and on the way back, with δ the gradients of the gates before their nonlinearity,
+and in the backward pass, with δ the gradients of the gates before their nonlinearity,
 
     dh_t = (own gradient) + W_hhᵀ δ_{t+1}  →  dc_t  →  δ_t
 
@@ -33,7 +33,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from sparsecore.ops.block_lstm.naive import naive_block_lstm
-from sparsecore.ops.trusted import float32_products, near
+from sparsecore.ops.self_check import allclose, float32_products
 
 UNITS = 16  # of a program
 DEEP = 64  # numbers of a matrix product at a time; U is a multiple
@@ -212,8 +212,8 @@ def _padded_gates(w: Tensor, units: int, width: int) -> Tensor:
     return F.pad(gates, (0, width - w.shape[1], 0, units - gates.shape[1])).flatten(0, 1)
 
 
-def agrees(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether the kernels compute what the naive twin does: outputs, states, all gradients."""
+def matches_reference(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether the kernels compute what the reference does: outputs, states, all gradients."""
     generator = torch.Generator().manual_seed(0)
     T, B, sizes = 3, 40, ((33, 70), (32, 69))  # two tiles of the contraction, padding in all axes
     shapes = [shape for w, s in sizes for shape in ((T, B, w), (B, s), (B, s))]
@@ -221,13 +221,13 @@ def agrees(device: torch.device, dtype: torch.dtype) -> bool:
     drawn = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
     drawn = [0.1 * t if t.shape[0] > B else t for t in drawn]
 
-    def run(way: Any, device: torch.device, dtype: torch.dtype) -> list[Tensor]:
+    def run(function: Any, device: torch.device, dtype: torch.dtype) -> list[Tensor]:
         given = [t.to(device, dtype).requires_grad_() for t in drawn]
         states = [(given[1], given[2]), (given[4], given[5])]
-        results = way([given[0], given[3]], [given[6:10], given[10:14]], states)
+        results = function([given[0], given[3]], [given[6:10], given[10:14]], states)
         outputs = [t for y, final in results for t in (y, *final)]
         loss = sum((t * t).sum() / B for t in outputs)
         return outputs + list(torch.autograd.grad(loss, given))
 
     right = run(naive_block_lstm, torch.device("cpu"), torch.float64)
-    return near(run(block_lstm_triton, device, dtype), right)
+    return allclose(run(block_lstm_triton, device, dtype), right)

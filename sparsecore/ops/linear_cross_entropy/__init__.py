@@ -1,6 +1,6 @@
 """Cross entropy of a linear layer's logits, with the statistics of its gradient.
 
-``chunked`` is the fast way (never holds all logits), ``naive`` the obvious one.
+``chunked`` is the fast path (never holds all logits), ``naive`` the reference implementation.
 """
 
 from sparsecore.ops.linear_cross_entropy.chunked import linear_cross_entropy

@@ -21,7 +21,7 @@ from sparsecore.errors import InputError
 from sparsecore.ops.autocast import autocast_dtype
 from sparsecore.ops.compilers import installed
 from sparsecore.ops.linear_cross_entropy.sweep import sweep
-from sparsecore.ops.trusted import trusted
+from sparsecore.ops.self_check import self_check
 
 CHUNK_BYTES = {"cpu": 27 << 18, "cuda": 256 << 20}  # of a chunk of float32 logits
 GPU_CHUNKS, GPU_BYTES = 8, 14 << 20  # there, so many chunks of at least so much
@@ -175,14 +175,14 @@ def _kernel(hidden: Tensor) -> Callable[..., Tensor | None] | None:
     """The sweep as a kernel, where there is a GPU and Triton, and the kernel does well there."""
     if not hidden.is_cuda or not installed("triton", "gpu"):
         return None
-    if not trusted("output layers", hidden, _agrees):
+    if not self_check("output layers", hidden, _matches_reference):
         return None
     from sparsecore.ops.linear_cross_entropy.triton import sweep_triton
 
     return sweep_triton
 
 
-def _agrees(device: torch.device, dtype: torch.dtype) -> bool:
-    from sparsecore.ops.linear_cross_entropy.triton import agrees
+def _matches_reference(device: torch.device, dtype: torch.dtype) -> bool:
+    from sparsecore.ops.linear_cross_entropy.triton import matches_reference
 
-    return agrees(device, dtype)
+    return matches_reference(device, dtype)

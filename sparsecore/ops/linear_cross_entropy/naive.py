@@ -1,4 +1,4 @@
-"""The obvious twin: all logits at once, the softmax gradient written out."""
+"""The reference implementation: all logits at once, the softmax gradient written out."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def sweep_triton(
     return logits if gradient else None
 
 
-def agrees(device: torch.device, dtype: torch.dtype) -> bool:
+def matches_reference(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether kernel and plain PyTorch give the same for a few rows of logits of this type."""
     rows, vocabulary = 3, TILE + 905
     numbers = torch.arange(rows * vocabulary, dtype=torch.float64).view(rows, vocabulary)

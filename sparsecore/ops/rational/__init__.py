@@ -1,14 +1,13 @@
 """The recurrence of rational RNNs: all weighted finite-state automata of a layer, token by token.
 
-``rational_recurrence`` picks the fast way for the device and the semiring, ``naive`` is the
-obvious one.
+``rational_recurrence`` picks the fast path for the device and the semiring, ``naive`` is the
+reference implementation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,11 +15,11 @@ from torch import Tensor
 from sparsecore.errors import InputError, near_match
 from sparsecore.ops.autocast import without_autocast
 from sparsecore.ops.compilers import compiles_on_cpu, installed
-from sparsecore.ops.rational.layout import check_lengths, layout_of
+from sparsecore.ops.rational.layout import Recurrence, check_lengths, layout_of
 from sparsecore.ops.rational.maximum import maximum
 from sparsecore.ops.rational.naive import naive_rational_recurrence
 from sparsecore.ops.rational.plus_times import plus_times
-from sparsecore.ops.trusted import trusted
+from sparsecore.ops.self_check import self_check
 
 __all__ = ["INITIAL", "check_lengths", "naive_rational_recurrence", "rational_recurrence"]
 
@@ -89,38 +88,40 @@ def rational_recurrence(
     if semiring not in INITIAL:
         raise InputError(f"unknown semiring {semiring!r}{near_match(semiring, INITIAL)}")
     tensors = [x, main, loop, bias, c0, final]
-    if not torch.is_grad_enabled():  # then nothing of a long text is kept for the way back
+    if not torch.is_grad_enabled():  # then nothing of a long text is kept for the backward pass
         tensors = [None if tensor is None else tensor.detach() for tensor in tensors]
+    given = Recurrence(*tensors, mask, layout, fixed)  # pyright: ignore
     with without_autocast(x):
         if torch.compiler.is_exporting():
             from sparsecore.ops.rational.exported import exported
 
-            return exported(*tensors, mask, layout, fixed, semiring=semiring)  # pyright: ignore
-        return WAYS[semiring](*tensors, mask, layout, fixed)
+            return exported(given, semiring)
+        return IMPLEMENTATIONS[semiring](given)
 
 
-def _plus_times(x: Tensor, main: Tensor, *arguments: Any) -> tuple[Tensor, Tensor]:
+def _plus_times(given: Recurrence) -> tuple[Tensor, Tensor]:
     """The kernel of the device, where it is compiled and found right; else plain PyTorch."""
-    fits = 2 * main.shape[0] * x.shape[0] * x.shape[1] < 2**31  # the kernel's 32-bit indices
+    x = given.x
+    fits = 2 * len(given.main) * x.shape[0] * x.shape[1] < 2**31  # the kernel's 32-bit indices
     if x.is_cuda and fits and installed("triton", "gpu"):
-        if trusted("rational recurrences", x, _agrees):
+        if self_check("rational recurrences", x, _matches_reference):
             from sparsecore.ops.rational.triton import plus_times_triton
 
-            return plus_times_triton(x, main, *arguments)
+            return plus_times_triton(given)
     if compiles_on_cpu(x):
         from sparsecore.ops.rational.compiled import plus_times_compiled
 
-        return plus_times_compiled(x, main, *arguments)
-    return plus_times(x, main, *arguments)
+        return plus_times_compiled(given)
+    return plus_times(given)
 
 
-def _agrees(device: torch.device, dtype: torch.dtype) -> bool:
-    from sparsecore.ops.rational.triton import agrees
+def _matches_reference(device: torch.device, dtype: torch.dtype) -> bool:
+    from sparsecore.ops.rational.triton import matches_reference
 
-    return agrees(device, dtype)
+    return matches_reference(device, dtype)
 
 
-WAYS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
+IMPLEMENTATIONS: dict[str, Callable[[Recurrence], tuple[Tensor, Tensor]]] = {
     "plus_times": _plus_times,
     "max_plus": partial(maximum, add=True),
     "max_times": partial(maximum, add=False),

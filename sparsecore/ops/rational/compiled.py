@@ -15,42 +15,22 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from sparsecore.ops.rational import loops
-from sparsecore.ops.rational.layout import Layout
+from sparsecore.ops.rational.layout import Gradients, Recurrence
 from sparsecore.ops.rational.steps import ProjectionGradients, chunks_of, projections
 
 
-def plus_times_compiled(
-    x: Tensor,
-    main: Tensor,
-    loop: Tensor,
-    bias: Tensor,
-    c0: Tensor,
-    final: Tensor | None,
-    mask: Tensor | None,
-    layout: Layout,
-    fixed: list[int],
-) -> tuple[Tensor, Tensor]:
+def plus_times_compiled(given: Recurrence) -> tuple[Tensor, Tensor]:
     """As :func:`~sparsecore.ops.rational.plus_times.plus_times` in float32 or float64."""
-    starts = np.fromiter(accumulate(layout.lengths, initial=0), np.int64)
-    rows = {layout.rows[row] for row in fixed}
-    stays = np.array([stop - 1 in rows for stop in starts[1:]])
-    return _Compiled.apply(x, main, loop, bias, c0, final, mask, starts, stays)  # pyright: ignore
+    return _Compiled.apply(*given)  # pyright: ignore
 
 
 class _Compiled(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        main: Tensor,
-        loop: Tensor,
-        bias: Tensor,
-        c0: Tensor,
-        final: Tensor | None,
-        mask: Tensor | None,
-        starts: np.ndarray,
-        stays: np.ndarray,
-    ) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, *given: Any) -> tuple[Tensor, Tensor]:
+        x, main, loop, bias, c0, final, mask, layout, fixed = Recurrence(*given)
+        starts = np.fromiter(accumulate(layout.lengths, initial=0), np.int64)
+        rows = {layout.rows[row] for row in fixed}
+        stays = np.array([stop - 1 in rows for stop in starts[1:]])
         weight = torch.cat([main, loop])  # 2S E
         weights = torch.ones_like(bias) if final is None else final.contiguous()
         S, D = len(bias), len(stays)
@@ -76,7 +56,7 @@ class _Compiled(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_scores: Tensor, grad_states: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_scores: Tensor, grad_states: Tensor) -> Gradients:
         x, weight, weights, *saved = ctx.saved_tensors
         total = ProjectionGradients(x, weight, ctx.needs_input_grad[0])
         returning = grad_states.t().contiguous()  # S B, what comes back from the next step
@@ -93,23 +73,20 @@ class _Compiled(torch.autograd.Function):
             c[:, 0] = carried
             arcs = (*_arrays(m, f, weights), ctx.starts, ctx.stays)
             loops.run(*arcs, *_arrays(c, scores))  # again: they are less to compute than to keep
-            loops.run_back(
+            loops.run_backward(
                 *arcs,
                 *_arrays(c, own, returning, gradient),
                 ctx.weighted,
                 *_arrays(grad_weights),
             )
             total.add(part, gradient)
-        return (
+        return Gradients(
             total.x,
             total.main,
             total.loop,
             total.bias,
             returning.t(),
             grad_weights.sum(1) if ctx.weighted else None,
-            None,
-            None,
-            None,
         )
 
 

@@ -13,25 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch._higher_order_ops.scan import scan
 
-from sparsecore.ops.rational.layout import Layout
+from sparsecore.ops.rational.layout import Recurrence
 
 Step = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
-def exported(
-    x: Tensor,
-    main: Tensor,
-    loop: Tensor,
-    bias: Tensor,
-    c0: Tensor,
-    final: Tensor | None,
-    mask: Tensor | None,
-    layout: Layout,
-    fixed: list[int],
-    *,
-    semiring: str,
-) -> tuple[Tensor, Tensor]:
+def exported(given: Recurrence, semiring: str) -> tuple[Tensor, Tensor]:
     """As :func:`~sparsecore.ops.rational.plus_times.plus_times`, in every semiring."""
+    x, main, loop, bias, c0, final, mask, layout, fixed = given
     one, combine = STEPS[semiring]
     fixed_rows = {layout.rows[row] for row in fixed}
     wfsa = [d for d, length in enumerate(layout.lengths) for _ in range(length)]  # of each state

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -64,6 +65,45 @@ class Layout:
             for place, d in enumerate(self.wfsas)
             if chosen[d]
         ]
+
+
+class Recurrence(NamedTuple):
+    """What every implementation of the recurrence takes, and the order of its gradients.
+
+    Attributes:
+        x: (T, B, E) token vectors.
+        main, loop: (S, E) weights, WFSA by WFSA.
+        bias: (S,) of the self-loops.
+        c0: (B, S) states before the first token.
+        final: (S,) weights of the states in the scores; None for 1 each.
+        mask: (T, B), False where a position is padding; None for no padding.
+        layout: of the states.
+        fixed: the inner rows whose self-loop is the semiring's one.
+    """
+
+    x: Tensor
+    main: Tensor
+    loop: Tensor
+    bias: Tensor
+    c0: Tensor
+    final: Tensor | None
+    mask: Tensor | None
+    layout: Layout
+    fixed: list[int]
+
+
+class Gradients(NamedTuple):
+    """Of each field of a :class:`Recurrence`; None for what has none."""
+
+    x: Tensor | None
+    main: Tensor
+    loop: Tensor
+    bias: Tensor
+    c0: Tensor
+    final: Tensor | None
+    mask: None = None
+    layout: None = None
+    fixed: None = None
 
 
 def check_lengths(lengths: Sequence[int]) -> tuple[int, ...]:

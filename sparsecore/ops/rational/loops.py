@@ -57,7 +57,7 @@ def run(
 
 
 @jit
-def run_back(
+def run_backward(
     main: np.ndarray,
     gate: np.ndarray,
     weights: np.ndarray,
@@ -70,7 +70,7 @@ def run_back(
     weighted: bool,
     grad_weights: np.ndarray,
 ) -> None:
-    """The way back through :func:`run`.
+    """The backward pass of :func:`run`.
 
     own: k D B, the gradient of the scores.
     returning: S B, what comes back to the states after the chunk; replaced by what goes back to

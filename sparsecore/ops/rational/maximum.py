@@ -3,8 +3,8 @@
     c_t = max(prev(c_{t-1}) ⊗ u_t, c_{t-1} ⊗ f_t)
     f = sigmoid(x·loop + bias),   u = sigmoid(x·main)
 
-⊗ is + or ×. Where both are equal the main path is taken. Which one was taken is kept, and the way
-back is linear: the gradient follows the path that was chosen.
+⊗ is + or ×. Where both are equal the main path is taken. Which one was taken is kept, and the
+backward pass is linear: the gradient follows the path that was chosen.
 """
 
 from __future__ import annotations
@@ -16,50 +16,27 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from sparsecore.ops.rational.layout import Layout
+from sparsecore.ops.rational.layout import Gradients, Layout, Recurrence
 from sparsecore.ops.rational.steps import (
     ProjectionGradients,
     chunks_of,
     projections,
     room_for,
-    run_back,
+    run_backward,
     spread,
     sum_states,
 )
 
 
-def maximum(
-    x: Tensor,
-    main: Tensor,
-    loop: Tensor,
-    bias: Tensor,
-    c0: Tensor,
-    final: Tensor | None,
-    mask: Tensor | None,
-    layout: Layout,
-    fixed: list[int],
-    *,
-    add: bool,
-) -> tuple[Tensor, Tensor]:
+def maximum(given: Recurrence, *, add: bool) -> tuple[Tensor, Tensor]:
     """As :func:`~sparsecore.ops.rational.plus_times.plus_times`; ``add``: ⊗ is +, else ×."""
-    return _Maximum.apply(x, main, loop, bias, c0, final, mask, layout, fixed, add)  # pyright: ignore
+    return _Maximum.apply(add, *given)  # pyright: ignore
 
 
 class _Maximum(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        main: Tensor,
-        loop: Tensor,
-        bias: Tensor,
-        c0: Tensor,
-        final: Tensor | None,
-        mask: Tensor | None,
-        layout: Layout,
-        fixed: list[int],
-        add: bool,
-    ) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, add: bool, *given: Any) -> tuple[Tensor, Tensor]:
+        x, main, loop, bias, c0, final, mask, layout, fixed = Recurrence(*given)
         one = 0.0 if add else 1.0
         times = torch.add if add else torch.mul
         weight = torch.cat([layout.inside(main), layout.inside(loop)])  # 2S E
@@ -95,11 +72,11 @@ class _Maximum(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_scores: Tensor, grad_states: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_scores: Tensor, grad_states: Tensor) -> tuple[Any, ...]:
         x, weight, weights, *saved = ctx.saved_tensors
         layout, add = ctx.layout, ctx.add
         S, D = len(layout.rows), len(layout.wfsas)
-        total = ProjectionGradients(x, weight, ctx.needs_input_grad[0])
+        total = ProjectionGradients(x, weight, ctx.needs_input_grad[1])
         grad_final = x.new_zeros(S)
         returning = layout.inside(grad_states.t())  # S B, what comes back from the next step
         for part in reversed(chunks_of(x)):
@@ -114,24 +91,24 @@ class _Maximum(torch.autograd.Function):
             g[:, -1] += returning
             come, stay = moved.to(x.dtype), (~moved).to(x.dtype)
             if add:
-                returning = run_back(stay, come, room, layout)
+                returning = run_backward(stay, come, room, layout)
                 by_u, by_f = come * g, stay * g
             else:
-                returning = run_back(stay * torch.where(still, 1.0, f), come * u, room, layout)
+                returning = run_backward(stay * torch.where(still, 1.0, f), come * u, room, layout)
                 by_u, by_f = come * g, stay * g * c[D:, :-1]
                 for states, before in layout.spans:
                     by_u[states] *= c[before, :-1]
             gradient = torch.stack([by_u * u * (1 - u), (by_f * f * (1 - f)).masked_fill(still, 0)])
             total.add(part, gradient)
-        return (
+        gradients = Gradients(
             total.x,
             layout.outside(total.main),
             layout.outside(total.loop),
             layout.outside(total.bias),
             layout.outside(returning).t(),
             layout.outside(grad_final) if weights is not None else None,
-            *(None,) * 4,
         )
+        return None, *gradients
 
 
 def _run(

@@ -1,4 +1,4 @@
-"""The obvious twin: token by token, WFSA by WFSA, state by state."""
+"""The reference implementation: token by token, WFSA by WFSA, state by state."""
 
 from __future__ import annotations
 

@@ -19,51 +19,27 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from sparsecore.ops.rational.layout import Layout
+from sparsecore.ops.rational.layout import Gradients, Layout, Recurrence
 from sparsecore.ops.rational.steps import (
     ProjectionGradients,
     chunks_of,
     projections,
     room_for,
-    run_back,
+    run_backward,
     spread,
     sum_states,
 )
 
 
-def plus_times(
-    x: Tensor,
-    main: Tensor,
-    loop: Tensor,
-    bias: Tensor,
-    c0: Tensor,
-    final: Tensor | None,
-    mask: Tensor | None,
-    layout: Layout,
-    fixed: list[int],
-) -> tuple[Tensor, Tensor]:
-    """Scores (T, B, D) and last states (B, S).
-
-    x: T B E; main, loop: S E; bias: S; c0: B S; final: S, weights of the states in the scores, or
-    None for 1; mask: T B or None; fixed: the inner rows whose self-loop is 1.
-    """
-    return _PlusTimes.apply(x, main, loop, bias, c0, final, mask, layout, fixed)  # pyright: ignore
+def plus_times(given: Recurrence) -> tuple[Tensor, Tensor]:
+    """Scores (T, B, D) and last states (B, S), in plain PyTorch."""
+    return _PlusTimes.apply(*given)  # pyright: ignore
 
 
 class _PlusTimes(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        main: Tensor,
-        loop: Tensor,
-        bias: Tensor,
-        c0: Tensor,
-        final: Tensor | None,
-        mask: Tensor | None,
-        layout: Layout,
-        fixed: list[int],
-    ) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, *given: Any) -> tuple[Tensor, Tensor]:
+        x, main, loop, bias, c0, final, mask, layout, fixed = Recurrence(*given)
         weight = torch.cat([layout.inside(main), layout.inside(loop)])  # 2S E
         bias = layout.inside(bias)[:, None, None]
         weights = None if final is None else layout.inside(final)
@@ -95,7 +71,7 @@ class _PlusTimes(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_scores: Tensor, grad_states: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_scores: Tensor, grad_states: Tensor) -> Gradients:
         x, weight, weights, *saved = ctx.saved_tensors
         layout, fixed = ctx.layout, ctx.fixed
         S, D = len(layout.rows), len(layout.wfsas)
@@ -114,7 +90,7 @@ class _PlusTimes(torch.autograd.Function):
                 grad_final += (g * c[D:, 1:]).sum((1, 2))
                 g *= weights[:, None, None]
             g[:, -1] += returning
-            returning = run_back(f, u, room, layout)
+            returning = run_backward(f, u, room, layout)
 
             grad_main, grad_loop = gradient
             torch.sub(1.0, f, out=grad_main)
@@ -127,16 +103,13 @@ class _PlusTimes(torch.autograd.Function):
             grad_main.mul_(g)
             grad_loop.mul_(f).mul_(g)
             total.add(part, gradient)
-        return (
+        return Gradients(
             total.x,
             layout.outside(total.main),
             layout.outside(total.loop),
             layout.outside(total.bias),
             layout.outside(returning).t(),
             layout.outside(grad_final) if weights is not None else None,
-            None,
-            None,
-            None,
         )
 
 

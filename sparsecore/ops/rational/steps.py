@@ -1,4 +1,4 @@
-"""What the recurrences of all semirings share: chunks of time, the way back, states to scores.
+"""What the recurrences of all semirings share: chunks of time, the backward loop, states to scores.
 
 Arrays of a chunk are [states, time, B] in the inner order of :mod:`sparsecore.ops.rational.layout`,
 so that one matrix product writes the projections, another reads their gradients, and a step touches
@@ -91,7 +91,7 @@ def room_for(like: Tensor, layout: Layout) -> Room:
     )
 
 
-def run_back(stay: Tensor, come: Tensor, room: Room, layout: Layout) -> Tensor:
+def run_backward(stay: Tensor, come: Tensor, room: Room, layout: Layout) -> Tensor:
     """The transpose of c_t = stay_t ∘ c_{t-1} + come_t ∘ prev(c_{t-1}), all S k B.
 
     Adds to each ``room.g[:, t]`` what comes back from step t + 1 and returns what goes back beyond

@@ -21,29 +21,19 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from sparsecore.ops.rational.layout import Layout, layout_of
+from sparsecore.ops.rational.layout import Gradients, Recurrence, layout_of
 from sparsecore.ops.rational.plus_times import plus_times
 from sparsecore.ops.rational.steps import projections
-from sparsecore.ops.trusted import near
+from sparsecore.ops.self_check import allclose
 
 LANES = 32
 STRIDE = 16  # steps between kept states
 OPTIONS = {"num_warps": 1, "enable_fp_fusion": True}
 
 
-def plus_times_triton(
-    x: Tensor,
-    main: Tensor,
-    loop: Tensor,
-    bias: Tensor,
-    c0: Tensor,
-    final: Tensor | None,
-    mask: Tensor | None,
-    layout: Layout,
-    fixed: list[int],
-) -> tuple[Tensor, Tensor]:
+def plus_times_triton(given: Recurrence) -> tuple[Tensor, Tensor]:
     """As :func:`~sparsecore.ops.rational.plus_times.plus_times`, on a GPU."""
-    return _Kernel.apply(x, main, loop, bias, c0, final, mask, layout, fixed)  # pyright: ignore
+    return _Kernel.apply(*given)  # pyright: ignore
 
 
 @triton.jit
@@ -167,18 +157,8 @@ def _backward(
 
 class _Kernel(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        main: Tensor,
-        loop: Tensor,
-        bias: Tensor,
-        c0: Tensor,
-        final: Tensor | None,
-        mask: Tensor | None,
-        layout: Layout,
-        fixed: list[int],
-    ) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, *given: Any) -> tuple[Tensor, Tensor]:
+        x, main, loop, bias, c0, final, mask, layout, fixed = Recurrence(*given)
         (T, B, _), S, D = x.shape, len(layout.rows), len(layout.wfsas)
         weight = torch.cat([layout.inside(main), layout.inside(loop)])  # 2S E
         p, z = projections(x, weight)  # S T B each
@@ -208,7 +188,7 @@ class _Kernel(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_scores: Tensor, grad_states: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_scores: Tensor, grad_states: Tensor) -> Gradients:
         x, weight, p, z, weights, read, kept, *where = ctx.saved_tensors
         layout, need = ctx.layout, ctx.needs_input_grad
         (T, B, _), S, D = x.shape, len(layout.rows), len(layout.wfsas)
@@ -225,20 +205,17 @@ class _Kernel(torch.autograd.Function):
             )  # fmt: skip
         matrix, inputs = gradient.view(2 * S, T * B), x.reshape(T * B, -1)
         grad_matrix = torch.mm(matrix, inputs)
-        return (
+        return Gradients(
             torch.mm(matrix.t(), weight).view(x.shape) if need[0] else None,
             layout.outside(grad_matrix[:S]),
             layout.outside(grad_matrix[S:]),
             layout.outside(gradient[1].sum((1, 2))),
             layout.outside(returning).t(),
             layout.outside(grad_weights.sum(1)) if need[5] else None,
-            None,
-            None,
-            None,
         )
 
 
-def agrees(device: torch.device, dtype: torch.dtype) -> bool:
+def matches_reference(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether the kernel computes what plain PyTorch does: scores, states, all gradients."""
     generator = torch.Generator().manual_seed(0)
     layout, T, B, E, S = layout_of((2, 1, 3)), STRIDE + 2, LANES + 1, 3, 6
@@ -246,11 +223,12 @@ def agrees(device: torch.device, dtype: torch.dtype) -> bool:
     drawn = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
     mask = torch.arange(T)[:, None] < torch.arange(B) + 1
 
-    def run(way: Any, device: torch.device, dtype: torch.dtype) -> list[Tensor]:
-        given = [t.to(device, dtype).requires_grad_() for t in drawn]
-        outputs = way(*given, mask.to(device), layout, layout.last_rows([True, False, False]))
+    def run(function: Any, device: torch.device, dtype: torch.dtype) -> list[Tensor]:
+        tensors = [t.to(device, dtype).requires_grad_() for t in drawn]
+        fixed = layout.last_rows([True, False, False])
+        outputs = function(Recurrence(*tensors, mask.to(device), layout, fixed))
         loss = sum((t * t).sum() / B for t in outputs)
-        return [*outputs, *torch.autograd.grad(loss, given)]
+        return [*outputs, *torch.autograd.grad(loss, tensors)]
 
     right = run(plus_times, torch.device("cpu"), torch.float64)
-    return near(run(plus_times_triton, device, dtype), right)
+    return allclose(run(plus_times_triton, device, dtype), right)

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from sparsecore.ops.autocast import autocast_dtype
-from sparsecore.ops.compilers import recorded
+from sparsecore.ops.compilers import is_traced
 
 PANEL_WIDTH = 32  # bins at least as wide stand alone
 PANEL_HEIGHT = 0.75  # of a panel's first bin, the least that its others must have
@@ -35,7 +35,7 @@ def staircase_logits(
     if dtype := autocast_dtype(hidden):
         hidden, panels = hidden.to(dtype), [panel.to(dtype) for panel in panels]
         bias = None if bias is None else bias.to(dtype)
-    if recorded():
+    if is_traced():
         return _sum_of_products(hidden, panels, bias)
     logits: Tensor = _Products.apply(hidden.reshape(-1, hidden.shape[-1]), bias, *panels)  # pyright: ignore
     return logits.view(*hidden.shape[:-1], len(tables[0]))
@@ -63,7 +63,7 @@ def _panels(tables: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _sum_of_products(hidden: Tensor, panels: Sequence[Tensor], bias: Tensor | None) -> Tensor:
-    """In operations that can be recorded."""
+    """In operations that can be traced."""
     parts = hidden.split([panel.shape[1] for panel in panels], -1)
     logits = F.linear(parts[0], panels[0], bias)
     for part, panel in zip(parts[1:], panels[1:], strict=True):

@@ -2,7 +2,7 @@
 
 On the CPU compiled loops copy them (:mod:`~sparsecore.ops.staircase.compiled`). Without Numba the
 rows in use are sorted, so that those which have bin m are the last ones, and only they are read and
-written: one copy each way per table, nothing for the zeros. Where the operations are recorded
+written: one copy each way per table, nothing for the zeros. Where the operations are traced
 (``torch.compile``, ``torch.export``) or sent to a device, one gather from all tables laid end to
 end does it, in a number of operations that does not depend on M.
 """
@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Size, Tensor
 from torch.autograd.function import once_differentiable
 
-from sparsecore.ops.compilers import compiles_on_cpu, recorded
+from sparsecore.ops.compilers import compiles_on_cpu, is_traced
 
 
 def staircase_lookup(rows: Tensor, tables: Sequence[Tensor], layout: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ def staircase_lookup(rows: Tensor, tables: Sequence[Tensor], layout: Tensor) -> 
         rows = rows.long()
     if compiles_on_cpu(tables[0]) and rows.is_cpu and rows.dtype == torch.int64 and rows.numel():
         return _compiled()(rows, *tables)
-    if recorded() or not rows.is_cpu:
+    if is_traced() or not rows.is_cpu:
         return _gather(rows, tables, layout)
     used, inverse = torch.unique(rows, return_inverse=True)  # sorted
     vectors: Tensor = _UsedRows.apply(used, *tables)  # pyright: ignore
@@ -66,7 +66,7 @@ def column_layout(shapes: Sequence[Size | tuple[int, int]]) -> Tensor:
 
 
 def _gather(rows: Tensor, tables: Sequence[Tensor], layout: Tensor) -> Tensor:
-    """The lookup in operations that can be recorded; the first bin alone refuses wrong rows."""
+    """The lookup in operations that can be traced; the first bin alone refuses wrong rows."""
     first = F.embedding(rows, tables[0])
     if sum(table.numel() for table in tables[1:]) == 0:
         return F.pad(first, (0, layout.shape[1]))

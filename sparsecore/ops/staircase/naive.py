@@ -1,4 +1,4 @@
-"""The obvious twin: the zeros filled in, concatenated."""
+"""The reference implementation: the zeros filled in, concatenated."""
 
 from __future__ import annotations
 

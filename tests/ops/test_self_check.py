@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from sparsecore.ops import trusted as module
-from sparsecore.ops.trusted import near, trusted
+from sparsecore.ops import self_check as module
+from sparsecore.ops.self_check import allclose, self_check
 
 X = torch.zeros(1)
 
@@ -27,8 +27,8 @@ def broken(device, dtype):
     [(wrong, "differs from plain PyTorch"), (broken, "RuntimeError: no such instruction")],
 )
 def test_what_fails_is_said_once_in_one_line(check, reason, caplog):
-    assert not trusted("sums", X, check)
-    assert not trusted("sums", X, check)
+    assert not self_check("sums", X, check)
+    assert not self_check("sums", X, check)
     assert [record.getMessage() for record in caplog.records] == [
         f"the kernel for sums is not used on cpu ({reason}): layers take a slower way"
     ]
@@ -42,9 +42,9 @@ def test_what_is_right_is_tried_once_for_each_device_and_precision(monkeypatch, 
         return True
 
     for x in (X, X, X.double(), X.to("meta")):
-        assert trusted("sums", x, right)
+        assert self_check("sums", x, right)
     monkeypatch.setattr(module, "float32_products", lambda: "tf32")
-    assert trusted("sums", X, right) and trusted("products", X, right)
+    assert self_check("sums", X, right) and self_check("products", X, right)
     one = ("cpu", torch.float32)
     assert calls == [one, ("cpu", torch.float64), ("meta", torch.float32), one, one]
     assert not caplog.records
@@ -58,17 +58,17 @@ def test_the_check_runs_as_if_the_caller_were_in_no_mode():
         return product.dtype == torch.float32 and not product.is_inference()
 
     with torch.inference_mode(), torch.no_grad():
-        assert trusted("sums", X, right)
+        assert self_check("sums", X, right)
 
 
 def test_nothing_is_tried_within_a_cuda_graph(monkeypatch, caplog):
     with monkeypatch.context() as patch:
         patch.setattr(module, "is_capturing", lambda x: True)
-        assert not trusted("sums", X, broken)
+        assert not self_check("sums", X, broken)
     assert not caplog.records
-    assert trusted("sums", X, lambda device, dtype: True)
+    assert self_check("sums", X, lambda device, dtype: True)
     monkeypatch.setattr(module, "is_capturing", lambda x: True)
-    assert trusted("sums", X, broken)
+    assert self_check("sums", X, broken)
 
 
 def test_a_compiled_program_asks_once():
@@ -80,19 +80,19 @@ def test_a_compiled_program_asks_once():
 
     @torch.compile(backend="eager")
     def double(x):
-        return 2 * x if trusted("sums", x, right) else x
+        return 2 * x if self_check("sums", x, right) else x
 
     assert double(X + 1) == 2 and double(X + 2) == 4
     assert calls == [torch.float32]
 
 
-def test_near_is_as_strict_as_the_precision():
+def test_allclose_is_as_strict_as_the_precision():
     right = [torch.tensor([1.0, -2.0, 0.0], dtype=torch.float64)]
     for dtype, small, large in [
         (torch.float64, 1e-10, 1e-6),
         (torch.float32, 1e-6, 1e-3),
         (torch.bfloat16, 1e-2, 1.0),
     ]:
-        assert near([(right[0] + small).to(dtype)], right)
-        assert not near([(right[0] + large).to(dtype)], right)
-    assert not near([right[0] * torch.nan], right)
+        assert allclose([(right[0] + small).to(dtype)], right)
+        assert not allclose([(right[0] + large).to(dtype)], right)
+    assert not allclose([right[0] * torch.nan], right)

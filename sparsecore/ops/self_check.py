@@ -1,4 +1,4 @@
-"""A kernel is used once it has been right where it runs: a small problem first, by both ways.
+"""A kernel is used once it has matched its reference where it runs, on a small problem.
 
 Kernels for GPUs are tested on CPUs, through an interpreter. What a compiler, a driver or a device
 of another kind makes of them is seen at their first use in a process: a check runs the kernel and
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-from sparsecore.ops.compilers import opaque, recorded
+from sparsecore.ops.compilers import is_traced, opaque
 
 log = logging.getLogger(__name__)
 
@@ -24,12 +24,12 @@ LARGEST_ERROR = {torch.float64: 1e-8, torch.float32: 1e-4}  # of the largest num
 
 
 @opaque
-def trusted(kernel: str, x: Tensor, check: Check) -> bool:
+def self_check(kernel: str, x: Tensor, check: Check) -> bool:
     """Whether ``check`` finds the kernel right on the device of ``x``, in its precision.
 
     It is asked once a process for each device, dtype and setting of float32 products, then the
     answer is kept; False and the reason are logged. Nothing can be tried while a CUDA graph is
-    captured or a program is written down: what is not known by then is not trusted there.
+    captured or a program is written down: what is not known by then counts as failed there.
 
     Args:
         kernel: its name, for the log.
@@ -38,7 +38,7 @@ def trusted(kernel: str, x: Tensor, check: Check) -> bool:
     """
     key = (kernel, str(x.device), str(x.dtype), float32_products())
     if key not in VERDICTS:
-        if recorded() or is_capturing(x):
+        if is_traced() or is_capturing(x):
             return False
         VERDICTS[key] = _passes(kernel, x, check)
     return VERDICTS[key]
@@ -49,14 +49,14 @@ def float32_products() -> str:
     return "tf32" if torch.backends.cuda.matmul.fp32_precision == "tf32" else "ieee"
 
 
-def near(found: Iterable[Tensor], right: Iterable[Tensor]) -> bool:
+def allclose(found: Iterable[Tensor], right: Iterable[Tensor]) -> bool:
     """Whether all numbers are equal up to the rounding of the type they were found in."""
     for a, b in zip(found, right, strict=True):
         tolerance = LARGEST_ERROR.get(a.dtype, 0.1)
         if a.dtype == torch.float32 and float32_products() == "tf32":
             tolerance = 1e-2
         a, b = a.detach().cpu().double(), b.detach().cpu().double()
-        if not bool(((a - b).abs() <= tolerance * (1 + b.abs().max())).all()):  # NaN is not near
+        if not bool(((a - b).abs() <= tolerance * (1 + b.abs().max())).all()):  # False at NaN
             return False
     return True
 
