@@ -18,8 +18,8 @@ from torch.nn.utils.rnn import PackedSequence
 
 from sparsecore.errors import InputError
 from sparsecore.layers.block_sweep import sweep_blocks, sweeps
-from sparsecore.layers.windows import block_sizes, input_windows
 from sparsecore.ops.autocast import lstm_lacks_autocast, without_autocast
+from sparsecore.layers.geometry import block_sizes, input_windows
 from sparsecore.ops.compilers import opaque
 
 Sequence = Tensor | PackedSequence

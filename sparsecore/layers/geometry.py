@@ -3,20 +3,100 @@
 A recurrent layer of size h is cut into N blocks; each block has a recurrence of its own
 (W_hh is block-diagonal) and sees a window of γ·i of the i inputs (W_hi is banded). An embedding of
 V words in k dimensions keeps only a staircase: the rarest words have the first dimensions alone.
-This module says how many rows and columns each piece has. Pure arithmetic, no tensors. (Blocks and
-windows themselves are in :mod:`sparsecore.layers.windows`, beside the layers that every part uses.)
+This module says how many rows and columns each piece has. Pure arithmetic, no tensors; the mask
+explorer has the same in JavaScript, and a test holds both to the same values.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 
 from sparsecore.errors import InputError
-from sparsecore.layers.windows import block_sizes as block_sizes
-from sparsecore.layers.windows import input_windows as input_windows
-from sparsecore.layers.windows import least_gamma
 
+ROUNDING = 1e-7  # added to a window's end before truncation, so that exact ends stay exact
 ALPHA_TOLERANCE = 1e-6  # to which the ratio of consecutive bins is solved
+LSTM_GATES = 4
+
+
+def block_sizes(hidden_size: int, num_blocks: int) -> list[int]:
+    """Hidden units of each block: block n ends at floor((n + 1) h / N).
+
+    Args:
+        hidden_size: h.
+        num_blocks: N, 1 <= N <= h.
+
+    Returns:
+        N sizes that add up to h and differ by at most 1.
+
+    Raises:
+        InputError: N outside its legal range.
+
+    Source: Demeester et al. 2018, §3.1.
+
+    >>> block_sizes(1150, 4)
+    [287, 288, 287, 288]
+    """
+    if hidden_size < 1:
+        raise InputError(f"hidden_size must be at least 1, got {hidden_size}")
+    if not 1 <= num_blocks <= hidden_size:
+        raise InputError(
+            f"num_blocks must lie in [1, {hidden_size}] for hidden_size={hidden_size}, "
+            f"got {num_blocks}"
+        )
+    ends = [n * hidden_size // num_blocks for n in range(num_blocks + 1)]
+    return [end - begin for begin, end in itertools.pairwise(ends)]
+
+
+def input_windows(input_size: int, num_blocks: int, gamma: float) -> list[slice]:
+    """The inputs that each block sees: N evenly spread windows of γ·i inputs that cover them all.
+
+    Neighbouring windows share o = i (Nγ - 1)/(N - 1) inputs; positions are truncated, so widths can
+    differ by 1.
+
+    Args:
+        input_size: i.
+        num_blocks: N.
+        gamma: γ, in [1/N, 1], and at least 1/i, so that every block has an input.
+
+    Returns:
+        N slices of range(i); the first begins at 0, the last ends at i.
+
+    Raises:
+        InputError: N or γ outside its legal range.
+
+    Source: Demeester et al. 2018, §3.1 and Fig. 1.
+
+    >>> input_windows(10, 3, 0.5)
+    [slice(0, 5, None), slice(2, 7, None), slice(5, 10, None)]
+    """
+    if input_size < 1:
+        raise InputError(f"input_size must be at least 1, got {input_size}")
+    if num_blocks < 1:
+        raise InputError(f"num_blocks must be at least 1, got {num_blocks}")
+    name, least = least_gamma(input_size, num_blocks)
+    if not least - 1e-12 <= gamma <= 1:
+        raise InputError(f"gamma must lie in [{name}, 1] = [{least:.4g}, 1], got {gamma}")
+    if num_blocks == 1:
+        return [slice(0, input_size)]
+    width = input_size * gamma
+    stride = width - input_size * (num_blocks * gamma - 1) / (num_blocks - 1)
+    windows = [
+        slice(int(n * stride), int(n * stride + width + ROUNDING)) for n in range(num_blocks)
+    ]
+    windows[-1] = slice(windows[-1].start, input_size)
+    return windows
+
+
+def least_gamma(input_size: int, num_blocks: int) -> tuple[str, float]:
+    """The least legal γ, as a formula and as a number: 1/N, or 1/i where N > i.
+
+    >>> least_gamma(10, 4)
+    ('1/num_blocks', 0.25)
+    """
+    if num_blocks > input_size:
+        return "1/input_size", 1 / input_size
+    return "1/num_blocks", 1 / num_blocks
 
 
 def lstm_parameters(
@@ -35,6 +115,30 @@ def lstm_parameters(
         4 * size * (window.stop - window.start + size + 2)
         for size, window in zip(sizes, windows, strict=True)
     )
+
+
+def equal_dense_size(input_size: int, parameters: int, gates: int = LSTM_GATES) -> int:
+    """Hidden units h of the dense layer on i inputs whose parameters come nearest to so many.
+
+    A dense layer has gates · h (h + i + 2) parameters; of two sizes equally near the smaller.
+
+    Args:
+        input_size: i, at least 1.
+        parameters: of the layer that it is to equal, at least 1.
+        gates: 4 for an LSTM, 3 for a GRU, 1 for a plain RNN.
+
+    Raises:
+        InputError: a size below 1.
+
+    >>> equal_dense_size(200, lstm_parameters(200, 1150, 4, 0.495))
+    575
+    """
+    for name, value in {"input_size": input_size, "parameters": parameters}.items():
+        if value < 1:
+            raise InputError(f"{name} must be at least 1, got {value}")
+    b = input_size + 2
+    below = max(1, (math.isqrt(b * b + 4 * parameters // gates) - b) // 2)
+    return min((below, below + 1), key=lambda h: abs(gates * h * (h + b) - parameters))
 
 
 def matching_geometry(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from sparsecore.experiments.emergent.config import Emergent
 from sparsecore.experiments.emergent.task import prepare_text
+from sparsecore.layers.geometry import equal_dense_size
 from sparsecore.layers.sparse_rnn import SparseLSTM
 from sparsecore.live.panel import DESCRIPTION, WIDE, Panel
 from sparsecore.models.language_model import LSTMLanguageModel, State, detach
@@ -40,7 +41,7 @@ def your_geometry(**overrides: Any) -> Panel:
 
     def work(say: Callable[[str], None]) -> list[widgets.Widget]:
         sparse = SparseLSTM(WIDTH, hidden.value, blocks.value, gamma.value)  # its errors come first
-        dense = equal_width(WIDTH, sum(p.numel() for p in sparse.parameters()))
+        dense = equal_dense_size(WIDTH, sum(p.numel() for p in sparse.parameters()))
         config = Emergent.preset("quick", **overrides)
         say("preparing the text …")
         corpus = prepare_text(config, progress=False)
@@ -114,18 +115,6 @@ def race(
             ]
         if passed >= seconds:
             return
-
-
-def equal_width(input_size: int, parameters: int) -> int:
-    """The hidden size of the largest dense LSTM layer with at most so many parameters.
-
-    A layer has 4 h (i + h) weights and 8 h biases.
-
-    >>> equal_width(100, 4 * 50 * (100 + 50) + 8 * 50)
-    50
-    """
-    b = input_size + 2
-    return max(1, int(((b * b + parameters) ** 0.5 - b) / 2 + 1e-9))
 
 
 @style.theme()

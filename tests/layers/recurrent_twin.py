@@ -6,7 +6,7 @@ made entry by entry from the definition.
 
 import torch
 
-from sparsecore.layers.windows import block_sizes, input_windows
+from sparsecore.layers.geometry import block_sizes, input_windows
 
 GATES = {"LSTM": 4, "GRU": 3, "TANH": 1, "RELU": 1}
 

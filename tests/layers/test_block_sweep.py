@@ -10,9 +10,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_sequence
 
 import sparsecore as sc
-from sparsecore.errors import InputError
-from sparsecore.layers import block_stack, block_sweep, together
-from sparsecore.layers.together import run_together
+from sparsecore.layers import block_stack, block_sweep
 
 OPTIONS = [
     {},
@@ -34,8 +32,7 @@ def swept(monkeypatch):
         return block_sweep.sweep_blocks(blocks, *arguments)
 
     monkeypatch.setattr(block_sweep, "fuses", lambda x: True)
-    for module in (block_stack, together):
-        monkeypatch.setattr(module, "sweep_blocks", sweep_blocks)
+    monkeypatch.setattr(block_stack, "sweep_blocks", sweep_blocks)
     return counts
 
 
@@ -117,51 +114,6 @@ def test_a_compiled_layer_may_call_the_sweep(swept):
 def test_no_layer_on_a_cpu_takes_the_sweep():
     layer = make()
     assert not block_sweep.sweeps(list(layer.blocks), [given(layer)[0]], [None])
-
-
-@pytest.mark.parametrize("options", OPTIONS[:4])
-@pytest.mark.parametrize("with_states", [True, False])
-@pytest.mark.parametrize("at_once", [True, False])
-def test_several_layers_together_equal_each_alone(
-    options, with_states, at_once, swept, monkeypatch
-):
-    layers = [make(**options) for _ in range(3)]
-    for layer in layers[1:]:
-        layer.reset_parameters()
-    xs, states = zip(*(given(layer, seed=n) for n, layer in enumerate(layers)), strict=True)
-    monkeypatch.setattr(block_sweep, "fuses", lambda x: at_once)
-    results = run_together(layers, xs, states if with_states else None)
-    assert swept == ([9] * layers[0].num_layers if at_once else [])
-    monkeypatch.setattr(block_sweep, "fuses", lambda x: False)
-    for n, (layer, (y, final)) in enumerate(zip(layers, results, strict=True)):
-        leaves = [xs[n], *layer.parameters()]
-        expected, final_expected = layer(xs[n], states[n] if with_states else None)
-        torch.testing.assert_close((y, *final), (expected, *final_expected), **EXACT)
-        found, right = (torch.autograd.grad(t.square().sum(), leaves) for t in (y, expected))
-        torch.testing.assert_close(found, right, **EXACT)
-
-
-def test_dropout_in_layers_together(swept):
-    layers = [make(num_layers=2, dropout=1.0) for _ in range(2)]
-    xs = [given(layer)[0] for layer in layers]
-    for layer, (y, _) in zip(layers, run_together(layers, xs), strict=True):
-        torch.testing.assert_close(y, layer(xs[0])[0], **EXACT)  # nothing comes to the second
-    assert swept[:2] == [6, 6]
-
-
-@pytest.mark.parametrize(
-    ("layers", "shapes", "message"),
-    [
-        ([], [], "at least 1, got 0, 0 and 0"),
-        ([make()], [(5, 3, 7)] * 2, "got 1, 2 and 1"),
-        ([make(), make(bias=False)], [(5, 3, 7)] * 2, r"layers\[1\] and .* differ in bias"),
-        ([make()] * 2, [(5, 3, 7), (4, 3, 7)], r"inputs\[1\] .*\(5, 3, 7\), got \(4, 3, 7\)"),
-        ([make()], [(5, 3, 6)], "input must be T B 7"),
-    ],
-)
-def test_what_is_not_alike_is_one_clear_line(layers, shapes, message):
-    with pytest.raises(InputError, match=message):
-        run_together(layers, [torch.zeros(shape, dtype=torch.float64) for shape in shapes])
 
 
 @pytest.mark.gpu

@@ -1,10 +1,13 @@
 """Counts of parameters: to the unit as the layers have them."""
 
+import numpy as np
 import pytest
 from torch import nn
 
 import sparsecore as sc
-from sparsecore.layers.counts import embedding_counts, equal_dense_size, layer_counts
+from sparsecore.errors import InputError
+from sparsecore.layers.geometry import equal_dense_size
+from sparsecore.layers.masks import embedding_counts, layer_counts
 
 
 def size(module):
@@ -21,14 +24,23 @@ def test_counts_are_those_of_the_layers():
     assert parts.tolist() == table["parameters"].tolist()
 
 
-@pytest.mark.parametrize("parameters", [1, 900, 12_345, 10_589_200])
-def test_equal_dense_layer_is_the_nearest(parameters):
-    best = equal_dense_size(50, parameters)
+@pytest.mark.parametrize("gates", [4, 3, 1])
+@pytest.mark.parametrize("inputs", [1, 50, 400])
+def test_equal_dense_layer_is_the_nearest_of_all_sizes(inputs, gates):
+    sizes = np.arange(1, 1000)
+    parameters = gates * sizes * (sizes + inputs + 2)
+    for wanted in np.random.default_rng(0).integers(1, parameters[-2], 300).tolist():
+        nearest = int(sizes[np.abs(parameters - wanted).argmin()])  # the first: the smaller
+        assert equal_dense_size(inputs, wanted, gates) == nearest, wanted
+    for size in (1, 7, 999):
+        assert equal_dense_size(inputs, int(parameters[size - 1]), gates) == size
 
-    def miss(hidden):
-        return abs(4 * hidden * (hidden + 52) - parameters)
 
-    assert miss(best) <= min(miss(best + 1), miss(best - 1) if best > 1 else miss(best + 1))
+def test_equal_dense_size_refuses_sizes_below_1():
+    with pytest.raises(InputError, match="parameters must be at least 1, got 0"):
+        equal_dense_size(50, 0)
+    with pytest.raises(InputError, match="input_size must be at least 1, got 0"):
+        equal_dense_size(0, 50)
 
 
 def test_embeddings_of_table_3():

@@ -5,10 +5,8 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 import torch
-from torch import nn
 
 from sparsecore.live import your_geometry, your_sentence, your_text
-from sparsecore.live.geometry import equal_width
 from sparsecore.report.explorers import ChiExplorer, SentenceLens
 from sparsecore.report.pages.emergent import open_page
 from tests.conftest import small_text
@@ -83,10 +81,3 @@ def test_the_race_trains_both_models(text):
     by_model = table.groupby("model")["perplexity"]
     assert (by_model.last() < by_model.first()).all()
     assert (table.groupby("step")["model"].nunique() == 2).all()
-
-
-@pytest.mark.parametrize("hidden", [1, 7, 50, 288])
-def test_the_dense_layer_is_the_largest_that_fits(hidden):
-    count = sum(p.numel() for p in nn.LSTM(100, hidden).parameters())
-    assert equal_width(100, count) == hidden
-    assert hidden == 1 or equal_width(100, count - 1) == hidden - 1

@@ -13,6 +13,7 @@ from sparsecore.layers.geometry import (
     bin_rows,
     bin_widths,
     block_sizes,
+    equal_dense_size,
     input_windows,
     lstm_parameters,
 )
@@ -103,16 +104,17 @@ def test_what_is_illegal_here_is_illegal_there(i, h, n, gamma):
         lstm_parameters(i, h, n, gamma)
 
 
-def test_the_dense_layer_of_equal_size_is_the_nearest():
+def test_the_dense_layer_of_equal_size_is_the_librarys():
+    draw = random.Random(3)
+    cases = [(400, 7139200), (200, 1787104), (7, 3), (1, 1)]
+    cases += [(draw.randint(1, 2000), draw.randint(1, 20_000_000)) for _ in range(400)]
     code = f"import * as g from {json.dumps((STATIC / 'geometry.js').as_uri())};"
     found = run_node(
-        f"""{code} print([[400, 7139200], [200, 1787104], [7, 3]].map(([i, p]) =>
+        f"""{code} print({json.dumps(cases)}.map(([i, p]) =>
         ["LSTM", "GRU", "RNN"].map((c) => g.denseHiddenSize(c, i, p))));"""
     )
-    for (i, p), sizes in zip([(400, 7139200), (200, 1787104), (7, 3)], found, strict=True):
-        for gates, size in zip(GATES.values(), sizes, strict=True):
-            off = {h: abs(gates * h * (i + h + 2) - p) for h in range(1, 3000)}
-            assert off[size] == min(off.values())
+    for (i, p), sizes in zip(cases, found, strict=True):
+        assert sizes == [equal_dense_size(i, p, gates) for gates in GATES.values()], (i, p)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)

@@ -1,14 +1,12 @@
-"""Forward and backward of a sparse LSTM layer, over a grid of shapes, and of several seeds at once.
+"""Forward and backward of a sparse LSTM layer, over a grid of shapes.
 
 T × B = 70 × 20 random inputs, gradients of the weights and of the inputs. On a GPU all ways
 multiply float32 without TF32.
 
-- sparsecore: ``SparseLSTM``, its geometry by ``matching_geometry``; of several seeds
-  ``run_together``, which on a GPU is one sweep over the blocks of all.
+- sparsecore: ``SparseLSTM``, its geometry by ``matching_geometry``.
 - N × nn.LSTM: its N components called one after the other on slices, outputs concatenated.
 - dense, equal parameters: the narrower ``nn.LSTM`` that it was matched to.
 - masked: ``nn.LSTM`` of the same width that stores and multiplies the zeros.
-- one by one: of several seeds each layer called.
 """
 
 from __future__ import annotations
@@ -33,7 +31,6 @@ from sparsecore.bench.case import (
 from sparsecore.layers.block_dense import matching_entries
 from sparsecore.layers.geometry import matching_geometry
 from sparsecore.layers.sparse_rnn import SparseLSTM
-from sparsecore.layers.together import run_together
 
 T, B = 70, 20
 CHECKED = 6  # time steps that are held against float64
@@ -46,19 +43,16 @@ GRID = (  # i, h, reduce_in, reduce_out; the first is the paper's middle layer
     (100, 288, 1.0, 1 / 2),
 )
 TINY = ((12, 18, 2 / 3, 2 / 3), (8, 12, 1.0, 1 / 2))
-SEEDS = 8
 Shape = tuple[int, int, float, float]
-Together = Callable[[list[SparseLSTM], list[Tensor]], list[Tensor]]
 
 
 def cases(device: torch.device, quick: bool) -> list[Case]:
-    """A case for each shape of the grid, and seeds of the last; quick: two of a dozen units."""
-    grid = TINY if quick else GRID
-    return [*(case(shape, device) for shape in grid), case(grid[-1], device, SEEDS)]
+    """A case for each shape of the grid; quick: two of a dozen units."""
+    return [case(shape, device) for shape in (TINY if quick else GRID)]
 
 
-def case(shape: Shape, device: torch.device, seeds: int = 1) -> Case:
-    """The layer i → h beside the dense one of reduce_in·i → reduce_out·h, or ``seeds`` of it."""
+def case(shape: Shape, device: torch.device) -> Case:
+    """The layer i → h beside the dense one of reduce_in·i → reduce_out·h."""
     inputs, hidden, reduce_in, reduce_out = shape
     num_blocks, gamma = matching_geometry(*shape)
     entries = 4 * sum(
@@ -67,12 +61,7 @@ def case(shape: Shape, device: torch.device, seeds: int = 1) -> Case:
     )
     narrow = f"{round(reduce_in * inputs)} → {round(reduce_out * hidden)}"
     name = f"{inputs} → {hidden} as {narrow}, N {num_blocks}"
-    flops = 3 * 2 * T * B * entries * seeds
-    if seeds > 1:
-        name += f", {seeds} seeds"
-        return Case(
-            name, lambda: prepare_seeds(shape, seeds, device), T * B * seeds, "token", flops
-        )
+    flops = 3 * 2 * T * B * entries
     return Case(name, lambda: prepare(shape, device), T * B, "token", flops)
 
 
@@ -116,49 +105,6 @@ def prepare(shape: Shape, device: torch.device) -> Prepared:
     return Prepared(contestants, truth, without_tf32())
 
 
-def prepare_seeds(shape: Shape, seeds: int, device: torch.device) -> Prepared:
-    """As many layers of one geometry, each on inputs of its own."""
-    inputs, hidden, *_ = shape
-    torch.manual_seed(0)
-    geometry = matching_geometry(*shape)
-    layers = [SparseLSTM(inputs, hidden, *geometry, device=device) for _ in range(seeds)]
-    every = nn.ModuleList(layers)
-    xs = [
-        random_tensor(T, B, inputs, seed=n, device=device, requires_grad=True) for n in range(seeds)
-    ]
-    upward = random_tensor(seeds, T, B, hidden, seed=seeds, device=device)
-
-    def contestant(call: Together) -> Contestant:
-        step = forward_backward(every, lambda: torch.stack(call(layers, xs)), upward, *xs)
-        return Contestant(step, lambda: found(call))
-
-    def found(call: Together) -> Values:
-        few = [x[:CHECKED].detach().requires_grad_() for x in xs]
-        y, gradients = gradients_of(
-            every, lambda: torch.stack(call(layers, few)), upward[:, :CHECKED]
-        )
-        found_at_x = [x.grad for x in few if x.grad is not None]
-        return {"y": y, "x.grad": torch.stack(found_at_x)} | gradients
-
-    def truth() -> Values:
-        ys, grads, gradients = [], [], {}
-        for n, layer in enumerate(layers):
-            dense, x = layer.to_dense().double(), xs[n][:CHECKED].detach()
-            own = values(layer, dense, lambda x, dense=dense: dense(x)[0], x, upward[n, :CHECKED])
-            ys.append(own.pop("y"))
-            grads.append(own.pop("x.grad"))
-            gradients |= {f"{n}.{name}": value for name, value in own.items()}
-        return {"y": torch.stack(ys), "x.grad": torch.stack(grads)} | gradients
-
-    contestants = {
-        REFERENCE: contestant(lambda layers, xs: [y for y, _ in run_together(layers, xs)]),
-        "one by one": contestant(
-            lambda layers, xs: [layer(x)[0] for layer, x in zip(layers, xs, strict=True)]
-        ),
-    }
-    return Prepared(contestants, truth, without_tf32())
-
-
 def without_tf32() -> Callable[[], None]:
     """cuDNN's LSTM rounds factors to ten bits unless told not to; returns what undoes it."""
     settings: Any = torch.backends.cudnn.rnn
@@ -181,18 +127,12 @@ def timed(
 
 
 def values(
-    sparse: SparseLSTM,
-    module: nn.Module,
-    call: Callable[[Tensor], Tensor],
-    x: Tensor | None = None,
-    upward: Tensor | None = None,
+    sparse: SparseLSTM, module: nn.Module, call: Callable[[Tensor], Tensor]
 ) -> dict[str, Tensor]:
     """Outputs and gradients of a few time steps, named as the parameters of the sparse layer."""
     like = next(module.parameters())
-    x = random_tensor(CHECKED, B, sparse.input_size) if x is None else x
-    x = x.to(like).requires_grad_()
-    upward = random_tensor(CHECKED, B, sparse.hidden_size, seed=1) if upward is None else upward
-    upward = upward.to(like)
+    x = random_tensor(CHECKED, B, sparse.input_size).to(like).requires_grad_()
+    upward = random_tensor(CHECKED, B, sparse.hidden_size, seed=1).to(like)
     y, gradients = gradients_of(module, lambda: call(x), upward)
     assert x.grad is not None
     if isinstance(module, nn.LSTM):  # what of its gradients the sparse layer has, too

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from sparsecore.layers.windows import block_sizes, input_windows
+from sparsecore.layers.geometry import block_sizes, input_windows
 from sparsecore.training.configuration import (
     ABOVE_0,
     AT_LEAST_1,

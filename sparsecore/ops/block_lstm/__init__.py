@@ -1,4 +1,4 @@
-"""Several LSTMs at once: the blocks of a predefined-sparse layer, of many seeds if need be.
+"""Several LSTMs at once: the blocks of a predefined-sparse layer, in both directions.
 
 ``block_lstm`` picks the fast path for the device, ``naive`` is the reference implementation.
 """

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sparsecore.layers.counts import embedding_counts, layer_counts
 from sparsecore.layers.geometry import matching_geometry
-from sparsecore.layers.masks import embedding_mask, stack_table
+from sparsecore.layers.masks import embedding_counts, embedding_mask, layer_counts, stack_table
 from sparsecore.report.pages.parts import html_table, markdown
 
 DENSE_STACK = [(200, 575), (575, 575), (575, 200)]  # Fig. 4(a)

@@ -1,5 +1,5 @@
 // Where the weights of predefined-sparse layers are: the same arithmetic as
-// sparsecore/layers/windows.py and sparsecore/layers/geometry.py, to the last parameter.
+// sparsecore/layers/geometry.py, to the last parameter.
 // A test runs both over many geometries.
 
 const ROUNDING = 1e-7;
