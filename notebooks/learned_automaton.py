@@ -48,7 +48,7 @@ check_parameters(globals())
 # elsewhere, so $w$ and $v$ simply list the words.
 
 # %%
-from sparsecore.prune.describe import automaton, one_hot, reading, states_of
+from sparsecore.pruning.describe import automaton, one_hot, reading, states_of
 
 vocabulary = ["not", "good", "bad", "but"]
 rnn = automaton(

@@ -127,4 +127,4 @@ decision(reader, sentence)
 # - Another sentence, another seed, another goal: they are parameters of this page.
 # - Reviews: `sparsecore data fetch amazon-reviews`, `sparsecore data fetch glove-6b`, and
 #   `preset = "small"`, `category = "books"`, `sentence = "not worth the time ."`.
-# - From Python: `sparsecore.prune.patterns.explain` gives the tables behind the last figure.
+# - From Python: `sparsecore.pruning.patterns.explain` gives the tables behind the last figure.

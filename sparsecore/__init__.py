@@ -29,10 +29,11 @@ _PUBLIC = {
     "matching_geometry": "sparsecore.layers.geometry",
     "bin_rows": "sparsecore.layers.geometry",
     "RationalRNN": "sparsecore.layers.rational",
-    "group_norms": "sparsecore.prune.group_lasso",
-    "group_lasso": "sparsecore.prune.group_lasso",
-    "compact": "sparsecore.prune.compact",
-    "best_paths": "sparsecore.prune.paths",
+    "group_norms": "sparsecore.pruning.groups",
+    "group_lasso": "sparsecore.pruning.groups",
+    "compact": "sparsecore.pruning.compact",
+    "prune": "sparsecore.pruning.model",
+    "best_paths": "sparsecore.pruning.paths",
 }
 
 __all__ = ["__version__", *_PUBLIC]  # pyright: ignore[reportUnsupportedDunderAll]
@@ -55,10 +56,11 @@ if TYPE_CHECKING:
     from sparsecore.measure.chi import hoyer as hoyer
     from sparsecore.measure.tracker import track as track
     from sparsecore.measure.unseen import TrackingWarning as TrackingWarning
-    from sparsecore.prune.compact import compact as compact
-    from sparsecore.prune.group_lasso import group_lasso as group_lasso
-    from sparsecore.prune.group_lasso import group_norms as group_norms
-    from sparsecore.prune.paths import best_paths as best_paths
+    from sparsecore.pruning.compact import compact as compact
+    from sparsecore.pruning.groups import group_lasso as group_lasso
+    from sparsecore.pruning.groups import group_norms as group_norms
+    from sparsecore.pruning.model import prune as prune
+    from sparsecore.pruning.paths import best_paths as best_paths
     from sparsecore.stats.correlation import frequency_correlation as frequency_correlation
 
 

@@ -7,8 +7,6 @@ s units of a block, D directions (1 or 2), G gates.
 
 from __future__ import annotations
 
-import itertools
-import warnings
 from typing import Any, Protocol
 
 import torch
@@ -19,7 +17,7 @@ from torch.nn.utils.rnn import PackedSequence
 from sparsecore.errors import InputError
 from sparsecore.layers.block_sweep import sweep_blocks, sweeps
 from sparsecore.ops.autocast import lstm_lacks_autocast, without_autocast
-from sparsecore.layers.geometry import block_sizes, input_windows
+from sparsecore.ops.cells import States, cell_weights, zero_states
 from sparsecore.ops.compilers import opaque
 
 Sequence = Tensor | PackedSequence
@@ -42,50 +40,7 @@ class SparseLayer(Protocol):
     windows: list[list[slice]]  # of each layer, of each block
     units: list[slice]  # of each block, the same in every layer
     blocks: nn.ModuleList
-
-
-def make_blocks(layer: SparseLayer, cell: Any, **options: Any) -> nn.ModuleList:
-    """The L·N dense components, initialised by PyTorch: U(±1/√s) of each one's own size s.
-
-    Raises:
-        InputError: geometry or a probability outside its legal range.
-    """
-    for name in ("dropout", "weight_drop"):
-        if not 0 <= getattr(layer, name) <= 1:
-            raise InputError(f"{name} must lie in [0, 1], got {getattr(layer, name)}")
-    if layer.dropout and layer.num_layers == 1:
-        warnings.warn(
-            f"dropout={layer.dropout} acts between layers and num_layers is 1: it has no effect",
-            stacklevel=3,
-        )
-    return nn.ModuleList(
-        cell(
-            window.stop - window.start,
-            unit.stop - unit.start,
-            bias=layer.bias,
-            batch_first=layer.batch_first,
-            bidirectional=layer.bidirectional,
-            **options,
-        )
-        for windows in layer.windows
-        for window, unit in zip(windows, layer.units, strict=True)
-    )
-
-
-def layer_windows(layer: SparseLayer) -> list[list[slice]]:
-    """Windows of each layer's blocks: over the i inputs, above the first over all D·h outputs."""
-    if layer.num_layers < 1:
-        raise InputError(f"num_layers must be at least 1, got {layer.num_layers}")
-    widths = [layer.input_size] + [num_directions(layer) * layer.hidden_size] * (
-        layer.num_layers - 1
-    )
-    return [input_windows(width, layer.num_blocks, layer.gamma) for width in widths]
-
-
-def block_units(hidden_size: int, num_blocks: int) -> list[slice]:
-    """The hidden units of each block."""
-    ends = [0, *itertools.accumulate(block_sizes(hidden_size, num_blocks))]
-    return [slice(begin, end) for begin, end in itertools.pairwise(ends)]
+    states: int  # 2 for an LSTM, (h, c), else 1
 
 
 def num_directions(layer: SparseLayer) -> int:
@@ -93,9 +48,7 @@ def num_directions(layer: SparseLayer) -> int:
     return 2 if layer.bidirectional else 1
 
 
-def run(
-    layer: SparseLayer, x: Sequence, state: tuple[Tensor, ...] | None
-) -> tuple[Sequence, tuple[Tensor, ...]]:
+def run(layer: SparseLayer, x: Sequence, state: States | None) -> tuple[Sequence, States]:
     """Outputs and final states of the whole stack.
 
     Args:
@@ -113,59 +66,63 @@ def run(
         state = None if state is None else tuple(s.to(dtype) for s in state)
         with without_autocast(data_of(x)):
             return run(layer, with_data(x, data_of(x).to(dtype)), state)
-    packed, order = x, None
-    if isinstance(packed, PackedSequence):  # the blocks see it sorted
-        x = PackedSequence(packed.data, packed.batch_sizes)
-        order = packed.sorted_indices
-    elif packed.dim() == 2:
-        x = packed.unsqueeze(0 if layer.batch_first else 1)
+    if isinstance(x, PackedSequence):
+        return run_packed(layer, x, state)
+    if x.dim() == 2:
         state = None if state is None else tuple(s.unsqueeze(1) for s in state)
-    if state is not None and order is not None:
-        state = tuple(s.index_select(1, order) for s in state)
+        y, finals = run_stack(layer, x.unsqueeze(1), state)
+        return y.squeeze(1), tuple(s.squeeze(1) for s in finals)
+    if layer.batch_first:  # the blocks always see T B i
+        y, finals = run_stack(layer, x.transpose(0, 1), state)
+        return y.transpose(0, 1), finals
+    return run_stack(layer, x, state)
 
-    finals: list[tuple[Tensor, ...]] = []
+
+def run_packed(
+    layer: SparseLayer, x: PackedSequence, state: States | None
+) -> tuple[PackedSequence, States]:
+    """As :func:`run`; the blocks see the batch sorted by length, as it is packed."""
+    inner = PackedSequence(x.data, x.batch_sizes)
+    if state is not None and x.sorted_indices is not None:
+        state = tuple(s.index_select(1, x.sorted_indices) for s in state)
+    y, finals = run_stack(layer, inner, state)
+    if x.unsorted_indices is not None:
+        finals = tuple(s.index_select(1, x.unsorted_indices) for s in finals)
+    return PackedSequence(y.data, *x[1:]), finals
+
+
+def run_stack(layer: SparseLayer, x: Any, state: States | None) -> tuple[Any, States]:
+    """Layer by layer, dropout between them; x is T B i or sorted and packed."""
+
+    finals: list[States] = []
     for index in range(layer.num_layers):
         if index and layer.training and layer.dropout:
             x = with_data(x, F.dropout(data_of(x), layer.dropout))
         x, final = run_layer(layer, index, x, state)
         finals.append(final)
-    states = tuple(join(list(parts), 0) for parts in zip(*finals, strict=True))
-
-    if isinstance(packed, PackedSequence):
-        back = packed.unsorted_indices
-        if back is not None:
-            states = tuple(s.index_select(1, back) for s in states)
-        return with_data(packed, data_of(x)), states
-    if packed.dim() == 2:
-        return data_of(x).squeeze(0 if layer.batch_first else 1), tuple(
-            s.squeeze(1) for s in states
-        )
-    return x, states
+    return x, tuple(join(list(parts), 0) for parts in zip(*finals, strict=True))
 
 
-def run_layer(
-    layer: SparseLayer, index: int, x: Sequence, state: tuple[Tensor, ...] | None
-) -> tuple[Sequence, tuple[Tensor, ...]]:
+def run_layer(layer: SparseLayer, index: int, x: Any, state: States | None) -> tuple[Any, States]:
     """One layer of the stack: its N blocks, at once where there are kernels, else one by one."""
     blocks, parts, states = cut(layer, index, x, state)
     drop = layer.weight_drop if layer.training else 0.0
-    tensors = [part for part in parts if isinstance(part, Tensor)]
-    if torch.compiler.is_exporting() and tensors:
+    if torch.compiler.is_exporting() and isinstance(x, Tensor):
         from sparsecore.layers.block_scan import scan_blocks  # loads PyTorch's compiler
 
-        results = scan_blocks(blocks, [dropped(block, drop) for block in blocks], tensors, states)
+        results = scan_blocks(blocks, [dropped(block, drop) for block in blocks], parts, states)
     elif sweeps(blocks, parts, states):
-        results = sweep_blocks(blocks, [dropped(block, drop) for block in blocks], tensors, states)
+        results = sweep_blocks([dropped(block, drop) for block in blocks], parts, states)
     elif drop:
         results = [run_dropped(*each, drop) for each in zip(blocks, parts, states, strict=True)]
     else:
-        results = [run_block(*each) for each in zip(blocks, parts, states, strict=True)]
+        results = [run_block(layer, *each) for each in zip(blocks, parts, states, strict=True)]
     return joined(layer, x, results)
 
 
 def cut(
-    layer: SparseLayer, index: int, x: Any, state: tuple[Tensor, ...] | None
-) -> tuple[list[nn.Module], list[Any], list[tuple[Tensor, ...] | None]]:
+    layer: SparseLayer, index: int, x: Any, state: States | None
+) -> tuple[list[nn.Module], list[Any], list[States | None]]:
     """The blocks of one layer of the stack, and of each the inputs and states that it sees."""
     directions, N = num_directions(layer), layer.num_blocks
     rows = slice(index * directions, (index + 1) * directions)
@@ -181,7 +138,7 @@ def cut(
     return list(layer.blocks)[index * N : (index + 1) * N], parts, states
 
 
-def joined(layer: SparseLayer, x: Any, results: Any) -> tuple[Any, tuple[Tensor, ...]]:
+def joined(layer: SparseLayer, x: Any, results: Any) -> tuple[Any, States]:
     """The outputs of the blocks side by side, laid out as ``x`` is, and their final states."""
     outputs, finals = [data_of(y) for y, _ in results], [final for _, final in results]
     if layer.bidirectional and len(outputs) > 1:  # every forward unit before every backward one
@@ -191,17 +148,15 @@ def joined(layer: SparseLayer, x: Any, results: Any) -> tuple[Any, tuple[Tensor,
     return y, tuple(join(list(each), -1) for each in zip(*finals, strict=True))
 
 
-def run_block(
-    block: nn.Module, x: Sequence, state: tuple[Tensor, ...] | None
-) -> tuple[Sequence, tuple[Tensor, ...]]:
-    """A dense component as PyTorch runs it, its states always a tuple."""
-    if isinstance(block, nn.LSTM):
+def run_block(layer: SparseLayer, block: nn.Module, x: Any, state: States | None) -> Any:
+    """A dense component as PyTorch runs it (quantised ones too), its states always a tuple."""
+    if layer.states == 2:
         return block(x, state)
     y, h = block(x, None if state is None else state[0])
     return y, (h,)
 
 
-CELLS: dict[str, Any] = {
+CALLS: dict[str, Any] = {
     "LSTM": torch.lstm,
     "GRU": torch.gru,
     "RNN_TANH": torch.rnn_tanh,
@@ -210,36 +165,35 @@ CELLS: dict[str, Any] = {
 
 
 @opaque  # what nn.LSTM is to the compiler: a call, not a loop to unroll
-def run_dropped(
-    block: Any, x: Sequence, state: tuple[Tensor, ...] | None, probability: float
-) -> tuple[Sequence, tuple[Tensor, ...]]:
+def run_dropped(block: Any, x: Any, state: States | None, probability: float) -> tuple[Any, States]:
     """A dense component with entries of W_hh dropped anew, the others scaled by 1/(1 - p).
 
     The dropped matrix is a function of the parameter and exists for this call only; the component
     is not touched, so it can be switched, copied and saved at any time.
     """
-    weights, data = dropped(block, probability), data_of(x)
+    weights = [w for direction in dropped(block, probability) for w in direction]
+    data = data_of(x)
     if data.is_cuda:
         weights = side_by_side(weights)
-    batch = x.batch_sizes[0] if isinstance(x, PackedSequence) else x.shape[not block.batch_first]
     if state is None:
-        zeros = data.new_zeros(2 if block.bidirectional else 1, int(batch), block.hidden_size)
-        state = (zeros, zeros) if block.mode == "LSTM" else (zeros,)
+        batch = x.batch_sizes[0] if isinstance(x, PackedSequence) else x.shape[1]
+        state = zero_states(block, data, int(batch))
     hx = state if block.mode == "LSTM" else state[0]
-    call, settings = CELLS[block.mode], (block.bias, 1, 0.0, True, block.bidirectional)
+    call, settings = CALLS[block.mode], (block.bias, 1, 0.0, True, block.bidirectional)
     if isinstance(x, PackedSequence):
         y, *final = call(data, x.batch_sizes, hx, weights, *settings)
     else:
-        y, *final = call(data, hx, weights, *settings, block.batch_first)
+        y, *final = call(data, hx, weights, *settings, False)
     return with_data(x, y), tuple(final)
 
 
-def dropped(block: nn.Module, probability: float) -> list[Tensor]:
-    """The component's weights in PyTorch's order, with fresh dropout on each W_hh."""
-    return [
-        F.dropout(value, probability) if probability and name.startswith("weight_hh") else value
-        for name, value in block.named_parameters()
-    ]
+def dropped(block: nn.Module, probability: float) -> list[list[Tensor]]:
+    """Of each direction the component's weights, with fresh dropout on W_hh."""
+    directions = cell_weights(block)
+    if probability:
+        for weights in directions:
+            weights[1] = F.dropout(weights[1], probability)
+    return directions
 
 
 def side_by_side(weights: list[Tensor]) -> list[Tensor]:
@@ -251,16 +205,24 @@ def side_by_side(weights: list[Tensor]) -> list[Tensor]:
     return [placed[k] for k in range(len(weights))]
 
 
-def check_shapes(layer: SparseLayer, x: Sequence, state: tuple[Tensor, ...] | None) -> None:
-    """One clear line where input or state do not fit the layer."""
+def check_shapes(layer: SparseLayer, x: Sequence, state: States | None) -> None:
+    """Raise :class:`InputError` where input or state do not fit the layer."""
     if torch.jit.is_tracing():  # sizes are tensors there
         return
+    if not isinstance(x, Tensor | PackedSequence):
+        raise InputError(f"input must be a tensor or a PackedSequence, got {type(x).__name__}")
     data, dims = data_of(x), (2,) if isinstance(x, PackedSequence) else (2, 3)
     if data.dim() not in dims or data.shape[-1] != layer.input_size:
         raise InputError(
             f"input must be T B {layer.input_size} (B T {layer.input_size} with batch_first, "
             f"T {layer.input_size} without a batch), got shape {tuple(data.shape)}"
         )
+    if state is None:
+        return
+    if len(state) != layer.states or not all(isinstance(given, Tensor) for given in state):
+        kinds = ", ".join(type(given).__name__ for given in state)
+        right = "(h0, c0), two tensors" if layer.states == 2 else "h0, one tensor"
+        raise InputError(f"the state must be {right}, got {kinds}")
     rows, h = layer.num_layers * num_directions(layer), layer.hidden_size
     if isinstance(x, PackedSequence):
         right = (rows, int(x.batch_sizes[0]), h)
@@ -268,7 +230,7 @@ def check_shapes(layer: SparseLayer, x: Sequence, state: tuple[Tensor, ...] | No
         right = (rows, x.shape[0 if layer.batch_first else 1], h)
     else:
         right = (rows, h)
-    for given in state or ():
+    for given in state:
         if tuple(given.shape) != right:
             raise InputError(f"state must have shape {right}, got {tuple(given.shape)}")
 

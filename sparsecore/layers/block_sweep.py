@@ -1,7 +1,7 @@
 """All dense LSTM components of a layer in one sweep over time, where the kernels for it run.
 
-The components of a layer, and of layers beside it, do not see one another: on a GPU one step of
-all of them is one kernel. Elsewhere they run one after the other (:mod:`block_stack`).
+The components of a layer do not see one another: on a GPU one step of all of them is one kernel.
+Elsewhere they run one after the other (:mod:`block_stack`).
 """
 
 from __future__ import annotations
@@ -13,17 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from sparsecore.ops.block_lstm import block_lstm, fuses
+from sparsecore.ops.cells import States
 from sparsecore.ops.compilers import is_traced, opaque
-
-States = tuple[Tensor, ...]
 
 
 def sweeps(blocks: Sequence[nn.Module], parts: Sequence[Any], states: Sequence[Any]) -> bool:
     """Whether :func:`sweep_blocks` serves these components, inputs and states.
 
     Not a single component, nor packed sequences, half precision and autocast; not while PyTorch
-    writes down what is called, and not components that were parametrized or have hooks, for then
-    their own call has to be made.
+    traces what is called, and not components that were parametrized or have hooks, for then their
+    own call has to be made.
     """
     x = parts[0]
     if len(blocks) == 1 or not all(type(block) is nn.LSTM for block in blocks):
@@ -44,39 +43,33 @@ def _has_hooks(block: nn.Module) -> bool:
 
 @opaque  # as run_dropped of block_stack
 def sweep_blocks(
-    blocks: Sequence[Any],
-    weights: Sequence[list[Tensor]],
+    weights: Sequence[list[list[Tensor]]],
     parts: Sequence[Tensor],
     states: Sequence[States | None],
 ) -> list[tuple[Tensor, States]]:
-    """What ``[block(part, state) for …]`` gives, with ``weights`` in place of the blocks' own.
+    """What ``[block(part, state) for …]`` gives, for the ``weights`` of one-layer LSTMs.
 
     Args:
-        blocks: N one-layer ``nn.LSTM``, of one layer or of several alike.
-        weights: of each block W_ih, W_hh and, with bias, b_ih, b_hh of each direction.
-        parts: what each block sees, T B w, or B T w with ``batch_first``.
+        weights: of each block and direction W_ih, W_hh and, with bias, b_ih, b_hh.
+        parts: what each block sees, T B w.
         states: of each block (h0, c0), each D B s; None, in all of them, for zeros.
 
     Returns:
-        Of each block T B D·s (or B T D·s), and the final states, each D B s.
+        Of each block T B D·s and the final states, each D B s.
     """
-    first = blocks[0]
-    if first.batch_first:
-        parts = [part.transpose(0, 1) for part in parts]
-    directions, each = (2, len(weights[0]) // 2) if first.bidirectional else (1, len(weights[0]))
-    xs, own, begin = [], [], []
-    for x, w, state in zip(parts, weights, states, strict=True):
-        for d in range(directions):
+    xs, flat, begin = [], [], []
+    for x, directions, state in zip(parts, weights, states, strict=True):
+        for d, own in enumerate(directions):
             xs.append(x.flip(0) if d else x)
-            own.append(w[d * each : (d + 1) * each])
+            flat.append(own)
             if state is not None:
                 begin.append((state[0][d], state[1][d]))
-    runs = iter(block_lstm(xs, own, begin or None))
+    runs = iter(block_lstm(xs, flat, begin or None))
     results: list[tuple[Tensor, States]] = []
-    for _ in blocks:
-        ways = [next(runs) for _ in range(directions)]
-        ys = [y.flip(0) if d else y for d, (y, _) in enumerate(ways)]
-        y = torch.cat(ys, -1) if directions == 2 else ys[0]
-        final = tuple(torch.stack(ends) for ends in zip(*(end for _, end in ways), strict=True))
-        results.append((y.transpose(0, 1) if first.batch_first else y, final))
+    for directions in weights:
+        of_block = [next(runs) for _ in directions]
+        ys = [y.flip(0) if d else y for d, (y, _) in enumerate(of_block)]
+        y = torch.cat(ys, -1) if len(ys) == 2 else ys[0]
+        final = tuple(torch.stack(ends) for ends in zip(*(end for _, end in of_block), strict=True))
+        results.append((y, final))
     return results

@@ -6,11 +6,12 @@ frequent words alone. Only what stands below the stairs is stored, updated and s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from sparsecore.errors import InputError, near_match
@@ -38,11 +39,12 @@ ORDERS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def frequency_order(counts: Sequence[int] | NDArray[Any] | Tensor, order: str = "up") -> Tensor:
+def frequency_order(counts: ArrayLike | Tensor, order: str = "up") -> Tensor:
     """The row of each word in a :class:`SparseEmbedding`; the last rows have the most dimensions.
 
     Args:
-        counts: (V,) how often each word id occurs in the training text.
+        counts: (V,) how often each word id occurs in the training text: a list, an array, a tensor,
+            or a pandas Series, whose values are taken in their order, whatever its index says.
         order: ``"up"``, the paper's choice: least to most frequent, so frequent words have long
             embeddings; ``"down"``, its reverse: frequent words have short ones; ``"none"``: row =
             word id, whatever the counts. Of words equally frequent, the one with the smaller id
@@ -61,10 +63,7 @@ def frequency_order(counts: Sequence[int] | NDArray[Any] | Tensor, order: str = 
     """
     if order not in ORDERS:
         raise InputError(f"order: {order!r} is unknown{near_match(order, ORDERS)}")
-    counts = torch.as_tensor(counts)
-    if counts.dim() != 1:
-        raise InputError(f"counts must have shape (V,), got {tuple(counts.shape)}")
-    return ORDERS[order](counts.cpu())
+    return ORDERS[order](_numbers("counts", counts))
 
 
 class SparseEmbedding(nn.Module):
@@ -114,7 +113,7 @@ class SparseEmbedding(nn.Module):
         density: float,
         num_bins: int | None = None,
         *,
-        order: Tensor | None = None,
+        order: ArrayLike | Tensor | None = None,
         word_dropout: float = 0.0,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -123,7 +122,7 @@ class SparseEmbedding(nn.Module):
         rows = bin_rows(num_embeddings, embedding_dim, density, num_bins)
         check_probability("word_dropout", word_dropout)
         if order is not None:
-            _check_order(order, num_embeddings)
+            order = _checked_order(order, num_embeddings)
             order = order.to(device=device, dtype=torch.int64, copy=True)
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
@@ -133,16 +132,29 @@ class SparseEmbedding(nn.Module):
             torch.empty(r, width, device=device, dtype=dtype)
             for r, width in zip(rows, bin_widths(embedding_dim, len(rows)), strict=True)
         )
-        layout = torch.empty(3, embedding_dim - self.tables[0].shape[1], dtype=torch.int64)
         self.register_buffer("order", order)
-        self.register_buffer("layout", layout.to(device), persistent=False)
+        self.register_buffer("layout", None, persistent=False)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw every table from U(±0.1)."""
-        self.layout.copy_(column_layout([table.shape for table in self.tables]))
+        self._set_layout()
         for table in self.tables:
             nn.init.uniform_(table, -INITIAL_RANGE, INITIAL_RANGE)
+
+    def _set_layout(self) -> None:
+        """Compute the buffer that is never saved: it follows from the shapes of the tables."""
+        tables = self._parts()
+        self.layout = column_layout([table.shape for table in tables]).to(tables[0].device)
+
+    def _apply(self, *arguments: Any, **options: Any) -> SparseEmbedding:
+        super()._apply(*arguments, **options)  # of to_empty, say, which leaves buffers undefined
+        self._set_layout()
+        return self
+
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        super()._load_from_state_dict(*arguments)
+        self._set_layout()
 
     @property
     def density(self) -> float:
@@ -196,10 +208,16 @@ class SparseEmbedding(nn.Module):
     ) -> SparseEmbedding:
         """An embedding with the entries of a (V, k) matrix, by word id, that it has room for.
 
-        The entries above the stairs are left out. ``options``: ``order``, ``word_dropout``.
+        The entries above the stairs are left out. It is frozen if ``weight`` is a frozen parameter,
+        such as that of ``nn.Embedding.from_pretrained``. ``options``: ``order``, ``word_dropout``.
+
+        Raises:
+            InputError: not a matrix; a geometry outside its legal range.
         """
-        if weight.dim() != 2:
-            raise InputError(f"weight must have shape (V, k), got {tuple(weight.shape)}")
+        if not isinstance(weight, Tensor) or weight.dim() != 2:
+            got = tuple(weight.shape) if isinstance(weight, Tensor) else type(weight).__name__
+            raise InputError(f"weight must be a (V, k) tensor, such as embedding.weight, got {got}")
+        frozen = isinstance(weight, nn.Parameter) and not weight.requires_grad
         options = {"device": weight.device, "dtype": weight.dtype, **options}
         num_embeddings, embedding_dim = weight.shape
         embedding = cls(num_embeddings, embedding_dim, density, num_bins, **options)
@@ -209,7 +227,7 @@ class SparseEmbedding(nn.Module):
         with torch.no_grad():
             for table, columns in zip(embedding.tables, weight.split(widths, 1), strict=True):
                 table.copy_(columns[num_embeddings - len(table) :])
-        return embedding
+        return embedding.requires_grad_(not frozen)
 
     def extra_repr(self) -> str:
         """What ``print`` shows."""
@@ -219,10 +237,32 @@ class SparseEmbedding(nn.Module):
         )
 
 
-def _check_order(order: Tensor, num_embeddings: int) -> None:
+def _numbers(name: str, values: Any) -> Tensor:
+    """(V,) numbers of a list, an array, a tensor or a Series, by position, on the CPU."""
+    if not isinstance(values, Tensor):
+        array = np.asarray(values)
+        if array.dtype.kind not in "iufb":
+            raise InputError(f"{name} must be numbers of shape (V,), got {type(values).__name__}")
+        values = torch.from_numpy(np.ascontiguousarray(array.astype(_signed(array.dtype))))
+    if values.dim() != 1:
+        raise InputError(f"{name} must have shape (V,), got {tuple(values.shape)}")
+    if values.is_floating_point() and bool(values.isnan().any()):
+        place = int(values.isnan().nonzero()[0])
+        raise InputError(f"{name} must be numbers, got nan at place {place}")
+    return values.detach().cpu()
+
+
+def _signed(dtype: np.dtype) -> Any:
+    """The type of PyTorch's that holds all of a NumPy type's counts."""
+    return np.float64 if dtype.kind == "f" else np.int64
+
+
+def _checked_order(values: Any, num_embeddings: int) -> Tensor:
+    order = _numbers("order", values)
     expected = torch.arange(num_embeddings)
-    if order.shape != (num_embeddings,) or not torch.equal(order.cpu().long().sort()[0], expected):
+    if order.shape != (num_embeddings,) or not torch.equal(order.long().sort()[0], expected):
         raise InputError(
             f"order must hold each row in [0, {num_embeddings}) once, got shape "
             f"{tuple(order.shape)}; sc.frequency_order makes it from counts"
         )
+    return order

@@ -124,7 +124,7 @@ class RationalRNN(nn.Module):
                 bidirectional=bidirectional,
                 **options,
             )
-        self.reset_parameters()
+        self._draw()
 
     @property
     def layer_size(self) -> int:
@@ -145,7 +145,12 @@ class RationalRNN(nn.Module):
             yield from self.above.cells()
 
     def reset_parameters(self) -> None:
-        """Draw the weights of this layer anew (not those of further layers or directions)."""
+        """Draw the weights of all layers and directions anew."""
+        for cell in self.cells():
+            cell._draw()
+
+    def _draw(self) -> None:
+        """The weights of this cell alone."""
         with torch.no_grad():
             for start, length in _starts(self.lengths):
                 bound = (6 / (self.input_size + self.lengths.count(length))) ** 0.5

@@ -18,7 +18,7 @@ LIBRARY: list[set[str]] = [
     {"files", "home"},
     {"stats", "ops", "data"},
     {"layers"},
-    {"prune", "models"},
+    {"pruning", "models"},
     {"measure"},
 ]
 COMPENDIUM: list[set[str]] = [

@@ -18,7 +18,7 @@ from sparsecore.measure.chi import chi
 from sparsecore.report.pages import crossing as pages
 from sparsecore.runs.reference import read_provenance, read_summary
 from tests.conftest import small_text
-from tests.prune.planted import write_planted
+from tests.pruning.planted import write_planted
 
 
 @pytest.fixture(scope="module")

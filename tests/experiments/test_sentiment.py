@@ -27,13 +27,13 @@ from sparsecore.experiments.sentiment.structure import (
 )
 from sparsecore.experiments.sentiment.task import Task, prepare
 from sparsecore.models.classifier import SequenceClassifier
-from sparsecore.prune.compact import kept_lengths
-from sparsecore.prune.group_lasso import group_norms
+from sparsecore.pruning.compact import kept_lengths
+from sparsecore.pruning.groups import group_norms
 from sparsecore.runs.execute import execute
 from sparsecore.runs.store import list_runs
 from sparsecore.training.checkpoint import load_checkpoint
 from sparsecore.training.loop import train
-from tests.prune.planted import write_planted
+from tests.pruning.planted import write_planted
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from sparsecore.experiments.sentiment.task import Task
 from sparsecore.runs.execute import execute
 from sparsecore.runs.store import list_runs
 from sparsecore.training.checkpoint import CheckpointManager, load_checkpoint
-from tests.prune.planted import write_planted
+from tests.pruning.planted import write_planted
 from tools.torture import contents
 
 

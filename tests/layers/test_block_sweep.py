@@ -27,9 +27,9 @@ def swept(monkeypatch):
     """As if kernels served every tensor; the numbers of components in each sweep."""
     counts = []
 
-    def sweep_blocks(blocks, *arguments):
-        counts.append(len(blocks))
-        return block_sweep.sweep_blocks(blocks, *arguments)
+    def sweep_blocks(weights, *arguments):
+        counts.append(len(weights))
+        return block_sweep.sweep_blocks(weights, *arguments)
 
     monkeypatch.setattr(block_sweep, "fuses", lambda x: True)
     monkeypatch.setattr(block_stack, "sweep_blocks", sweep_blocks)
@@ -80,7 +80,7 @@ def test_without_a_batch(swept):
     torch.testing.assert_close((y, h), (expected, h_expected), **EXACT)
 
 
-def test_what_is_run_as_before(swept):
+def test_packed_hooked_exported_and_other_cells_take_no_sweep(swept):
     """Each of these has to be, or is better, called component by component."""
     layer, x = make(), given(make())[0].detach()
     layer(pack_sequence([x[:, 0], x[:2, 1]]))
@@ -123,9 +123,9 @@ def test_a_layer_on_a_gpu_takes_the_sweep_and_equals_the_cpu(options, monkeypatc
     pytest.importorskip("triton")
     taken = []
 
-    def seen(blocks, *arguments):
-        taken.append(len(blocks))
-        return block_sweep.sweep_blocks(blocks, *arguments)
+    def seen(weights, *arguments):
+        taken.append(len(weights))
+        return block_sweep.sweep_blocks(weights, *arguments)
 
     monkeypatch.setattr(block_stack, "sweep_blocks", seen)
     layer = make(**options).eval()

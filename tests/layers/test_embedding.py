@@ -1,4 +1,4 @@
-"""The sparse embedding against the obvious one: a dense matrix with its zeros."""
+"""The sparse embedding against its reference: a dense matrix with its zeros."""
 
 import copy
 
@@ -16,7 +16,7 @@ from sparsecore.layers.geometry import bin_widths
 from sparsecore.ops.staircase import lookup
 
 
-def masked_twin(embedding):
+def masked_reference(embedding):
     """The (V, k) leaf matrix that the tables are cut from, by row, and the mask of its entries."""
     words, dim = embedding.num_embeddings, embedding.embedding_dim
     matrix, mask = torch.zeros(words, dim, dtype=torch.float64), torch.zeros(words, dim)
@@ -74,7 +74,7 @@ def way(request, monkeypatch):
 def test_equals_the_dense_matrix_with_zeros(geometry, ordered):
     order = torch.randperm(geometry[0]) if ordered else None
     embedding, ids = make(geometry, order=order)
-    matrix, mask = masked_twin(embedding)
+    matrix, mask = masked_reference(embedding)
     row = torch.arange(geometry[0]) if order is None else order
     upward = torch.randn(3, 11, geometry[1], dtype=torch.float64)
 
@@ -93,7 +93,7 @@ def test_equals_the_dense_matrix_with_zeros(geometry, ordered):
 def test_tied_logits_equal_the_dense_product(geometry, ordered, biased):
     order = torch.randperm(geometry[0]) if ordered else None
     embedding, _ = make(geometry, order=order)
-    matrix, mask = masked_twin(embedding)
+    matrix, mask = masked_reference(embedding)
     row = torch.arange(geometry[0]) if order is None else order
     hidden = torch.randn(3, 2, geometry[1], dtype=torch.float64, requires_grad=True)
     bias = torch.randn(geometry[0], dtype=torch.float64, requires_grad=True) if biased else None
@@ -122,7 +122,7 @@ def test_any_geometry_keeps_the_promised_entries(geometry):
         assert abs(stored - density * dim * words) <= last / 2 + 1
     assert embedding.density == stored / (words * dim)
     assert tuple(embedding.tables[0].shape) == (words, bin_widths(dim, num_bins)[0])
-    matrix, mask = masked_twin(embedding)
+    matrix, mask = masked_reference(embedding)
     assert int(mask.sum()) == stored
     first = bin_widths(dim, num_bins)[0]
     assert mask[:, :first].all()  # every word has the first bin

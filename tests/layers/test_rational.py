@@ -30,7 +30,7 @@ def layer(seed=0, **options):
 
 
 def naive_scores(rnn, x, c0=None):
-    """One cell, by the naive twin with the options written out."""
+    """One cell, by the reference with the options written out."""
     S = sum(rnn.lengths)
     last = torch.zeros(S, dtype=torch.float64)
     last[[1, 2, 6]] = 1

@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
 import sparsecore as sc
 from sparsecore.errors import InputError
 from sparsecore.layers.geometry import lstm_parameters
-from tests.layers.recurrent_twin import Twin
+from tests.layers.recurrent_reference import Reference
 
 LAYERS = {"LSTM": sc.SparseLSTM, "GRU": sc.SparseGRU, "TANH": sc.SparseRNN, "RELU": sc.SparseRNN}
 DENSE = {"LSTM": nn.LSTM, "GRU": nn.GRU, "TANH": nn.RNN, "RELU": nn.RNN}
@@ -54,16 +54,16 @@ def random(*shape, seed=1):
 def test_equals_full_matrices_with_zeros(
     cell, inputs, hidden, num_blocks, gamma, num_layers, directions
 ):
-    twin = Twin(cell, inputs, hidden, num_blocks, gamma, num_layers, directions)
+    reference = Reference(cell, inputs, hidden, num_blocks, gamma, num_layers, directions)
     options = {"num_layers": num_layers, "bidirectional": directions == 2}
     layer = make(cell, inputs, hidden, num_blocks, gamma, **options)
-    twin.copy_into(layer)
+    reference.copy_into(layer)
     T, B, rows = 5, 3, num_layers * directions
     x, state = random(T, B, inputs), tuple(random(rows, B, hidden, seed=k) for k in (2, 3))
     state = state if cell == "LSTM" else state[:1]
 
     y, final = layer(x, as_state(cell, state))
-    by_hand = [twin(x[:, b], tuple(s[:, b] for s in state)) for b in range(B)]
+    by_hand = [reference(x[:, b], tuple(s[:, b] for s in state)) for b in range(B)]
     expected = torch.stack([y for y, _ in by_hand], 1)
     finals = [torch.stack(parts, 1) for parts in zip(*(f for _, f in by_hand), strict=True)]
     torch.testing.assert_close(y, expected, **EXACT)
@@ -77,17 +77,19 @@ def test_equals_full_matrices_with_zeros(
         loss = sum((w * t).sum() for w, t in zip(weigh, outputs, strict=True))
         return torch.autograd.grad(loss, [*leaves, *parameters])
 
-    of_twin = [w for directions in twin.weights for weights in directions for w in weights]
+    dense = [w for directions in reference.weights for weights in directions for w in weights]
     ours = gradients((y, *of_state(cell, final)), list(layer.parameters()))
-    theirs = gradients((expected, *finals), of_twin)
+    theirs = gradients((expected, *finals), dense)
     for mine, other in zip(ours[: len(leaves)], theirs, strict=False):
         torch.testing.assert_close(mine, other, **EXACT)
     for leaf, gradient in zip(
-        [*layer.parameters(), *of_twin], [*ours[len(leaves) :], *theirs[len(leaves) :]], strict=True
+        [*layer.parameters(), *dense],
+        [*ours[len(leaves) :], *theirs[len(leaves) :]],
+        strict=True,
     ):
         leaf.grad = gradient
     compared = 0
-    for mine, other in twin.pairs(layer, lambda p: p.grad):
+    for mine, other in reference.pairs(layer, lambda p: p.grad):
         torch.testing.assert_close(mine, other, **EXACT)
         compared += mine.numel()
     assert compared == sum(p.numel() for p in layer.parameters())
@@ -188,7 +190,7 @@ def test_dense_round_trips(cell):
 
 def test_state_dict_of_one_layer():
     names = ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"]
-    assert list(sc.SparseLSTM(4, 6, 2).state_dict()) == [
+    assert list(sc.SparseLSTM(4, 6, num_blocks=2).state_dict()) == [
         f"blocks.{n}.{name}" for n in (0, 1) for name in names
     ]
     both = sc.SparseGRU(4, 6, 1, bidirectional=True).state_dict()
@@ -207,7 +209,7 @@ def test_initial_weights_are_those_of_each_component():
 def test_dropout_between_layers_only():
     layer = sc.SparseLSTM(4, 6, 2, num_layers=2, dropout=1.0)
     with_nothing, _ = layer(torch.randn(3, 2, 4))
-    upper = sc.SparseLSTM(6, 6, 2)
+    upper = sc.SparseLSTM(6, 6, num_blocks=2)
     upper.blocks = layer.blocks[2:]
     torch.testing.assert_close(with_nothing, upper(torch.zeros(3, 2, 6))[0])
     assert not torch.allclose(layer.eval()(torch.randn(3, 2, 4))[0], with_nothing)
@@ -218,8 +220,8 @@ def test_dropout_between_layers_only():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: sc.SparseLSTM(4, 6, 7), r"num_blocks must lie in \[1, 6\].*got 7"),
-        (lambda: sc.SparseGRU(4, 6, 0), r"num_blocks must lie in \[1, 6\].*got 0"),
+        (lambda: sc.SparseLSTM(4, 6, num_blocks=7), r"num_blocks must lie in \[1, 6\].*got 7"),
+        (lambda: sc.SparseGRU(4, 6, num_blocks=0), r"num_blocks must lie in \[1, 6\].*got 0"),
         (
             lambda: sc.SparseRNN(8, 6, 4, 0.2),
             r"gamma must lie in \[1/num_blocks, 1\] = \[0.25, 1\]",
@@ -236,7 +238,7 @@ def test_dropout_between_layers_only():
         (lambda: sc.SparseLSTM(4, 6)(torch.zeros(3, 2, 5)), r"input must be T B 4 .*\(3, 2, 5\)"),
         (lambda: sc.SparseLSTM(4, 6)(torch.zeros(4)), r"input must be T B 4 .*\(4,\)"),
         (
-            lambda: sc.SparseGRU(4, 6, 2)(torch.zeros(3, 2, 4), torch.zeros(1, 2, 7)),
+            lambda: sc.SparseGRU(4, 6, num_blocks=2)(torch.zeros(3, 2, 4), torch.zeros(1, 2, 7)),
             r"state must have shape \(1, 2, 6\), got \(1, 2, 7\)",
         ),
         (lambda: sc.SparseLSTM.from_dense(nn.GRU(4, 6)), "takes an nn.LSTM, got GRU"),
@@ -244,7 +246,7 @@ def test_dropout_between_layers_only():
         (lambda: sc.SparseLSTM.from_dense(nn.LSTM(4, 6), 7), r"num_blocks must lie in \[1, 6\]"),
     ],
 )
-def test_what_cannot_be_is_one_clear_line(call, message):
+def test_bad_geometry_input_or_state_raises_input_error(call, message):
     with pytest.raises(InputError, match=message):
         call()
 

@@ -75,14 +75,14 @@ def test_illegal_geometry_is_refused_before_any_work(changes, message):
 
 
 def test_total_gradients_of_a_sparse_layer_are_refused():
-    model = nn.ModuleDict({"lstm": sc.SparseLSTM(4, 6, 2)})
+    model = nn.ModuleDict({"lstm": sc.SparseLSTM(4, 6, num_blocks=2)})
     with pytest.raises(InputError, match=r"'lstm' to be nn.LSTM or nn.GRU, got SparseLSTM"):
         sc.track(model, ["lstm"], gradient="total")
 
 
 def test_upward_gradients_of_a_sparse_layer_are_those_of_the_dense_one():
     torch.manual_seed(0)
-    layer = sc.SparseLSTM(4, 6, 2)
+    layer = sc.SparseLSTM(4, 6, num_blocks=2)
     x, ids = torch.randn(5, 3, 4), torch.arange(15).view(5, 3)
     tables = []
     for module in (layer, layer.to_dense()):

@@ -37,10 +37,10 @@ def test_output_equals_plain_lstms():
     first, second = (layer.to_dense() for layer in model.layers)
     h, raw, state = model(ids)
     weight = model.embedding.dense()
-    twin = second(first(F.embedding(ids, weight))[0])
-    torch.testing.assert_close(h, twin[0])
+    reference = second(first(F.embedding(ids, weight))[0])
+    torch.testing.assert_close(h, reference[0])
     assert h is raw
-    torch.testing.assert_close(state[1], twin[1])
+    torch.testing.assert_close(state[1], reference[1])
     logits = h @ weight.t() + model.bias
     torch.testing.assert_close(model.logits(h), logits)
     loss = F.cross_entropy(logits.flatten(0, 1), ids.flatten())

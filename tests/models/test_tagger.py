@@ -32,7 +32,7 @@ def test_table_3_counts(density, in_embedding, in_all):
     assert (recurrent, parameters(model.projection), parameters(model.output)) == (2560, 210, 539)
 
 
-def twin(model, ids):
+def reference(model, ids):
     """Scores of one sentence, by a bidirectional nn.LSTM that has the same weights."""
     both = nn.LSTM(4, 3, bidirectional=True)
     with torch.no_grad():
@@ -51,7 +51,7 @@ def test_scores_are_those_of_each_sentence_alone():
     ids = torch.randint(0, 50, (7, 3))
     scores = model(ids, lengths)
     for column, size in enumerate(lengths.tolist()):
-        torch.testing.assert_close(scores[:size, column], twin(model, ids[:size, column]))
+        torch.testing.assert_close(scores[:size, column], reference(model, ids[:size, column]))
 
 
 def test_padding_gets_no_gradient():

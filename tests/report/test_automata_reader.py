@@ -1,4 +1,4 @@
-"""The automata reader's arithmetic equals that of sparsecore.prune, path by path."""
+"""The automata reader's arithmetic equals that of sparsecore.pruning, path by path."""
 
 import json
 
@@ -8,10 +8,10 @@ from torch import nn
 
 from sparsecore.errors import InputError
 from sparsecore.layers.rational import RationalRNN
-from sparsecore.prune.compact import kept_lengths
-from sparsecore.prune.group_lasso import group_norms
-from sparsecore.prune.paths import best_paths
-from sparsecore.prune.patterns import explain
+from sparsecore.pruning.compact import kept_lengths
+from sparsecore.pruning.groups import group_norms
+from sparsecore.pruning.paths import best_paths
+from sparsecore.pruning.patterns import explain
 from sparsecore.report.explorers import AutomataReader
 from sparsecore.report.explorers.bundle import STATIC
 from tests.browser import run_node

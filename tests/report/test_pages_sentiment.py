@@ -19,7 +19,7 @@ from sparsecore.report.pages import sentiment as pages
 from sparsecore.report.pages.automata import readable
 from sparsecore.report.pages.parts import parts_table
 from tests.browser import run_node
-from tests.prune.planted import write_planted
+from tests.pruning.planted import write_planted
 
 SMALL = Points((None,), ("2,0,0,0", "0,2,0,0"), {8: (3, 1e-4), 3: (2, 1e-3)}, 1)
 

@@ -38,7 +38,7 @@ from sparsecore.training.distributed import (
 from sparsecore.training.sharding import all_gather, local_shard, shared_dropout
 from tests.conftest import small_text
 from tests.experiments.test_tagging import planted_text
-from tests.prune.planted import write_planted
+from tests.pruning.planted import write_planted
 from tests.training.processes import command, launch, run_all
 
 CPU = torch.device("cpu")

@@ -21,7 +21,7 @@ from sparsecore.experiments.sentiment.structure import lengths_of, new_model, rn
 from sparsecore.experiments.sentiment.trained import Trained, load_trained
 from sparsecore.measure.chi import chi
 from sparsecore.models.classifier import SequenceClassifier
-from sparsecore.prune.group_lasso import group_norms
+from sparsecore.pruning.groups import group_norms
 from sparsecore.stats.correlation import frequency_correlation
 from sparsecore.training.run_folder import Run
 

@@ -20,7 +20,7 @@ from sparsecore.experiments.sentiment.batches import Batches, Piece, lookup
 from sparsecore.experiments.sentiment.config import Sentiment
 from sparsecore.experiments.sentiment.structure import rnn_of
 from sparsecore.models.classifier import SequenceClassifier
-from sparsecore.prune.group_lasso import group_lasso, shrink_groups
+from sparsecore.pruning.groups import group_lasso, shrink_groups
 from sparsecore.training.distributed import all_reduce_
 from sparsecore.training.loop import Sums
 from sparsecore.training.sharding import all_reduce_gradients, local_shard, shared_dropout

@@ -12,7 +12,7 @@ from torch import Tensor
 from sparsecore.experiments.sentiment.inputs import Inputs
 from sparsecore.experiments.sentiment.structure import lengths_of, rnn_of
 from sparsecore.models.classifier import SequenceClassifier
-from sparsecore.prune.patterns import explain, phrases, strongest
+from sparsecore.pruning.patterns import explain, phrases, strongest
 
 MOST_WFSAS = 8  # a model with more is not read
 TOP_K = 6
@@ -27,7 +27,7 @@ def phrase_table(
 ) -> pd.DataFrame:
     """The phrases of the training documents that each state of each WFSA scores highest and lowest.
 
-    Columns as :func:`sparsecore.prune.patterns.phrases` has them, with the label of the document;
+    Columns as :func:`sparsecore.pruning.patterns.phrases` has them, with the label of the document;
     as many transition columns as the longest WFSA of ``structure`` has transitions. Of a model with
     more than eight WFSAs the table is empty.
     """
@@ -66,7 +66,7 @@ def padded(inputs: Inputs, split: str, numbers: Sequence[int]) -> tuple[Tensor, 
 def explain_document(
     model: SequenceClassifier, x: Tensor, tokens: Sequence[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """How the model decides about one document: see :func:`sparsecore.prune.patterns.explain`."""
+    """How the model decides about one document: see :func:`sparsecore.pruning.patterns.explain`."""
     model.eval()
     rnn = rnn_of(model)
     return explain(rnn, model.output, x.to(rnn.main.device), tokens)

@@ -14,8 +14,8 @@ from torch import nn
 from sparsecore.errors import InputError
 from sparsecore.layers.rational import RationalRNN
 from sparsecore.models.classifier import SequenceClassifier
-from sparsecore.prune.compact import compact, kept_lengths, kept_wfsas
-from sparsecore.prune.group_lasso import group_norms
+from sparsecore.pruning.compact import compact, kept_lengths, kept_wfsas
+from sparsecore.pruning.groups import group_norms
 
 MOST = 10_000  # WFSAs, and transitions of one
 

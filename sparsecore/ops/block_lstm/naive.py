@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from sparsecore.ops.cells import lstm_step
+
 
 def naive_block_lstm(
     xs: Sequence[Tensor],
@@ -20,9 +22,7 @@ def naive_block_lstm(
         h, c = (zeros, zeros) if states is None else states[n]
         over_time = []
         for x_t in x:
-            i, f, g, o = (x_t @ w_ih.t() + h @ w_hh.t() + sum(biases)).chunk(4, -1)
-            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-            h = o.sigmoid() * c.tanh()
+            h, c = lstm_step(x_t @ w_ih.t() + sum(biases), h @ w_hh.t(), (h, c))
             over_time.append(h)
         results.append((torch.stack(over_time), (h, c)))
     return results

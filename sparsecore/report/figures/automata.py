@@ -58,7 +58,7 @@ def path_through_sentence(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """A sentence from left to right, states from bottom to top: what each holds, and one path.
 
     ``table``: position, word, state, value, on_path, step, as of
-    ``sparsecore.prune.describe.reading``. Squares are the larger the more a state holds (of the
+    ``sparsecore.pruning.describe.reading``. Squares are the larger the more a state holds (of the
     largest magnitude; the start state always holds 1), hatched where it is negative.
     """
     require_columns(table, ["position", "word", "state", "value", "on_path", "step"])

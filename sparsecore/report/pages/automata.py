@@ -9,7 +9,7 @@ import numpy as np
 from sparsecore.errors import InputError
 from sparsecore.experiments.sentiment.structure import rnn_of
 from sparsecore.experiments.sentiment.trained import Trained
-from sparsecore.prune.group_lasso import group_norms
+from sparsecore.pruning.groups import group_norms
 from sparsecore.report.pages.sentiment import Reader
 
 MOST_WORDS = 6000  # that the page carries vectors of, the most frequent ones

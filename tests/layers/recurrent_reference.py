@@ -1,4 +1,4 @@
-"""The obvious twin of the sparse recurrent layers: full matrices times masks, gates by hand.
+"""The reference of the sparse recurrent layers: full matrices times masks, gates by hand.
 
 Weights of a layer and direction are four leaves, dense, in the layout of PyTorch; the masks are
 made entry by entry from the definition.
@@ -30,7 +30,7 @@ def masks(cell, inputs, hidden, num_blocks, gamma):
     return w_ih, w_hh
 
 
-class Twin:
+class Reference:
     """Dense weights ``[layer][direction] = (w_ih, w_hh, b_ih, b_hh)`` and the masked forward."""
 
     def __init__(self, cell, inputs, hidden, num_blocks, gamma, num_layers=1, directions=1, seed=0):
@@ -83,7 +83,7 @@ class Twin:
         return x, tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
 
     def pairs(self, layer_module, read):
-        """(block parameter or gradient, the twin's entries) of every parameter of the layer."""
+        """(block parameter or gradient, the reference's entries) of every parameter."""
         num_blocks, hidden = layer_module.num_blocks, self.hidden
         owner = owner_of_units(hidden, num_blocks)
         for layer, directions in enumerate(self.weights):
@@ -102,7 +102,7 @@ class Twin:
                         yield read(own), whole[:, columns[k]] if k < 2 else whole
 
     def copy_into(self, layer_module):
-        """Give the sparse layer the twin's weights."""
+        """Give the sparse layer the reference's weights."""
         with torch.no_grad():
             for own, entries in self.pairs(layer_module, lambda p: p.detach()):
                 own.copy_(entries)

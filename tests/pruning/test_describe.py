@@ -5,7 +5,7 @@ import torch
 
 import sparsecore as sc
 from sparsecore.errors import InputError
-from sparsecore.prune.describe import automaton, one_hot, reading, states_of
+from sparsecore.pruning.describe import automaton, one_hot, reading, states_of
 
 VOCABULARY = ["not", "good", "but"]
 WORDS = "it was not so good at all".split()

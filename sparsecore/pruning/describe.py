@@ -11,9 +11,9 @@ from torch import Tensor
 
 from sparsecore.errors import InputError, near_match
 from sparsecore.layers.rational import RationalRNN
-from sparsecore.prune.compact import THRESHOLD, kept_lengths
-from sparsecore.prune.group_lasso import group_norms
-from sparsecore.prune.paths import best_paths
+from sparsecore.pruning.compact import THRESHOLD, kept_lengths
+from sparsecore.pruning.groups import group_norms
+from sparsecore.pruning.paths import best_paths
 
 
 def automaton(

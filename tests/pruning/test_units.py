@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from sparsecore.errors import InputError
-from sparsecore.prune.lstm_units import compact_lstm, kept_units, lstm_unit_groups
+from sparsecore.pruning.units import compact_lstm, kept_units, unit_groups
 
 OPTIONS = [
     {},
@@ -52,7 +52,7 @@ def output_columns(lstm, kept):
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_norm_of_a_unit_is_that_of_the_weights_lost_with_it(options):
     lstm = random_lstm(**options)
-    norms = lstm_unit_groups(lstm).norms(lstm)
+    norms = unit_groups(lstm).norms(lstm)
     places = lstm.num_layers * (2 if lstm.bidirectional else 1)
     assert norms.shape == (7 * places,)
     for place in range(places):
@@ -67,7 +67,7 @@ def test_norm_of_a_unit_is_that_of_the_weights_lost_with_it(options):
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_compact_equals_the_large_lstm_with_units_zeroed(options):
     lstm = random_lstm(**options)
-    groups = lstm_unit_groups(lstm)
+    groups = unit_groups(lstm)
     factors = torch.ones(groups.num_groups).double().view(-1, 7)
     factors[:, [1, 4, 6]] = 1e-3
     factors[-1, [0, 1]] = 1e-3  # so the last place has one that stays for the others' sake
@@ -91,8 +91,8 @@ def test_compact_equals_the_large_lstm_with_units_zeroed(options):
 
 def test_readers_of_the_output_belong_to_the_units():
     model = nn.ModuleDict({"lstm": random_lstm(), "decoder": nn.Linear(7, 2).double()})
-    alone = lstm_unit_groups(model["lstm"]).norms(model["lstm"])
-    groups = lstm_unit_groups(model["lstm"], "lstm.", readers=["decoder.weight"])
+    alone = unit_groups(model["lstm"]).norms(model["lstm"])
+    groups = unit_groups(model["lstm"], "lstm.", readers=["decoder.weight"])
     expected = alone.square() + model["decoder"].weight.square().sum(0)
     torch.testing.assert_close(groups.norms(model), expected.sqrt())
 
@@ -101,7 +101,7 @@ def test_training_with_the_proximal_step_removes_units_exactly():
     """A copy of the input one step later takes few units; others end at exactly zero."""
     torch.manual_seed(0)
     model = nn.ModuleDict({"lstm": nn.LSTM(1, 8), "decoder": nn.Linear(8, 1)})
-    groups = lstm_unit_groups(model["lstm"], "lstm.", readers=["decoder.weight"])
+    groups = unit_groups(model["lstm"], "lstm.", readers=["decoder.weight"])
     optimizer = torch.optim.Adam(model.parameters(), lr=0.03)
     x = torch.randn(6, 64, 1)
 
@@ -126,4 +126,4 @@ def test_what_cannot_be_compacted_is_named():
     with pytest.raises(InputError, match="threshold 100 leaves no unit: the largest norm is"):
         compact_lstm(lstm, 100)
     with pytest.raises(InputError, match="proj_size=2"):
-        lstm_unit_groups(nn.LSTM(3, 4, proj_size=2))
+        unit_groups(nn.LSTM(3, 4, proj_size=2))

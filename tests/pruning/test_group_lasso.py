@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 import sparsecore as sc
 from sparsecore.errors import InputError
 from sparsecore.layers.rational import RationalRNN
-from sparsecore.prune.compact import kept_lengths, kept_wfsas
-from sparsecore.prune.group_lasso import shrink_groups
+from sparsecore.pruning.compact import kept_lengths, kept_wfsas
+from sparsecore.pruning.groups import shrink_groups
 
 
 def layer(lengths, seed=0, small=(), width=3, **options):
@@ -28,7 +28,7 @@ def layer(lengths, seed=0, small=(), width=3, **options):
 
 
 def zeroed(rnn, threshold=0.1):
-    """A copy whose removed states have weights of zero, by the obvious rule."""
+    """A copy whose removed states have weights of zero, by the plain rule."""
     other = copy.deepcopy(rnn)
     with torch.no_grad():
         for cell in other.cells():

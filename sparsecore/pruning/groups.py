@@ -1,4 +1,4 @@
-"""Group lasso over any grouping of any module's parameters.
+"""Group lasso over any grouping of any module's parameters; the states of a rational RNN are one.
 
 A grouping labels entries of named parameters with group numbers. Groups may overlap (the weight
 from unit l to unit j can belong to both), and entries may belong to none.
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import prod
 
 import torch
 from torch import Tensor, nn
 
 from sparsecore.errors import InputError, near_match
+from sparsecore.layers.rational import RationalRNN
 
 NO_GROUP = -1
 
@@ -47,6 +49,7 @@ class Grouping:
 
     labels: Mapping[str, Tensor | Sequence[Tensor]]
     num_groups: int = field(init=False)
+    rows: bool = field(init=False)  # whether group g is row g of every parameter
 
     def __post_init__(self) -> None:
         used = [torch.empty(0, dtype=torch.int64)]
@@ -66,6 +69,12 @@ class Grouping:
                 f"{(groups != expected).nonzero()[0].item()} would be next"
             )
         object.__setattr__(self, "num_groups", len(groups))
+        rows = all(
+            label.shape[0] == label.numel() == len(groups)
+            and torch.equal(label.flatten().cpu().long(), groups)
+            for _, label in self._pairs()
+        )
+        object.__setattr__(self, "rows", rows)
 
     def norms(self, module: nn.Module) -> Tensor:
         """(G,) ℓ2 norm of each group's entries. Differentiable; at a norm of 0 the gradient is 0.
@@ -73,9 +82,14 @@ class Grouping:
         Raises:
             InputError: no such parameter, or labels that do not broadcast to it.
         """
+        if self.rows:
+            values = [self._value(module, name) for name in self.labels]
+            return torch.linalg.vector_norm(
+                torch.cat([v.view(len(v), -1) for v in values], 1), dim=1
+            )
         squares: Tensor | None = None
-        for parameter, label in self._places(module):
-            each = parameter.square().sum_to_size(label.shape).flatten()
+        for value, label in self._places(module):
+            each = value.square().sum_to_size(label.shape).flatten()
             index = torch.where(label == NO_GROUP, self.num_groups, label).flatten()
             if squares is None:
                 squares = each.new_zeros(self.num_groups + 1)
@@ -113,10 +127,11 @@ class Grouping:
         Source: Dodge et al. 2019, footnote 4 (after Parikh & Boyd 2013).
         """
         norms = self.norms(module)
-        amounts = torch.as_tensor(amount, dtype=norms.dtype, device=norms.device)
-        if (amounts < 0).any():
-            raise InputError(f"amount must be at least 0, got {amounts.min().item()}")
-        self.scale(module, (1 - amounts / norms.clamp_min(torch.finfo(norms.dtype).tiny)).clamp(0))
+        least = amount.min().item() if isinstance(amount, Tensor) else amount
+        if least < 0:
+            raise InputError(f"amount must be at least 0, got {least}")
+        amount = amount.to(norms) if isinstance(amount, Tensor) else amount
+        self.scale(module, (1 - amount / norms.clamp_min(torch.finfo(norms.dtype).tiny)).clamp(0))
 
     @torch.no_grad()
     def scale(self, module: nn.Module, factors: Tensor) -> None:
@@ -125,6 +140,15 @@ class Grouping:
             raise InputError(
                 f"factors must have shape ({self.num_groups},), got {tuple(factors.shape)}"
             )
+        parameters = dict(module.named_parameters())
+        for name in self.labels:
+            if name not in parameters:
+                raise InputError(f"no parameter {name!r}{near_match(name, parameters)}")
+        if self.rows:
+            for name in self.labels:
+                parameter = parameters[name]
+                parameter.mul_(factors.view(-1, *[1] * (parameter.dim() - 1)))
+            return
         for parameter, label in self._places(module):
             factor = factors.to(parameter)[label.clamp_min(0)]
             parameter.mul_(torch.where(label == NO_GROUP, 1, factor))
@@ -146,19 +170,92 @@ class Grouping:
         ]
 
     def _places(self, module: nn.Module) -> list[tuple[Tensor, Tensor]]:
-        """Every parameter with each of its labels, on the parameter's device."""
-        parameters = dict(module.named_parameters())
+        """Every weight with each of its labels, on the weight's device."""
         places = []
         for name, label in self._pairs():
-            if name not in parameters:
-                raise InputError(f"no parameter {name!r}{near_match(name, parameters)}")
-            parameter = parameters[name]
+            value = self._value(module, name)
             try:
-                label.expand(parameter.shape)
+                label.expand(value.shape)
             except RuntimeError:
                 raise InputError(
-                    f"labels of {name} must broadcast to {tuple(parameter.shape)}, "
+                    f"labels of {name} must broadcast to {tuple(value.shape)}, "
                     f"got {tuple(label.shape)}"
                 ) from None
-            places.append((parameter, label.to(parameter.device, torch.int64)))
+            places.append((value, label.to(value.device, torch.int64)))
         return places
+
+    def _value(self, module: nn.Module, name: str) -> Tensor:
+        """A parameter by its name, or what stands there if it was pruned or parametrized."""
+        path, _, attribute = name.rpartition(".")
+        try:
+            owner = module.get_submodule(path)
+            value = getattr(owner, attribute)
+        except AttributeError:
+            known = dict(module.named_parameters())
+            raise InputError(f"no parameter {name!r}{near_match(name, known)}") from None
+        if self.rows and len(value) != self.num_groups:
+            raise InputError(f"{name} must have {self.num_groups} rows, got {len(value)}")
+        return value
+
+
+@lru_cache(maxsize=64)
+def _rows(num_states: int) -> Grouping:
+    states = torch.arange(num_states)
+    rows = states.unsqueeze(1)
+    return Grouping({"main": rows, "loop": rows, "bias": states})
+
+
+def state_groups(cell: RationalRNN) -> Grouping:
+    """The states of one layer and direction: group s holds all weights used to enter state s.
+
+    Those are its rows of ``main`` and ``loop`` and its ``bias``, 2E + 1 values.
+
+    Source: Dodge et al. 2019, §2.
+    """
+    return _rows(len(cell.bias))
+
+
+def group_norms(rnn: RationalRNN) -> Tensor:
+    """ℓ2 norm of each state's weights: ||(main_s, loop_s, bias_s)||2.
+
+    Returns:
+        (S,), WFSA by WFSA; further layers and directions follow as in ``rnn.cells()``.
+        Differentiable; the gradient of a norm that is exactly 0 is 0.
+
+    Source: Dodge et al. 2019, §2.
+
+    >>> rnn = RationalRNN(2, [2])
+    >>> rnn.main.data = torch.tensor([[3.0, 0.0], [0.0, 0.0]])
+    >>> rnn.loop.data = torch.tensor([[0.0, 4.0], [0.0, 0.0]])
+    >>> group_norms(rnn).detach()
+    tensor([5., 0.])
+    """
+    return torch.cat([state_groups(cell).norms(cell) for cell in rnn.cells()])
+
+
+def group_lasso(rnn: RationalRNN) -> Tensor:
+    """Σ over states of ||(main_s, loop_s, bias_s)||2, a scalar to add to a loss.
+
+    No square root of the group's size and no division by the number of groups: all groups are of
+    one size. The sum pulls whole groups towards zero; gradient steps bring them near it, and
+    :func:`shrink_groups` onto it.
+
+    Source: Dodge et al. 2019, §2.
+    """
+    return group_norms(rnn).sum()
+
+
+def shrink_groups(rnn: RationalRNN, amount: float) -> None:
+    """The proximal step of the penalty, in place: each group g ← g · max(0, 1 − amount/||g||2).
+
+    After a gradient step of size lr on the loss alone, ``shrink_groups(rnn, lr * strength)`` makes
+    the same move as the penalty ``strength * group_lasso(rnn)`` would, but groups that it would
+    carry across zero become exactly zero.
+
+    Raises:
+        InputError: a negative amount.
+
+    Source: Dodge et al. 2019, footnote 4 (after Parikh & Boyd 2013).
+    """
+    for cell in rnn.cells():
+        state_groups(cell).shrink(cell, amount)

@@ -11,8 +11,7 @@ from torch import nn
 import sparsecore as sc
 from sparsecore.errors import InputError
 from sparsecore.layers.rational import RationalRNN
-from sparsecore.prune.group_lasso import shrink_groups
-from sparsecore.prune.groups import Grouping
+from sparsecore.pruning.groups import Grouping, shrink_groups
 
 
 def two_layers():

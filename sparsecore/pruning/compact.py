@@ -9,7 +9,8 @@ import torch
 
 from sparsecore.errors import InputError
 from sparsecore.layers.rational import RationalRNN
-from sparsecore.prune.group_lasso import group_norms
+from sparsecore.ops.cells import reading_weights, refresh
+from sparsecore.pruning.groups import group_norms
 
 THRESHOLD = 0.1  # of the paper
 
@@ -52,7 +53,8 @@ def compact(rnn: RationalRNN, threshold: float = THRESHOLD) -> RationalRNN:
     states' weights set to zero. See :func:`kept_wfsas` for the classifier above.
 
     Returns:
-        A new layer of the same options, type and device; ``rnn`` is not touched.
+        A new layer of the same options, type and device, frozen where ``rnn`` is; ``rnn`` is not
+        touched.
 
     Raises:
         InputError: no state is left (in some layer or direction); the semiring is not plus_times,
@@ -72,8 +74,11 @@ def compact(rnn: RationalRNN, threshold: float = THRESHOLD) -> RationalRNN:
             f"compact needs semiring plus_times, got {rnn.semiring}: there a state whose weights "
             "are 0 still counts"
         )
-    lengths = kept_lengths(rnn, threshold)
     cells = list(rnn.cells())
+    with reading_weights(rnn):
+        for cell in cells:
+            refresh(cell)
+    lengths = kept_lengths(rnn, threshold)
     for cell, kept in zip(cells, lengths, strict=True):
         if not any(kept):
             largest = group_norms(cell)[: len(cell.bias)].max().item()
@@ -117,8 +122,9 @@ def _carry_over(
     starts = [0, *accumulate(source.lengths)]
     rows = [starts[d] + i for d, n in enumerate(kept) for i in range(n)]
     for name, parameter in target.named_parameters(recurse=False):
-        value = getattr(source, name)[rows]
-        parameter.copy_(value[:, columns] if value.ndim == 2 else value)
+        value = getattr(source, name)
+        parameter.requires_grad_(value.requires_grad)
+        parameter.copy_(value[rows][:, columns] if value.ndim == 2 else value[rows])
 
 
 def _prefix(above: Sequence[bool], whole: bool) -> int:

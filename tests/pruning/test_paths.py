@@ -10,8 +10,8 @@ import torch
 import sparsecore as sc
 from sparsecore.errors import InputError
 from sparsecore.layers.rational import RationalRNN
-from sparsecore.prune import paths as paths_module
-from sparsecore.prune.patterns import explain, phrases, strongest
+from sparsecore.pruning import paths as paths_module
+from sparsecore.pruning.patterns import explain, phrases, strongest
 
 
 def layer(lengths, seed=0, width=3, **options):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sparsecore.errors import InputError
 from sparsecore.layers.rational import RationalRNN
-from sparsecore.prune.paths import arc_weights, best_paths
+from sparsecore.pruning.paths import arc_weights, best_paths
 
 SHOWN_LOOPS = 2  # more self-loops in a row than this are written as dots
 
