@@ -49,7 +49,7 @@ class Grouping:
 
     labels: Mapping[str, Tensor | Sequence[Tensor]]
     num_groups: int = field(init=False)
-    rows: bool = field(init=False)  # whether group g is row g of every parameter
+    _ascending: dict[str, bool] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         used = [torch.empty(0, dtype=torch.int64)]
@@ -69,12 +69,10 @@ class Grouping:
                 f"{(groups != expected).nonzero()[0].item()} would be next"
             )
         object.__setattr__(self, "num_groups", len(groups))
-        rows = all(
-            label.shape[0] == label.numel() == len(groups)
-            and torch.equal(label.flatten().cpu().long(), groups)
-            for _, label in self._pairs()
-        )
-        object.__setattr__(self, "rows", rows)
+        ascending = {
+            name: torch.equal(label.flatten().cpu().long(), groups) for name, label in self._pairs()
+        }
+        object.__setattr__(self, "_ascending", ascending)
 
     def norms(self, module: nn.Module) -> Tensor:
         """(G,) ℓ2 norm of each group's entries. Differentiable; at a norm of 0 the gradient is 0.
@@ -82,11 +80,10 @@ class Grouping:
         Raises:
             InputError: no such parameter, or labels that do not broadcast to it.
         """
-        if self.rows:
-            values = [self._value(module, name) for name in self.labels]
-            return torch.linalg.vector_norm(
-                torch.cat([v.view(len(v), -1) for v in values], 1), dim=1
-            )
+        values = {name: self._value(module, name) for name in self.labels}
+        if self._are_rows(values):
+            rows = torch.cat([value.view(len(value), -1) for value in values.values()], 1)
+            return torch.linalg.vector_norm(rows, dim=1)
         squares: Tensor | None = None
         for value, label in self._places(module):
             each = value.square().sum_to_size(label.shape).flatten()
@@ -144,7 +141,7 @@ class Grouping:
         for name in self.labels:
             if name not in parameters:
                 raise InputError(f"no parameter {name!r}{near_match(name, parameters)}")
-        if self.rows:
+        if self._are_rows(parameters):
             for name in self.labels:
                 parameter = parameters[name]
                 parameter.mul_(factors.view(-1, *[1] * (parameter.dim() - 1)))
@@ -168,6 +165,16 @@ class Grouping:
             for name, labels in self.labels.items()
             for label in ([labels] if isinstance(labels, Tensor) else labels)
         ]
+
+    def _are_rows(self, values: Mapping[str, Tensor]) -> bool:
+        """Whether group g is row g of every weight: then nothing has to be added up by label."""
+        return all(
+            isinstance(label, Tensor)
+            and label.shape == (self.num_groups, *[1] * (values[name].dim() - 1))
+            and len(values[name]) == self.num_groups
+            and self._ascending[name]
+            for name, label in self.labels.items()
+        )
 
     def _places(self, module: nn.Module) -> list[tuple[Tensor, Tensor]]:
         """Every weight with each of its labels, on the weight's device."""
@@ -193,8 +200,6 @@ class Grouping:
         except AttributeError:
             known = dict(module.named_parameters())
             raise InputError(f"no parameter {name!r}{near_match(name, known)}") from None
-        if self.rows and len(value) != self.num_groups:
-            raise InputError(f"{name} must have {self.num_groups} rows, got {len(value)}")
         return value
 
 

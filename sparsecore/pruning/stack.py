@@ -67,8 +67,9 @@ def cut_stack(rnn: nn.RNNBase, kept: Kept, columns: Sequence[int]) -> nn.Module:
     if len({len(units) for units in kept}) == 1:
         return cut_layers(rnn, kept, columns)
     directions, layers = 2 if rnn.bidirectional else 1, []
-    with reading_weights(rnn), torch.no_grad():
+    with reading_weights(rnn):
         weights = cell_weights(rnn)
+    with torch.no_grad():
         for first in range(0, len(kept), directions):
             seen = columns_above(rnn, kept, first) if first else columns
             layer = new_layer(rnn, len(seen), len(kept[first]), 1)

@@ -141,8 +141,9 @@ def compact_lstm(lstm: nn.LSTM, threshold: float = THRESHOLD) -> nn.LSTM:
 def cut_layers(rnn: nn.RNNBase, kept: Kept, columns: Sequence[int]) -> nn.RNNBase:
     """A plain layer of the same kind with these units, as many in each, and these input columns."""
     directions = 2 if rnn.bidirectional else 1
-    with reading_weights(rnn), torch.no_grad():
+    with reading_weights(rnn):
         weights = cell_weights(rnn)
+    with torch.no_grad():
         small = new_layer(rnn, len(columns), len(kept[0]), rnn.num_layers)
         for place, names in enumerate(weight_names(small)):
             seen = columns if place < directions else columns_above(rnn, kept, place)

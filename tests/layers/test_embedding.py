@@ -2,6 +2,8 @@
 
 import copy
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
@@ -289,3 +291,55 @@ def test_ids_that_change_before_the_way_back_do_no_silent_harm(way):
     else:
         vectors.sum().backward()
         assert all(map(torch.equal, (p.grad for p in embedding.parameters()), wanted))
+
+
+@pytest.mark.parametrize("make", [list, np.array, torch.tensor, pd.Series, tuple])
+def test_frequency_order_takes_counts_by_position(make):
+    assert sc.frequency_order(make([5, 90, 1, 7])).tolist() == [1, 3, 0, 2]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "float64"])
+def test_frequency_order_of_a_filtered_series_ignores_its_index(dtype):
+    counts = pd.Series([5, 90, 1, 7], index=[3, 4, 8, 3], dtype=dtype)
+    order = sc.frequency_order(counts)
+    assert order.tolist() == [1, 3, 0, 2] and order.dtype == torch.int64
+    embedding = sc.SparseEmbedding(4, 2, 0.5, 2, order=pd.Series(order.numpy(), index=counts.index))
+    assert torch.equal(embedding.order, order)
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ({"a": 1}, "counts must be numbers of shape .*got dict"),
+        (pd.Series(["5", "90"]), "counts must be numbers"),
+        ([[1, 2]], r"shape \(V,\), got \(1, 2\)"),
+        ([1.0, float("nan")], "got nan at place 1"),
+    ],
+)
+def test_frequency_order_refuses_what_are_no_counts(counts, message):
+    with pytest.raises(InputError, match=message):
+        sc.frequency_order(counts)
+
+
+@pytest.mark.parametrize("fill", ["load", "assign", "reset"])
+def test_deferred_initialisation_restores_the_layout(fill):
+    filled = sc.SparseEmbedding(50, 8, 0.5, 4)
+    with torch.device("meta"):
+        embedding = sc.SparseEmbedding(50, 8, 0.5, 4)
+    assert embedding.layout.device.type == "meta"
+    if fill != "assign":
+        embedding = embedding.to_empty(device="cpu")
+        embedding.layout.fill_(2**40)  # what memory that nobody wrote may hold
+    if fill == "reset":
+        embedding.reset_parameters()
+    else:
+        embedding.load_state_dict(filled.state_dict(), assign=fill == "assign")
+    ids = torch.arange(50)
+    compiled = torch.compile(embedding, backend="eager")
+    torch.testing.assert_close(compiled(ids), embedding(ids))
+    assert torch.equal(embedding.layout, filled.layout)
+
+
+def test_from_dense_wants_a_matrix():
+    with pytest.raises(InputError, match=r"such as embedding.weight, got Embedding"):
+        sc.SparseEmbedding.from_dense(nn.Embedding(5, 4), 0.5)
