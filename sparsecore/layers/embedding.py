@@ -134,6 +134,7 @@ class SparseEmbedding(nn.Module):
         )
         self.register_buffer("order", order)
         self.register_buffer("layout", None, persistent=False)
+        self.register_load_state_dict_post_hook(_renew_layout)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -151,10 +152,6 @@ class SparseEmbedding(nn.Module):
         super()._apply(*arguments, **options)  # of to_empty, say, which leaves buffers undefined
         self._set_layout()
         return self
-
-    def _load_from_state_dict(self, *arguments: Any) -> None:
-        super()._load_from_state_dict(*arguments)
-        self._set_layout()
 
     @property
     def density(self) -> float:
@@ -235,6 +232,10 @@ class SparseEmbedding(nn.Module):
             f"{self.num_embeddings}, {self.embedding_dim}, density={self.density:.4g}, "
             f"num_bins={self.num_bins}"
         )
+
+
+def _renew_layout(embedding: SparseEmbedding, _incompatible_keys: Any) -> None:
+    embedding._set_layout()  # loaded tensors may be on another device
 
 
 def _numbers(name: str, values: Any) -> Tensor:
