@@ -120,7 +120,7 @@ def read_vectors(path: Path, words: Sequence[str]) -> dict[int, NDArray[np.float
             word, rest = _split_end(line, width, where)
         at = index.get(word)
         if at is not None and at not in found:
-            found[at] = _numbers(rest, where)
+            found[at] = _numbers(rest, width, where)
     if not number:
         raise InputError(f"{path} is empty")
     if not found:
@@ -195,11 +195,13 @@ def _file(vectors: str, size: int | None) -> Path:
     raise InputError(f"unknown vectors {vectors!r}{near_match(vectors, names_of(KIND))}")
 
 
-def _numbers(text: str, where: str) -> NDArray[np.float32]:
+def _numbers(text: str, width: int, where: str) -> NDArray[np.float32]:
     try:
         vector = np.array(text.split(), dtype=np.float32)
     except ValueError:
         raise InputError(f"{where}: not numbers: {_shown(text)}") from None
+    if len(vector) != width:
+        raise InputError(f"{where}: {len(vector)} numbers where the lines before have {width}")
     if not (np.abs(vector) < LARGEST).all():
         raise InputError(f"{where}: a number that is not finite, or not below {LARGEST:.0e}")
     return vector

@@ -63,12 +63,12 @@ MENDED = {
     "a gzip stream that breaks off inside a treebank": (
         "tagged-conllu",
         lambda: sample("tagged-conllu", {"dev.conllu.gz": lambda c: c[:40] + b"\xff" * 9 + c[49:]}),
-        "cannot be read as CoNLL-U text",
+        "is damaged or cut short",
     ),
     "a line without end": (
         "conllu",
         lambda: {"a.conllu": b"1\t" * 700_000},
-        "line 1: more than 1,000,000 signs",
+        "line 1: more than 1,000,000 characters",
     ),
     "reviews that swell": (
         "reviews-lines",
@@ -78,7 +78,7 @@ MENDED = {
     "a vector of other width between double blanks": (
         "vectors",
         lambda: {"v.txt": b"the 1 2 3\nit 1  2\n"},
-        "line 2: 2 numbers where single blanks make 3",
+        "line 2: 2 numbers where the lines before have 3",
     ),
     "a number too large to be squared": (
         "vectors",
