@@ -163,7 +163,7 @@ def in_backward() -> bool:
 
 def sequence_number() -> int:
     """How many nodes of the graph this thread has made."""
-    return torch._C._autograd._get_sequence_nr()
+    return torch._C._autograd._get_sequence_nr()  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def recomputed_at() -> int:

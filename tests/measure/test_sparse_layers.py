@@ -7,6 +7,7 @@ from torch import nn
 
 import sparsecore as sc
 from sparsecore.errors import InputError
+from sparsecore.experiments import registry
 from sparsecore.experiments.emergent.config import Emergent
 from sparsecore.experiments.emergent.task import recurrent_layer
 from sparsecore.layers.sparse_rnn import SparseLSTM
@@ -52,7 +53,7 @@ def test_dense_runs_keep_their_names_and_sparse_ones_differ():
         sha256 = "0"
 
     def identity(**changes):
-        return Emergent(device="cpu", **changes).identity(Text())
+        return registry.identity(Emergent(device="cpu", **changes), Text())
 
     assert "num_blocks" not in identity() and "gamma" not in identity()
     different = [identity(), identity(num_blocks=2), identity(num_blocks=2, gamma=0.5)]
