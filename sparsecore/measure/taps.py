@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from sparsecore.measure.passes import Pass, Passes, Run, in_backward
 from sparsecore.measure.select import Signal, Transform
 from sparsecore.measure.unseen import Seen
 from sparsecore.measure.word_table import WordTable
-from sparsecore.ops.unrolled import unroll
+from sparsecore.ops.unrolled import stack_steps, unroll
 
 
 class Taps:
@@ -91,7 +92,7 @@ class Taps:
             recurrent = self.total and isinstance(signal.module, nn.RNNBase)
             if run is None:
                 again = recurrent and in_backward() and torch.is_grad_enabled()
-                return self._steps(signal.module, args, kwargs)[1] if again else None
+                return self._steps(signal.module, args, kwargs)[2] if again else None
             return self._visit(name, signal, run, output, (args, kwargs), recurrent)
 
         return after_forward
@@ -135,11 +136,12 @@ class Taps:
         if not self.gradients or not found.tensor.requires_grad:
             return None
         self.seen.differentiable.add(name)
+        count = self._gradient_hook(run, ids, name, signal)
         if recurrent:
-            steps, output = self._steps(signal.module, *inputs)
-            self._hook_steps(steps, ids, run, name, signal)
+            steps, stack, output = self._steps(signal.module, *inputs)
+            self._hook_steps(steps, stack, count)
             return output
-        tensor = hooked(found.tensor, inputs, self._gradient_hook(run, ids, name, signal))
+        tensor = hooked(found.tensor, inputs, count)
         return None if tensor is found.tensor else found.put(tensor)
 
     def _ids(self, of: Pass, found: Found, module: nn.Module, name: str) -> Ids:
@@ -197,37 +199,34 @@ class Taps:
         self.count(run.of, ids, run.label, "gradient", values, bool(signal.transform))
         self.seen.gradients.add(name)
 
-    def _steps(self, module: nn.Module, args: Any, kwargs: Any) -> tuple[list[Tensor], Any]:
-        """The hidden states of a fused layer, a tensor each, and the output made of them."""
+    def _steps(
+        self, module: nn.Module, args: Any, kwargs: Any
+    ) -> tuple[list[Tensor], Callable[[list[Tensor]], Tensor], Any]:
+        """The hidden states of a fused layer, a tensor each, how they stack, and the output."""
         assert isinstance(module, nn.RNNBase)
         x = args[0] if args else kwargs["input"]
         state = args[1] if len(args) > 1 else kwargs.get("hx")
         steps, final = unroll(module, x, state)
-        return steps, (torch.stack(steps, time_axis(module, steps)), final)
+        stack = partial(stack_steps, module, x)
+        return steps, stack, (stack(steps), final)
 
     def _hook_steps(
-        self, steps: list[Tensor], ids: Ids, run: Run, name: str, signal: Signal
+        self,
+        steps: list[Tensor],
+        stack: Callable[[list[Tensor]], Tensor],
+        count: Callable[[Tensor], None],
     ) -> None:
-        """Count the gradients of all steps together, when the first one's has come, the last."""
-        module = signal.module
-        assert isinstance(module, nn.RNNBase)
-        time = time_axis(module, steps)
+        """Count the gradients of all steps together, when the first step's, the last, has come."""
         gradients: dict[int, Tensor] = {}
-        count = self._gradient_hook(run, ids, name, signal)
 
-        def on_step(gradient: Tensor, t: int) -> None:
+        def on_step(gradient: Tensor | None, t: int) -> None:
             if gradient is not None:
                 gradients[t] = gradient.detach()
             if t == 0 and gradients:
                 zeros = torch.zeros_like(steps[0])
                 every = [gradients.get(t, zeros) for t in range(len(steps))]
                 gradients.clear()
-                count(torch.stack(every, time))
+                count(stack(every))
 
         for t, step in enumerate(steps):
-            step.register_hook(lambda gradient, t=t: on_step(gradient, t))
-
-
-def time_axis(module: nn.RNNBase, steps: list[Tensor]) -> int:
-    """Where steps (H,) or (B, H) are stacked to (T, H), (T, B, H) or (B, T, H)."""
-    return 1 if module.batch_first and steps[0].ndim == 2 else 0
+            step.register_hook(partial(on_step, t=t))

@@ -7,6 +7,7 @@ gradient of h_t also comes back from step t + 1; to see it, every h_t must be a 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +45,7 @@ def unroll(
 
     Args:
         module: passes :func:`check_unrollable`.
-        x: its input, (T, B, E), (B, T, E) if it is ``batch_first``, or (T, E) without batches.
+        x: its input, (T, B, E), (B, T, E) if it is ``batch_first``, or (T, E) with B = 1.
         state: its initial state as the module takes it, or None for zeros.
 
     Raises:
@@ -55,37 +56,24 @@ def unroll(
             "total gradients need padded sequences, got a packed one; use gradient='upward' or "
             "pad_packed_sequence"
         )
-    if x.ndim == 2:
-        return _unroll_one(module, x, state)
-    is_lstm = isinstance(module, nn.LSTM)
+    is_lstm, alone = isinstance(module, nn.LSTM), x.ndim == 2
     cell = CELLS[type(module)]
-    steps = x.unbind(1 if module.batch_first else 0)
+    steps = x.unsqueeze(1).unbind(0) if alone else x.unbind(1 if module.batch_first else 0)
     zeros = x.new_zeros(1, steps[0].shape[0], module.hidden_size)
     if state is None:
         state = (zeros, zeros) if is_lstm else zeros
-    carried = tuple(s.squeeze(0) for s in state) if is_lstm else state.squeeze(0)  # pyright: ignore
+    states = state if isinstance(state, tuple) else (state,)
+    carried: Any = tuple(s if s.ndim == 2 else s.squeeze(0) for s in states)
+    carried = carried if is_lstm else carried[0]
     outputs = []
     for x_t in steps:
         carried = cell(x_t, carried, *module._flat_weights)
         outputs.append(carried[0] if is_lstm else carried)
-    final = tuple(s.unsqueeze(0) for s in carried) if is_lstm else carried.unsqueeze(0)  # pyright: ignore
-    return outputs, final  # pyright: ignore
+    if alone:
+        return outputs, carried
+    return outputs, tuple(s.unsqueeze(0) for s in carried) if is_lstm else carried.unsqueeze(0)
 
 
-def _unroll_one(
-    module: nn.RNNBase, x: Tensor, state: Tensor | tuple[Tensor, Tensor] | None
-) -> tuple[list[Tensor], Tensor | tuple[Tensor, Tensor]]:
-    """As :func:`unroll` for x (T, E) and states (1, H): the steps are (H,)."""
-    if state is not None:
-        state = (
-            state.unsqueeze(1)
-            if isinstance(state, Tensor)
-            else (state[0].unsqueeze(1), state[1].unsqueeze(1))
-        )
-    steps, final = unroll(module, x.unsqueeze(1 - int(module.batch_first)), state)
-    final = (
-        final.squeeze(1)
-        if isinstance(final, Tensor)
-        else (final[0].squeeze(1), final[1].squeeze(1))
-    )
-    return [step.squeeze(0) for step in steps], final
+def stack_steps(module: nn.RNNBase, x: Tensor, steps: list[Tensor]) -> Tensor:
+    """T tensors (B, H) as the module's output for ``x``: (T, B, H), (B, T, H) or (T, H)."""
+    return torch.cat(steps) if x.ndim == 2 else torch.stack(steps, 1 if module.batch_first else 0)
