@@ -23,13 +23,15 @@ from sparsecore.errors import InputError
 from sparsecore.layers import block_dense, block_stack
 from sparsecore.layers.geometry import block_sizes, input_windows
 
+OURS = {"gamma", "num_layers", "weight_drop"}  # naming one shows that nn.LSTM's order is not meant
+
 
 def _not_num_layers(init: Callable[..., None]) -> Callable[..., None]:
     """Refuse a third argument by position alone: ``nn.LSTM`` would take it for num_layers."""
 
     @functools.wraps(init)
     def checked(self: nn.Module, *args: Any, **options: Any) -> None:
-        if len(args) == 3 and args[2] != 1 and not {"gamma", "num_layers"} & options.keys():
+        if len(args) == 3 and args[2] != 1 and not OURS & options.keys():
             sizes, kind = ", ".join(map(str, args)), type(self).__name__
             raise InputError(
                 f"{kind}({sizes}): nn.{kind.removeprefix('Sparse')} takes the third argument for "

@@ -108,6 +108,7 @@ def test_arguments_that_the_dense_layer_would_take_otherwise_are_refused(make):
     assert make(10, 20, 1).num_blocks == make(10, 20).num_blocks == 1
     for layer in (make(10, 20, num_blocks=2), make(10, 20, 2, 0.5), make(10, 20, 2, gamma=1.0)):
         assert (layer.num_blocks, layer.num_layers) == (2, 1)
+    assert make(10, 20, 2, weight_drop=0.5).num_blocks == 2
     both = make(10, 20, 2, num_layers=3)
     assert (both.num_blocks, both.num_layers) == (2, 3)
 

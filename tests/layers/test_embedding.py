@@ -255,7 +255,7 @@ def test_ids_may_be_narrow_or_none_and_never_fractions():
         ),
         (lambda: sc.frequency_order([1, 2], "upp"), r"order: 'upp' is unknown \(did you mean 'up'"),
         (lambda: sc.frequency_order([[1, 2]]), r"counts must have shape \(V,\), got \(1, 2\)"),
-        (lambda: sc.SparseEmbedding.from_dense(torch.ones(3), 1.0), r"weight must have shape"),
+        (lambda: sc.SparseEmbedding.from_dense(torch.ones(3), 1.0), "weight must be a .* tensor"),
         (
             lambda: sc.SparseEmbedding(9, 2, 1.0).tied_logits(torch.ones(3)),
             r"hidden must have shape \(..., 2\), got \(3,\)",
