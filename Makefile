@@ -25,7 +25,7 @@ export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv book pdf notebooks lab serve test unit test-slow fuzz torture reference lint types format lock bench clean distclean
+.PHONY: help venv book pdf notebooks lab serve test unit test-slow fuzz torture reference gpu test-machines lint types format lock bench clean distclean
 
 help:  ## this list
 	@echo 'make TARGET [PRESET=quick|small|paper] [DEVICE=auto|cpu|cuda] [ARGS=…]'
@@ -81,6 +81,12 @@ torture: .venv/.ready  ## kill runs at random moments; their tables must not not
 
 reference: .venv/.ready  ## every committed table from data: what it costs; ARGS="--yes tagging-2" makes it
 	$(BIN)/sparsecore reproduce $(ARGS)
+
+gpu: .venv/.triton  ## on a CUDA device, in 10 minutes: its tests, speeds, training (ARGS=--rehearse on a CPU)
+	$(BIN)/python -m tools.gpu $(ARGS)
+
+test-machines: .venv/.triton  ## the tests as on other processors: no AVX, AVX2 alone, one and two threads
+	.ci/machines $(ARGS)
 
 bench: .venv/.ready  ## speed and memory beside what a user would pick instead (ARGS="--suite lm lstm")
 	$(BIN)/sparsecore bench $(ARGS)

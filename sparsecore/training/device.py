@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -74,11 +75,11 @@ def _float32_products(tf32: bool) -> Iterator[None]:
     PyTorch has older and newer switches for it. Setting the older ones sets both; reading them
     raises where the newer ones were set to what they cannot say.
     """
-    newer = (
+    newer: Any = (  # PyTorch makes these modules at run time
         torch.backends.cuda.matmul,
-        torch.backends.mkldnn.matmul,
+        torch.backends.mkldnn.matmul,  # pyright: ignore
         torch.backends.cudnn.rnn,
-        torch.backends.cudnn.conv,
+        torch.backends.cudnn.conv,  # pyright: ignore
     )
     before = [switch.fp32_precision for switch in newer]
     try:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from sparsecore.errors import InputError
+from sparsecore.ops.compilers import recorded
 
 Pairs = tuple[tuple[slice, slice], ...]
 
@@ -44,19 +45,19 @@ class Layout:
 
     def inside(self, states: Tensor, dim: int = 0) -> Tensor:
         """Outer order → inner order of states along ``dim``."""
-        return states.index_select(dim, torch.tensor(self.rows, device=states.device))
+        return states.index_select(dim, on_device(self.rows, states.device))
 
     def outside(self, states: Tensor, dim: int = 0) -> Tensor:
         """Inner order → outer order of states along ``dim``."""
-        return states.index_select(dim, torch.tensor(self.rows, device=states.device).argsort())
+        return states.index_select(dim, on_device(inverse(self.rows), states.device))
 
     def wfsas_inside(self, scores: Tensor, dim: int = 0) -> Tensor:
         """Outer order → inner order of WFSAs along ``dim``."""
-        return scores.index_select(dim, torch.tensor(self.wfsas, device=scores.device))
+        return scores.index_select(dim, on_device(self.wfsas, scores.device))
 
     def wfsas_outside(self, scores: Tensor, dim: int = 0) -> Tensor:
         """Inner order → outer order of WFSAs along ``dim``."""
-        return scores.index_select(dim, torch.tensor(self.wfsas, device=scores.device).argsort())
+        return scores.index_select(dim, on_device(inverse(self.wfsas), scores.device))
 
     def last_rows(self, chosen: Sequence[bool]) -> list[int]:
         """The inner rows of the last states of the WFSAs that are ``chosen``."""
@@ -104,6 +105,36 @@ class Gradients(NamedTuple):
     mask: None = None
     layout: None = None
     fixed: None = None
+
+
+_KEPT: dict[tuple[tuple[int, ...], torch.device, torch.dtype], Tensor] = {}
+
+
+def on_device(
+    values: tuple[int, ...], device: torch.device, dtype: torch.dtype = torch.int64
+) -> Tensor:
+    """``values`` as a tensor; on a GPU kept, for copying them there anew waits for the device.
+
+    A CUDA graph can then be captured of what uses it, once that has run before.
+    """
+    key = (values, device, dtype)
+    if recorded() or key not in _KEPT:
+        with torch.inference_mode(False):  # else no later backward pass could keep it
+            made = torch.tensor(values, dtype=dtype, device=device)
+        if device.type != "cuda" or type(made) is not Tensor or recorded():
+            return made
+        _KEPT[key] = made
+    return _KEPT[key]
+
+
+@lru_cache(maxsize=512)
+def inverse(order: tuple[int, ...]) -> tuple[int, ...]:
+    """The permutation that undoes ``order``.
+
+    >>> inverse((2, 0, 1))
+    (1, 2, 0)
+    """
+    return tuple(sorted(range(len(order)), key=order.__getitem__))
 
 
 def check_lengths(lengths: Sequence[int]) -> tuple[int, ...]:

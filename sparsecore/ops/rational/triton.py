@@ -21,7 +21,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from sparsecore.ops.rational.layout import Gradients, Recurrence, layout_of
+from sparsecore.ops.rational.layout import Gradients, Recurrence, layout_of, on_device
 from sparsecore.ops.rational.plus_times import plus_times
 from sparsecore.ops.rational.steps import projections
 from sparsecore.ops.self_check import allclose
@@ -170,8 +170,7 @@ class _Kernel(torch.autograd.Function):
         loops = [layout.blocks[n - 1].start + place in fixed for place, n in enumerate(lengths)]
         starts = [*(block.start for block in layout.blocks), S]
         where = [
-            torch.tensor(values, dtype=torch.int32, device=x.device)
-            for values in (lengths, loops, starts)
+            on_device(tuple(values), x.device, torch.int32) for values in (lengths, loops, starts)
         ]
         scores = x.new_empty(T, D, B)
         kept = x.new_empty(triton.cdiv(T, STRIDE), S, B)

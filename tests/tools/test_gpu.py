@@ -1,0 +1,71 @@
+"""`make gpu`: what was found so far is there at any moment, and the same command goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+from tools import gpu
+from tools.gpu import Step, read_rows, run_steps, steps
+
+PYTHON = sys.executable
+
+
+def write(path, text="done"):
+    return [PYTHON, "-c", f"open({str(path)!r}, 'a').write({text!r})"]
+
+
+def test_each_step_leaves_a_row_and_a_failure_stops_no_other(tmp_path):
+    chosen = [
+        Step("bad", [PYTHON, "-c", "raise SystemExit('no such kernel')"]),
+        Step("slow", [PYTHON, "-c", "import time; time.sleep(60)"], 1.0),
+        Step("good", write(tmp_path / "good.txt")),
+    ]
+    run_steps(chosen, tmp_path, minutes=5)
+    found = [(row["step"], row["outcome"]) for row in read_rows(tmp_path)]
+    assert found == [("bad", "failed (exit code 1)"), ("slow", "cut off"), ("good", "finished")]
+    assert "no such kernel" in (tmp_path / "logs" / "bad.txt").read_text()
+    run_steps(chosen, tmp_path, minutes=5)
+    assert (tmp_path / "good.txt").read_text() == "done"  # once
+    assert len(read_rows(tmp_path)) == 5  # the two others were tried again
+
+
+def test_killed_within_a_step_it_keeps_the_steps_before(tmp_path):
+    code = f"""
+from pathlib import Path
+from tools.gpu import Step, run_steps
+steps = [Step("first", {write(tmp_path / "first.txt")!r}),
+         Step("second", [{PYTHON!r}, "-c", "import time; time.sleep(5)"])]
+run_steps(steps, Path({str(tmp_path)!r}), 5)
+"""
+    process = subprocess.Popen([PYTHON, "-c", code], env={**os.environ, "PYTHONPATH": "."})
+    while not read_rows(tmp_path) and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert [row["step"] for row in read_rows(tmp_path)] == ["first"]
+    run_steps([Step("first", write(tmp_path / "first.txt"))], tmp_path, minutes=5)
+    assert (tmp_path / "first.txt").read_text() == "done"
+
+
+def test_on_a_gpu_every_suite_is_measured_and_training_gets_the_rest(tmp_path):
+    chosen = {step.name: step for step in steps(tmp_path, rehearse=False, training=["--seed", "3"])}
+    assert {f"bench/{suite}" for suite in gpu.SUITES} < set(chosen)
+    assert list(chosen)[-1] == "emergent" and chosen["emergent"].seconds is None
+    assert chosen["emergent"].command[-2:] == ["--seed", "3"]
+    assert all("cuda" in step.command for step in chosen.values() if step.name != "tests")
+    assert sum(step.seconds or 0 for step in chosen.values()) < 9.5 * 60
+    assert chosen["replay-off"].environment == {"SPARSECORE_CUDA_GRAPHS": "0"}
+
+
+@pytest.mark.slow
+def test_rehearsed_from_beginning_to_end_it_leaves_every_table(tmp_path):
+    assert gpu.main(["--rehearse", "--out", str(tmp_path), "--minutes", "20"]) == 0
+    assert {row["outcome"] for row in read_rows(tmp_path)} == {"finished"}
+    assert len(pd.read_csv(tmp_path / "tests.csv")) > 0
+    assert len(pd.read_parquet(tmp_path / "bench" / "lstm" / "results.parquet")) > 0
+    assert len(pd.read_parquet(tmp_path / "emergent" / "epochs.parquet")) == 2

@@ -1,0 +1,231 @@
+"""The first minutes on a GPU: tests, speeds, then training for as long as is left.
+
+    python -m tools.gpu pack --corpus wikitext-2        # here: the text as _build/gpu-inputs.tar.xz
+    make gpu ARGS="--inputs gpu-inputs.tar.xz"          # there: no network is needed
+
+Each step is a process of its own. After each one its tables and a row of ``steps.csv`` are written,
+so that what was found so far is there whenever the machine is taken away; the same command then
+goes on: finished steps are not repeated, training continues from its checkpoint (every 20 s).
+
+    tests.csv            the outcome of every test marked ``gpu``
+    bench/SUITE/         results.parquet and environment.json, as ``sparsecore bench`` writes them
+    replay-off/          the suite lm with steps launched one by one in place of CUDA graphs
+    emergent/            epochs, timing and settings of the run, as far as it came
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+from sparsecore.errors import InputError
+from sparsecore.files import atomic_path, write_text
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "_build" / "gpu"
+INPUTS = ROOT / "_build" / "gpu-inputs.tar.xz"
+MOST_BYTES = 60_000_000
+SUITES = ("lstm", "rational", "embedding", "sweep", "lm")
+GRACE = 20.0  # seconds between SIGTERM and SIGKILL: a checkpoint is written
+TINY = (
+    "--preset quick --max-tokens 20000 --threshold 3 --class-threshold 3 --hidden-size 8 "
+    "--embedding-size 8 --epochs 1"
+).split()
+
+
+@dataclass(frozen=True)
+class Step:
+    """A process, the most seconds that it may take (None: all that are left), its variables."""
+
+    name: str
+    command: list[str]
+    seconds: float | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def steps(out: Path, rehearse: bool, training: Sequence[str]) -> list[Step]:
+    """What is run, the most decisive first."""
+    python, device = sys.executable, "cpu" if rehearse else "cuda"
+    rounds = ["--quick", "--seconds", "0.1"] if rehearse else ["--seconds", "3"]
+    suites = SUITES[:1] if rehearse else SUITES
+
+    def limit(seconds: float) -> float | None:
+        return None if rehearse else seconds  # a CPU takes what it takes
+
+    def measure(name: str, suite: str, environment: dict[str, str] | None = None) -> Step:
+        command = [python, "-m", "sparsecore", "bench", "--suite", suite, "--device", device]
+        command += [*rounds, "--no-progress", "--out", str(out / name)]
+        return Step(name, command, limit(60), environment or {})
+
+    tests = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "gpu"]
+    tests += [f"--junitxml={out / 'tests.xml'}"]
+    tests += ["tests/layers/test_sparse_rnn_export.py" if rehearse else "tests"]
+    run = [python, "-m", "sparsecore", "run", "emergent", "--device", device, "--no-progress"]
+    run += TINY if rehearse else ["--preset", "small"]
+    return [
+        Step("tests", tests, limit(150)),
+        *(measure(f"bench/{suite}", suite) for suite in suites),
+        measure("replay-off", suites[-1], {"SPARSECORE_CUDA_GRAPHS": "0"}),
+        Step("emergent", [*run, *training]),
+    ]
+
+
+def run_steps(chosen: Sequence[Step], out: Path, minutes: float) -> list[dict[str, str]]:
+    """Run the steps that ``steps.csv`` does not call finished; its rows, newest last."""
+    end = time.monotonic() + 60 * minutes
+    (out / "logs").mkdir(parents=True, exist_ok=True)
+    rows = read_rows(out)
+    for step in chosen:
+        if any(row["step"] == step.name and row["outcome"] == "finished" for row in rows):
+            continue
+        left = end - time.monotonic() - GRACE
+        if left <= 0:
+            break
+        started = time.monotonic()
+        outcome = run_step(step, out, min(left, step.seconds or left))
+        gather(step, out)
+        seconds = f"{time.monotonic() - started:.1f}"
+        rows.append({"step": step.name, "outcome": outcome, "seconds": seconds})
+        write_rows(out, rows)
+        print(f"{step.name}: {outcome} after {seconds} s", flush=True)
+    return rows
+
+
+def run_step(step: Step, out: Path, seconds: float) -> str:
+    """``finished``, ``failed (exit code N)`` or ``cut off``; what it says goes to ``logs/``."""
+    log = out / "logs" / f"{step.name.replace('/', '-')}.txt"
+    variables = {"SPARSECORE_HOME": str(out / "home"), "SPARSECORE_CHECKPOINT_SECONDS": "20"}
+    with open(log, "ab") as file:
+        process = subprocess.Popen(
+            step.command,
+            cwd=ROOT,
+            env={**os.environ, **variables, **step.environment},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            _stop(process)
+            return "cut off"
+        except BaseException:
+            _stop(process)
+            raise
+    return "finished" if code == 0 else f"failed (exit code {code})"
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End a process and those that it started: first by SIGTERM, so that it can save."""
+    os.killpg(process.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(GRACE)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def gather(step: Step, out: Path) -> None:
+    """The small tables of a step, out of what it wrote."""
+    if step.name == "tests" and (out / "tests.xml").is_file():
+        write_text(out / "tests.csv", outcomes((out / "tests.xml").read_text(encoding="utf-8")))
+    if step.name == "emergent":
+        for run in (out / "home" / "runs" / "emergent").glob("*"):
+            (out / "emergent").mkdir(exist_ok=True)
+            for name in ("config.json", "environment.json", "epochs.parquet", "timing.parquet"):
+                if (run / name).is_file():
+                    shutil.copy(run / name, out / "emergent" / name)
+
+
+def outcomes(report: str) -> str:
+    """JUnit's XML as CSV: test, outcome, seconds, and the first line of what went wrong.
+
+    >>> print(outcomes('<s><testcase classname="a" name="b" time="0.1"><failure message="x"/>'
+    ...                '</testcase></s>'), end="")
+    test,outcome,seconds,message
+    a::b,failure,0.1,x
+    """
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["test", "outcome", "seconds", "message"])
+    for case in ElementTree.fromstring(report).iter("testcase"):
+        others = [child for child in case if child.tag in ("failure", "error", "skipped")]
+        outcome = others[0].tag if others else "passed"
+        message = others[0].get("message", "").partition("\n")[0] if others else ""
+        name = f"{case.get('classname')}::{case.get('name')}"
+        writer.writerow([name, outcome, case.get("time"), message])
+    return table.getvalue()
+
+
+def read_rows(out: Path) -> list[dict[str, str]]:
+    """The rows of ``steps.csv``, none where there is no such file."""
+    path = out / "steps.csv"
+    if not path.is_file():
+        return []
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write_rows(out: Path, rows: Sequence[dict[str, str]]) -> None:
+    """Write ``steps.csv``, all of it or not at all."""
+    lines = ["step,outcome,seconds", *(",".join(row.values()) for row in rows)]
+    write_text(out / "steps.csv", "\n".join(lines) + "\n")
+
+
+def pack(corpus: Sequence[str], archive: Path) -> None:
+    """Prepare the text of the emergent experiment, and archive all that a run of it reads.
+
+    Raises:
+        InputError: the archive is larger than 60 MB.
+    """
+    from sparsecore.experiments import registry
+    from sparsecore.runs.options import parse_experiment
+
+    home = archive.parent / "gpu-home"
+    os.environ["SPARSECORE_HOME"] = str(home)
+    config, progress = parse_experiment(["emergent", "--preset", "small", *corpus])
+    registry.prepare(config, progress)
+    shutil.rmtree(home / "cache" / "tokens", ignore_errors=True)  # the corpus is made of them
+    with atomic_path(archive) as temporary, tarfile.open(temporary, "w:xz") as file:
+        file.add(home, "home")
+    if (size := archive.stat().st_size) > MOST_BYTES:
+        raise InputError(f"{archive} has {size / 1e6:.0f} MB, more than 60: pass --max-tokens N")
+    print(f"{archive}: {size / 1e6:.1f} MB")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the steps, or pack the text; 1 if a step failed."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["pack"]:
+        pack(given[1:], INPUTS)
+        return 0
+    parser = argparse.ArgumentParser(prog="python -m tools.gpu", description=__doc__)
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--inputs", type=Path, help="archive that `pack` has made")
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--rehearse", action="store_true", help="tiny sizes, on the CPU")
+    chosen, training = parser.parse_known_args(given)  # the rest: options of the run
+    if chosen.inputs and not (chosen.out / "home").exists():
+        with tarfile.open(chosen.inputs) as file:
+            file.extractall(chosen.out, filter="data")
+    out = chosen.out.resolve()
+    rows = run_steps(steps(out, chosen.rehearse, training), out, chosen.minutes)
+    print(f"tables: {out}")
+    return int(any(row["outcome"].startswith("failed") for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
