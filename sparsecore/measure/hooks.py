@@ -126,9 +126,12 @@ def find_vectors(value: Any, shape: tuple[int, ...], layer: str) -> Found:
     for one in real:
         if one.packed is not None or one.tensor.shape[:-1] == shape:
             return one
-    for one in real or found:
+    for one in real or [one for one in found if one.tensor.shape[:-1] == shape]:
         return one
-    raise InputError(f"layer {layer!r} has {describe(value)}: track one with a tensor (..., D)")
+    raise InputError(
+        f"layer {layer!r} has {describe(value)}: track one with a tensor (..., D) of real or "
+        "complex numbers"
+    )
 
 
 def describe(value: Any) -> str:

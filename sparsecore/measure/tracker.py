@@ -150,6 +150,10 @@ class Tracker:
     def __enter__(self) -> Tracker:
         if self._taps.is_open:
             raise InputError("this tracker is tracking already; leave its block before the next")
+        if self._table.rows is not None and self._table.rows.finished:
+            raise InputError(
+                f"{self._table.rows.path} is finished: make a tracker with other rows="
+            )
         if "torch._dynamo" in sys.modules:  # compiled code would not call the hooks
             self._stance = torch.compiler.set_stance("force_eager")
         self._taps.open(self.model)

@@ -216,6 +216,7 @@ class TokenRows:
 
     def __init__(self, path: Path, measures: Iterable[str]) -> None:
         self.path, self.measures = path, tuple(measures)
+        self.finished = False
         self._writer: Any = None
 
     def write(self, layer: str, signal: str, parts: Iterable[Held]) -> None:
@@ -250,5 +251,6 @@ class TokenRows:
 
     def close(self) -> None:
         """Finish the file."""
+        self.finished = True
         if self._writer is not None:
             self._writer.close()

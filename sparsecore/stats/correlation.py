@@ -61,7 +61,8 @@ def frequency_correlation(
             present.
         methods: names from ``METHODS``; default all but the last (without ``partial_class`` where
             the table has no ``word_class``).
-        value: the column to correlate with frequency, ``"chi"`` or ``"l1"``.
+        value: the column to correlate with frequency: ``"chi"``, ``"l1"`` or a further measure of
+            the tracker (``"hoyer"``, …).
         min_frequency: rarer words are left out; so are words whose value is NaN (never seen in
             that role).
         exclude: words that are left out.

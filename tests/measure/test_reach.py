@@ -189,3 +189,18 @@ def test_rows_of_single_tokens(tmp_path):
     means = rows.groupby(["layer", "signal", "input_id"], observed=True)["chi"].mean()
     keys = table.set_index(["layer", "signal", "word"])["chi"]
     assert means[keys.index.to_list()].tolist() == pytest.approx(keys.tolist(), rel=1e-6)
+
+
+def test_a_finished_file_of_rows_is_not_written_again(tmp_path):
+    model = Net()
+    tracker = sc.track(model, ["embed"], rows=tmp_path / "tokens.parquet", gradients=False)
+    with tracker:
+        tracker.words(input_ids=IDS)
+        model(IDS)
+    with pytest.raises(sc.InputError, match=r"tokens.parquet is finished"):
+        tracker.__enter__()
+
+
+def test_ids_are_no_vectors():
+    with pytest.raises(sc.InputError, match=r"'embed:input' has .* track one with a tensor"):
+        tracked(["embed:input"])
