@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from sparsecore.errors import InputError
-from sparsecore.ops.compilers import recorded
+from sparsecore.ops.compilers import is_traced
 
 Pairs = tuple[tuple[slice, slice], ...]
 
@@ -118,10 +118,10 @@ def on_device(
     A CUDA graph can then be captured of what uses it, once that has run before.
     """
     key = (values, device, dtype)
-    if recorded() or key not in _KEPT:
+    if is_traced() or key not in _KEPT:
         with torch.inference_mode(False):  # else no later backward pass could keep it
             made = torch.tensor(values, dtype=dtype, device=device)
-        if device.type != "cuda" or type(made) is not Tensor or recorded():
+        if device.type != "cuda" or type(made) is not Tensor or is_traced():
             return made
         _KEPT[key] = made
     return _KEPT[key]
