@@ -4,7 +4,9 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
+from cells import cell
 from docstrings import escape_docstring
 from figure_data import tables_of
 from mathml import to_mathml
@@ -18,7 +20,9 @@ from results import (
     verdict_badge,
 )
 
+from sparsecore.errors import InputError
 from sparsecore.runs.claims import Claim
+from sparsecore.runs.reference import write_tables
 
 
 @pytest.mark.parametrize(
@@ -143,3 +147,28 @@ def test_tables_have_a_header_and_scroll_by_themselves():
     drawn = table(["A"], [[verdict_badge("holds")]], "claims")
     assert drawn["classes"] == ["table-scroll"]
     assert drawn.astext().split() == ["A", "holds"]
+
+
+def test_a_number_in_a_sentence_is_that_of_the_one_row_that_fits(tmp_path):
+    table = pd.DataFrame(
+        {
+            "arm": ["a", "a", "b"],
+            "measure": ["held out", "training", "held out"],
+            "value": [0.0012, 0.5, 2.0],
+            "low": [0.001, float("nan"), 1.0],
+            "high": [0.0014, float("nan"), 3.0],
+        }
+    )
+    write_tables({"slopes": table}, {}, tmp_path / "causes" / "text")
+    folder = "causes/text slopes"
+    assert cell(tmp_path, f'{folder} arm=a measure="held out" * 1000') == "1.20 [1.00, 1.40]"
+    assert cell(tmp_path, f"{folder} arm=a measure=training") == "0.50"
+    for wrong, message in {
+        f"{folder} arm=a": "2 rows of causes/text fit",
+        f"{folder} arm=c": "0 rows of causes/text fit",
+        f"{folder} arms=a": "has no column 'arms'",
+        "causes/text slope arm=a": "there is no table 'slope'",
+        "causes/other slopes arm=a": "there is no table 'slopes' in causes/other",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            cell(tmp_path, wrong)

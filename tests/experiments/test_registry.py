@@ -14,7 +14,7 @@ PACKAGE = Path(sparsecore.__file__).parent
 GENERAL = [*PACKAGE.glob("runs/*.py"), *PACKAGE.glob("training/*.py"), PACKAGE / "cli.py"]
 
 
-@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name != "causes"])
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_is_data_and_a_task(name):
     config = experiment_class(name)
     assert dataclasses.is_dataclass(config) and config.name == name

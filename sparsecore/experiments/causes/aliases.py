@@ -33,11 +33,6 @@ CONDITIONS: dict[str, tuple[str, float]] = {
 }
 
 
-def cap_types(ids: Ids, max_types: int) -> Ids:
-    """Words beyond the ``max_types`` commonest (ids stand by frequency) become ``<unk>``."""
-    return np.where(ids < max_types, ids, UNK_ID)
-
-
 def assign(first_rank: int, num_types: int, num_words: int, seed: int) -> pd.DataFrame:
     """Draw words and give each a condition at random, equally many each.
 
@@ -71,10 +66,12 @@ def apply(ids: Ids, words: pd.DataFrame, seed: int) -> NDArray[np.int64]:
     """The text with every occurrence of the assigned words split or thinned as drawn."""
     size = int(ids.max()) + 1
     chance, becomes = np.zeros(size), np.arange(size)
-    for row in words.itertuples():
-        kind, ratio = CONDITIONS[str(row.condition)]
-        if row.word_id < size and kind != "intact":
-            chance[row.word_id] = 1 / (1 + ratio) if kind == "split" else 1 - 1 / ratio
-            becomes[row.word_id] = row.twin if kind == "split" else UNK_ID
+    for word, twin, condition in zip(
+        words["word_id"], words["twin"], words["condition"], strict=True
+    ):
+        kind, ratio = CONDITIONS[condition]
+        if word < size and kind != "intact":
+            chance[word] = 1 / (1 + ratio) if kind == "split" else 1 - 1 / ratio
+            becomes[word] = twin if kind == "split" else UNK_ID
     moved = np.random.default_rng([seed, 2]).random(len(ids)) < chance[ids]
     return np.where(moved, becomes[ids], ids).astype(np.int64)

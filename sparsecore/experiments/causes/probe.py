@@ -41,11 +41,10 @@ class Probe:
 
     Args:
         twin: (V,) the second type of each natural word, -1 for none.
-        first: (V,) the natural word of each type.
     """
 
-    def __init__(self, twin: Tensor, first: Tensor) -> None:
-        self.twin, self.first = twin, first
+    def __init__(self, twin: Tensor) -> None:
+        self.twin = twin
         self.sums = {name: torch.zeros(len(twin), dtype=torch.float64) for name in COLUMNS}
         self.loss = self.positions = 0.0
 

@@ -1,43 +1,59 @@
 """Train one arm, and measure the upper gradient by type: while training, and on held-out text.
 
-A run writes ``types`` (what each type is), ``stream`` (χ of the upper layer's gradient over the
-last updates, as :func:`sparsecore.track` sees it in training), ``probe`` (held-out text, see
-:mod:`sparsecore.experiments.causes.probe`) and ``epochs`` (losses).
+An epoch is what lies between two measurements. A run leaves ``types`` (what each type is),
+``stream`` (χ of the upper layer's gradient over the epoch, as :func:`sparsecore.track` sees it in
+training) and ``probe`` (held-out text, see :mod:`sparsecore.experiments.causes.probe`).
 """
 
 from __future__ import annotations
 
 import math
-import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
-from sparsecore.errors import TrainingError
-from sparsecore.experiments.causes.aliases import apply, assign, cap_types
+from sparsecore.data.language import Corpus, prepare_corpus
+from sparsecore.errors import InputError
+from sparsecore.experiments.causes.aliases import apply, assign
 from sparsecore.experiments.causes.arms import ARMS, Arm
+from sparsecore.experiments.causes.config import Causes
 from sparsecore.experiments.causes.networks import NETWORKS
 from sparsecore.experiments.causes.probe import Probe
+from sparsecore.experiments.emergent.task import TrackerSums
 from sparsecore.measure.chi import chi
 from sparsecore.measure.tracker import track
 from sparsecore.models.language_model import LSTMLanguageModel
 from sparsecore.training.batches import columns, num_windows, window
 from sparsecore.training.device import resolve_device
+from sparsecore.training.loop import Outputs, Row, Sums, update
 from sparsecore.training.tables import write_table
-
-if TYPE_CHECKING:
-    from sparsecore.data.language import Corpus
-
-    Causes = Any  # config.py imports this module
 
 NORMAL_SD = 0.1 / math.sqrt(3)  # of U(±0.1)
 FIRST = 50  # words that a curriculum begins with
+
+
+def prepare(config: Causes, progress: bool = True) -> Corpus:
+    """Check the device, and prepare the text (cached)."""
+    resolve_device(config.device)
+    corpus = prepare_corpus(
+        config.corpus,
+        max_types=config.max_types - 2,  # beside <unk> and <eos>
+        max_tokens=config.max_tokens,
+        progress=progress,
+    )
+    if len(corpus.train) < config.tokens_needed:
+        raise InputError(
+            f"num_updates={config.num_updates} needs {config.tokens_needed} training tokens, and "
+            f"{corpus.name!r} has {len(corpus.train)}; give fewer updates or more max_tokens"
+        )
+    columns(corpus.valid[: config.probe_tokens], config.batch_size, f"valid text of {corpus.name}")
+    return corpus
 
 
 class Texts:
@@ -45,9 +61,9 @@ class Texts:
 
     def __init__(self, config: Causes, corpus: Corpus) -> None:
         arm = ARMS[config.arm]
-        natural = cap_types(np.asarray(corpus.train[: config.tokens_needed]), config.max_types)
-        held_out = cap_types(np.asarray(corpus.valid[: config.probe_tokens]), config.max_types)
-        size = min(config.max_types, len(corpus.vocabulary))
+        natural = np.asarray(corpus.train[: config.tokens_needed])
+        held_out = np.asarray(corpus.valid[: config.probe_tokens])
+        size = len(corpus.vocabulary)
         words = assign(config.first_rank, size, config.num_words, config.seed)
         train = apply(natural, words, config.seed)
         targets = train
@@ -139,7 +155,7 @@ def probe(config: Causes, model: LSTMLanguageModel, texts: Texts) -> tuple[pd.Da
     """The held-out table, and the mean surprisal (nats) of the natural words."""
     types = texts.types
     twin = torch.from_numpy(np.where(types["role"] == "frequent", types["twin"], -1))
-    sums = Probe(twin, torch.tensor(types["word_id"].to_numpy()))
+    sums = Probe(twin)
     model.eval()
     state = None
     device = model.decoder.weight.device
@@ -152,54 +168,83 @@ def probe(config: Causes, model: LSTMLanguageModel, texts: Texts) -> tuple[pd.Da
     return sums.table(model.decoder, texts.frequency), sums.loss / sums.positions
 
 
-def train(config: Causes, corpus: Corpus, folder: Path, progress: bool = True) -> None:
-    """Run the experiment into ``folder``.
+@dataclass
+class Carried:
+    """From window to window: the recurrent state."""
 
-    Raises:
-        TrainingError: the loss stopped being a number.
-    """
-    arm, device = ARMS[config.arm], resolve_device(config.device)
-    texts = Texts(config, corpus)
-    torch.manual_seed(config.seed)
-    model = build_model(config, len(texts.types)).to(device)
-    optimizer = build_optimizer(arm, model)
-    ranks = torch.tensor(texts.types["word_id"].to_numpy(), device=device)
-    top = f"lstm{config.num_layers}"
-    tracker = track(model, [top])
-    windows = num_windows(texts.inputs, config.sequence_length)
-    state, losses, updates, streams, probes = None, [], [], [], []
-    started = time.monotonic()
-    bar = tqdm(range(config.num_updates), desc=f"{config.arm} {config.seed}", disable=not progress)
-    for update in bar:
-        index = update % windows
-        state = detach(state) if index else None
-        inputs, _ = window(texts.inputs, index, config.sequence_length, device)
-        _, targets = window(texts.targets, index, config.sequence_length, device)
-        with tracker:
-            tracker.words(target_ids=targets, gradient_scale=targets.numel())
-            hidden, state = model(inputs, state)
-            loss, nats = loss_of(arm, model, hidden, targets, ranks, update / config.num_updates)
-            optimizer.zero_grad()
-            loss.backward()
-        losses.append(nats.item())
-        if not math.isfinite(losses[-1]):
-            raise TrainingError(f"{config.arm} diverged at update {update}: loss {losses[-1]}")
-        nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-        optimizer.step()
-        if (done := update + 1) % config.report_every == 0:
-            stream = tracker.table()
-            stream = stream[stream["signal"] == "gradient"].rename(columns={"word_id": "type"})
-            streams.append(stream[["type", "chi", "l1", "count"]].assign(update=done))
-            tracker.sums.clear()
-            table, valid = probe(config, model, texts)
-            probes.append(table.assign(update=done))
-            mean = float(np.mean(losses[-config.report_every :]))
-            updates.append({"update": done, "train_loss": mean, "valid_loss": valid})
-            bar.set_postfix(valid=f"{valid:.3f}")
-    timing = {"epoch": 0, "seconds": time.monotonic() - started}
-    epochs = pd.DataFrame(updates).assign(epoch=range(1, len(updates) + 1))
-    write_table(folder / "types.parquet", texts.types)
-    write_table(folder / "stream.parquet", pd.concat(streams, ignore_index=True))
-    write_table(folder / "probe.parquet", pd.concat(probes, ignore_index=True))
-    write_table(folder / "epochs.parquet", epochs)
-    write_table(folder / "timing.parquet", pd.DataFrame([timing]))
+    state: Any = None
+
+
+class Task:
+    """One arm and one replicate of it."""
+
+    def __init__(self, config: Causes, corpus: Corpus, folder: Path) -> None:
+        self.config, self.arm, self.folder = config, ARMS[config.arm], folder
+        self.texts = Texts(config, corpus)
+        self.windows = num_windows(self.texts.inputs, config.sequence_length)
+        self.epochs = range(1, config.num_updates // config.report_every + 1)
+
+    def build(self, device: torch.device) -> dict[str, Any]:
+        """Model, optimiser and tracker."""
+        self.device = device
+        self.model = build_model(self.config, len(self.texts.types)).to(device)
+        self.optimizer = build_optimizer(self.arm, self.model)
+        self.tracker = track(self.model, [f"lstm{self.config.num_layers}"])
+        self.ranks = torch.tensor(self.texts.types["word_id"].to_numpy(), device=device)
+        self.carried = Carried()
+        return {
+            "model": self.model,
+            "optimizer": self.optimizer,
+            "sums": TrackerSums(self.tracker, device),
+            "carried": self.carried,
+        }
+
+    def batches(self, epoch: int) -> range:
+        """The numbers of the epoch's updates, from 0."""
+        self.epoch = epoch
+        size = self.config.report_every
+        return range((epoch - 1) * size, epoch * size)
+
+    def step(self, number: int) -> Sums:
+        """One window forward and backward, counted by type, and an update."""
+        config, texts = self.config, self.texts
+        index = number % self.windows
+        inputs, _ = window(texts.inputs, index, config.sequence_length, self.device)
+        _, targets = window(texts.targets, index, config.sequence_length, self.device)
+        state = self.carried.state if index else None
+        with self.tracker:
+            self.tracker.words(target_ids=targets, gradient_scale=targets.numel())
+            hidden, state = self.model(inputs, state)
+            share = number / config.num_updates
+            loss, nats = loss_of(self.arm, self.model, hidden, targets, self.ranks, share)
+            update(self.model, self.optimizer, loss, clip=config.clip)
+        self.carried.state = detach(state)
+        return {"loss": nats.detach() * targets.numel(), "count": targets.numel()}
+
+    def end_epoch(self, sums: dict[str, float]) -> Row:
+        """Measure, and keep the measurements."""
+        done = self.epoch * self.config.report_every
+        stream = self.tracker.table()
+        stream = stream[stream["signal"] == "gradient"].rename(columns={"word_id": "type"})
+        self.tracker.sums.clear()
+        table, valid_loss = probe(self.config, self.model, self.texts)
+        for name, rows in (("stream", stream[["type", "chi", "l1", "count"]]), ("probe", table)):
+            write_table(self._file(name, self.epoch), rows.assign(update=done))
+        return {
+            "update": done,
+            "train_loss": sums["loss"] / sums["count"],
+            "valid_loss": valid_loss,
+        }
+
+    def results(self) -> Outputs:
+        """The types, and every measurement of them."""
+        tables = {
+            name: pd.concat([pd.read_parquet(self._file(name, n)) for n in self.epochs])
+            for name in ("stream", "probe")
+        }
+        weights = self.model.state_dict()
+        kept = {name: table.reset_index(drop=True) for name, table in tables.items()}
+        return {"weights": weights, "types": self.texts.types, **kept}
+
+    def _file(self, name: str, epoch: int) -> Path:
+        return self.folder / "measured" / f"{name}-{epoch:03d}.parquet"

@@ -1,6 +1,12 @@
 """Figures: tables in, Matplotlib axes out. One function a figure; never imports torch."""
 
 from sparsecore.report.figures.automata import automata, path_through_sentence
+from sparsecore.report.figures.causes import (
+    acquisition,
+    dose_response,
+    slopes_compared,
+    slopes_over_updates,
+)
 from sparsecore.report.figures.correlations import (
     class_correlations,
     correlations_over_epochs,
@@ -30,6 +36,7 @@ from sparsecore.report.figures.words import chi_against_frequency, samples_compa
 __all__ = [
     "accuracy_against_transitions",
     "accuracy_by_frequency",
+    "acquisition",
     "automata",
     "beside",
     "beside_peers",
@@ -39,6 +46,7 @@ __all__ = [
     "chi_of_part",
     "class_correlations",
     "correlations_over_epochs",
+    "dose_response",
     "embedding_masks",
     "exposure_heatmap",
     "exposure_lines",
@@ -54,6 +62,8 @@ __all__ = [
     "reciting_over_epochs",
     "recurrent_masks",
     "samples_compared",
+    "slopes_compared",
+    "slopes_over_updates",
     "stack",
     "states_kept",
     "survival",

@@ -1,0 +1,158 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Split a word in two: is it frequency?
+#
+# Frequent words send more concentrated gradients into the upper layer of a language model than rare
+# ones. But *the* differs from *barometer* in more than frequency. To find out what frequency does by
+# itself, take one word and split it: at each of its occurrences a coin decides whether it is written
+# as word A or as word B. A and B mean the same, belong to the same class and stand in the same contexts.
+# With a coin that falls on A nineteen times in twenty they differ in one thing: how often they occur.
+
+# %% tags=["parameters"]
+preset = "quick"  # quick | small | paper
+corpus = None  # embedded, a name or a path; None: the preset's
+num_updates = None  # None: the preset's
+seed = 0
+device = "auto"  # auto | cpu | cuda
+reference = "enwiki"  # which committed runs stand beside yours
+
+# %% tags=["remove-input"]
+from sparsecore.runs.notebook import check_parameters
+
+check_parameters(globals())
+
+# %% tags=["hide-input"]
+from sparsecore.report import figures
+from sparsecore.report.pages.causes import (
+    about,
+    arms_table,
+    carriers_table,
+    findings_table,
+    open_page,
+    verdicts_table,
+)
+
+page = open_page(
+    preset, reference, corpus=corpus, num_updates=num_updates, seed=seed, device=device
+)
+about(page)
+
+# %% [markdown]
+# ## The result in ten lines
+#
+# A run leaves two tables: `types` says what each type is, `probe` how concentrated the gradient is that
+# it sends down on held-out text, both halves of a split word being the target at the same positions.
+# The mean difference within a word, by how much more often its frequent half occurs (in nats: 0 is
+# 1 : 1, 2.94 is 19 : 1), in thousandths of $\chi$:
+
+# %%
+run = page.runs[0]
+types, probe = run.table("types"), run.table("probe")
+chi = probe[probe["update"] == probe["update"].max()].set_index("type")["chi"]
+
+split = types[types["role"] == "frequent"]  # the commoner half; `twin` is the other
+difference = chi.reindex(split["type"]).to_numpy() - chi.reindex(split["twin"]).to_numpy()
+by_ratio = split.assign(thousandths=1000 * difference).groupby("dose")["thousandths"]
+by_ratio.agg(["mean", "sem", "count"]).round(2)
+
+# %% [markdown]
+# ## With intervals, in every arm
+#
+# The line at 1 : 1 is the control: two halves equally frequent must not differ. Open markers are
+# another control. The second half of a split word competes with the first as a wrong guess; so in
+# other words most occurrences were replaced by `<unk>`, which makes them rarer without a competitor.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-dose", "caption": "By how much $\\chi$ of the upper gradient is larger for the frequent half of a split word than for its rare half (filled), and for an intact word than for a thinned one that would be as frequent (open). Bars: 95 % intervals over seeds and words, where there are three seeds."}, "image": {"alt": "Line chart: difference in concentration at ratios 1 to 1, 4 to 1 and 19 to 1, for several ways of training.", "classes": "dark-light"}}
+whose = ("reference runs", "your runs")
+axes = figures.beside(
+    figures.dose_response, page.reference, page.yours, "doses", same_y=False, titles=whose
+)
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-updates", "caption": "The slope of these lines, $\\chi$ per nat of frequency, over training. Bands: from the least to the most of the seeds."}, "image": {"alt": "Line chart: effect of frequency on concentration over updates, a line for each way of training.", "classes": "dark-light"}}
+axes = figures.beside(
+    figures.slopes_over_updates,
+    page.reference,
+    page.yours,
+    "replicates",
+    same_y=False,
+    titles=whose,
+    height=5.0,
+)
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-arms", "caption": "The same slope at the last measurement, for every arm that was run. Bars: 95 % intervals; an arm without a bar has fewer than three seeds and decides nothing."}, "image": {"alt": "Point chart: effect of frequency on concentration at the end of training, a row for each way of training.", "classes": "dark-light"}}
+axes = figures.beside(
+    figures.slopes_compared, page.reference, page.yours, "slopes", same_y=False, titles=whose
+)
+
+# %% [markdown]
+# An arm that has learned less is not comparable with one that has learned more, so here is what each
+# had learned by then. Slopes in thousandths of $\chi$ a nat:
+
+# %% tags=["hide-input"]
+arms_table(page)
+
+# %% [markdown]
+# ## What carries it
+#
+# Between the loss and the upper layer lies one matrix, the output rows $W$. The gradient that arrives is
+#
+# $$\bar h = q\,\Bigl(\sum_{j \ne y} r_j W_j - W_y\Bigr),$$
+#
+# with $q$ the probability given to wrong words and $r_j$ the share of it that word $j$ has. Scale does
+# not matter to $\chi$: it depends on the rows and on the shares, and on nothing else. At the same
+# position the two halves of a word share everything but their own row $W_y$. So what frequency does, it
+# does through that row. Over whole words one can ask the same by leaving out one or the other: *rows
+# alone* gives every wrong word the share that it has in the text, *shares alone* puts the mean row in the
+# place of the target's.
+
+# %%
+import torch
+
+import sparsecore as sc
+
+decoder, h, y = torch.nn.Linear(200, 1000), torch.randn(200, requires_grad=True), 7
+torch.nn.functional.cross_entropy(decoder(h)[None], torch.tensor([y])).backward()
+p, W = decoder(h).softmax(-1).detach(), decoder.weight.detach()
+r = p / (1 - p[y])
+r[y] = 0.0
+assert h.grad is not None
+{"backward": sc.chi(h.grad).item(), "closed form": sc.chi(r @ W - W[y]).item()}
+
+# %% tags=["hide-input"]
+carriers_table(page)
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-acquisition", "caption": "Word acquisition: mean surprisal of held-out words against the concentration of their gradient, over training, by how often a word occurs in the training text. Each line begins on the left and goes on as its words are learned."}, "image": {"alt": "Line chart: mean concentration against mean surprisal, a line for each band of frequency.", "classes": "dark-light"}}
+axes = figures.beside(
+    figures.acquisition, page.reference, page.yours, "bands", same_y=False, titles=whose
+)
+
+# %% [markdown]
+# ## How sure are we?
+#
+# The rules were written down before the runs ({doc}`../book/registrations`). Each seed draws its own words,
+# its own coin and its own initial weights; intervals answer for another training and other words. With
+# fewer than three seeds there is no interval and no verdict.
+
+# %% tags=["remove-input"]
+findings_table(page)
+
+# %% tags=["remove-input"]
+verdicts_table(page)
+
+# %% [markdown]
+# ## What to try next
+#
+# - Another arm: `sparsecore run causes --arm transformer`; all of them: `sparsecore sweep causes`.
+# - Your own text: `sparsecore run causes --corpus FILE`.
+# - Where the claim comes from: {doc}`emergent_exposure`.

@@ -1,0 +1,130 @@
+"""What the arms say, by the rules of ``book/registrations.md`` (*Causes*), written before the runs.
+
+Every finding is about the last measurement. *Training* is χ as the paper measures it, *held out* by
+the closed form on other text; slopes are χ per nat of frequency. Parts and verdicts:
+:mod:`sparsecore.stats.judgement`. An arm of fewer than three seeds has no interval and no verdict.
+
+1. Frequency causes concentration: the split slope at SGD 5 is above 0, and 1:1 makes no difference.
+2. Not through the competitor: the thinning slope at SGD 5 is above 0.
+3. The learning rate decides: the split slope at 20 is below that at 5.
+4. It is not SGD's alone: the split slope with Adam is above 0.
+5. It is not the initial rows': the split slope from normal ones is above 0.
+6. It owes nothing to language: the split slope with shuffled targets is above 0.
+7. It is not the LSTM's: the split slope of each other network is above 0.
+8. Output rows carry it: χ goes with that of the rows alone more than with that of the shares alone.
+9. Frequency and not surprisal: the partial correlation given surprisal is above 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import pandas as pd
+
+from sparsecore.experiments.causes import statistics
+from sparsecore.experiments.causes.statistics import Draws, Estimate
+from sparsecore.stats.judgement import ESSENTIAL, SIDE, Part, parts_table
+from sparsecore.stats.verdict import flip, side, within
+
+Measured = dict[tuple[str, int, str], pd.DataFrame]  # arm, seed, measure -> the last measurement
+
+TRAINING, HELD_OUT = "training", "held out"
+SLOPE = 0.0008  # half width that a slope's interval may have
+DIFFERENCE = 0.0016  # and a difference of slopes
+EQUAL = 0.0011  # of χ, between types equally frequent
+NETWORKS = ("gru", "mingru", "transformer", "sparse")
+
+
+def findings(last: Measured) -> pd.DataFrame:
+    """The parts of the nine findings."""
+    return parts_table(_parts(last))
+
+
+def _parts(last: Measured) -> Iterator[Part]:
+    split, thin = statistics.split_slope, statistics.thin_slope
+    yield _positive(last, 1, "sgd-5", TRAINING, split, ESSENTIAL)
+    yield _positive(last, 1, "sgd-5", HELD_OUT, split, SIDE)
+    for measure in (TRAINING, HELD_OUT):
+        equal = _seeds(last, "sgd-5", measure, lambda t, s: statistics.split_mean(t, "split-1", s))
+        interval = _interval(equal)
+        outcome = within(interval, EQUAL)
+        yield Part(1, "difference at 1:1", SIDE, measure, interval, outcome, seeds=len(equal))
+    yield _positive(last, 2, "sgd-5", TRAINING, thin, ESSENTIAL)
+    yield _positive(last, 2, "sgd-5", HELD_OUT, thin, SIDE)
+    gap = _difference(last, "sgd-20", "sgd-5")
+    interval = _interval(gap)
+    outcome = flip(side(interval, 0))
+    name = "split slope, SGD 20 less SGD 5"
+    yield Part(3, name, ESSENTIAL, HELD_OUT, interval, outcome, DIFFERENCE, len(gap))
+    for finding, arm in ((4, "adam"), (5, "normal-init")):
+        for measure in (TRAINING, HELD_OUT):
+            yield _positive(last, finding, arm, measure, split, ESSENTIAL)
+    yield _positive(last, 6, "shuffled", HELD_OUT, split, ESSENTIAL)
+    for arm in NETWORKS:
+        yield _positive(last, 7, arm, HELD_OUT, split, ESSENTIAL)
+    yield _above(
+        8,
+        "ρ with χ of rows alone less with χ of shares alone",
+        _seeds(last, "sgd-5", HELD_OUT, carried),
+    )
+    yield _above(
+        9,
+        "partial ρ with log frequency, given surprisal",
+        _seeds(last, "sgd-5", HELD_OUT, given_surprisal),
+    )
+
+
+def carried(table: pd.DataFrame, draws: Draws) -> Estimate:
+    """How much better χ goes with that of the output rows alone than with that of the shares."""
+    rows = statistics.correlation(table, "rows", draws)
+    return rows - statistics.correlation(table, "shares", draws)
+
+
+def given_surprisal(table: pd.DataFrame, draws: Draws) -> Estimate:
+    """The partial correlation of χ with log frequency given a word's mean surprisal."""
+    return statistics.correlation(table, "log_frequency", draws, given=["surprisal"])
+
+
+def _seeds(
+    last: Measured, arm: str, measure: str, statistic: Callable[[pd.DataFrame, Draws], Estimate]
+) -> list[Estimate]:
+    keys = sorted(key for key in last if key[0] == arm and key[2] == measure)
+    return [statistic(last[key], Draws(key[1])) for key in keys]
+
+
+def _difference(last: Measured, ours: str, theirs: str) -> list[Estimate]:
+    """Split slopes of two arms, held out, seed by seed: they share words and initial weights."""
+    seeds = sorted({key[1] for key in last if key[0] == ours})
+    keys = [((ours, seed, HELD_OUT), (theirs, seed, HELD_OUT)) for seed in seeds]
+    return [
+        statistics.split_slope(last[a], Draws(a[1])) - statistics.split_slope(last[b], Draws(b[1]))
+        for a, b in keys
+        if b in last
+    ]
+
+
+def _interval(estimates: Sequence[Estimate]) -> tuple[float, float, float]:
+    return statistics.over_seeds(estimates) if estimates else (math.nan, math.nan, math.nan)
+
+
+def _positive(
+    last: Measured,
+    finding: int,
+    arm: str,
+    measure: str,
+    statistic: Callable[[pd.DataFrame, Draws], Estimate],
+    kind: str,
+) -> Part:
+    found = _seeds(last, arm, measure, statistic)
+    what = "thinning" if statistic is statistics.thin_slope else "split"
+    name = f"{what} slope, {arm}, {measure}"
+    interval = _interval(found)
+    return Part(finding, name, kind, "slope", interval, side(interval, 0), SLOPE, len(found))
+
+
+def _above(finding: int, name: str, found: Sequence[Estimate]) -> Part:
+    interval = _interval(found)
+    return Part(
+        finding, name, ESSENTIAL, "correlation", interval, side(interval, 0), seeds=len(found)
+    )

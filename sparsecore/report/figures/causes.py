@@ -1,0 +1,146 @@
+"""What makes a gradient sparse: the effect of frequency by dose, over training, and by arm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from sparsecore.report.figures import marks, style
+from sparsecore.report.figures.figure_data import keep_rows
+from sparsecore.report.figures.style import Look
+from sparsecore.stats.tables import require_columns
+
+ARMS = {
+    "sgd-5": "SGD, rate 5",
+    "sgd-20": "SGD, rate 20",
+    "normal-init": "SGD 5, normal output rows",
+    "adam": "Adam",
+    "shuffled": "SGD 5, targets shuffled",
+    "momentum": "SGD with momentum",
+    "repeated": "SGD 5, a tenth of the text ten times",
+    "gru": "GRU",
+    "mingru": "minGRU",
+    "transformer": "Transformer",
+    "sparse": "block-sparse LSTM",
+    "penalty": "χ penalised",
+    "reward": "χ rewarded",
+    "curriculum": "frequent words first",
+}
+LOOKS = marks.looks_of(ARMS, ARMS)
+THOUSANDTHS = 1e3
+PER_NAT = rf"${style.TOP_GRADIENT}$ per nat of frequency, thousandths"
+
+
+@style.theme()
+def dose_response(
+    doses: pd.DataFrame,
+    arms: Sequence[str] = ("sgd-5", "sgd-20", "adam"),
+    measure: str = "held out",
+    ax: Axes | None = None,
+) -> Axes:
+    """χ of a frequent type less that of a rare one, over how much rarer it is; bars: intervals.
+
+    ``doses``: arm, measure, condition, dose (nats), value, low, high. Filled: words split into two
+    types; open: words thinned, against intact ones as frequent.
+    """
+    columns = ["arm", "measure", "condition", "dose", "value", "low", "high"]
+    require_columns(doses, columns)
+    ax = style.new_axes(ax)
+    shown = doses[doses["arm"].isin(arms) & (doses["measure"] == measure)]
+    present = [arm for arm in arms if (shown["arm"] == arm).any()]
+    for index, arm in enumerate(present):
+        look = LOOKS[arm]
+        for kind in ("split", "thin"):
+            rows = shown[(shown["arm"] == arm) & shown["condition"].str.startswith(kind)]
+            value, low, high = (THOUSANDTHS * rows[end] for end in ("value", "low", "high"))
+            thinned = kind == "thin"
+            name = f"{look.name}, thinned" if thinned else look.name
+            own = replace(look, name=name, filled=not thinned)
+            places = rows["dose"] + 0.06 * (index - (len(present) - 1) / 2) + 0.18 * thinned
+            pairs = zip(rows["condition"], value, strict=True)
+            told = [f"{name}, {condition}: {number:.2f}" for condition, number in pairs]
+            line = "none" if thinned else "-"
+            marks.points(ax, places, value, (low, high), own, texts=told, linestyle=line)
+    marks.zero_line(ax)
+    ax.set_xticks(np.log([1, 4, 19]), ["1 : 1", "4 : 1", "19 : 1"])
+    ax.set_xlabel("how much more often the frequent type occurs")
+    ax.set_ylabel(rf"difference of ${style.TOP_GRADIENT}$, thousandths")
+    style.legend(ax, loc="upper left")
+    return keep_rows(ax, shown[columns])
+
+
+@style.theme()
+def slopes_compared(
+    slopes: pd.DataFrame, measure: str = "held out", ax: Axes | None = None
+) -> Axes:
+    """The split slope of every arm at its last measurement, one below another; bars: intervals.
+
+    ``slopes``: arm, update, measure, kind, value, low, high, seeds.
+    """
+    columns = ["arm", "update", "measure", "kind", "value", "low", "high", "seeds"]
+    require_columns(slopes, columns)
+    own = (slopes["measure"] == measure) & (slopes["kind"] == "split")
+    shown = slopes[own & (slopes["update"] == slopes["update"].max())]
+    rank = {arm: place for place, arm in enumerate(ARMS)}
+    shown = shown.sort_values("arm", key=lambda arm: arm.map(rank), ignore_index=True)
+    ax = style.new_axes(ax, height=1.2 + 0.4 * len(shown))
+    value, low, high = (THOUSANDTHS * shown[end] for end in ("value", "low", "high"))
+    ends = marks.ends_to_draw(low, high, shown["seeds"])
+    names = [ARMS.get(arm, str(arm)) for arm in shown["arm"]]
+    told = [f"{name}: {number:.2f}" for name, number in zip(names, value, strict=True)]
+    look = Look("split slope", style.ORANGE, marker="o")
+    marks.points(ax, shown.index, value, ends, look, across=True, texts=told)
+    marks.zero_line(ax, across=True)
+    ax.set_yticks(shown.index, names)
+    ax.invert_yaxis()
+    ax.set_xlabel(PER_NAT)
+    return keep_rows(ax, shown[columns])
+
+
+@style.theme()
+def slopes_over_updates(
+    replicates: pd.DataFrame, measure: str = "held out", ax: Axes | None = None
+) -> Axes:
+    """The split slope over training, a line an arm; bands: least to most of three seeds.
+
+    ``replicates``: arm, seed, update, measure, kind, value.
+    """
+    columns = ["arm", "seed", "update", "measure", "kind", "value"]
+    require_columns(replicates, columns)
+    ax = style.new_axes(ax)
+    own = (replicates["measure"] == measure) & (replicates["kind"] == "split")
+    shown = replicates[own]
+    drawn = shown.assign(slope=THOUSANDTHS * shown["value"])
+    marks.lines(ax, drawn, "update", "slope", "arm", LOOKS, spread=True, single=False)
+    marks.zero_line(ax)
+    ax.set_xlabel("updates")
+    ax.set_ylabel(PER_NAT)
+    style.below(ax, ncols=2)
+    return keep_rows(ax, shown[columns])
+
+
+@style.theme()
+def acquisition(bands: pd.DataFrame, arm: str = "sgd-20", ax: Axes | None = None) -> Axes:
+    """Surprisal against χ over training, a line a band of frequency: what comes first?
+
+    ``bands``: arm, update, from_count, words, chi, surprisal.
+    """
+    columns = ["arm", "update", "from_count", "words", "chi", "surprisal"]
+    require_columns(bands, columns)
+    ax = style.new_axes(ax)
+    shown = bands[bands["arm"] == arm].sort_values(["from_count", "update"])
+    counts = shown["from_count"].unique()
+    looks = marks.looks_of(counts, {count: f"seen {count:,} times or more" for count in counts})
+    for count, look in looks.items():
+        rows = shown[shown["from_count"] == count]
+        ax.plot(rows["surprisal"], rows["chi"], color=look.colour, marker=look.marker,
+                linewidth=look.width, label=look.name)  # fmt: skip
+    ax.invert_xaxis()
+    ax.set_xlabel("mean surprisal, nats (learning goes to the right)")
+    ax.set_ylabel(rf"mean ${style.TOP_GRADIENT}$")
+    style.legend(ax)
+    return keep_rows(ax, shown[columns])
