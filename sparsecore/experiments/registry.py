@@ -63,15 +63,11 @@ def prepare(config: Any, progress: bool = True) -> Any:
     Raises:
         InputError: bad input, before any work.
     """
-    if hasattr(config, "prepare"):  # not on the loop yet
-        return config.prepare(progress)
     return part_of(config.name, "task").prepare(config, progress)
 
 
 def identity(config: Any, inputs: Any) -> dict[str, Any]:
     """What a run's numbers depend on; its hash names the run folder."""
-    if hasattr(config, "identity"):  # not on the loop yet
-        return config.identity(inputs)
     found = identity_of(config, getattr(inputs, "content", inputs.sha256))
     for name in getattr(config, "left_out", ()):
         del found[name]

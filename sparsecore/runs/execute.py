@@ -90,10 +90,7 @@ def execute(config: Experiment, progress: bool = True, choose_threads: bool = Fa
                 rank0_first(
                     lambda: _begin(run.path, config, describe_environment(identity, inputs))
                 )
-                if hasattr(config, "run"):  # not on the loop yet
-                    config.run(inputs, run.path, progress)  # pyright: ignore
-                else:
-                    train(registry.new_task(config, inputs, run.path), run.path, progress)
+                train(registry.new_task(config, inputs, run.path), run.path, progress)
                 barrier()
                 broadcast_object(lambda: _end(run.path))
     return run

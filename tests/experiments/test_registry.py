@@ -25,6 +25,9 @@ def test_an_experiment_is_data_and_a_task(name):
     assert all(type(one) is config for one in study)
     task = part_of(name, "task")
     methods = ("build", "batches", "step", "end_epoch", "results")
+    tables = part_of(name, "tables")
+    assert hasattr(tables, "tables_of") or hasattr(tables, "tables_of_runs")
+    assert part_of(name, "findings").__doc__
     assert callable(task.prepare) and all(callable(getattr(task.Task, m)) for m in methods)
 
 
