@@ -77,7 +77,7 @@ def _open_closed_streams() -> None:
         if getattr(sys, name) is None:
             mode = os.O_WRONLY if number else os.O_RDONLY
             os.dup2(os.open(os.devnull, mode), number)
-            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8"))
 
 
 def _drop_output() -> None:

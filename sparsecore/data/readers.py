@@ -155,7 +155,7 @@ def _newlines(text: str) -> str:
 
 def _recoded(stream: io.BufferedReader, encoding: str, path: Path) -> Callable[[int], bytes]:
     """``stream.read`` of a text in UTF-16 or UTF-32, as UTF-8; it counts characters, not bytes."""
-    text = io.TextIOWrapper(stream, encoding, newline="")
+    text = io.TextIOWrapper(stream, encoding=encoding, newline="")
 
     def read(count: int) -> bytes:
         try:

@@ -115,7 +115,7 @@ def read_lines(path: Path, errors: str = "strict") -> Iterator[str]:
     """
     number = 0
     with open_binary(path) as stream:
-        text = io.TextIOWrapper(stream, encoding_of(stream.peek(4)), errors)
+        text = io.TextIOWrapper(stream, encoding=encoding_of(stream.peek(4)), errors=errors)
         try:
             while line := text.readline(LONGEST_LINE + 1):
                 number += 1

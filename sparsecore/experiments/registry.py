@@ -9,6 +9,7 @@
     tables.py    ``tables_of(tables)``: the small tables of a study, from those of its runs on top
                  of one another; where these are too large, ``tables_of_runs(runs)`` instead
     findings.py  the rules that decide what the tables say
+    verdicts.py  ``verdict_parts(tables)``: the parts of the findings by the second rule
 
 Modules are imported when they are needed: a list of experiments costs nothing.
 """

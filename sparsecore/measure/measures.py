@@ -20,6 +20,7 @@ Measure = Callable[[Tensor], Tensor]
 def zero_share(v: Tensor) -> Tensor:
     """Share of the entries that are exactly 0, in [0, 1].
 
+    >>> import torch
     >>> zero_share(torch.tensor([0.0, 0.0, 3.0, 1.0]))
     tensor(0.5000)
     """
@@ -29,6 +30,7 @@ def zero_share(v: Tensor) -> Tensor:
 def near_zero_share(v: Tensor, epsilon: float = 1e-3) -> Tensor:
     """Share of the entries with |x| < ``epsilon``, in [0, 1].
 
+    >>> import torch
     >>> near_zero_share(torch.tensor([0.0, 1e-4, 3.0, 1.0]))
     tensor(0.5000)
     """
@@ -38,6 +40,7 @@ def near_zero_share(v: Tensor, epsilon: float = 1e-3) -> Tensor:
 def top_share(v: Tensor, k: int = 10) -> Tensor:
     """Share of ||v||1 that the ``k`` largest magnitudes hold, in [0, 1]; NaN for a zero vector.
 
+    >>> import torch
     >>> top_share(torch.tensor([8.0, -1.0, 0.5, 0.5]), k=1)
     tensor(0.8000)
     """
@@ -49,6 +52,7 @@ def top_share(v: Tensor, k: int = 10) -> Tensor:
 def kurtosis(v: Tensor) -> Tensor:
     """m4 / m2^2 of the entries about their mean: 3 for a Gaussian; NaN for equal entries.
 
+    >>> import torch
     >>> kurtosis(torch.tensor([1.0, -1.0, 1.0, -1.0]))
     tensor(1.)
     """

@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pandas as pd
 
 from sparsecore.errors import InputError
-from sparsecore.experiments.emergent import published
-from sparsecore.experiments.language import verdicts as language
-from sparsecore.experiments.reciting import verdicts as reciting
-from sparsecore.experiments.reciting.config import TUNING_SEED as RECITING_SEED
-from sparsecore.experiments.sentiment import verdicts as sentiment
-from sparsecore.experiments.sentiment.config import TUNING_SEED as SENTIMENT_SEED
-from sparsecore.experiments.tagging import verdicts as tagging
-from sparsecore.experiments.tagging.study import TUNING_SEED as TAGGING_SEED
+from sparsecore.experiments.registry import EXPERIMENTS, part_of
 
 Summary = dict[str, pd.DataFrame]
 
-JUDGES: dict[str, Callable[[Summary], pd.DataFrame]] = {
-    "emergent": published.verdict_parts,
-    "tagging": tagging.verdict_parts,
-    "language": language.verdict_parts,
-    "reciting": reciting.verdict_parts,
-    "sentiment": sentiment.verdict_parts,
-}
-TUNING_SEEDS = {
-    "tagging": TAGGING_SEED,
-    "reciting": RECITING_SEED,
-    "sentiment": SENTIMENT_SEED,
-}
-"""Seeds that chose settings, and count as seeds of no study."""
 
-ROUNDS = ("tagging", "language", "reciting")  # decided from the table of runs alone
+def _rules(experiment: str) -> ModuleType | None:
+    """The module ``verdicts`` of an experiment; None for one that has no second rule."""
+    if experiment not in EXPERIMENTS:
+        return None
+    try:
+        return part_of(experiment, "verdicts")
+    except ModuleNotFoundError:
+        return None
+
+
+def tuning_seed(experiment: str) -> int | None:
+    """The seed that chose settings, and counts as a seed of no study; None where none did."""
+    return getattr(_rules(experiment), "TUNING_SEED", None)
 
 
 def parts_of(experiment: str, tables: Summary) -> pd.DataFrame | None:
@@ -44,14 +37,15 @@ def parts_of(experiment: str, tables: Summary) -> pd.DataFrame | None:
     """
     if "verdicts" in tables:
         return tables["verdicts"]
-    return JUDGES[experiment](tables) if experiment in JUDGES else None
+    rules = _rules(experiment)
+    return None if rules is None else rules.verdict_parts(tables)
 
 
 def study_seeds(provenance: dict[str, Any]) -> list[int]:
     """The seeds that count: of these runs and of the rounds before, without those that tuned."""
     rounds = [provenance, *provenance.get("rounds", [])]
     seeds = {int(seed) for one in rounds for seed in one["seeds"]}
-    return sorted(seeds - {TUNING_SEEDS.get(provenance["experiment"])})
+    return sorted(seeds - {tuning_seed(provenance["experiment"])})
 
 
 def with_rounds(
@@ -66,8 +60,9 @@ def with_rounds(
     not of one experiment, text and setting.
     """
     experiment = provenance["experiment"]
-    if experiment not in ROUNDS:
-        known = ", ".join(ROUNDS)
+    rules = _rules(experiment)
+    if rules is None or not hasattr(rules, "FROM_RUNS"):
+        known = ", ".join(name for name in EXPERIMENTS if hasattr(_rules(name), "FROM_RUNS"))
         raise InputError(f"rounds of {experiment} cannot be put together; those of {known} can")
     for folder, summary, other in earlier:
         if "runs" not in summary:
@@ -84,7 +79,7 @@ def with_rounds(
         {"tables": folder.name, "seeds": other["seeds"], "runs": len(other["runs"])}
         for folder, _, other in earlier
     ]
-    judged = JUDGES[experiment]({**tables, "runs": runs})
+    judged = rules.verdict_parts({**tables, "runs": runs})
     return {**tables, "verdicts": judged.round(6)}, {**provenance, "rounds": rounds}
 
 

@@ -20,7 +20,7 @@ from sparsecore.errors import InputError, near_match
 from sparsecore.experiments.crossing import tables as crossing
 from sparsecore.runs.claims import format_value, read_claims
 from sparsecore.runs.cluster import Workers
-from sparsecore.runs.judged import TUNING_SEEDS, parts_of
+from sparsecore.runs.judged import parts_of, tuning_seed
 from sparsecore.runs.reference import describe, read_summary, summarise, write_tables
 from sparsecore.runs.store import Run
 from sparsecore.runs.sweep import run_all, study_of
@@ -104,7 +104,7 @@ def configs_of(sweep: Sweep) -> list[Any]:
         configs = [config for config in configs if getattr(config, name) in values]
     if sweep.seeds is None:
         return configs
-    tuning = TUNING_SEEDS.get(sweep.experiment)
+    tuning = tuning_seed(sweep.experiment)
     points = [dataclasses.replace(c, seed=sweep.seeds[0]) for c in configs if c.seed != tuning]
     first, last = sweep.seeds
     return [
@@ -180,8 +180,8 @@ def _round(name: str, out: Path) -> Path:
 
 def _cross(runs: list[Run], folder: Path) -> None:
     """Tables across two experiments: language models by their blocks, and classifiers."""
-    models = [run for run in runs if run.experiment == "emergent"]
-    classifiers = [run for run in runs if run.experiment != "emergent"]
+    models = [run for run in runs if "num_blocks" in run.config]
+    classifiers = [run for run in runs if "num_blocks" not in run.config]
     blocks = dict.fromkeys(run.config["num_blocks"] for run in models)
     told = {
         "experiment": "crossing",

@@ -7,8 +7,10 @@ wholly on the other side, "unsure" if it holds the threshold or is unknown (NaN)
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from sparsecore.stats.seeds import Interval
+if TYPE_CHECKING:
+    from sparsecore.stats.seeds import Interval
 
 NOT_TESTED = "not tested at this size"
 VERDICTS = ("holds", "partly", "fails", "undecided", NOT_TESTED)

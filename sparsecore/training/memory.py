@@ -58,11 +58,11 @@ def free_bytes(device: torch.device) -> int:
         return torch.cuda.mem_get_info(device)[0]
     found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     with contextlib.suppress(OSError, StopIteration, ValueError):
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
         kilobytes = next(line.split()[1] for line in lines if line.startswith("MemAvailable:"))
         found.append(1024 * int(kilobytes))
     with contextlib.suppress(OSError, ValueError):  # "max" where there is no limit
         group = Path("/sys/fs/cgroup")
-        used = int((group / "memory.current").read_text())
-        found.append(int((group / "memory.max").read_text()) - used)
+        used = int((group / "memory.current").read_text(encoding="utf-8"))
+        found.append(int((group / "memory.max").read_text(encoding="utf-8")) - used)
     return min(found)

@@ -41,7 +41,6 @@ RUN = {
     "pydata-sphinx-theme": "pinned for the book's theme",
     "pytest-xdist": "make test",
     "ruff": "make lint",
-    "seaborn": "the theme of the figures",
     "sphinx-book-theme": "the book's theme",
     "uv": "make venv",
 }

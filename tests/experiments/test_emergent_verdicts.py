@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from sparsecore.experiments.emergent.evidence import seed_of
+from sparsecore.experiments.emergent.judging import parts_of_seeds
 from sparsecore.experiments.emergent.scale import COLUMNS, PAPER, scale_table
-from sparsecore.experiments.emergent.verdicts import verdict_parts
 from sparsecore.stats.judgement import NOT_TESTED, judge
 from tests import synthetic
 
@@ -28,7 +28,7 @@ def run(seed, growth=1.0, often=20, change=None):
 
 
 def parts_of(seeds=(0, 1, 2), **options):
-    return verdict_parts([seed_of(*run(seed, **options), n_boot=100) for seed in seeds])
+    return parts_of_seeds([seed_of(*run(seed, **options), n_boot=100) for seed in seeds])
 
 
 def verdict(parts, finding):
@@ -94,10 +94,10 @@ def test_seeds_without_a_cut_do_not_block_the_fifth_finding():
 
     cut = [seed_of(*run(seed), n_boot=50) for seed in (0, 1, 2)]
     uncut = seed_of(*without_cut(3), n_boot=50)
-    with_one, without = verdict_parts([*cut, uncut]), verdict_parts(cut)
+    with_one, without = parts_of_seeds([*cut, uncut]), parts_of_seeds(cut)
     fifth = [parts[parts["finding"] == 5]["value"].tolist() for parts in (with_one, without)]
     assert fifth[0] == fifth[1]
-    found, reason = verdict(verdict_parts([*cut[:2], uncut]), 5)
+    found, reason = verdict(parts_of_seeds([*cut[:2], uncut]), 5)
     assert found == NOT_TESTED and reason.startswith("2 of 3 seeds have a cut")
 
 

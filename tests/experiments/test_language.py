@@ -1,5 +1,6 @@
 """Language modelling end to end on a small text: what it writes, how it resumes."""
 
+import dataclasses
 import math
 
 import pandas as pd
@@ -192,5 +193,5 @@ def test_presets_and_study():
     configs = study("small", corpus="x")
     assert len(configs) == len(set(configs)) == 6 and {c.seed for c in configs} == {0, 1, 2}
     varying = {"seed", *Language.varies}
-    for field in configs[0].__dataclass_fields__:
-        assert field in varying or len({getattr(c, field) for c in configs}) == 1
+    for field in dataclasses.fields(configs[0]):
+        assert field.name in varying or len({getattr(c, field.name) for c in configs}) == 1

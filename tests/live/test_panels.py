@@ -67,12 +67,13 @@ def test_a_geometry_is_raced_against_dense(text):
 
 def test_the_race_trains_both_models(text):
     from sparsecore.experiments.emergent.config import Emergent
+    from sparsecore.experiments.registry import prepare
     from sparsecore.live.geometry import race
     from sparsecore.models.language_model import LSTMLanguageModel
     from sparsecore.training.batches import columns
 
     config = Emergent.preset("quick", **text)
-    corpus = config.prepare(progress=False)
+    corpus = prepare(config, progress=False)
     torch.manual_seed(0)
     V = len(corpus.vocabulary)
     models = {name: LSTMLanguageModel(V, 8, 10, 1, 0.0) for name in ("a", "b")}

@@ -62,7 +62,7 @@ def test_a_cell_that_fails_is_named_and_the_other_copies_are_made(script, tmp_pa
         ("--seed", "parameters are given as --name value, got '--seed'"),
         ("--seed 0 stray", "parameters are given as --name value, got 'stray'"),
         ("--seed x --seeds 2", "parameter seed must be a whole number, not 'x'"),
-        ("--grid epochs=2,2", "epochs has the value 2 twice"),
+        ("--grid epochs=2,2", "the grid names epochs=2 twice; name each value once"),
         ("--scheduler lokal", "unknown scheduler 'lokal'"),
         ("--seeds 0", "--seeds must be at least 1"),
     ],

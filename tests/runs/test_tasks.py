@@ -1,6 +1,7 @@
 """Tasks on the workers of a cluster: lost workers, failures, where they listen, who may compute."""
 
 import importlib.machinery
+import importlib.util
 import os
 import re
 import signal
@@ -94,7 +95,7 @@ def test_lost_workers_and_failures_cost_nobody_else(tmp_path, monkeypatch, capsy
 )
 def test_impossible_workers_are_one_line(options, message, monkeypatch):
     monkeypatch.setitem(sys.modules, "dask_jobqueue", None)
-    monkeypatch.setattr(cluster.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=message):
         Workers(**options)
 

@@ -23,10 +23,10 @@ def replayed(model: LSTMLanguageModel, ids: Tensor) -> Contestant:
     """The step of the experiment, with all statistics; ``ids`` (T + 1, B) are its window."""
     words = [str(word) for word in range(model.decoder.out_features)]
     tracker = track(model, model.signals, vocabulary=words, dense=True)
-    tracker.__enter__()  # once, as for an epoch
 
     def compute(inputs: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
-        return gradients(model, tracker, inputs, targets, state, targets.numel())
+        with tracker:
+            return gradients(model, tracker, inputs, targets, state, targets.numel())
 
     def values() -> Values:
         found = replayed_values(model, ids, compute, lambda: tracker.sums)

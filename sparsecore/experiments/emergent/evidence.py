@@ -1,7 +1,7 @@
 """What the second rule looks at of one run: correlations and differences, with their resamples.
 
 Resample r of the words is the same in every seed of a configuration, whose words are the same, so
-that :mod:`sparsecore.experiments.emergent.verdicts` can put seeds together word by word.
+that :mod:`sparsecore.experiments.emergent.judging` can put seeds together word by word.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ def exposure_table(statistics: pd.DataFrame, words: int = 300) -> pd.DataFrame:
 def exposed_table(statistics: pd.DataFrame, words: pd.DataFrame, epochs: int) -> pd.DataFrame:
     """Mean chi of the h² gradient in every epoch, for words of large exposure or frequency.
 
-    The words of the second rule (:mod:`sparsecore.experiments.emergent.verdicts`), which can be
+    The words of the second rule (:mod:`sparsecore.experiments.emergent.judging`), which can be
     decided anew from this table. Columns: epoch, word, frequency, word_class, chi.
     """
     known = words[(words["frequency"] * epochs >= EXPOSURE) | (words["frequency"] > OFTEN)]

@@ -27,8 +27,8 @@ import pandas as pd
 from sparsecore.experiments.emergent import run_tables as per_run
 from sparsecore.experiments.emergent.evidence import Seed, seed_of
 from sparsecore.experiments.emergent.findings import findings, over_runs
+from sparsecore.experiments.emergent.judging import parts_of_seeds
 from sparsecore.experiments.emergent.scale import scale_table
-from sparsecore.experiments.emergent.verdicts import verdict_parts
 from sparsecore.training.run_folder import Run
 
 Summary = dict[str, pd.DataFrame]
@@ -65,7 +65,7 @@ def tables_of_runs(runs: Sequence[Run], n_boot: int = 1000) -> Summary:
         stacked = pd.concat([part[name] for part in parts], ignore_index=True)
         tables[name] = stacked.groupby(keys, sort=False, as_index=False).mean()
     tables["findings"] = over_runs([part["findings"] for part in parts])
-    tables["verdicts"] = verdict_parts(evidence)
+    tables["verdicts"] = parts_of_seeds(evidence)
     return {name: _compact(table, name) for name, table in tables.items()}
 
 

@@ -13,6 +13,7 @@ from sparsecore.stats.judgement import ESSENTIAL, MET, SIDE, Part, parts_table
 from sparsecore.stats.seeds import difference_interval
 from sparsecore.stats.verdict import side
 
+FROM_RUNS = True  # the table of runs alone decides, so rounds can be put together
 PARAMETERS_A_TOKEN = 26  # of the paper's models
 EFFECTS = {1: 0.0154, 2: 0.0070, 3: 0.02}  # nats: ln(58.8 / 57.9), ln(57.0 / 56.6), a margin
 OVERFITS = 0.2  # nats, the dense model's gap after fine-tuning

@@ -20,6 +20,7 @@ from sparsecore.stats.two_level import LEAST_SEEDS
 from sparsecore.stats.verdict import side
 
 DENSE, RNN, BOTH = "dense", "sparse RNN", "sparse RNN + sparse embedding"
+FROM_RUNS = True  # the table of runs alone decides, so rounds can be put together
 PLATEAU = 2.0  # times the share of the most frequent token: below it a run failed to train
 FULL_ENOUGH = 0.995  # accuracy of the full dense model
 CEILING = 0.999

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from sparsecore.experiments.sentiment.config import TUNING_SEED as TUNING_SEED
 from sparsecore.experiments.sentiment.findings import (
     Contrast,
     Samples,

@@ -18,6 +18,7 @@ from sparsecore.stats.judgement import ESSENTIAL, SHOWN, Part, parts_table
 from sparsecore.stats.seeds import difference_interval
 from sparsecore.stats.verdict import side
 
+FROM_RUNS = True  # the table of runs alone decides, so rounds can be put together
 FIRST_ROUND = range(4)  # seeds
 SMALL_SIZE = 5.0  # up to here finding 1 compares
 FEW = 0.15  # the density of finding 2
