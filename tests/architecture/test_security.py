@@ -131,7 +131,9 @@ def test_what_has_no_encoding_is_seen():
 def test_weights_of_encoders_are_safetensors():
     """transformers falls back to a pickle where there is no safetensors file, unless it is told."""
     text = (ROOT / "sparsecore" / "data" / "encoders.py").read_text(encoding="utf-8")
-    loads = [given for called, given, _ in calls(text) if called.endswith("AutoModel.from_pretrained")]
+    loads = [
+        given for called, given, _ in calls(text) if called.endswith("AutoModel.from_pretrained")
+    ]
     assert loads and all(is_constant(given.get("use_safetensors"), True) for given in loads)
 
 

@@ -21,6 +21,7 @@ from sparsecore.experiments.reciting.task import Task
 from sparsecore.runs import execute as executing
 from sparsecore.runs.execute import execute
 from sparsecore.runs.store import list_runs
+from sparsecore.training import loop
 from sparsecore.training.batches import random_windows
 from sparsecore.training.checkpoint import load_checkpoint
 from tests.conftest import small_text
@@ -294,18 +295,22 @@ def test_other_failures_keep_their_own_words(text):
     assert not isinstance(caught.value, TrainingError)
 
 
-def test_really_out_of_memory(text, capsys):
-    """Half a gigabyte more than there is now, and weights of 80."""
+@pytest.mark.parametrize("checked", [True, False], ids=["at the door", "later"])
+def test_really_out_of_memory(text, capsys, monkeypatch, checked):
+    """Half a gigabyte more than there is now, and weights of 40 gigabytes."""
+    if not checked:
+        monkeypatch.setattr(loop, "models_must_fit", lambda device: contextlib.nullcontext())
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     with open("/proc/self/statm", encoding="utf-8") as file:
         now = int(file.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (now + (1 << 29), hard))
     try:
-        assert main(command(text, embedding_size=50_000)) == 1
+        assert main(command(text, embedding_size=50_000)) == (2 if checked else 1)
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
     said = capsys.readouterr().err
-    assert said.startswith("error: out of memory; ") and said.count("\n") == 1
+    expected = "error: the model is too large for cpu: " if checked else "error: out of memory; "
+    assert said.startswith(expected) and said.count("\n") == 1
 
 
 def test_killed_before_the_mark_of_the_end_nothing_is_computed_again(text, expected):
