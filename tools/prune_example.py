@@ -43,7 +43,7 @@ SIZE, B, T, RATE, REPEATS = 64, 20, 35, 3e-3, 20
 
 def main() -> None:
     """Train, prune, measure, and write table and provenance."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -70,7 +70,7 @@ def measured(corpus: Corpus, settings: dict[str, Any]) -> pd.DataFrame:
     rows = []
     for share in SHARES:
         threshold = float(norms.quantile(share)) if share else 0.0
-        small = sc.prune(model, valid[:T], threshold)
+        small: Any = sc.prune(model, valid[:T], threshold)
         layers = [small.lstm1, small.lstm2]
         rows.append(
             {

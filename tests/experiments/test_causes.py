@@ -71,9 +71,9 @@ def test_occurrences_move_in_the_promised_shares_and_all_else_stays():
         stays = {"split": ratio / (1 + ratio), "thin": 1 / ratio, "intact": 1.0}[kind]
         assert (here == row.word_id).mean() == pytest.approx(stays, abs=0.04)
         if kind == "split":
-            assert set(here) == {row.word_id, row.twin}
+            assert sorted(set(here)) == sorted([row.word_id, row.twin])
         elif kind == "thin":
-            assert set(here) == {row.word_id, UNK_ID}
+            assert sorted(set(here)) == sorted([row.word_id, UNK_ID])
     untouched = ~np.isin(ids, words["word_id"])
     assert np.array_equal(changed[untouched], ids[untouched])
 
