@@ -140,7 +140,7 @@ axes = figures.beside(
 # %% [markdown]
 # ## How sure are we?
 #
-# The rules were written down before the runs ({doc}`../book/registrations`). Each seed draws its own words,
+# The rules were written down before the runs ({doc}`../../book/registrations`). Each seed draws its own words,
 # its own coin and its own initial weights; intervals answer for another training and other words. With
 # fewer than three seeds there is no interval and no verdict.
 

@@ -39,8 +39,16 @@ def opaque(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def is_traced() -> bool:
-    """Whether PyTorch traces the operations (``torch.compile``, ``torch.export``, a trace)."""
-    return torch.compiler.is_compiling() or torch.jit.is_tracing()
+    """Whether PyTorch traces the operations (``torch.compile``, ``torch.func``, a trace)."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing() or is_transformed()
+
+
+def is_transformed() -> bool:
+    """Whether a transform of ``torch.func`` (``grad``, ``vmap``, ``jacrev``, …) is at work.
+
+    Backward passes of our own do not go through these; plain operations do.
+    """
+    return torch._C._are_functorch_transforms_active()
 
 
 def compiles_on_cpu(x: Tensor) -> bool:

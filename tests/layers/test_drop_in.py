@@ -175,3 +175,27 @@ def test_flatten_parameters_changes_nothing(make):
     before = layer(x)[0]
     layer.flatten_parameters()
     assert torch.equal(layer(x)[0], before)
+
+
+@pytest.mark.parametrize(
+    ("layer", "x"),
+    [
+        (lambda: sc.SparseEmbedding(20, 8, 0.5, 4), torch.randint(20, (3, 5))),
+        (lambda: sc.RationalRNN(6, [2, 3]), torch.randn(5, 3, 6)),
+        (lambda: sc.SparseLSTM(6, 8, num_blocks=2), torch.randn(5, 3, 6)),
+    ],
+)
+def test_torch_func_gives_the_gradients_of_backward(layer, x):
+    torch.manual_seed(0)
+    module = layer()
+    parameters = {name: p.detach() for name, p in module.named_parameters()}
+
+    def loss(values):
+        out = torch.func.functional_call(module, values, (x,))
+        return (out[0] if isinstance(out, tuple) else out).square().sum()
+
+    found = torch.func.grad(loss)(parameters)
+    module.zero_grad()
+    loss(dict(module.named_parameters())).backward()
+    for name, p in module.named_parameters():
+        torch.testing.assert_close(found[name], p.grad, rtol=1e-4, atol=1e-5)

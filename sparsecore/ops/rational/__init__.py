@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sparsecore.errors import InputError, near_match
 from sparsecore.ops.autocast import without_autocast
-from sparsecore.ops.compilers import compiles_on_cpu, installed
+from sparsecore.ops.compilers import compiles_on_cpu, installed, is_transformed
 from sparsecore.ops.rational.layout import Recurrence, check_lengths, layout_of
 from sparsecore.ops.rational.maximum import maximum
 from sparsecore.ops.rational.naive import naive_rational_recurrence
@@ -92,6 +92,11 @@ def rational_recurrence(
         tensors = [None if tensor is None else tensor.detach() for tensor in tensors]
     given = Recurrence(*tensors, mask, layout, fixed)  # pyright: ignore
     with without_autocast(x):
+        if is_transformed():
+            return naive_rational_recurrence(
+                x, main, loop, bias, lengths, c0=c0, final=final, semiring=semiring,
+                fixed_loops=fixed_loops, mask=mask,
+            )  # fmt: skip
         if torch.compiler.is_exporting():
             from sparsecore.ops.rational.exported import exported
 
