@@ -7,8 +7,9 @@ from typing import ClassVar
 import pytest
 import torch
 
+from sparsecore.experiments import registry
 from sparsecore.runs.execute import execute
-from sparsecore.training import threads
+from sparsecore.training import loop, threads
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,14 +19,15 @@ class Tiny:
     name: ClassVar[str] = "tiny"
     device: str = "cpu"
 
-    def prepare(self, progress=True):
-        return SimpleNamespace(name="none", sha256="0", info={})
 
-    def identity(self, inputs):
-        return dataclasses.asdict(self)
-
-    def run(self, inputs, folder, progress=True):
-        pass
+@pytest.fixture
+def tiny(monkeypatch):
+    inputs = SimpleNamespace(name="none", sha256="0", info={})
+    monkeypatch.setattr(registry, "prepare", lambda config, progress: inputs)
+    monkeypatch.setattr(registry, "identity", lambda config, inputs: dataclasses.asdict(config))
+    monkeypatch.setattr(registry, "new_task", lambda config, inputs, folder: None)
+    monkeypatch.setattr(loop, "train", lambda task, folder, progress: None)
+    return Tiny()
 
 
 @pytest.fixture
@@ -75,24 +77,24 @@ def test_the_user_decides(two_threads, monkeypatch):
     assert threads.choose_threads() is None and torch.get_num_threads() == 1
 
 
-def test_a_run_says_its_number_records_it_and_keeps_it(two_threads, monkeypatch, capsys):
+def test_a_run_says_its_number_records_it_and_keeps_it(tiny, two_threads, monkeypatch, capsys):
     monkeypatch.setattr(threads, "probe", lambda available: (1.0, 1.0))
-    run = execute(Tiny(), choose_threads=True)
+    run = execute(tiny, choose_threads=True)
     assert capsys.readouterr().err.startswith("threads: 1 of 2 (a probe took ")
     assert run.environment["threads"] == 1
 
     torch.set_num_threads(2)
     monkeypatch.setattr(threads, "probe", lambda available: pytest.fail("probed"))
-    execute(Tiny(), choose_threads=True)  # finished: nothing to choose
+    execute(tiny, choose_threads=True)  # finished: nothing to choose
     assert capsys.readouterr().err == "" and torch.get_num_threads() == 2
 
     (run.path / "DONE").unlink()  # as if it had been killed
-    execute(Tiny(), choose_threads=True)
+    execute(tiny, choose_threads=True)
     assert capsys.readouterr().err == "threads: 1 of 2, as this run was begun\n"
     assert run.environment["threads"] == torch.get_num_threads() == 1
 
 
-def test_nothing_is_chosen_unasked(two_threads, monkeypatch):
+def test_nothing_is_chosen_unasked(tiny, two_threads, monkeypatch):
     monkeypatch.setattr(threads, "probe", lambda available: pytest.fail("probed"))
-    execute(Tiny())
+    execute(tiny)
     assert torch.get_num_threads() == 2

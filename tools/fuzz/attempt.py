@@ -129,7 +129,7 @@ def _broken_promise(root: Path, outcome: str, told: str, heard: str) -> str:
     if list(root.rglob(MARK)):
         return "a pickle was loaded"
     if outcome in ("read", "refused"):
-        if heard:
+        if any(": left out " not in line for line in heard.splitlines()):  # that is promised
             return "said something"
         if any((root / "at").iterdir()):
             return "a file left in the working folder"

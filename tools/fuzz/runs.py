@@ -232,6 +232,7 @@ def _reference() -> Files:
             "seeds": 3,
         }
     )
+    verdicts = findings.assign(kind="essential", effect=0.3, condition="met")
     provenance = {
         "experiment": "emergent",
         "corpus": {"name": "toy", "tokens": 9},
@@ -243,7 +244,11 @@ def _reference() -> Files:
         "devices": ["cpu"],
         "environment": {"torch": "2"},
         "started": ["2026"],
-        "tables": {"findings": "findings.csv", "words": "words.parquet"},
+        "tables": {
+            "findings": "findings.csv",
+            "verdicts": "verdicts.csv",
+            "words": "words.parquet",
+        },
     }
     claim = 'id = "emergent-{}"\npaper = "p"\nwhere = "Fig. {}"\nclaim = "c"\nstatistic = "s"\n'
     claim += (
@@ -253,6 +258,7 @@ def _reference() -> Files:
     claim += 'parts = [{{part = "a", outcome = "yes"}}]\n'
     return {
         "tables/findings.csv": findings.to_csv(index=False).encode(),
+        "tables/verdicts.csv": verdicts.to_csv(index=False).encode(),
         "tables/words.parquet": pd.DataFrame({"word": ["a", "nan"], "chi": 0.1}).to_parquet(),
         "tables/provenance.json": json.dumps(provenance).encode(),
         "claims.toml": "\n".join("[[claim]]\n" + claim.format(n, n) for n in (1, 2)).encode(),
@@ -279,7 +285,7 @@ def _decide(folder: Path) -> object:
     path = folder / "claims.toml"
     before = path.read_bytes() if path.is_file() else b""
     try:
-        return decide_claims([folder / "tables"], path)
+        return decide_claims([folder / "tables"], path, because="another rule")
     except InputError:
         assert not before or path.read_bytes() == before
         raise
