@@ -30,6 +30,14 @@ def zipf_text(sentences, seed=0):
     return "\n\n".join(lines) + "\n"
 
 
+QUICK_ARMS = ("sgd-5", "adam", "mingru", "transformer", "shuffled", "curriculum")
+
+
+def slow(values):
+    """The values as parameters of tests that only `make test-slow` runs."""
+    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
+
+
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     folder = tmp_path_factory.mktemp("zipf")
@@ -157,7 +165,7 @@ def test_recurrent_networks_go_on_from_their_state(name):
 # the arms
 
 
-@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("arm", [*QUICK_ARMS, *slow(sorted(set(ARMS) - {*QUICK_ARMS}))])
 def test_every_arm_trains_and_measures_every_type(corpus, arm):
     run = execute(small(corpus, arm=arm), progress=False)
     types, probe, stream = (run.table(name) for name in ("types", "probe", "stream"))
@@ -171,8 +179,8 @@ def test_every_arm_trains_and_measures_every_type(corpus, arm):
     assert np.isfinite(run.epochs["valid_loss"]).all()
 
 
-@pytest.mark.parametrize("steps", [7, 20, 33])
-@pytest.mark.parametrize("arm", ["gru", "transformer"])
+@pytest.mark.parametrize("steps", [20, *slow([7, 33])])
+@pytest.mark.parametrize("arm", ["gru", *slow(["transformer"])])
 def test_interrupted_anywhere_resumes_to_equal_tables(corpus, monkeypatch, tmp_path, arm, steps):
     config = small(corpus, arm=arm)
     monkeypatch.setenv("SPARSECORE_HOME", str(tmp_path / "whole"))
