@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import torch
 
 from sparsecore.errors import InputError, near_match
 from sparsecore.ops.autocast import cpu_lstm_runs_in
+
+T = TypeVar("T")
 
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("float32", "tf32", "bf16")
@@ -82,22 +84,27 @@ def _float32_products(tf32: bool) -> Iterator[None]:
         torch.backends.cudnn.conv,  # pyright: ignore
     )
     before = [switch.fp32_precision for switch in newer]
-    try:
-        older = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    except RuntimeError:
-        older = None
+    matmul = _read(torch.get_float32_matmul_precision)
+    cudnn = _read(lambda: torch.backends.cudnn.allow_tf32)
 
-    def set_older(matmul: str, cudnn: bool) -> None:
-        torch.set_float32_matmul_precision(matmul)
-        torch.backends.cudnn.allow_tf32 = cudnn
-
-    set_older("high" if tf32 else "highest", tf32)
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    torch.backends.cudnn.allow_tf32 = tf32
     for switch in newer:
         switch.fp32_precision = "tf32" if tf32 else "ieee"
     try:
         yield
     finally:
-        if older is not None:
-            set_older(*older)
+        if matmul is not None:
+            torch.set_float32_matmul_precision(matmul)
+        if cudnn is not None:
+            torch.backends.cudnn.allow_tf32 = cudnn
         for switch, value in zip(newer, before, strict=True):
             switch.fp32_precision = value
+
+
+def _read(older_switch: Callable[[], T]) -> T | None:
+    """Its value, or None where the newer switches say what it cannot."""
+    try:
+        return older_switch()
+    except RuntimeError:
+        return None

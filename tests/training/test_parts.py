@@ -77,6 +77,15 @@ def test_float32_is_exact_in_the_lstm_of_cudnn_too():
     assert [switch.fp32_precision for switch in SWITCHES] == before
 
 
+def test_precision_is_put_back_where_only_one_of_the_older_switches_can_be_read():
+    rnn = torch.backends.cudnn.rnn.fp32_precision
+    torch.backends.cudnn.rnn.fp32_precision = "none"  # unlike convolutions: allow_tf32 raises
+    try:
+        test_precision_is_put_back()
+    finally:
+        torch.backends.cudnn.rnn.fp32_precision = rnn
+
+
 @pytest.fixture
 def unlike_switches():
     """Float32 products as the user may have set them: matrices in TF32, cuDNN's LSTM exact."""
