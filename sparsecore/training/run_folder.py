@@ -1,7 +1,8 @@
 """A run folder, as the loop and the experiments left it, read on demand.
 
 All have config.json  environment.json  epochs.parquet  timing.parquet  weights.safetensors  DONE;
-those of the emergent part words.parquet and statistics/epoch-000.parquet …, the others
+those of the emergent part words.parquet, statistics/epoch-000.parquet … and where asked for
+statistics/step-0000500.parquet … (after so many updates), the others
 results.parquet and tables of their own.
 """
 
@@ -123,24 +124,34 @@ class Run:
                     raise InputError(f"the run has no {column} {value!r}{near_match(value, known)}")
                 part = part[part[column] == value]
             parts.append(part.assign(epoch=epoch))
+        return self._described(parts, "epoch")
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether statistics of parts of epochs were written (``statistics_every``)."""
+        return any(self.path.glob("statistics/step-*.parquet"))
+
+    def part_statistics(self) -> pd.DataFrame:
+        """As :meth:`statistics`, of the parts of epochs, after the untrained epoch 0.
+
+        In place of ``epoch`` there is ``updates``, the number of updates up to the end of the part.
+        """
+        with reading(self.path, RECOMPUTE):
+            parts = [self._table("statistics/epoch-000.parquet").assign(updates=0)]
+            for path in sorted(self.path.glob("statistics/step-*.parquet")):
+                updates = int(path.stem.removeprefix("step-"))
+                parts.append(self._table(f"statistics/{path.name}").assign(updates=updates))
+            return self._described(parts, "updates")
+
+    def _described(self, parts: list[pd.DataFrame], moment: str) -> pd.DataFrame:
         import pandas as pd
 
         table = pd.concat(parts, ignore_index=True)
         words = self.words[["word", "frequency", "pos", "word_class"]]
         described = words.iloc[table["word_id"]].reset_index(drop=True)
         table = pd.concat([table, described], axis=1)
-        order = [
-            "epoch",
-            "word_id",
-            *words.columns,
-            "layer",
-            "signal",
-            "role",
-            "chi",
-            "l1",
-            "count",
-        ]
-        return table[order]
+        front = [moment, "word_id", *words.columns]
+        return table[[*front, "layer", "signal", "role", "chi", "l1", "count"]]
 
     def table(self, name: str) -> pd.DataFrame:
         """The run's table of that name, such as ``"epochs"``."""

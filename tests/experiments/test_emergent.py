@@ -60,6 +60,60 @@ def test_run_folder(finished, monkeypatch):
     assert not (finished.path / "checkpoint.safetensors").exists()
 
 
+@pytest.fixture(scope="module")
+def in_parts(tmp_path_factory):
+    """A run with the commonest words alone, planned cuts, and statistics within epochs."""
+    folder = tmp_path_factory.mktemp("parts")
+    (folder / "small.txt").write_text(small_text())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPARSECORE_HOME", str(folder))
+        return execute(small(folder / "small.txt", **IN_PARTS), progress=False)
+
+
+IN_PARTS = {
+    "max_types": 12,
+    "threshold": 1,
+    "cuts": "1,2",
+    "statistics_every": 20,
+    "batch_size": 2,
+}
+
+
+def test_statistics_of_parts_add_up_to_those_of_their_epoch(in_parts):
+    parts, keys = in_parts.part_statistics(), ["word_id", "layer", "signal", "role"]
+    moments = sorted(parts["updates"].unique())
+    updates = len(moments) // 3
+    assert moments[0] == 0 and len(moments) == 3 * updates + 1 and updates >= 2
+    assert moments[1:3] == [20, 40] and moments[updates] * 3 == moments[-1]
+    first = parts[(parts["updates"] > 0) & (parts["updates"] <= moments[updates])]
+    whole = in_parts.statistics([1]).set_index(keys).sort_index()
+    assert first.groupby(keys, observed=True)["count"].sum().to_dict() == whole["count"].to_dict()
+    means = first.assign(total=first["chi"] * first["count"]).groupby(keys, observed=True)
+    mean = means["total"].sum() / means["count"].sum()
+    np.testing.assert_allclose(mean, whole["chi"].reindex(mean.index), rtol=1e-5)
+
+
+def test_the_commonest_words_are_kept_and_the_rate_falls_as_planned(in_parts):
+    assert len(in_parts.words) == 12 + 2  # and <unk>, <eos>
+    assert list(in_parts.epochs["step_cut"]) == [False, True, True, False]
+    assert list(in_parts.epochs["learning_rate"]) == [0, 20, 5, 1.25]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "right"),
+    [
+        ("max_types", 12, "threshold must be 1 with max_types"),
+        ("statistics_every", 30, "a multiple of 20"),
+        ("cuts", "2,1", "rising epochs of 1 to 3"),
+        ("cuts", "7", "rising epochs of 1 to 3"),
+        ("cuts", "1;2", "rising epochs of 1 to 3"),
+    ],
+)
+def test_choices_that_cannot_be_are_refused(field, value, right):
+    with pytest.raises(InputError, match=right):
+        small("text", **{field: value})
+
+
 def test_statistics_cover_every_position_and_signal(finished):
     table = finished.statistics()
     groups = table.groupby(["epoch", "layer", "signal", "role"])["count"].sum()
@@ -95,6 +149,18 @@ def test_a_finished_run_is_not_computed_again(finished, text_file, monkeypatch):
 
 @pytest.mark.parametrize("steps", [1, 37, 80, 119])
 def test_interrupted_anywhere_resumes_to_equal_tables(finished, text_file, monkeypatch, steps):
+    run, done = interrupt(small(text_file), monkeypatch, steps)
+    assert done == steps + 1 + run_steps(run) - steps
+    assert tables(run) == tables(finished)
+
+
+def test_interrupted_within_a_part_resumes_to_equal_tables(in_parts, text_file, monkeypatch):
+    run, _ = interrupt(small(text_file, **IN_PARTS), monkeypatch, 70)
+    assert tables(run) == tables(in_parts)
+
+
+def interrupt(config, monkeypatch, steps):
+    """A run that is interrupted after so many steps and goes on, and the steps that were begun."""
     monkeypatch.setenv("SPARSECORE_CHECKPOINT_SECONDS", "0")
     original, done = Task.step, []
 
@@ -107,11 +173,9 @@ def test_interrupted_anywhere_resumes_to_equal_tables(finished, text_file, monke
 
     monkeypatch.setattr(Task, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        execute(small(text_file), progress=False)
+        execute(config, progress=False)
     torch.manual_seed(99)  # a fresh process would not have this one's random state
-    run = execute(small(text_file), progress=False)
-    assert len(done) == steps + 1 + run_steps(run) - steps
-    assert tables(run) == tables(finished)
+    return execute(config, progress=False), len(done)
 
 
 def run_steps(run: Run) -> int:

@@ -17,6 +17,7 @@ from sparsecore.training.configuration import (
     require_range,
 )
 
+TURN = 20  # steps that a recorded graph makes before anybody looks
 PRESETS: dict[str, dict[str, Any]] = {
     # embedded text, 2 CPU cores, under a minute
     "quick": {
@@ -44,7 +45,10 @@ class Emergent:
 
     Attributes:
         corpus: ``embedded``, a name of ``sparsecore data list``, or a path.
-        threshold: words seen less often in the training text are filtered out (the paper's 100).
+        threshold: words seen less often in the training text are filtered out, with their
+            sentences (the paper's 100).
+        max_types: in place of it (``threshold`` 1), keep the commonest words only, so many, and
+            every sentence; the other words are ``<unk>``.
         max_tokens: cap on the training text before filtering; None for all of it.
         tagger: ``sparsecore`` (the one shipped) or an installed spaCy pipeline.
         tag_tokens: how much of the training text to tag; None for all of it.
@@ -57,6 +61,9 @@ class Emergent:
         learning_rate: of plain SGD, quartered when the validation loss fails to improve.
         clip: largest ℓ2 norm of the whole gradient.
         epochs: passes over the training text, after the untrained epoch 0.
+        cuts: in place of quartering by validation loss, after these epochs, such as ``8,14``.
+        statistics_every: also write statistics of parts of epochs, each of so many updates (a
+            multiple of 20; the last part of an epoch has up to twice as many).
         gradient: ``upward`` (from the layers above, the paper's) or ``total`` (with the recurrent
             path).
         dropout_side: tap each layer ``before`` (the paper's) or ``after`` its dropout.
@@ -67,6 +74,7 @@ class Emergent:
 
     corpus: str = "embedded"
     threshold: int = 100
+    max_types: int | None = None
     max_tokens: int | None = None
     tagger: str = "sparsecore"
     tag_tokens: int | None = None
@@ -82,6 +90,8 @@ class Emergent:
     learning_rate: float = 20.0
     clip: float = 0.25
     epochs: int = 50
+    cuts: str = ""
+    statistics_every: int | None = None
     gradient: str = "upward"
     dropout_side: str = "before"
     seed: int = 0
@@ -101,7 +111,7 @@ class Emergent:
             self,
             AT_LEAST_1,
             "threshold class_threshold embedding_size hidden_size num_layers num_blocks "
-            "batch_size sequence_length epochs max_tokens tag_tokens",
+            "batch_size sequence_length epochs max_tokens tag_tokens max_types statistics_every",
         )
         require_range(self, BELOW_1, "dropout")
         require_range(self, ABOVE_0, "learning_rate clip")
@@ -114,18 +124,41 @@ class Emergent:
         require(self, "dropout_side", reachable, right)
         fused = self.gradient == "upward" or self.num_blocks == 1
         require(self, "gradient", fused, "'upward' with num_blocks above 1")
+        capped = self.max_types is None or self.threshold == 1
+        require(self, "threshold", capped, "1 with max_types, which leaves no sentence out")
+        whole = self.statistics_every is None or self.statistics_every % TURN == 0
+        require(self, "statistics_every", whole, f"a multiple of {TURN}")
+        require(
+            self, "cuts", self._cuts_fit(), f"rising epochs of 1 to {self.epochs}, as in '8,14'"
+        )
         block_sizes(self.hidden_size, self.num_blocks)
         input_windows(self.embedding_size, self.num_blocks, self.gamma)
         if self.num_layers > 1:
             input_windows(self.hidden_size, self.num_blocks, self.gamma)
 
+    def _cuts_fit(self) -> bool:
+        known = [str(epoch) for epoch in range(1, self.epochs + 1)]
+        given = self.cuts.split(",") if self.cuts else []
+        return set(given) <= set(known) and sorted(set(given), key=known.index) == given
+
+    @property
+    def cut_epochs(self) -> tuple[int, ...]:
+        """``cuts`` as numbers; empty where the validation loss decides."""
+        return tuple(int(epoch) for epoch in self.cuts.split(",")) if self.cuts else ()
+
     @property
     def left_out(self) -> tuple[str, ...]:
-        """Fields that are no part of the run's name: those of blocks where there is only one.
+        """Fields that are no part of the run's name: those of choices that were not made.
 
-        Dense runs keep the names from before there was a choice.
+        Such runs keep the names from before there was a choice.
         """
-        return ("num_blocks", "gamma") if self.num_blocks == 1 else ()
+        choices = {
+            ("num_blocks", "gamma"): self.num_blocks > 1,
+            ("max_types",): self.max_types is not None,
+            ("cuts",): bool(self.cuts),
+            ("statistics_every",): self.statistics_every is not None,
+        }
+        return tuple(name for names, made in choices.items() if not made for name in names)
 
 
 def study(preset: str, seeds: int | None = None, **overrides: Any) -> list[Emergent]:

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from sparsecore.experiments.emergent.config import Emergent
-from sparsecore.experiments.emergent.step import TURN, StaticStep, zero_state
+from sparsecore.experiments.emergent.config import TURN, Emergent
+from sparsecore.experiments.emergent.step import StaticStep, zero_state
 from sparsecore.measure.tracker import Key, Tracker
 from sparsecore.models.language_model import LSTMLanguageModel, State
 from sparsecore.training.graphs import WARM_UPS, fits, recordable, recorded

@@ -11,10 +11,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from sparsecore.experiments.emergent.config import TURN
 from sparsecore.measure.tracker import Tracker
 from sparsecore.models.language_model import LSTMLanguageModel, State, detach
-
-TURN = 20  # steps between two looks at the losses
 
 Compute = Callable[[Tensor, Tensor, State], tuple[Tensor, State]]
 

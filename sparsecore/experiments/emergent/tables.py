@@ -97,7 +97,12 @@ def _tables_of_run(run: Run, n_boot: int) -> tuple[Summary, Seed]:
             everything, run.words, run.epochs, n_boot=n_boot, evidence=seed.everything
         ),
         "exposed": per_run.exposed_table(everything, run.words, last),
-        "scale": scale_table(everything, run.words, updates_an_epoch(run), n_boot),
+        "scale": scale_table(
+            run.part_statistics() if run.has_parts else everything,
+            run.words,
+            updates_an_epoch(run),
+            n_boot,
+        ),
     }
     return summary, seed
 

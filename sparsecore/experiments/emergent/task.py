@@ -30,7 +30,7 @@ from sparsecore.training.device import precision_of, resolve_device
 from sparsecore.training.distributed import all_reduce
 from sparsecore.training.language import CarriedState, evaluate
 from sparsecore.training.loop import Outputs, Row, Sums, write_outputs
-from sparsecore.training.schedule import Quartering
+from sparsecore.training.schedule import PlannedQuartering, Quartering
 from sparsecore.training.sharding import all_reduce_gradients, local_shard, rank0_only, shard
 from sparsecore.training.tables import write_table
 
@@ -49,7 +49,11 @@ def prepare(config: Emergent, progress: bool = True) -> Corpus:
 def prepare_text(config: Emergent, progress: bool = True) -> Corpus:
     """The text alone (cached)."""
     corpus = prepare_corpus(
-        config.corpus, threshold=config.threshold, max_tokens=config.max_tokens, progress=progress
+        config.corpus,
+        threshold=config.threshold if config.max_types is None else None,
+        max_types=config.max_types,
+        max_tokens=config.max_tokens,
+        progress=progress,
     )
     for split in ("train", "valid"):
         columns(getattr(corpus, split), config.batch_size, f"{split} text of {corpus.name!r}")
@@ -64,13 +68,51 @@ class TrackerSums:
 
     def state_dict(self) -> dict[str, Tensor]:
         """The sums over the processes, by ``layer.signal.role``."""
-        sums = self.tracker.sums
-        return {".".join(key): all_reduce(sums[key]) for key in sorted(sums)}
+        return {".".join(key): value for key, value in over_processes(self.tracker.sums).items()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Take the sums over."""
-        sums: Any = {tuple(name.split(".")): x.to(self.device) for name, x in state.items()}
-        self.tracker.load_sums({key: rank0_only(value) for key, value in sums.items()})
+        self.tracker.load_sums(self.of_process(state))
+
+    def of_process(self, state: dict[str, Tensor]) -> dict[Any, Tensor]:
+        """This process's share of saved sums."""
+        return {tuple(k.split(".")): rank0_only(x.to(self.device)) for k, x in state.items()}
+
+
+class EarlierParts(TrackerSums):
+    """Sums of the parts of an epoch that have ended; the tracker holds those of the present one."""
+
+    def __init__(self, tracker: Tracker, device: torch.device) -> None:
+        super().__init__(tracker, device)
+        self.sums: dict[Any, Tensor] = {}
+
+    def end_part(self) -> pd.DataFrame:
+        """The statistics of the part that ends here."""
+        part = {key: value.clone() for key, value in self.tracker.sums.items()}
+        self.tracker.load_sums(over_processes(part))
+        table = statistics(self.tracker)
+        for key, value in part.items():
+            self.sums[key] = self.sums[key] + value if key in self.sums else value
+        self.tracker.sums.clear()
+        return table
+
+    def put_back(self) -> None:
+        """The tracker's sums are those of the whole epoch again."""
+        self.tracker.load_sums(self.sums, add=True)
+        self.sums = {}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The sums over the processes, by ``layer.signal.role``."""
+        return {".".join(key): value for key, value in over_processes(self.sums).items()}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take the sums over."""
+        self.sums = self.of_process(state)
+
+
+def over_processes(sums: dict[Any, Tensor]) -> dict[Any, Tensor]:
+    """Each process's sums, added up."""
+    return {key: all_reduce(value) for key, value in sorted(sums.items())}
 
 
 class Task:
@@ -89,35 +131,41 @@ class Task:
         self.train_text = columns(self.corpus.train, config.batch_size, "training text")
         self.valid_text = columns(self.corpus.valid, config.batch_size, "validation text")
         self.state = CarriedState(config.batch_size, device)
-        self.schedule = Quartering(config.learning_rate)
+        rate, planned = config.learning_rate, list(config.cut_epochs)
+        self.schedule = PlannedQuartering(rate, planned) if planned else Quartering(rate)
         after = config.dropout_side == "after"
         layers = {name: f"{name}_dropout" if after else name for name in self.model.signals}
         gradient: Any = config.gradient
         words = self.corpus.vocabulary.words
         self.tracker = track(self.model, layers, gradient=gradient, vocabulary=words, dense=True)
         self.sums = TrackerSums(self.tracker, device)
+        self.parts = EarlierParts(self.tracker, device)
         self.recorder = recorder(self)
         write_outputs(self.folder, {"words": describe_words(config, self.corpus)})
-        return {
+        held = {
             "model": self.model,
             "schedule": self.schedule,
             "state": self.state,
             "tracker": self.sums,
         }
+        return held if config.statistics_every is None else {**held, "parts": self.parts}
 
     def batches(self, epoch: int) -> range:
         """The numbers of the windows."""
         self.epoch = epoch
         return range(num_windows(self.train_text, self.config.sequence_length))
 
-    def step(self, index: int) -> Sums | list[Sums]:
+    def step(self, index: int) -> list[Sums]:
         """The next window, or where steps are recorded the next few."""
         with self.tracker:
             losses = None if self.recorder is None else self.recorder.turn(index)
             if losses is None:
-                return self.eager_step(index)
-        count = self.config.batch_size * self.config.sequence_length
-        return [{"loss": loss * count, "count": count} for loss in losses]
+                made = [self.eager_step(index)]
+            else:
+                count = self.config.batch_size * self.config.sequence_length
+                made = [{"loss": loss * count, "count": count} for loss in losses]
+        self._end_part(index + len(made))
+        return made
 
     def eager_step(self, index: int) -> Sums:
         """One window forward and backward, an SGD update after epoch 0."""
@@ -129,6 +177,16 @@ class Task:
         (loss,) = all_reduce_gradients(self.model.parameters(), loss)
         self.update()
         return {"loss": loss.double() * count, "count": count}
+
+    def _end_part(self, windows: int) -> None:
+        """Write the statistics of a part of the epoch, if one ends after so many windows."""
+        every, total = self.config.statistics_every, len(self.batches(self.epoch))
+        if every is None or not self.epoch:
+            return
+        if windows == total or (windows % every == 0 and windows <= total - every):
+            updates = (self.epoch - 1) * total + windows
+            path = self.folder / f"statistics/step-{updates:07d}.parquet"
+            write_table(path, self.parts.end_part())
 
     def gradients(
         self, inputs: Tensor, targets: Tensor, state: State | None, positions: int
@@ -153,8 +211,8 @@ class Task:
         valid_loss = evaluate(self.model, self.valid_text, self.config.sequence_length)
         learning_rate = self.learning_rate
         cut = self.schedule.update(valid_loss)
-        total = {key: all_reduce(value) for key, value in sorted(self.tracker.sums.items())}
-        self.tracker.load_sums(total)
+        self.parts.put_back()
+        self.tracker.load_sums(over_processes(self.tracker.sums))
         path = self.folder / f"statistics/epoch-{self.epoch:03d}.parquet"
         write_table(path, statistics(self.tracker))
         self.tracker.sums.clear()
