@@ -111,6 +111,7 @@ def test_tables_of_a_run(finished):
     assert row["best_epoch"] == 1 + np.argmax(epochs["accuracy"])
     np.testing.assert_allclose(epochs["learning_rate"], 2.0 * 0.97 ** np.arange(6))
     assert row["tokens"] == 118  # 2 columns of 60 words, the first of each is not predicted
+    assert 1 / row["words"] < row["commonest"] < row["accuracy"]
 
 
 def test_a_piece_counts_its_own_words(text_file):
@@ -122,6 +123,16 @@ def test_a_piece_counts_its_own_words(text_file):
     assert (counts.diff() >= 0).all()
     order = dict(zip(ids.tolist(), text.t().flatten().tolist(), strict=True))  # one id, one row
     assert [order[i] for i in ids.tolist()] == text.t().flatten().tolist()
+
+
+def test_rare_words_of_a_piece_are_one_unknown_word(text_file):
+    corpus = prepare_corpus(str(text_file), threshold=1, progress=False)
+    ids, counts = np.unique(np.asarray(corpus.train[:50]), return_counts=True)
+    assert 0 < (counts < 2).sum() < len(ids)
+    text, words = piece_columns(corpus, 50, 2, CPU, unknown_below=2)
+    assert words == (counts >= 2).sum() + 1
+    unknown = counts[(counts < 2) & (ids != 0)].sum() + counts[ids == 0].sum()
+    assert unknown in torch.bincount(text.flatten()).tolist()
 
 
 @pytest.mark.parametrize("steps", [1, 13, 34])

@@ -160,7 +160,7 @@ class Task:
         with self.tracker:
             losses = None if self.recorder is None else self.recorder.turn(index)
             if losses is None:
-                made = [self.eager_step(index)]
+                made: list[Sums] = [self.eager_step(index)]
             else:
                 count = self.config.batch_size * self.config.sequence_length
                 made = [{"loss": loss * count, "count": count} for loss in losses]

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sparsecore.data.encode import UNK_ID
 from sparsecore.data.language import Corpus, prepare_corpus
 from sparsecore.layers.embedding import frequency_order
 from sparsecore.models.awd_lstm import AWDLanguageModel
@@ -56,16 +57,23 @@ def text_columns(corpus: Corpus, split: str, batch_size: int, device: torch.devi
 
 
 def piece_columns(
-    corpus: Corpus, max_tokens: int | None, batch_size: int, device: torch.device
+    corpus: Corpus,
+    max_tokens: int | None,
+    batch_size: int,
+    device: torch.device,
+    unknown_below: int = 1,
 ) -> tuple[Tensor, int]:
     """The first ``max_tokens`` of the training text as (L, B) columns, and its number of words.
 
-    Ids ascend with frequency in the piece, and no word is counted that it does not have.
+    Ids ascend with frequency in the piece, and no word is counted that it does not have. Words that
+    occur fewer than ``unknown_below`` times in the piece are one word, ``<unk>``.
 
     Raises:
         InputError: fewer than two tokens a column.
     """
     piece = np.asarray(corpus.train[:max_tokens])
+    rare = np.bincount(piece)[piece] < unknown_below
+    piece = np.where(rare, UNK_ID, piece)
     text = columns(piece, batch_size, f"train text of {corpus.name!r}")
     _, ids, counts = np.unique(piece, return_inverse=True, return_counts=True)
     rows = frequency_order(counts, "up")[torch.from_numpy(ids[: text.numel()])]

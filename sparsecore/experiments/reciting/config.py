@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sparsecore.training.configuration import (
+    AT_LEAST_1,
     BELOW_1,
     check_kinds,
     from_preset,
@@ -74,6 +75,7 @@ class Reciting:
         tokenised: take the text as it is, words separated by spaces (as PTB and WikiText are).
         threshold: words seen less often in the training text are filtered out; 1 keeps all.
         max_tokens: learn so many words from the start of the training text; None for all of it.
+        unknown_below: words that occur fewer times in what is learned are ``<unk>``; 1 keeps all.
         embedding_size: k, also the size of the last layer.
         hidden_size: h, of the other layers.
         num_layers: recurrent layers.
@@ -98,6 +100,7 @@ class Reciting:
     tokenised: bool = True
     threshold: int = 1
     max_tokens: int | None = None
+    unknown_below: int = 1
     embedding_size: int = 400
     hidden_size: int = 1150
     num_layers: int = 3
@@ -138,7 +141,13 @@ class Reciting:
         check_sizes(self)
         check_optimisation(self)
         require_range(self, BELOW_1, "momentum enough")
+        require_range(self, AT_LEAST_1, "unknown_below")
         require(self, "decay", 0 < self.decay <= 1, "in (0, 1]")
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Fields that are no part of the run's name: choices that were not made."""
+        return ("unknown_below",) if self.unknown_below == 1 else ()
 
 
 def rows(original: Reciting) -> list[Reciting]:

@@ -57,7 +57,7 @@ class Task:
         """The text as columns, the untrained model, SGD with momentum."""
         config = self.config
         self.text, num_words = piece_columns(
-            self.corpus, config.max_tokens, config.batch_size, device
+            self.corpus, config.max_tokens, config.batch_size, device, config.unknown_below
         )
         self.model = build_model(config, num_words).to(device)
         self.optimizer = torch.optim.SGD(
@@ -129,5 +129,6 @@ class Task:
             **parameter_counts(self.model),
             "words": len(self.model.bias),
             "tokens": self.text[1:].numel(),
+            "commonest": self.text[1:].flatten().bincount().max().item() / self.text[1:].numel(),
         }
         return {"weights": self.model.state_dict(), "results": pd.DataFrame([row])}
