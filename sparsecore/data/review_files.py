@@ -52,12 +52,16 @@ Files = dict[str, list[Path]]  # split ("train", "dev", "test" or "all") -> its 
 
 @dataclass(frozen=True)
 class Review:
-    """One document as it stands in a file: its label, its tokens, and where it was found."""
+    """One document as it stands in a file: its label, its tokens, and where it was found.
+
+    ``title`` are the tokens of its title, which are not among ``tokens``.
+    """
 
     label: str
     tokens: tuple[str, ...]
     category: str
     where: str  # file and line or number, for messages
+    title: tuple[str, ...] = ()
 
 
 def find_categories(path: Path) -> dict[str, Files]:
@@ -226,7 +230,8 @@ def _read_amazon(text: str, path: Path, category: str) -> Iterator[Review]:
         if "review_text" not in fields:
             raise InputError(f"{where} has no <review_text>")
         label = known or _label_of(fields.get("rating", ""), where)
-        yield Review(label, tuple(clean(fields["review_text"])), category, where)
+        title = tuple(clean(fields.get("title", "")))
+        yield Review(label, tuple(clean(fields["review_text"])), category, where, title)
     if not number:
         raise InputError(f"{path} holds no <review>")
 

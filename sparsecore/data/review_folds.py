@@ -61,10 +61,11 @@ def cap(folds: Folds, max_documents: int, seed: int) -> Folds:
 
 
 def last_words(review: Review, max_length: int | None) -> Review:
-    """The review cut down to its last words."""
-    if max_length is None or len(review.tokens) <= max_length:
+    """The review cut down to its title and last words, at least one."""
+    if max_length is None or len(review.title) + len(review.tokens) <= max_length:
         return review
-    return dataclasses.replace(review, tokens=review.tokens[-max_length:])
+    title = review.title[: max_length - 1]
+    return dataclasses.replace(review, title=title, tokens=review.tokens[len(title) - max_length :])
 
 
 def embedded_folds(path: Path, seed: int, max_length: int | None = None) -> Folds:

@@ -83,6 +83,7 @@ def prepare_reviews(
     max_documents: int | None = None,
     max_length: int | None = None,
     drop_empty: bool = False,
+    titles: bool = False,
     seed: int = 0,
     progress: bool = True,
 ) -> ReviewCorpus:
@@ -98,8 +99,8 @@ def prepare_reviews(
     dev file a fifth of train becomes dev, in an order drawn from ``seed``; without a test file a
     fifth of all becomes test first. Equal texts always stay together. ``max_documents`` caps train,
     and dev at a quarter of it; of longer documents than ``max_length`` words only the last ones are
-    read. A document without words is refused, or with ``drop_empty`` left
-    out.
+    read. A document without words is refused, or with ``drop_empty`` left out. With ``titles`` the
+    title of a review stands before its text, whose last words are then fewer by its length.
 
     The result is cached by content and settings. Raises :class:`~sparsecore.errors.InputError`,
     with nothing written, for files of the wrong form, labels other than two, or splits that lack
@@ -112,6 +113,11 @@ def prepare_reviews(
     if seed < 0:
         raise InputError(f"seed must be 0 or more, not {seed}")
     source = _find(corpus, category, progress)
+    untitled = [p.name for p in source.files.values() if ".review" not in p.suffixes]
+    if titles and untitled:
+        raise InputError(
+            f"titles=True needs .review files; {untitled[0]} of {source.name} has none"
+        )
     settings: dict[str, Any] = {
         "content": source.content(),
         "max_documents": max_documents,
@@ -122,12 +128,14 @@ def prepare_reviews(
     }
     if corpus != EMBEDDED:
         settings["reader"] = READER
+    if titles:
+        settings["titles"] = True
 
     def make(folder: Path) -> None:
         if corpus == EMBEDDED:
             folds = embedded_folds(source.files[EMBEDDED], seed, max_length)
         else:
-            folds = _read(source, drop_empty, max_length, seed)
+            folds = _read(source, drop_empty, max_length, titles, seed)
         if max_documents is not None:
             folds = cap(folds, max_documents, seed)
         labels = _two_labels(folds, source.name)
@@ -195,12 +203,16 @@ def _choose(names: list[str], category: str | None, corpus: str) -> str:
     raise InputError(f"{corpus} has no category {category!r}{near_match(category, [*names, MIX])}")
 
 
-def _read(source: Source, drop_empty: bool, max_length: int | None, seed: int) -> Folds:
+def _read(
+    source: Source, drop_empty: bool, max_length: int | None, titles: bool, seed: int
+) -> Folds:
     read: dict[str, list[Review]] = {}
     empty = 0
     for part, path in source.files.items():
         category, split, _ = part.split("/")
         for review in read_reviews(path, category):
+            if not titles:
+                review = replace(review, title=())
             if review.tokens:
                 read.setdefault(f"{category}/{split}", []).append(last_words(review, max_length))
             elif drop_empty:
@@ -229,7 +241,8 @@ def _two_labels(folds: Folds, name: str) -> tuple[str, str]:
 def _save(
     folder: Path, folds: Folds, labels: Sequence[str], source: Source, settings: dict[str, Any]
 ) -> None:
-    counts = Counter(word for fold in folds.splits.values() for r in fold for word in r.tokens)
+    texts = {split: [r.title + r.tokens for r in fold] for split, fold in folds.splits.items()}
+    counts = Counter(word for fold in texts.values() for text in fold for word in text)
     words = sorted(counts, key=lambda word: (-counts[word], word))
     index = {word: number for number, word in enumerate(words)}
     info = {
@@ -240,13 +253,13 @@ def _save(
         "labels": list(labels),
         "types": len(words),
         "documents": {split: len(fold) for split, fold in folds.splits.items()},
-        "tokens": {s: sum(len(r.tokens) for r in fold) for s, fold in folds.splits.items()},
+        "tokens": {split: sum(map(len, fold)) for split, fold in texts.items()},
         "dropped": folds.dropped,
     }
     for split, fold in folds.splits.items():
         arrays = {
-            "ids": np.array([index[w] for r in fold for w in r.tokens], dtype=np.int32),
-            "ends": np.cumsum([len(r.tokens) for r in fold], dtype=np.int64),
+            "ids": np.array([index[w] for text in texts[split] for w in text], dtype=np.int32),
+            "ends": np.cumsum([len(text) for text in texts[split]], dtype=np.int64),
             "labels": np.array([labels.index(r.label) for r in fold], dtype=np.int64),
         }
         for name, array in arrays.items():

@@ -181,6 +181,28 @@ def test_only_the_last_words_of_long_documents_are_read(tmp_path):
     assert not found["train"] & found["test"] and not found["dev"] & found["test"]
 
 
+def test_titles_stand_before_the_last_words_and_do_not_divide_equal_texts(tmp_path):
+    for name, word, rating in (("positive", "good", "5.0"), ("negative", "bad", "1.0")):
+        once = amazon(texts(word, 30), rating, title=f"Quite {word}!")
+        again = amazon(texts(word, 30), rating, title="Again")  # the same texts
+        (tmp_path / f"{name}.review").write_text(f"{once}\n{again}")
+    found = prepare_reviews(str(tmp_path), titles=True, max_length=8, progress=False)
+    documents = all_texts(found)
+    every = [d for rows in documents.values() for d in rows]
+    assert ("quite", "good", "!", "good", ",", "number", "7", "!") in every
+    assert ("again", "is", "bad", ",", "number", "7", "!") in {d[:1] + d[2:] for d in every}
+    assert all(len(d) == 8 for d in every)
+    plain = prepare_reviews(str(tmp_path), max_length=8, progress=False)
+    assert plain.info["documents"] == found.info["documents"]
+    assert not any("quite" in d for rows in all_texts(plain).values() for d in rows)
+
+
+def test_titles_need_files_that_have_them(tmp_path):
+    write_lines(tmp_path / "all.tsv", both(30))
+    with pytest.raises(InputError, match=r"titles=True needs .review files; all.tsv "):
+        prepare_reviews(str(tmp_path / "all.tsv"), titles=True, progress=False)
+
+
 def test_embedded_documents_are_balanced_and_no_module_is_shared(tmp_path, monkeypatch):
     generator = np.random.default_rng(0)
     rows = [

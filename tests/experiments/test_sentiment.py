@@ -80,6 +80,32 @@ def test_a_planted_pattern_is_learned(planted):
     assert not (run.path / "checkpoint.safetensors").exists()
 
 
+def test_a_refined_baseline_is_trained_twice_and_resumes(planted, monkeypatch, tmp_path):
+    given = config(planted, structure="0,1", refine=True, max_epochs=3, patience=2)
+    run = execute(given, progress=False)
+    epochs = read(run, "epochs")
+    first = epochs[epochs["phase"] == "baseline"]
+    assert set(epochs["phase"][len(first) :]) == {"refine"}
+    assert len(epochs) == run.results["epochs"].item()
+    assert len(read(run, "trials")) == 1
+    once = execute(config(planted, structure="0,1", max_epochs=3, patience=2), progress=False)
+    assert once.path != run.path and len(once.epochs) == len(first)
+    pd.testing.assert_frame_equal(once.epochs, first)
+
+    def stop(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("SPARSECORE_HOME", str(tmp_path))
+    with monkeypatch.context() as patch:
+        patch.setattr(Task, "_end_main", stop)
+        with pytest.raises(KeyboardInterrupt):
+            execute(given, progress=False)
+    again = execute(given, progress=False)
+    assert (again.path / "weights.safetensors").read_bytes() == (
+        run.path / "weights.safetensors"
+    ).read_bytes()
+
+
 def test_group_lasso_removes_what_is_not_needed_and_the_phrases_name_the_pattern(learned):
     row = learned.results.iloc[0]
     assert row["test_accuracy"] >= 0.95 and 2 <= row["transitions"] <= 6

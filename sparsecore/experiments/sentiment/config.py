@@ -120,6 +120,7 @@ class Sentiment:
         max_documents: cap on the training documents (a quarter of it on dev); None for all.
         max_length: words of a document that are read, its last ones; None for all.
         drop_empty: leave documents without words out instead of refusing them.
+        titles: reviews begin with their title.
         vectors: ``embedded``, a name of the data list, a GloVe text file, or a Hugging Face
             encoder: its folder, or ``hub:NAME``.
         vector_size: their width, where there is a choice.
@@ -134,6 +135,8 @@ class Sentiment:
             the penalty to the loss.
         finetune_from: the ``extraction`` of the learned weights, ``scratch`` (the found structure
             with new weights), or ``both``, one beside the other.
+        refine: a baseline is trained once more, from its best weights with a fresh optimiser, as
+            learned models are.
         learning_rate, weight_decay, clip: of Adam; largest ℓ2 norm of the whole gradient.
         embed_dropout: of the elements of word vectors and of the final scores.
         rnn_dropout: of whole dimensions of the word vectors.
@@ -150,6 +153,7 @@ class Sentiment:
     max_documents: int | None = None
     max_length: int | None = None
     drop_empty: bool = False
+    titles: bool = False
     vectors: str = "embedded"
     vector_size: int | None = None
     structure: str = "0,0,0,24"
@@ -160,6 +164,7 @@ class Sentiment:
     threshold: float = 0.1
     proximal: bool = False
     finetune_from: str = "extraction"
+    refine: bool = False
     learning_rate: float = 0.0241
     weight_decay: float = 3.64e-7
     clip: float = 2.82
@@ -182,15 +187,6 @@ class Sentiment:
         "tolerance",
         "strength",
     )
-    left_out: ClassVar[tuple[str, ...]] = (  # of the run's name: the hash of the inputs says it
-        "category",
-        "vectors",
-        "vector_size",
-        "max_documents",
-        "max_length",
-        "drop_empty",
-    )
-
     preset = classmethod(from_preset)
 
     def __post_init__(self) -> None:
@@ -207,6 +203,15 @@ class Sentiment:
         if self.goal is not None:
             require(self, "goal", 1 <= self.goal < states, f"in [1, {states}), or none")
             require(self, "strength", self.strength > 0, "above 0 where there is a goal")
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Fields that are no part of the run's name: the hash of the inputs says them.
+
+        ``refine`` is one where nothing is refined, as in the names from before there was a choice.
+        """
+        inputs = "category vectors vector_size max_documents max_length drop_empty titles"
+        return (*inputs.split(), *(() if self.refine and not self.strength else ("refine",)))
 
 
 def study(preset: str, **overrides: Any) -> list[Sentiment]:

@@ -26,7 +26,7 @@ from sparsecore.training.loop import Sums
 from sparsecore.training.sharding import all_reduce_gradients, local_shard, shared_dropout
 
 PLATEAU_FACTOR = 0.5
-PHASES = ("baseline", "structure", "finetune", "scratch")
+PHASES = ("baseline", "structure", "finetune", "scratch", "refine")
 
 
 @dataclass

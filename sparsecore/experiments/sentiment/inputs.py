@@ -78,6 +78,7 @@ def prepare_inputs(config: Sentiment, progress: bool = True) -> Inputs:
         max_documents=config.max_documents,
         max_length=config.max_length,
         drop_empty=config.drop_empty,
+        titles=config.titles,
         progress=progress,
     )
     if is_encoder(config.vectors):

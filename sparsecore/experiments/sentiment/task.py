@@ -1,6 +1,6 @@
 """From a configuration to its finished run: learn the structure, search λ, extract, fine-tune.
 
-    baseline:     train ─────────────────────────────────────────────────────────► test
+    baseline:     train (─► train again, with ``refine``) ───────────────────────► test
     regularised:  train with λ ─► count what is left ─► (another λ) ─► extract ─► fine-tune ─► test
 
 What is left is counted, and extracted, at the epoch with the lowest dev error of the whole
@@ -154,7 +154,7 @@ class Task:
         strength = 0.0
         if phase == "structure":
             strength = self.search.strength if self.search else self.config.strength
-        trial = len(self.found.trials) - (phase in ("finetune", "scratch"))
+        trial = len(self.found.trials) - (phase in ("finetune", "scratch", "refine"))
         self.fit.begin(phase, model, trial, strength)
 
     def _end_phase(self) -> None:
@@ -162,6 +162,8 @@ class Task:
         phase = self.fit.at.phase
         if phase == "structure":
             self._end_try()
+        elif phase == "baseline":
+            self._end_baseline()
         elif phase == "scratch" and self.config.finetune_from == "both":
             self.found.result |= self._accuracies("scratch_")
             self.found.done = True
@@ -200,11 +202,18 @@ class Task:
             else:
                 self._begin("finetune", small)
 
+    def _end_baseline(self) -> None:
+        found, lengths = self.found, self.fit.lengths
+        found.trials.append(records.trial_row(self.fit.at, lengths))
+        if self.config.refine:
+            self._begin("refine", self.model)
+        else:
+            self._end_main()
+
     def _end_main(self) -> None:
         """The model of the run is ready: its test accuracy, its weights, its phrases."""
         found, lengths, at = self.found, self.fit.lengths, self.fit.at
-        if at.phase == "baseline":
-            found.trials.append(records.trial_row(at, lengths))
+        if at.phase in ("baseline", "refine"):
             found.states = records.state_rows(state_norms(self.model), lengths, lengths)
         found.result = {
             "transitions": sum(lengths),
