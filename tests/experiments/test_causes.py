@@ -20,6 +20,7 @@ from sparsecore.experiments.causes.networks import NETWORKS
 from sparsecore.experiments.causes.probe import Probe, gradients, row_chi
 from sparsecore.models.language_model import LSTMLanguageModel
 from sparsecore.runs.execute import execute
+from tests.experiments.interrupt import interrupt, slow
 
 
 def zipf_text(sentences, seed=0):
@@ -31,11 +32,6 @@ def zipf_text(sentences, seed=0):
 
 
 QUICK_ARMS = ("sgd-5", "adam", "mingru", "transformer", "shuffled", "curriculum")
-
-
-def slow(values):
-    """The values as parameters of tests that only `make test-slow` runs."""
-    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
 
 
 @pytest.fixture(scope="module")
@@ -186,21 +182,8 @@ def test_interrupted_anywhere_resumes_to_equal_tables(corpus, monkeypatch, tmp_p
     monkeypatch.setenv("SPARSECORE_HOME", str(tmp_path / "whole"))
     whole = execute(config, progress=False)
     monkeypatch.setenv("SPARSECORE_HOME", str(tmp_path / "parts"))
-    monkeypatch.setenv("SPARSECORE_CHECKPOINT_SECONDS", "0")
-    original, done = task.Task.step, []
-
-    def interrupted(self, number):
-        done.append(None)
-        if len(done) == steps + 1:
-            raise KeyboardInterrupt
-        return original(self, number)
-
-    monkeypatch.setattr(task.Task, "step", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        execute(config, progress=False)
-    torch.manual_seed(99)  # a fresh process would not have this one's random state
-    resumed = execute(config, progress=False)
-    assert len(done) == 40 + 1
+    resumed, begun = interrupt(config, monkeypatch, steps)
+    assert begun == 40 + 1
     for name in ("types", "stream", "probe", "epochs"):
         pd.testing.assert_frame_equal(resumed.table(name), whole.table(name))
 

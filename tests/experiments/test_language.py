@@ -18,6 +18,7 @@ from sparsecore.layers.embedding import frequency_order
 from sparsecore.runs.execute import execute
 from sparsecore.runs.store import list_runs
 from tests.conftest import small_text
+from tests.experiments.interrupt import interrupt, slow
 
 CPU = torch.device("cpu")
 
@@ -109,25 +110,10 @@ def test_ids_ascend_with_frequency(text_file):
     assert (counts.diff() >= 0).all() and counts[-1] == corpus.vocabulary.counts.max()
 
 
-@pytest.mark.parametrize("steps", [1, 33, 80])
+@pytest.mark.parametrize("steps", [33, *slow([1, 80])])
 def test_interrupted_anywhere_resumes_to_equal_tables(finished, text_file, monkeypatch, steps):
-    monkeypatch.setenv("SPARSECORE_CHECKPOINT_SECONDS", "0")
-    original, done = Task.step, []
-
-    def interrupted(self, window):
-        if len(done) == steps:
-            done.append(None)
-            raise KeyboardInterrupt
-        done.append(None)
-        return original(self, window)
-
-    monkeypatch.setattr(Task, "step", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        execute(small(text_file), progress=False)
-    assert not list_runs()[0].done
-    torch.manual_seed(99)  # a fresh process would not have this one's random state
-    run = execute(small(text_file), progress=False)
-    assert len(done) > steps + 20
+    run, begun = interrupt(small(text_file), monkeypatch, steps)
+    assert begun > steps + 20
     assert tables(run) == tables(finished)
 
 

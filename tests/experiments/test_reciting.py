@@ -26,6 +26,7 @@ from sparsecore.runs.store import list_runs
 from sparsecore.training.batches import random_windows
 from sparsecore.training.loop import train
 from tests.conftest import small_text
+from tests.experiments.interrupt import interrupt, slow
 
 CPU = torch.device("cpu")
 
@@ -135,23 +136,10 @@ def test_rare_words_of_a_piece_are_one_unknown_word(text_file):
     assert unknown in torch.bincount(text.flatten()).tolist()
 
 
-@pytest.mark.parametrize("steps", [1, 13, 34])
+@pytest.mark.parametrize("steps", [13, *slow([1, 34])])
 def test_interrupted_anywhere_resumes_to_equal_tables(finished, text_file, monkeypatch, steps):
-    monkeypatch.setenv("SPARSECORE_CHECKPOINT_SECONDS", "0")
-    original, done = Task.step, []
-
-    def interrupted(self, window):
-        done.append(None)
-        if len(done) == steps + 1:
-            raise KeyboardInterrupt
-        return original(self, window)
-
-    monkeypatch.setattr(Task, "step", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        execute(small(text_file), progress=False)
-    assert not list_runs()[0].done
-    run = execute(small(text_file), progress=False)
-    assert len(done) > steps + 1 and tables(run) == tables(finished)
+    run, begun = interrupt(small(text_file), monkeypatch, steps)
+    assert begun > steps + 1 and tables(run) == tables(finished)
 
 
 def test_divergence_is_named(text_file):

@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from sparsecore.errors import InputError, TrainingError
 from sparsecore.experiments.tagging import task
@@ -13,6 +12,7 @@ from sparsecore.experiments.tagging.config import Tagging, study, tune
 from sparsecore.experiments.tagging.study import TUNING_SEED, choose, grid_of, settings_of
 from sparsecore.runs.execute import execute
 from sparsecore.runs.store import Run, list_runs
+from tests.experiments.interrupt import interrupt, slow
 
 
 def planted_text(sentences, seed=0):
@@ -90,23 +90,10 @@ def test_run_folder(finished, corpus):
     assert by_class["correct"].sum() == row["test_correct"]
 
 
-@pytest.mark.parametrize("steps", [1, 15, 22, 44])
+@pytest.mark.parametrize("steps", [22, *slow([1, 15, 44])])
 def test_interrupted_anywhere_resumes_to_equal_tables(finished, corpus, monkeypatch, steps):
-    monkeypatch.setenv("SPARSECORE_CHECKPOINT_SECONDS", "0")
-    original, done = task.Task.step, []
-
-    def interrupted(self, rows):
-        done.append(None)
-        if len(done) == steps + 1:
-            raise KeyboardInterrupt
-        return original(self, rows)
-
-    monkeypatch.setattr(task.Task, "step", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        execute(small(corpus, **SPARSE), progress=False)
-    torch.manual_seed(99)  # a fresh process would not have this one's random state
-    run = execute(small(corpus, **SPARSE), progress=False)
-    assert len(done) == 45 + 1  # 15 batches an epoch; one was tried twice
+    run, begun = interrupt(small(corpus, **SPARSE), monkeypatch, steps)
+    assert begun == 45 + 1  # 15 batches an epoch; one was begun twice
     assert tables(run) == tables(finished)
 
 
