@@ -206,3 +206,23 @@ def test_words_are_text_never_markup(explorer, words):
     adding.press("Enter")
     assert page.evaluate("window.hit") is None
     assert page.locator(".sparse-explorer img, .sparse-explorer script").count() == 0
+
+
+def test_a_model_trains_in_the_page(explorer):
+    page = explorer("explore_train").page
+    own = page.locator(".sparse-explorer")
+    assert "Not started" in own.locator(".status").inner_text()
+    own.get_by_role("button", name="Start").press("Enter")
+    told = own.locator("tbody tr")
+    told.first.wait_for(timeout=60_000)  # the first report
+    assert "loss" in own.locator(".status").inner_text()
+    own.get_by_role("button", name="Pause").press("Enter")
+    assert "paused" in own.locator(".status").inner_text()
+    assert "SGD, rate 20, update" in own.locator("[aria-live]").inner_text()
+    own.get_by_label("Optimiser").select_option("Adam, rate 0.01")
+    own.get_by_label("Show ρ against").select_option("loss")
+    own.get_by_role("button", name="Start another").click()
+    own.get_by_text("Adam .01, seed 0").wait_for(timeout=60_000)
+    assert told.count() == 2 and "SGD 20" in told.first.inner_text()  # the first curve stays
+    own.get_by_role("button", name="Clear").click()
+    assert told.count() == 0 and own.get_by_role("button", name="Pause").is_disabled()

@@ -20,6 +20,11 @@ def module(name: str) -> str:
     return "\n".join(texts.values())
 
 
+def worker(name: str) -> str:
+    """The same as a script for a web worker, which exports nothing: ``new Worker`` of a blob."""
+    return re.sub(r"^export ", "", module(name), flags=re.MULTILINE)
+
+
 def style(*names: str) -> str:
     """The style sheets ``static/NAME``, one after the other."""
     return "\n".join((STATIC / name).read_text(encoding="utf-8") for name in names)

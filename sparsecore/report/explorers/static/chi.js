@@ -2,6 +2,7 @@
 // against how frequent they are.
 
 import { besides, frame, path, range, svg } from "./charts.js";
+import { logCorrelation } from "./correlation.js";
 import { choice, count, element } from "./dom.js";
 
 const COLOURS = ["#2185c5", "#d55e00", "#0c9a6c", "#b0689b", "#b8860b", "#7f73c6"];
@@ -12,20 +13,6 @@ const MOST = COLOURS.length;
 /** 1/chi^2: as concentrated as so many units of equal size. */
 export function effectiveUnits(chi) {
   return 1 / (chi * chi);
-}
-
-/** Pearson's correlation of chi with log frequency over the words that have both. */
-export function logCorrelation(frequency, chi) {
-  const pairs = frequency.map((f, n) => [Math.log(f), chi[n]]).filter(([, c]) => Number.isFinite(c));
-  const mean = (index) => pairs.reduce((sum, pair) => sum + pair[index], 0) / pairs.length;
-  const [mx, my] = [mean(0), mean(1)];
-  let [xy, xx, yy] = [0, 0, 0];
-  for (const [x, y] of pairs) {
-    xy += (x - mx) * (y - my);
-    xx += (x - mx) ** 2;
-    yy += (y - my) ** 2;
-  }
-  return xy / Math.sqrt(xx * yy);
 }
 
 /** Chi of one signal: value(word, epoch), NaN where the word was not met. */

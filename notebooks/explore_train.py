@@ -1,0 +1,54 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Train one
+#
+# A small language model learns in this page, on your machine. Press *Start* and watch two curves: the loss, and ρ, the
+# correlation of {term}`chi` of the {term}`upward gradient` with log frequency over the words. Then choose another optimiser and
+# press *Start another*: the earlier curves stay.
+
+# %% tags=["parameters"]
+preset = "quick"  # nothing is trained in Python here: all show the same
+
+# %% tags=["remove-input"]
+from sparsecore.runs.notebook import check_parameters
+
+check_parameters(globals())
+
+# %%
+from sparsecore.report.explorers import TrainingExplorer
+from sparsecore.report.pages.training import common_sentences
+
+text = common_sentences("embedded", max_types=600)  # or the path of a text of yours
+explorer = TrainingExplorer(**text, hidden_size=32)
+explorer
+
+# %% [markdown]
+# ## What to look for
+#
+# - **SGD at 20**, the paper's rate. Within some two hundred updates frequent words rise above rare ones, and ρ with them. Then
+#   it falls, and by the end hardly anything is left of it, while the loss still improves.
+# - **SGD at 5** learns more slowly, and ρ falls more slowly; at **1** it has barely begun to fall when the run ends.
+# - **Adam is no other world.** At a rate of 0.002 most of ρ is there at the end; at 0.01 it vanishes as it does with SGD at 20.
+# - **So is it the optimiser, or how far the training has come?** Show ρ against the loss: the curves move together. What
+#   remains of their distance is for the optimiser to explain. On this small model most of the difference between
+#   optimisers is a difference in progress.
+# - **Change the seed.** Another start gives another peak, often by more than a tenth; the rise and the fall stay.
+#
+# This is a demonstration, not one of the reference runs: one layer of 32 units, 2,000 updates of 200 words, and a text that is read
+# several times. It is made of sentences of the documentation of Python packages, those of the 600 commonest words. The same model in PyTorch behaved the same
+# with two or three seeds an optimiser; in the tests every gradient and every step of either optimiser here is compared with
+# PyTorch's. The studies are on [another page](../book/causes/index.md).
+#
+# In a live notebook `explorer.curves` has the numbers of finished runs, and `common_sentences("text.txt")` trains on a text of
+# yours.
