@@ -18,6 +18,8 @@ _PUBLIC = {
     "hoyer": "sparsecore.measure.chi",
     "chi_softmax_gradient": "sparsecore.measure.chi",
     "track": "sparsecore.measure.tracker",
+    "track_lm": "sparsecore.measure.track_lm",
+    "load_lm": "sparsecore.data.causal_lm",
     "frequency_correlation": "sparsecore.stats.correlation",
     "SparseEmbedding": "sparsecore.layers.embedding",
     "frequency_order": "sparsecore.layers.embedding",
@@ -39,6 +41,7 @@ _PUBLIC = {
 __all__ = ["__version__", *_PUBLIC]  # pyright: ignore[reportUnsupportedDunderAll]
 
 if TYPE_CHECKING:
+    from sparsecore.data.causal_lm import load_lm as load_lm
     from sparsecore.errors import InputError as InputError
     from sparsecore.layers.embedding import SparseEmbedding as SparseEmbedding
     from sparsecore.layers.embedding import frequency_order as frequency_order
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
     from sparsecore.measure.chi import chi_softmax_gradient as chi_softmax_gradient
     from sparsecore.measure.chi import effective_units as effective_units
     from sparsecore.measure.chi import hoyer as hoyer
+    from sparsecore.measure.track_lm import track_lm as track_lm
     from sparsecore.measure.tracker import track as track
     from sparsecore.measure.unseen import TrackingWarning as TrackingWarning
     from sparsecore.pruning.compact import compact as compact

@@ -38,9 +38,9 @@ def load_encoder(encoder: str, device: str) -> tuple[Any, Any]:
     or there is no fast tokenizer.
     """
     name = encoder.removeprefix(HUB)
-    kit = _transformers()
+    kit = import_transformers()
     try:
-        with _quiet():
+        with quiet():
             config = kit.AutoConfig.from_pretrained(name, **_SAFE)
             layers = getattr(config, "num_hidden_layers", 0)
             if not isinstance(layers, int) or not 0 <= layers <= MOST_LAYERS:
@@ -74,9 +74,9 @@ def load_encoder(encoder: str, device: str) -> tuple[Any, Any]:
 
 def commit_of(name: str) -> str:
     """The commit that a name on the hub stands for now; empty where it cannot be told."""
-    kit = _transformers()
+    kit = import_transformers()
     try:
-        with _quiet():
+        with quiet():
             return str(getattr(kit.AutoConfig.from_pretrained(name, **_SAFE), "_commit_hash", ""))
     except Exception as error:  # its parsers raise what they like
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -174,7 +174,8 @@ def _longest(model: Any) -> int:
     return min(known, _OVERLONG) - reserved
 
 
-def _transformers() -> Any:
+def import_transformers() -> Any:
+    """The library, which is an extra."""
     check_installed("transformers", "transformers")
     import transformers
 
@@ -182,8 +183,8 @@ def _transformers() -> Any:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Neither bars nor advice while an encoder is loaded; what matters is said by an error."""
+def quiet() -> Iterator[None]:
+    """Neither bars nor advice while a model is loaded; what matters is said by an error."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

@@ -28,6 +28,7 @@ MODULES = {
 RUN = {
     "basedpyright": "make types",
     "beartype": "checks of jaxtyping's shapes",
+    "gguf": "transformers reads GGUF files with it",
     "ipykernel": "runs the notebooks",
     "jaxtyping": "checks of shapes",
     "jupyter-book": "make book",
