@@ -40,7 +40,7 @@ check_parameters(globals())
 from sparsecore.report import figures
 from sparsecore.report.explorers import HoverPoints
 from sparsecore.report.pages.crossing import about, blocks_table, open_page, votes_table
-from sparsecore.report.pages.parts import parts_table, verdict_sentence
+from sparsecore.report.pages.verdicts import parts_table, verdict_sentence
 
 page = open_page(
     preset,
@@ -105,10 +105,10 @@ axes = figures.beside(
 # its whole 95 % interval over seeds is on the claimed side.
 
 # %% tags=["remove-input"]
-parts_table(page.own, page.reference, 1, 2, 3, 4, whose=whose)
+parts_table(page, 1, 2, 3, 4)
 
 # %% tags=["remove-input"]
-verdict_sentence(page.own, page.reference, 1, 2, 3, 4, whose="your runs")
+verdict_sentence(page, 1, 2, 3, 4)
 
 # %% [markdown]
 # What this cannot tell: a network in blocks has fewer weights besides, so that concentration and size

@@ -45,7 +45,6 @@ check_parameters(globals())
 # %% tags=["hide-input"]
 from sparsecore.report import figures
 from sparsecore.report.explorers import HoverPoints
-from sparsecore.report.pages.parts import parts_table, verdict_sentence
 from sparsecore.report.pages.sentiment import (
     METHODS,
     ablation_sentence,
@@ -55,6 +54,7 @@ from sparsecore.report.pages.sentiment import (
     gain_sentence,
     open_page,
 )
+from sparsecore.report.pages.verdicts import parts_table, verdict_sentence
 
 page = open_page(
     preset,
@@ -139,18 +139,10 @@ ablation_sentence(page)
 # for finding 2; −1 point for finding 3. The rules were fixed before the runs were made.
 
 # %% tags=["remove-input"]
-parts_table(
-    page.own,
-    page.reference,
-    1,
-    2,
-    3,
-    scales=METHODS,
-    whose=("reference runs", "your runs"),
-)
+parts_table(page, 1, 2, 3, scales=METHODS)
 
 # %% tags=["remove-input"]
-verdict_sentence(page.own, page.reference, 1, 2, 3, whose="your runs")
+verdict_sentence(page, 1, 2, 3)
 
 # %% [markdown]
 # The reviews here are fewer than the paper's (at most 1,300 training documents of each kind

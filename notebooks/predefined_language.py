@@ -46,7 +46,7 @@ from sparsecore.report.pages.language import (
     perplexity_sentence,
     perplexity_table,
 )
-from sparsecore.report.pages.parts import parts_table, verdict_sentence
+from sparsecore.report.pages.verdicts import parts_table, verdict_sentence
 
 page = open_page(preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device)
 about(page)
@@ -112,10 +112,10 @@ gap_table(page)
 # true if the whole interval is above 0. A single seed decides nothing.
 
 # %% tags=["remove-input"]
-parts_table(page.own, page.reference, 1, 2, 3, whose=whose)
+parts_table(page, 1, 2, 3)
 
 # %% tags=["remove-input"]
-verdict_sentence(page.own, page.reference, 1, 2, 3, whose="your runs")
+verdict_sentence(page, 1, 2, 3)
 
 # %% [markdown]
 # Only the preset `paper` is the paper's experiment. The others keep its ratios (hidden layers as wide

@@ -39,8 +39,8 @@ check_parameters(globals())
 # %% tags=["hide-input"]
 from sparsecore.report import figures
 from sparsecore.report.explorers import HoverPoints
-from sparsecore.report.pages.parts import parts_table, verdict_sentence
 from sparsecore.report.pages.reciting import about, accuracy_sentence, accuracy_table, open_page
+from sparsecore.report.pages.verdicts import parts_table, verdict_sentence
 
 page = open_page(preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device)
 about(page)
@@ -93,10 +93,10 @@ accuracy_sentence(page)
 # seed decides nothing.
 
 # %% tags=["remove-input"]
-parts_table(page.own, page.reference, 1, 2, 3, whose=whose)
+parts_table(page, 1, 2, 3)
 
 # %% tags=["remove-input"]
-verdict_sentence(page.own, page.reference, 1, 2, 3, whose="your runs")
+verdict_sentence(page, 1, 2, 3)
 
 # %% [markdown]
 # The presets but `paper` shrink text and models together, so that a word still has about as many

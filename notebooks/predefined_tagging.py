@@ -42,7 +42,6 @@ check_parameters(globals())
 # %% tags=["hide-input"]
 from sparsecore.report import figures
 from sparsecore.report.explorers import HoverPoints
-from sparsecore.report.pages.parts import verdict_sentence
 from sparsecore.report.pages.tagging import (
     FIG3,
     SHOWN,
@@ -54,6 +53,7 @@ from sparsecore.report.pages.tagging import (
     size_sentence,
     tuning_table,
 )
+from sparsecore.report.pages.verdicts import verdict_sentence
 
 page = open_page(
     preset, reference, corpus=corpus, tags=tags, epochs=epochs, seed=seed, device=device
@@ -155,7 +155,7 @@ tuning_table(page)
 findings_table(page)
 
 # %% tags=["remove-input"]
-verdict_sentence(page.own, page.reference, 1, 2, 3, 4, whose="your runs")
+verdict_sentence(page, 1, 2, 3, 4)
 
 # %% [markdown]
 # The intervals say how much another seed would change. They do not say whether another treebank

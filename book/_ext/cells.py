@@ -3,8 +3,10 @@
     {result}`causes/enwiki slopes arm=sgd-20 kind=split measure="held out" update=1000 * 1000`
 
 is ``value`` of the one row of the table ``slopes`` in ``book/results/causes/enwiki`` that fits,
-with ``low`` and ``high`` where they are known, times a factor. ``{verdict}`` with the id of a claim
-is its verdict.
+with ``low`` and ``high`` where they are known, times a factor. ``slopes.COLUMN`` is the mean of
+another column over the rows that fit (over seeds, say), without an interval; ``* 100 %.1f`` gives
+it a factor and a format. ``COLUMN=last`` is the largest value there is, and the folder
+``causes/*`` the last round. ``{verdict}`` with the id of a claim is its verdict.
 """
 
 from __future__ import annotations
@@ -13,11 +15,13 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxRole
 
 from sparsecore.errors import InputError
+from sparsecore.report.pages.front import latest
 from sparsecore.runs.claims import format_value, read_claims
 from sparsecore.runs.reference import read_summary
 
@@ -29,21 +33,35 @@ def cell(root: Path, text: str) -> str:
         InputError: no such folder, table or column, or not exactly one row.
     """
     folder, name, *rest = shlex.split(text)
+    name, _, column = name.partition(".")
+    shape = rest.pop() if rest and rest[-1].startswith("%") else ""
     factor = float(rest[rest.index("*") + 1]) if "*" in rest else 1.0
-    tables = read_summary(root / folder)
+    conditions = rest[: rest.index("*")] if "*" in rest else rest
+    rows = _chosen(root, folder, name, conditions, column or "value")
+    if rows.empty or (len(rows) > 1 and not column):
+        raise InputError(f"{len(rows)} rows of {folder} fit {text!r}, not one")
+    if column:
+        value = factor * float(rows[column].mean())
+        return (shape % value).replace("-", "−") if shape else format_value(value, None)
+    value, *ends = (factor * float(rows.iloc[0][end]) for end in ("value", "low", "high"))
+    return format_value(value, ends if ends[0] == ends[0] else None)  # NaN is no interval
+
+
+def _chosen(root: Path, folder: str, name: str, conditions: list[str], column: str) -> pd.DataFrame:
+    """The rows of a table that fit all conditions."""
+    path = latest(root, folder.removesuffix("/*")) if folder.endswith("/*") else root / folder
+    tables = read_summary(path)
     if tables is None or name not in tables:
         raise InputError(f"there is no table {name!r} in {folder}")
     rows = tables[name]
-    for condition in rest[: rest.index("*")] if "*" in rest else rest:
-        column, _, wanted = condition.partition("=")
-        if column not in rows:
-            raise InputError(f"the table {name!r} of {folder} has no column {column!r}")
-        rows = rows[rows[column].astype(str) == wanted]
-    if len(rows) != 1:
-        raise InputError(f"{len(rows)} rows of {folder} fit {text!r}, not one")
-    row = rows.iloc[0]
-    value, *ends = (factor * float(row[end]) for end in ("value", "low", "high"))
-    return format_value(value, ends if ends[0] == ends[0] else None)  # NaN is no interval
+    for asked in (*(condition.partition("=")[0] for condition in conditions), column):
+        if asked not in rows:
+            raise InputError(f"the table {name!r} of {folder} has no column {asked!r}")
+    for condition in conditions:
+        asked, _, wanted = condition.partition("=")
+        own = rows[asked]
+        rows = rows[own == own.max()] if wanted == "last" else rows[own.astype(str) == wanted]
+    return rows
 
 
 class Result(SphinxRole):
@@ -52,7 +70,8 @@ class Result(SphinxRole):
     def run(self) -> tuple[list[nodes.Node], list[Any]]:
         """The text; what is wrong with the reference is one line where it stands."""
         root = Path(self.env.srcdir) / "book" / "results"
-        self.env.note_dependency(str(root / self.text.split()[0] / "provenance.json"))
+        for path in root.glob(f"{self.text.split()[0]}/provenance.json"):
+            self.env.note_dependency(str(path))
         try:
             return [nodes.Text(cell(root, self.text))], []
         except InputError as error:

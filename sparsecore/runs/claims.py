@@ -285,9 +285,12 @@ def _results(folder: Path) -> dict[int, dict[str, Any]]:
 def _decided(
     parts: pd.DataFrame, provenance: dict[str, Any], name: str
 ) -> dict[int, dict[str, Any]]:
-    from sparsecore.runs.judged import study_seeds
+    from sparsecore.runs.judged import studies_of, study_seeds
     from sparsecore.stats.judgement import headline, judge
 
+    studies = studies_of(provenance)
+    corpora = dict.fromkeys(str(one["corpus"].get("name", name)) for one in studies)
+    presets = dict.fromkeys(preset_name(one) for one in studies)
     results = {}
     for finding, rows in parts.groupby("finding", sort=True):
         found, reason = judge(rows)
@@ -297,8 +300,8 @@ def _decided(
             "reason": reason,
             "value": _number(first["value"]),
             "interval": [_number(first["low"]), _number(first["high"])],
-            "corpus": str(provenance["corpus"].get("name", name)),
-            "preset": preset_name(provenance),
+            "corpus": " and ".join(corpora),
+            "preset": " and ".join(presets),
             "seeds": study_seeds(provenance),
             "parts": [_part(row) for row in rows.to_dict("records")],
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -10,17 +11,17 @@ from typing import Any
 import pandas as pd
 
 from sparsecore.errors import InputError
-from sparsecore.experiments.registry import EXPERIMENTS, part_of
+from sparsecore.experiments.registry import EXPERIMENTS
 
 Summary = dict[str, pd.DataFrame]
 
 
 def _rules(experiment: str) -> ModuleType | None:
     """The module ``verdicts`` of an experiment; None for one that has no second rule."""
-    if experiment not in EXPERIMENTS:
+    if not experiment.isidentifier():
         return None
     try:
-        return part_of(experiment, "verdicts")
+        return importlib.import_module(f"sparsecore.experiments.{experiment}.verdicts")
     except ModuleNotFoundError:
         return None
 
@@ -41,9 +42,16 @@ def parts_of(experiment: str, tables: Summary) -> pd.DataFrame | None:
     return None if rules is None else rules.verdict_parts(tables)
 
 
+def studies_of(provenance: dict[str, Any]) -> list[dict[str, Any]]:
+    """What is known of the runs: of one study, or of each that tables across experiments are of."""
+    if "language_models" not in provenance:
+        return [provenance]
+    return [*provenance["language_models"], provenance["classifiers"]]
+
+
 def study_seeds(provenance: dict[str, Any]) -> list[int]:
     """The seeds that count: of these runs and of the rounds before, without those that tuned."""
-    rounds = [provenance, *provenance.get("rounds", [])]
+    rounds = [*studies_of(provenance), *provenance.get("rounds", [])]
     seeds = {int(seed) for one in rounds for seed in one["seeds"]}
     return sorted(seeds - {tuning_seed(provenance["experiment"])})
 

@@ -6,23 +6,23 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+import yaml
 from cells import cell
+from citation import bibtex
+from claims import _ours, deciding, run_size, tally, verdict_badge
 from docstrings import escape_docstring
+from docutils import nodes
 from figure_data import tables_of
 from mathml import to_mathml
 from offline import drop_outside_files
-from results import (
-    _ours,
-    _run_row,
-    extrapolated_costs,
-    measured_costs,
-    table,
-    verdict_badge,
-)
+from results import _run_row, extrapolated_costs, measured_costs
+from tables import table
 
 from sparsecore.errors import InputError
 from sparsecore.runs.claims import Claim
 from sparsecore.runs.reference import write_tables
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(
@@ -84,20 +84,73 @@ def test_the_rows_of_a_figure_are_found_by_its_name():
     assert tables_of({"cells": cells}) == {"fig-a": "a,b\n1,2\n"}
 
 
-def test_each_corpus_has_a_line_with_its_interval():
-    fields = dict.fromkeys(
-        ("id", "paper", "where", "claim", "statistic", "rule", "paper_value"), "x"
+FIELDS = dict.fromkeys(
+    ("id", "paper", "where", "claim", "statistic", "rule", "paper_value"), "x"
+)  # fmt: skip
+
+
+def part(name, outcome, value, kind="essential", method="pearson"):
+    interval = [value - 0.01, value + 0.01]
+    told = {"part": name, "kind": kind, "method": method, "outcome": outcome}
+    return {**told, "value": value, "interval": interval}
+
+
+def test_what_decides_is_the_part_on_which_the_verdict_turns():
+    parts = [
+        part("a", "yes", 0.5),
+        part("b less c", "unsure", 0.2),
+        part("b less c", "unsure", 0.3, method="pearson_log"),
+        part("d", "no", 0.1),
+        part("e", "yes", 0.6, kind="shown"),
+    ]
+    names = {
+        verdict: [one["part"] for one in deciding(Claim(**FIELDS, verdict=verdict, parts=parts))]
+        for verdict in ("partly", "undecided", "not tested at this size")
+    }
+    assert names["undecided"] == ["b less c", "b less c"]
+    assert names["partly"] == names["not tested at this size"] == ["a"]
+    failed = Claim(
+        **FIELDS, parts=parts, reason="d: known to ±3", verdict="not tested at this size"
     )
-    claim = Claim(
-        **fields,
-        value=0.42,
-        interval=[0.4, 0.44],
-        corpus="wikitext-2",
-        elsewhere=[{"value": -0.011, "interval": [-0.02, 0.0], "corpus": "other"}],
+    assert [one["part"] for one in deciding(failed)] == ["d"]
+    unknown = [{**one, "value": None} for one in parts[:4]]
+    assert deciding(Claim(**FIELDS, parts=[*unknown, parts[4]])) == [parts[4]]
+
+
+def test_the_deciding_part_stands_with_its_values_the_paper_and_other_texts():
+    other = {"tables": "t-first", "corpus": "t", "value": -0.011, "interval": [-0.02, 0.0]}
+    parts = [part("b less c", "yes", 0.42)]
+    claim = Claim(**FIELDS, parts=parts, corpus="wikitext-2", elsewhere=[other])
+    lines = [line for line in _ours(claim).astext().split("\n") if line]
+    assert lines == [
+        "b minus c",
+        "0.42 [0.41, 0.43] WikiText-2",
+        "−0.011 [−0.020, 0.000] t, first",
+        "paper: x",
+    ]
+    assert _ours(Claim(**{**FIELDS, "paper": "this book"})).astext() == "–"
+
+
+def test_verdicts_are_counted_and_what_was_not_tested_stands_apart():
+    told = nodes.paragraph(
+        "", "", *tally(["undecided", "holds", "not tested at this size", "holds"])
     )
-    lines = _ours(claim).astext().split("\n\n")
-    assert lines == ["0.42 [0.40, 0.44] wikitext-2", "−0.011 [−0.020, 0.000] other"]
-    assert _ours(Claim(**fields)).astext() == "–"
+    assert told.astext() == "2 hold 1 undecided 1 not tested at this size"
+
+
+def test_the_size_of_a_run_is_told():
+    corpus = {"name": "enwiki", "tokens": {"train": 6_298_422}}
+    known = {"corpus": corpus, "settings": {"epochs": 5}, "seeds": [0]}
+    assert run_size(known) == "Wikipedia, 6.3 million words, 5 times, one seed"
+    short = {**known, "settings": {"max_tokens": 6000, "epochs": 1}, "seeds": [0, 1]}
+    assert run_size(short) == "Wikipedia, 6,000 words, 2 seeds"
+
+
+def test_the_project_is_cited_as_its_citation_file_says():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    entry = bibtex(citation, "2026")
+    assert entry.startswith("@software{sparsecore,") and citation["title"] in entry
+    assert f"version = {{{citation['version']}}}" in entry
 
 
 def test_a_verdict_says_in_words_what_its_colour_says():
@@ -163,6 +216,8 @@ def test_a_number_in_a_sentence_is_that_of_the_one_row_that_fits(tmp_path):
     folder = "causes/text slopes"
     assert cell(tmp_path, f'{folder} arm=a measure="held out" * 1000') == "1.20 [1.00, 1.40]"
     assert cell(tmp_path, f"{folder} arm=a measure=training") == "0.50"
+    assert cell(tmp_path, "causes/* slopes.value arm=a * -100 %.1f") == "−25.1"
+    assert cell(tmp_path, "causes/* slopes value=last") == "2.00 [1.00, 3.00]"
     for wrong, message in {
         f"{folder} arm=a": "2 rows of causes/text fit",
         f"{folder} arm=c": "0 rows of causes/text fit",

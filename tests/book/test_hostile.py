@@ -83,7 +83,8 @@ def emergent_page(folder: Path) -> Page:
     words.loc[2 : 1 + len(WORDS), "word"] = WORDS
     words.to_parquet(run.path / "words.parquet")
     run = Run(run.path)
-    return Page(run, tables_of([run], n_boot=10), None, None, "quick")
+    tables = tables_of([run], n_boot=10)
+    return Page(lambda: (run, tables), None, None, "quick")
 
 
 def trained_reader(folder: Path, monkeypatch: pytest.MonkeyPatch) -> sentiment.Reader:

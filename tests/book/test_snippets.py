@@ -1,4 +1,4 @@
-"""The Python that the README and "Use it on your model" tell a reader to type: it runs."""
+"""The Python that the README, "Use it on your model" and the solutions show: it runs."""
 
 import re
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", ROOT / "book" / "use.md"]
+PAGES = [ROOT / "README.md", ROOT / "book" / "use.md", *sorted(ROOT.glob("book/*/lesson.md"))]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.name}")
 def test_python_on_the_page_runs(page):
     blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
     assert blocks

@@ -52,7 +52,7 @@ def test_auc_is_the_share_of_pairs_in_order():
 
 def test_votes_by_hand(page):
     """What each automaton adds to the first dev document's decision, one document at a time."""
-    run = next(run for run in page.classifiers if run.config["strength"] == 0)
+    run = next(run for run in page.made.classifiers if run.config["strength"] == 0)
     trained = load_trained(run.path, run.config)
     weight = trained.model.output.weight
     expected = []
@@ -66,7 +66,7 @@ def test_votes_by_hand(page):
 
 
 def test_the_untrained_model_is_the_one_training_began_with(page):
-    run = next(run for run in page.classifiers if run.config["strength"] == 0)
+    run = next(run for run in page.made.classifiers if run.config["strength"] == 0)
     trained = load_trained(run.path, run.config)
     untrained = crossing._untrained(trained)
     assert not torch.equal(untrained.rnn.main, trained.model.rnn.main)
@@ -98,10 +98,10 @@ def test_tables_are_written_and_read_back(page, tmp_path):
 
 def test_learned_structures_of_two_beginnings_are_refused(page):
     other = SimpleNamespace(
-        config={**page.classifiers[0].config, "structure": "1,1", "strength": 1}
+        config={**page.made.classifiers[0].config, "structure": "1,1", "strength": 1}
     )
     with pytest.raises(InputError, match="begun with one structure, not 2"):
-        crossing.votes([*page.classifiers, other])
+        crossing.votes([*page.made.classifiers, other])
 
 
 @pytest.mark.parametrize(

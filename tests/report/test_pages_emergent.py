@@ -17,12 +17,13 @@ from tests import synthetic
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     run = Run(synthetic.write_run(tmp_path_factory.mktemp("page") / "run", count=300))
-    return Page(run, tables_of([run], n_boot=20), None, None, "quick")
+    tables = tables_of([run], n_boot=20)
+    return Page(lambda: (run, tables), None, None, "quick")
 
 
 @pytest.fixture(scope="module")
 def beside(alone):
-    return Page(alone.run, alone.yours, alone.yours, describe([alone.run]), "quick")
+    return Page(alone.compute, alone.yours, describe([alone.run]), "quick")
 
 
 def test_rho_is_read_from_the_table(alone):
@@ -46,10 +47,11 @@ def test_sentences_say_whose_numbers_they_are(alone, beside):
     assert "in the reference runs and" in pages.rho_sentence(beside, "It is").data
     assert "None in this checkout yet" in pages.about(alone).data
     assert "one seed" in pages.about(beside).data
-    assert pages.verdict_sentence(alone, 1).data == "Finding 1 **holds** in your run."
-    assert "in the reference runs; in your run it **holds**" in (
-        pages.verdict_sentence(beside, 1).data
-    )
+    reason = "**is not tested at this size** in your run (1 seed; an interval needs three)"
+    assert pages.verdict_sentence(alone, 2).data == f"Finding 2 {reason}."
+    both = pages.verdict_sentence(beside, 2).data
+    assert both.count("is not tested at this size") == 2
+    assert "in the reference runs (1 seed; an interval needs three); in your run it **is" in both
     assert "at equal log frequency" in pages.difference_sentence(alone).data
 
 
@@ -57,11 +59,22 @@ def test_the_published_page_shows_the_reference_runs_alone(beside):
     page = dataclasses.replace(beside, executed=False)
     assert page.own is None and page.main is page.reference
     assert pages.rho_sentence(page, "It is").data.endswith("in the reference runs.")
-    assert pages.verdict_sentence(page, 1).data == "Finding 1 **holds** in the reference runs."
-    shown = [pages.about(page), pages.verdicts(page, 1), pages.difference_sentence(page),
+    shown = [pages.about(page), pages.verdict_sentence(page, 1), pages.difference_sentence(page),
              pages.null_sentence(page, n_permutations=20)]  # fmt: skip
     assert all("your run" not in one.data.lower() for one in shown)
-    assert "<b>open</b>" in pages.verdicts(page, 1).data
+    assert pages.verdicts(page, 1) is None  # the page of verdicts has the table
+
+
+def test_the_published_page_computes_no_run(beside):
+    def compute():
+        raise AssertionError("a run was asked for")
+
+    page = dataclasses.replace(beside, compute=compute, executed=False)
+    assert page.own is None and page.widths == ({"width": 200}, {})
+    for show in (pages.about, pages.difference_sentence):
+        assert "reference runs" in show(page).data.lower()
+    with pytest.raises(AssertionError, match="a run was asked for"):
+        _ = page.yours
 
 
 def test_null_is_told_for_both(alone, beside):
@@ -72,7 +85,7 @@ def test_null_is_told_for_both(alone, beside):
 
 
 def test_the_table_of_parts_has_a_row_for_each_and_a_line_for_each_method(alone, beside):
-    parts = alone.yours["findings"].query("finding in [1, 7]")
+    parts = alone.yours["verdicts"].query("finding in [1, 7]")
     rows = len(parts[["finding", "part"]].drop_duplicates())
     html = pages.verdicts(alone, 1, 7).data
     assert html.count("<tr") == rows + 1 and html.count("<i>") == len(parts)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from sparsecore.experiments.language import tables as language_tables
 from sparsecore.experiments.reciting import tables as reciting_tables
 from sparsecore.report.pages import language, reciting
-from sparsecore.report.pages.parts import Study, parts_table, verdict_sentence
+from sparsecore.report.pages.parts import Study
+from sparsecore.report.pages.verdicts import parts_table, verdict_sentence
 from sparsecore.runs.store import Run
 from tests.experiments.test_language_tables import made as language_made
 from tests.experiments.test_reciting_tables import AS_PRINTED
@@ -37,9 +39,12 @@ def cells(table):
 
 
 def test_language_page(run):
-    yours, reference = language_made(61.0, 57.0, 45.0), language_made(59.0, 58.5, 35.0)
-    alone = Study([run] * 2, yours, None, None, "quick")
-    beside = Study([run] * 2, yours, reference, PROVENANCE, "quick")
+    yours, reference = (
+        {**tables, "runs": tables["runs"].assign(train_tokens=900_000)}
+        for tables in (language_made(61.0, 57.0, 45.0), language_made(59.0, 58.5, 35.0))
+    )
+    alone = Study("language", lambda: ([run] * 2, yours), None, None, "quick")
+    beside = replace(alone, reference=reference, provenance=PROVENANCE)
     said = language.about(alone).data
     assert "12,345 words of the documentation of installed packages with 678" in said
     assert "for 6 epochs and at most 2" in said and "3 minutes" in said and "no reference" in said
@@ -57,14 +62,15 @@ def test_language_page(run):
     assert dense == pytest.approx(60.15, abs=0.06) and sparse == pytest.approx(61.15, abs=0.06)
     assert "so the dense one is ahead by 1.0; after fine-tuning" in said
     assert "the sparse one is ahead by 1.0; after" in language.perplexity_sentence(beside).data
-    assert "Finding 1 **holds** in the ref" in verdict_sentence(yours, reference, 1).data
-    assert len(cells(parts_table(yours, reference, 1, 2, 3))) == 6
+    said = verdict_sentence(beside, 1, 3).data
+    assert said.startswith("Finding 1 **") and said.count("in your runs it **") == 2
+    assert len(cells(parts_table(beside, 1, 2, 3))) == 6
 
 
 def test_reciting_page(run):
     yours, reference = reciting_made([100, 90, 80, 70, 60, 50, 40]), reciting_made(AS_PRINTED)
-    alone = Study([run] * 2, yours, None, None, "quick")
-    beside = Study([run] * 2, yours, reference, PROVENANCE, "quick")
+    alone = Study("reciting", lambda: ([run] * 2, yours), None, None, "quick")
+    beside = replace(alone, reference=reference, provenance=PROVENANCE)
     said = reciting.about(alone).data
     assert "21 models, each with 100 words of the documentation" in said and "3 minutes" in said
     assert "100 words of the Penn Treebank" in reciting.about(beside).data

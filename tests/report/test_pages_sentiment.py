@@ -17,7 +17,7 @@ from sparsecore.report.explorers.bundle import STATIC
 from sparsecore.report.pages import parts
 from sparsecore.report.pages import sentiment as pages
 from sparsecore.report.pages.automata import readable
-from sparsecore.report.pages.parts import parts_table
+from sparsecore.report.pages.verdicts import parts_table
 from tests.browser import run_node
 from tests.pruning.planted import write_planted
 
@@ -62,8 +62,8 @@ def test_the_study_and_its_tables(given):
     assert "points" in text_of(pages.gain_sentence(page)) and "your runs" in text_of(
         pages.gain_sentence(page)
     )
-    shown = text_of(parts_table(page.yours, None, 1, 2, 3, scales=pages.METHODS))
-    assert "over seeds:" in shown and "over documents:" in shown
+    shown = text_of(parts_table(page, 1, 2, 3))
+    assert "not counted:" in shown and "your runs" in shown
 
 
 def test_a_model_is_read(given):

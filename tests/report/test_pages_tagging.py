@@ -2,14 +2,18 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from sparsecore.experiments.tagging.config import Tagging
 from sparsecore.experiments.tagging.tables import tables_of
+from sparsecore.experiments.tagging.verdicts import verdict_parts
+from sparsecore.report.pages import parts
 from sparsecore.report.pages import tagging as pages
-from sparsecore.report.pages.parts import Study, verdict_sentence
+from sparsecore.report.pages.parts import Study
+from sparsecore.report.pages.verdicts import verdict_sentence
 from sparsecore.runs.store import Run
 from tests.experiments.test_tagging_tables import made_up
 
@@ -33,12 +37,12 @@ def alone(tmp_path_factory):
     (folder / "environment.json").write_text(json.dumps({"corpus": CORPUS}))
     pd.DataFrame({"epoch": [1, 2], "seconds": [40.0, 50.0]}).to_parquet(folder / "timing.parquet")
     tables = tables_of(made_up(preset="quick", tuning=False))
-    return Study([Run(folder)] * 2, tables, None, None, "quick")
+    return Study("tagging", lambda: ([Run(folder)] * 2, tables), None, None, "quick")
 
 
 @pytest.fixture(scope="module")
 def beside(alone):
-    return Study(alone.runs, alone.yours, tables_of(made_up()), PROVENANCE, "quick")
+    return Study("tagging", alone.compute, tables_of(made_up()), PROVENANCE, "quick")
 
 
 def cells(table):
@@ -86,7 +90,7 @@ def test_the_best_dropouts_have_a_star(alone, beside):
         columns=["embedding_dim", "density", "order", "size", "word_dropout", "embedding_dropout",
                  "weight_drop", "dev_accuracy"],
     )  # fmt: skip
-    page = Study(beside.runs, beside.yours, {**beside.reference, "tuning": tuning}, {}, "small")
+    page = replace(beside, reference={**beside.reference, "tuning": tuning})
     assert cells(pages.tuning_table(page)) == [
         ["embedding", "–", "word 0.1"],
         ["dense, 20 values", "91.00", "93.00 ★"],
@@ -98,28 +102,30 @@ def test_sentences(alone, beside):
     assert "In the reference runs the full embedding, 20 values per word, reaches 96.0 %" in text
     assert "With 2 values per word the dense one reaches 93.7 %, the sparse one 95.8 %" in text
     assert pages.size_sentence(alone).data.startswith("In your runs")
-    verdicts = verdict_sentence(alone.yours, beside.reference, 1, 2, whose="your runs").data
+    verdicts = verdict_sentence(beside, 1, 3).data
     assert "Finding 1 **holds** in the reference runs; in your runs it **holds**." in verdicts
 
 
 def test_parts_are_matched_by_name(alone, beside):
     rows = cells(pages.findings_table(beside))
-    assert rows[0] == ["finding", "statistic", "reference runs", "your runs"]
+    assert rows[0] == ["finding", "part of its rule", "reference runs", "your runs"]
     assert [row[1] for row in rows[1:5]] == [f"sparse minus dense, size {n}" for n in (2, 3, 4, 5)]
     assert rows[2][3] == "–" and rows[4][3] == rows[4][2]  # quick has 2 and 5 only
     assert rows[6] == ["2", "density 0.1 minus 1", "–", rows[6][3]]
-    assert len(cells(pages.findings_table(alone))) == 1 + len(alone.yours["findings"])
+    assert len(cells(pages.findings_table(alone))) == 1 + len(verdict_parts(alone.yours))
+    assert pages.findings_table(replace(beside, executed=False)) is None
 
 
-def test_the_page_tunes_before_it_studies(monkeypatch):
+def test_the_page_tunes_before_it_studies_and_only_where_it_shows_the_reader_s_runs(monkeypatch):
     asked = []
-
-    def study_of(experiment, preset, stage="study", **overrides):
-        asked.append(stage)
-        return [Tagging.preset(preset, **overrides)]
-
-    monkeypatch.setattr(pages, "study_of", study_of)
-    monkeypatch.setattr(pages, "run_all", lambda configs, progress: asked.append(len(configs)))
-    monkeypatch.setattr(pages, "open_study", lambda *a, **k: asked.append((a, k)))
-    pages.open_page("small", "somewhere", seed=3)
-    assert asked == ["tune", 1, (("tagging", "small", "somewhere"), {"seed": 3})]
+    monkeypatch.setattr(parts, "run_all", lambda configs, progress: asked.append(configs) or [])
+    monkeypatch.setattr(parts, "summary_of", lambda runs: {})
+    monkeypatch.setattr(
+        parts,
+        "study_of",
+        lambda experiment, preset, stage, **given: [stage, Tagging.preset(preset, **given).seed],
+    )
+    pages.open_page("quick", "ud-english-ewt")
+    assert asked == []
+    pages.open_page("quick", "ud-english-ewt", seed=3)
+    assert asked == [["tune", 3], ["study", 3]]

@@ -15,6 +15,7 @@ from sparsecore.report.figures.correlations import (
 )
 from sparsecore.report.figures.crossing import chi_by_blocks, survival
 from sparsecore.report.figures.exposure import exposure_heatmap, exposure_lines
+from sparsecore.report.figures.headline import headline
 from sparsecore.report.figures.layout import beside
 from sparsecore.report.figures.masks import embedding_masks, mask, recurrent_masks
 from sparsecore.report.figures.measures import chi_in_the_plane, chi_of_part
@@ -51,6 +52,7 @@ __all__ = [
     "exposure_heatmap",
     "exposure_lines",
     "growth_panels",
+    "headline",
     "mark_step_cuts",
     "mask",
     "methods_compared",

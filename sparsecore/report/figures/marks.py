@@ -177,11 +177,12 @@ def name_lines(ax: Axes, width: int = 25) -> None:
 def name_places(ax: Axes, named: Iterable[tuple[str, float, float, Any]], width: int = 25) -> None:
     """Write (text, x, y, colour) right of the axes at the heights y, with a line from the place.
 
-    In a figure of several panels, which has no room for that, a legend names them instead.
+    In a figure of panels side by side, which has no room for that, a legend names them instead.
     """
     figure = ax.get_figure(root=True)
     assert figure is not None
-    if len(figure.axes) > 1:
+    place = ax.get_subplotspec()
+    if place is None or place.get_gridspec().ncols > 1:
         return style.legend(ax)
     ax.set_ylim(ax.get_ylim())
     ax.set_xlim(ax.get_xlim())

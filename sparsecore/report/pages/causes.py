@@ -13,14 +13,12 @@ from sparsecore.report.pages.parts import (
     html_table,
     markdown,
     open_study,
-    parts_table,
 )
+from sparsecore.report.pages.verdicts import parts_table
 from sparsecore.runs.claims import format_value
 from sparsecore.runs.reference import Summary
-from sparsecore.stats.judgement import judge
 
 THOUSANDTHS = 1e3
-WHOSE = ("reference runs", "your runs")
 
 
 def open_page(preset: str, reference: str, **overrides: Any) -> Study:
@@ -34,27 +32,30 @@ def open_page(preset: str, reference: str, **overrides: Any) -> Study:
 
 def about(page: Study) -> Any:
     """What was trained: here, and in the reference runs."""
-    seconds = sum(float(run.timing["seconds"].sum()) for run in page.runs)
-    first = page.runs[0]
-    corpus = as_typed(first.environment["corpus"]["name"])
-    yours = (
-        f"Your study (preset *{page.preset}*): {len(page.runs)} runs of "
-        f"{first.config['num_updates']:,} updates on {corpus}, in {seconds:.0f} seconds."
-    )
     if page.provenance is None:
-        return markdown(f"{yours} There are no reference runs yet.")
+        return markdown(f"{_yours(page)} There are no reference runs yet.")
     settings, known = page.provenance["settings"], page.provenance["corpus"]["name"]
     theirs = (
         f"The reference study: {len(page.provenance['runs'])} runs of "
         f"{settings['num_updates']:,} updates on {as_typed(known)}, "
         f"{settings['max_types']:,} types, H = {settings['hidden_size']}."
     )
-    return markdown(f"{theirs}\n\n{yours}")
+    return markdown(theirs if page.own is None else f"{theirs}\n\n{_yours(page)}")
+
+
+def _yours(page: Study) -> str:
+    seconds = sum(float(run.timing["seconds"].sum()) for run in page.runs)
+    first = page.runs[0]
+    corpus = as_typed(first.environment["corpus"]["name"])
+    return (
+        f"Your study (preset *{page.preset}*): {len(page.runs)} runs of "
+        f"{first.config['num_updates']:,} updates on {corpus}, in {seconds:.0f} seconds."
+    )
 
 
 def arms_table(page: Study) -> Any:
     """What every arm learned and how steep χ rises with frequency in it, at the last update."""
-    return html_table(arms(page.yours if page.reference is None else page.reference))
+    return html_table(arms(page.main))
 
 
 def arms(tables: Summary) -> pd.DataFrame:
@@ -77,31 +78,14 @@ def arms(tables: Summary) -> pd.DataFrame:
 
 
 def findings_table(page: Study) -> Any:
-    """Every part of the nine findings: value, interval, and what the rule says of it."""
-    sides = [None if side is None else {"findings": side["verdicts"]} for side in _sides(page)]
-    assert sides[1] is not None
-    return parts_table(sides[1], sides[0], *range(1, 10), whose=WHOSE)
-
-
-def verdicts_table(page: Study) -> Any:
-    """The verdict on each finding, with the reason where it is not a plain one."""
-    known = [(name, side) for name, side in zip(WHOSE, _sides(page), strict=True) if side]
-    shown: dict[str, Any] = {"finding": [str(number) for number in range(1, 10)]}
-    for name, side in known:
-        parts = side["verdicts"]
-        told = [judge(parts[parts["finding"] == number]) for number in range(1, 10)]
-        shown[name] = [f"{verdict}: {why}" if why else verdict for verdict, why in told]
-    return html_table(pd.DataFrame(shown))
-
-
-def _sides(page: Study) -> tuple[Summary | None, Summary]:
-    return page.reference, page.yours
+    """Every part of the nine findings beside those of the reader's runs; None as published."""
+    return parts_table(page, *range(1, 10))
 
 
 def carriers_table(page: Study, arm: str = "sgd-5") -> Any:
     """What χ goes with over words, held out."""
-    tables = page.yours if page.reference is None else page.reference
-    own = tables["carriers"][tables["carriers"]["arm"] == arm]
+    own = page.main["carriers"]
+    own = own[own["arm"] == arm]
     shown = [_value(row) for row in own.to_dict("records")]
     return html_table(pd.DataFrame({"correlation of": own["statistic"], "ρ": shown}))
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -34,17 +36,34 @@ MODELS = {
 }
 
 
-@dataclass(frozen=True)
-class Crossing:
-    """The reader's tables, and the reference tables (None where there are none)."""
+class Runs(NamedTuple):
+    """The reader's runs of both experiments, and their tables."""
 
-    preset: str
-    yours: Summary
-    reference: Summary | None
-    provenance: dict[str, Any] | None
     language_models: list[Run]
     classifiers: list[Run]
+    tables: Summary
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """The reference tables (None where absent), and the reader's, computed when asked for."""
+
+    preset: str
+    compute: Callable[[], Runs]
+    reference: Summary | None
+    provenance: dict[str, Any] | None
     executed: bool = True
+    experiment: str = "crossing"
+
+    @cached_property
+    def made(self) -> Runs:
+        """The reader's runs and tables."""
+        return self.compute()
+
+    @property
+    def yours(self) -> Summary:
+        """The reader's tables."""
+        return self.made.tables
 
     @property
     def main(self) -> Summary:
@@ -66,62 +85,49 @@ def open_page(
     language: dict[str, Any] | None = None,
     reviews: dict[str, Any] | None = None,
 ) -> Crossing:
-    """The runs of both experiments, found or made, and their tables.
+    """The reference tables, and the runs of both experiments, found or made where they are shown.
 
     Language models are those of the emergent part at its quick size whatever the preset, as there
     are several for each seed; the preset says how many seeds. ``language`` and ``reviews``:
     fields of the one and of the other. InputError for an unknown preset, field or reference.
     """
     folder = reference_folder("crossing", reference)
-    classifiers = run_all(
-        study(preset, seed=seed, device=device, **(reviews or {})), progress=False
-    )
+    classifiers = study(preset, seed=seed, device=device, **(reviews or {}))
     first = Emergent.preset("quick", device=device, **(language or {}))
-    configs = [
+    language_models = [
         dataclasses.replace(config, seed=seed + number)
         for config in grid(first, {"num_blocks": BLOCKS[preset]})
         for number in range(SEEDS[preset])
     ]
-    language_models = run_all(configs, progress=False)
-    tables = tables_of(language_models, classifiers)
-    return Crossing(
-        preset,
-        tables,
-        read_summary(folder),
-        read_provenance(folder),
-        language_models,
-        classifiers,
-        executed_anew(preset, {"seed": seed, **(language or {}), **(reviews or {})}),
-    )
+
+    def compute() -> Runs:
+        made = [run_all(configs, progress=False) for configs in (language_models, classifiers)]
+        return Runs(made[0], made[1], tables_of(*made))
+
+    executed = executed_anew(preset, {"seed": seed, **(language or {}), **(reviews or {})})
+    page = Crossing(preset, compute, read_summary(folder), read_provenance(folder), executed)
+    _ = page.own  # what the page shows is computed before anything is drawn
+    return page
 
 
 def write_reference(page: Crossing, out: Path) -> None:
     """Write the reader's tables, and what is known of the runs behind them, to ``out``."""
     by_blocks = [
-        [run for run in page.language_models if run.config["num_blocks"] == blocks]
+        [run for run in page.made.language_models if run.config["num_blocks"] == blocks]
         for blocks in BLOCKS[page.preset]
     ]
     provenance = {
         "experiment": "crossing",
         "language_models": [describe(runs) for runs in by_blocks],
-        "classifiers": describe(page.classifiers),
+        "classifiers": describe(page.made.classifiers),
     }
     write_tables(page.yours, provenance, out)
 
 
 def about(page: Crossing) -> Any:
     """What was run, in one paragraph."""
-    text, documents = (
-        as_typed(run.environment["corpus"].get("name", "embedded"))
-        for run in (page.language_models[0], page.classifiers[0])
-    )
-    epochs = page.language_models[0].config["epochs"]
-    yours = (
-        f"**Your runs**: {len(page.language_models)} language models on the corpus *{text}*, "
-        f"{epochs} epochs each, and {len(page.classifiers)} classifiers on *{documents}*."
-    )
     if page.provenance is None:
-        return markdown(f"There are no reference tables in this checkout yet.\n\n{yours}")
+        return markdown(f"There are no reference tables in this checkout yet.\n\n{_yours(page)}")
     models = page.provenance["language_models"]
     corpus, classifiers = models[0]["corpus"], page.provenance["classifiers"]
     texts = as_typed(corpus["name"]), as_typed(classifiers["corpus"]["name"])
@@ -131,7 +137,20 @@ def about(page: Crossing) -> Any:
         f"seeds for each number of blocks, and {len(classifiers['runs'])} classifiers on "
         f"*{texts[1]}*, {len(classifiers['seeds'])} seeds for each point."
     )
-    return markdown(theirs if page.own is None else f"{theirs}\n\n{yours}")
+    return markdown(theirs if page.own is None else f"{theirs}\n\n{_yours(page)}")
+
+
+def _yours(page: Crossing) -> str:
+    first = page.made.language_models[0]
+    text, documents = (
+        as_typed(run.environment["corpus"].get("name", "embedded"))
+        for run in (first, page.made.classifiers[0])
+    )
+    return (
+        f"**Your runs**: {len(page.made.language_models)} language models on the corpus *{text}*, "
+        f"{first.config['epochs']} epochs each, and {len(page.made.classifiers)} classifiers on "
+        f"*{documents}*."
+    )
 
 
 def blocks_table(page: Crossing) -> Any:

@@ -5,8 +5,9 @@ Numbers in sentences come from the tables; where there is no reference yet, the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from sparsecore.files import reading
 from sparsecore.home import RECOMPUTE
 from sparsecore.report.pages import parts as common
 from sparsecore.report.pages.parts import as_typed, html_table, markdown, reference_folder
+from sparsecore.report.pages.verdicts import parts_table
+from sparsecore.report.pages.verdicts import verdict_sentence as told_verdicts
 from sparsecore.runs.claims import format_value
 from sparsecore.runs.execute import execute
 from sparsecore.runs.reference import Summary, read_provenance, read_summary, summary_of
@@ -27,18 +30,37 @@ from sparsecore.stats.correlation import frequency_correlation
 
 TWO_SCALES = ("pearson", "pearson_log")
 SCALES = {"pearson": "raw", "pearson_log": "log"}
+WHOSE = ("reference runs", "your run")
 
 
 @dataclass(frozen=True)
 class Page:
-    """The reader's run and its tables, and those of the reference runs (None where absent)."""
+    """The reference runs (None where absent), and the reader's run, computed when asked for.
 
-    run: Run
-    yours: Summary
+    ``compute``: finds or makes that run, and its tables. ``executed``: with a preset or a parameter
+    of the reader's own.
+    """
+
+    compute: Callable[[], tuple[Run, Summary]]
     reference: Summary | None
     provenance: dict[str, Any] | None
     preset: str
     executed: bool = True
+    experiment: str = "emergent"
+
+    @cached_property
+    def _made(self) -> tuple[Run, Summary]:
+        return self.compute()
+
+    @property
+    def run(self) -> Run:
+        """The reader's run."""
+        return self._made[0]
+
+    @property
+    def yours(self) -> Summary:
+        """The tables of the reader's run."""
+        return self._made[1]
 
     @property
     def main(self) -> Summary:
@@ -52,29 +74,32 @@ class Page:
 
     @property
     def widths(self) -> tuple[dict[str, int], dict[str, int]]:
-        """Units of the upper layer, D: in the reference runs, in the reader's."""
+        """Units of the upper layer, D: in the reference runs, in the reader's where shown."""
         settings = (self.provenance or {}).get("settings", {})
         reference = {"width": settings["hidden_size"]} if "hidden_size" in settings else {}
-        return reference, {"width": int(self.run.config["hidden_size"])}
+        own = {} if self.own is None else {"width": int(self.run.config["hidden_size"])}
+        return reference, own
 
 
 def open_page(preset: str, reference: str = "wikitext-2", **overrides: Any) -> Page:
-    """Compute (or find) the reader's run and read the reference tables named ``reference``.
+    """The reference tables named ``reference``, and the reader's run beside them.
 
-    ``overrides``: fields of :class:`~sparsecore.experiments.emergent.config.Emergent`; None leaves
-    the preset's. InputError for an unknown preset, field, or reference.
+    That run is computed (or found) here with a preset or a parameter of one's own; on the page as
+    published when something asks for it. ``overrides``: fields of
+    :class:`~sparsecore.experiments.emergent.config.Emergent`; None leaves the preset's. InputError
+    for an unknown preset, field, or reference.
     """
     config = Emergent.preset(preset, **overrides)
     folder = reference_folder("emergent", reference)
-    run = execute(config, progress=False)
-    return Page(
-        run=run,
-        yours=summary_of([run], n_boot=300),
-        reference=read_summary(folder),
-        provenance=read_provenance(folder),
-        preset=preset,
-        executed=common.executed_anew(preset, overrides),
-    )
+
+    def compute() -> tuple[Run, Summary]:
+        run = execute(config, progress=False)
+        return run, summary_of([run], n_boot=300)
+
+    theirs, known = read_summary(folder), read_provenance(folder)
+    page = Page(compute, theirs, known, preset, common.executed_anew(preset, overrides))
+    _ = page.own  # what the page shows is computed before anything is drawn
+    return page
 
 
 def about(page: Page) -> Any:
@@ -143,23 +168,14 @@ def null_sentence(page: Page, n_permutations: int = 1000) -> Any:
 
 
 def verdicts(page: Page, *numbers: int) -> Any:
-    """The parts of these findings: statistic, interval, and what the rule says, for both."""
-    sides = (page.own, page.reference)
-    yours, reference = (None if one is None else _any_sample_size(one) for one in sides)
+    """The parts of these findings beside those of the reader's run; None as published."""
     scales = {method: f"{SCALES[method]} frequency" for method in TWO_SCALES}
-    return common.parts_table(yours, reference, *numbers, scales=scales)
-
-
-def _any_sample_size(tables: Summary) -> Summary:
-    """The tables with parts named alike however many words the matched samples have."""
-    found = tables["findings"]
-    named = found["part"].str.replace(r"\d+ \+ \d+ matched", "matched", regex=True)
-    return {**tables, "findings": found.assign(part=named)}
+    return parts_table(page, *numbers, scales=scales, whose=WHOSE)
 
 
 def verdict_sentence(page: Page, *numbers: int) -> Any:
     """``Finding 1 **holds** in the reference runs; in your run it **holds partly**.``"""
-    return common.verdict_sentence(page.own, page.reference, *numbers)
+    return told_verdicts(page, *numbers, whose=WHOSE)
 
 
 def difference_sentence(page: Page) -> Any:

@@ -38,17 +38,8 @@ def open_page(preset: str, reference: str, **overrides: Any) -> Study:
 
 def about(page: Study) -> Any:
     """What was trained: here, and in the reference runs."""
-    config = page.runs[0].config
-    seconds = sum(run.timing["seconds"].sum() for run in page.runs)
-    corpus = page.runs[0].environment["corpus"]
-    yours = (
-        f"Your study (preset *{page.preset}*): {_sizes(page.yours)}, trained on "
-        f"{corpus['tokens']['train']:,} words of {corpus_name(corpus)} with {corpus['types']:,} "
-        f"different ones for {config['epochs']} epochs and at most {config['finetune_epochs']} of "
-        f"fine-tuning, in {duration(seconds)}."
-    )
     if page.reference is None or page.provenance is None:
-        return markdown(f"{yours} There are no reference runs yet.")
+        return markdown(f"{_about_yours(page)} There are no reference runs yet.")
     known, settings = page.provenance["corpus"], page.provenance["settings"]
     theirs = (
         f"The reference study: {_sizes(page.reference)}, trained on "
@@ -56,7 +47,19 @@ def about(page: Study) -> Any:
         f"different ones for {settings['epochs']} epochs and at most "
         f"{settings['finetune_epochs']} of fine-tuning."
     )
-    return markdown(theirs if page.own is None else f"{theirs}\n\n{yours}")
+    return markdown(theirs if page.own is None else f"{theirs}\n\n{_about_yours(page)}")
+
+
+def _about_yours(page: Study) -> str:
+    config = page.runs[0].config
+    seconds = sum(run.timing["seconds"].sum() for run in page.runs)
+    corpus = page.runs[0].environment["corpus"]
+    return (
+        f"Your study (preset *{page.preset}*): {_sizes(page.yours)}, trained on "
+        f"{corpus['tokens']['train']:,} words of {corpus_name(corpus)} with {corpus['types']:,} "
+        f"different ones for {config['epochs']} epochs and at most {config['finetune_epochs']} of "
+        f"fine-tuning, in {duration(seconds)}."
+    )
 
 
 def perplexity_table(page: Study) -> Any:

@@ -1,15 +1,14 @@
-"""What the notebooks of all parts show: a study beside the reference runs, tables, sentences.
+"""What the notebooks of all parts show: a study beside the reference runs, tables, text.
 
 Numbers in sentences come from the tables; where there is no reference yet, the sentence says so.
 """
 
 from __future__ import annotations
 
-import html
-import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,42 +16,43 @@ import pandas as pd
 
 import sparsecore
 from sparsecore.errors import InputError, near_match, one_line
-from sparsecore.runs.claims import format_value
 from sparsecore.runs.reference import Summary, read_provenance, read_summary, summary_of
 from sparsecore.runs.store import Run
 from sparsecore.runs.sweep import run_all, study_of
-from sparsecore.stats.verdict import verdict
 
 PUBLISHED = "quick"  # the preset of the notebooks as the book shows them
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>$|~#&!^])")
-OUTCOMES = {"yes": "true", "no": "false", "unsure": "open"}
-OUTCOMES_NOTE = (
-    "<b>true</b>, <b>false</b>: the whole 95 % interval, in brackets, lies on one side of what the "
-    "finding's rule asks for. <b>open</b>: it lies on both sides, so the runs cannot tell. A "
-    "finding <b>holds</b> if all its parts are true and <b>holds partly</b> if some are; it "
-    "<b>fails</b> if none is true and some are false, and <b>is undecided</b> if all are open."
-)
-VERDICTS = {
-    "holds": "holds",
-    "partly": "holds partly",
-    "fails": "fails",
-    "undecided": "is undecided",
-}
 
 
 @dataclass(frozen=True)
 class Study:
-    """The reader's runs and their tables, and those of the reference runs (None where absent).
+    """The reference runs of an experiment's study (None where absent), and the reader's own.
 
-    ``executed``: with a preset or a parameter of the reader's own (:func:`executed_anew`).
+    ``compute``: finds or makes the reader's runs, and their tables; nothing is computed before
+    something asks for them. ``executed``: with a preset or a parameter of the reader's own
+    (:func:`executed_anew`).
     """
 
-    runs: list[Run]
-    yours: Summary
+    experiment: str
+    compute: Callable[[], tuple[list[Run], Summary]]
     reference: Summary | None
     provenance: dict[str, Any] | None
     preset: str
     executed: bool = True
+
+    @cached_property
+    def _made(self) -> tuple[list[Run], Summary]:
+        return self.compute()
+
+    @property
+    def runs(self) -> list[Run]:
+        """The reader's runs."""
+        return self._made[0]
+
+    @property
+    def yours(self) -> Summary:
+        """The tables of the reader's runs."""
+        return self._made[1]
 
     @property
     def main(self) -> Summary:
@@ -65,17 +65,34 @@ class Study:
         return self.yours if self.executed or self.reference is None else None
 
 
-def open_study(experiment: str, preset: str, reference: str, **overrides: Any) -> Study:
-    """Compute (or find) the runs of an experiment's study; read the reference tables beside it.
+def open_study(
+    experiment: str, preset: str, reference: str, *, tune: bool = False, **overrides: Any
+) -> Study:
+    """The runs of an experiment's study, and the reference tables beside them.
 
-    ``overrides``: fields of the experiment's configuration; None leaves the preset's. InputError
-    for an unknown preset, field or reference.
+    The reader's runs are computed (or found) here if the page shows them, that is with a preset or
+    a parameter of one's own; on the page as published when something asks for them.
+
+    Args:
+        tune: the runs that choose hyper-parameters come first.
+        overrides: fields of the experiment's configuration; None leaves the preset's.
+
+    Raises:
+        InputError: unknown preset, field or reference.
     """
     folder = reference_folder(experiment, reference)
-    runs = run_all(study_of(experiment, preset, **overrides), progress=False)
+    stages = ("tune", "study") if tune else ("study",)
+    configs = [study_of(experiment, preset, stage, **overrides) for stage in stages]
+
+    def compute() -> tuple[list[Run], Summary]:
+        runs = [run_all(stage, progress=False) for stage in configs][-1]
+        return runs, summary_of(runs)
+
     theirs, known = read_summary(folder), read_provenance(folder)
     executed = executed_anew(preset, overrides)
-    return Study(runs, summary_of(runs), theirs, known, preset, executed)
+    study = Study(experiment, compute, theirs, known, preset, executed)
+    _ = study.own  # what the page shows is computed before anything is drawn
+    return study
 
 
 def executed_anew(preset: str, overrides: Mapping[str, Any]) -> bool:
@@ -106,53 +123,6 @@ def checkout_folder(*names: str) -> Path:
     roots = [Path.cwd(), *Path.cwd().parents, Path(sparsecore.__file__).parents[1]]
     found = [root.joinpath(*names) for root in roots]
     return next((path for path in found if path.is_dir()), found[-1])
-
-
-def parts_table(
-    yours: Summary | None,
-    reference: Summary | None,
-    *numbers: int,
-    scales: Mapping[str, str] | None = None,
-    whose: Sequence[str] = ("reference runs", "your run"),
-) -> Any:
-    """The parts of these findings: statistic, interval, and what the rule says, for both.
-
-    ``yours`` or ``reference`` may be None, which leaves one column. Parts are paired by name; a
-    dash stands where one side, a smaller study, lacks a part. A note below says what true, false
-    and open mean. ``scales`` names the methods by which a part is asked, where there are several:
-    a line for each.
-    """
-    sides = [
-        (name, _parts(tables, numbers, scales))
-        for name, tables in zip(whose, (reference, yours), strict=True)
-        if tables is not None
-    ]
-    keys = sorted(dict.fromkeys(key for _, side in sides for key in side), key=lambda key: key[0])
-    rows = [
-        [str(finding), html.escape(part), *(side.get((finding, part), "–") for _, side in sides)]
-        for finding, part in keys
-    ]
-    head = ["finding", "statistic", *(name for name, _ in sides)]
-    return html_table(pd.DataFrame(rows, columns=head), escape=False, note=OUTCOMES_NOTE)
-
-
-def verdict_sentence(
-    yours: Summary | None, reference: Summary | None, *numbers: int, whose: str = "your run"
-) -> Any:
-    """``Finding 1 **holds** in the reference runs; in your run it **holds partly**.``"""
-    sentences = []
-    for number in numbers:
-        said = [
-            f"{{}}**{VERDICTS[_verdict(tables, number)]}** in {name}"
-            if position == 0 or reference is None
-            else f"in {name} it **{VERDICTS[_verdict(tables, number)]}**"
-            for position, (name, tables) in enumerate(
-                (("the reference runs", reference), (whose, yours))
-            )
-            if tables is not None
-        ]
-        sentences.append("; ".join(said).format(f"Finding {number} ") + ".")
-    return markdown(" ".join(sentences))
 
 
 def markdown(text: str) -> Any:
@@ -189,15 +159,6 @@ def scrolling(table: str) -> str:
     return f'<div class="table-scroll" tabindex="0">{table}</div>'
 
 
-def in_words(part: str) -> str:
-    """The name of a part of a finding, a difference said as one.
-
-    >>> in_words("sparse less dense, size 2")
-    'sparse minus dense, size 2'
-    """
-    return part.replace(" less ", " minus ")
-
-
 def signed(value: float, digits: int) -> str:
     """``+0.12``, ``−0.12``: a difference or a correlation, with the sign of mathematics.
 
@@ -216,25 +177,3 @@ def corpus_name(corpus: Mapping[str, Any]) -> str:
     """A corpus by a name that a reader knows."""
     names = {"embedded": "the documentation of installed packages", "ptb": "the Penn Treebank"}
     return names.get(str(corpus["name"]), as_typed(corpus["name"]))
-
-
-def _verdict(tables: Summary, number: int) -> str:
-    parts = tables["findings"]
-    return verdict(parts.loc[parts["finding"] == number, "outcome"].tolist())
-
-
-def _parts(
-    tables: Summary, numbers: tuple[int, ...], scales: Mapping[str, str] | None
-) -> dict[tuple[int, str], str]:
-    """By finding and part: value, interval and outcome of each method, a line each."""
-    rows = tables["findings"]
-    lines: dict[tuple[int, str], list[str]] = {}
-    for row in rows[rows["finding"].isin(numbers)].to_dict("records"):
-        interval = None if math.isnan(row["low"]) else [row["low"], row["high"]]
-        value = "–" if math.isnan(row["value"]) else format_value(row["value"], interval)
-        name = (scales or {}).get(row["method"], "")
-        lines.setdefault((row["finding"], in_words(row["part"])), []).append(
-            f"<div>{f'<small>{html.escape(name)}:</small> ' if name else ''}"
-            f"<span class='value'>{value}</span> <i>{OUTCOMES[row['outcome']]}</i></div>"
-        )
-    return {key: "".join(each) for key, each in lines.items()}

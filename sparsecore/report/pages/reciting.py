@@ -16,7 +16,6 @@ from sparsecore.report.pages.parts import (
     open_study,
 )
 from sparsecore.runs.reference import Summary
-from sparsecore.runs.sweep import run_all, study_of
 
 SIZES = {1: "the original", 2: "a half", 3: "a third"}
 
@@ -27,21 +26,21 @@ def open_page(preset: str, reference: str, **overrides: Any) -> Study:
     Raises:
         InputError: unknown preset, field or reference.
     """
-    run_all(study_of("reciting", preset, "tune", **overrides), progress=False)
-    return open_study("reciting", preset, reference, **overrides)
+    return open_study("reciting", preset, reference, tune=True, **overrides)
 
 
 def about(page: Study) -> Any:
     """What was learned by heart: here, and in the reference runs."""
-    seconds = sum(run.timing["seconds"].sum() for run in page.runs)
-    corpus = page.runs[0].environment["corpus"]
-    yours = (
-        f"Your study (preset *{page.preset}*): {_text(page.yours, corpus)}, in {duration(seconds)}."
-    )
     if page.reference is None or page.provenance is None:
-        return markdown(f"{yours} There are no reference runs yet.")
+        return markdown(f"{_about_yours(page)} There are no reference runs yet.")
     theirs = f"The reference study: {_text(page.reference, page.provenance['corpus'])}."
-    return markdown(theirs if page.own is None else f"{theirs}\n\n{yours}")
+    return markdown(theirs if page.own is None else f"{theirs}\n\n{_about_yours(page)}")
+
+
+def _about_yours(page: Study) -> str:
+    seconds = sum(run.timing["seconds"].sum() for run in page.runs)
+    text = _text(page.yours, page.runs[0].environment["corpus"])
+    return f"Your study (preset *{page.preset}*): {text}, in {duration(seconds)}."
 
 
 def accuracy_table(page: Study) -> Any:

@@ -52,19 +52,22 @@ def open_page(preset: str, reference: str, **overrides: Any) -> Study:
 
 def about(page: Study) -> Any:
     """What was trained: in the reference runs, and here."""
-    seconds = sum(run.timing["seconds"].sum() for run in page.runs)
-    yours = (
-        f"**Your study** (preset *{page.preset}*): {len(page.runs)} models on "
-        f"{_documents(page.yours)}, in {duration(seconds)}."
-    )
     if page.reference is None or page.provenance is None:
-        return markdown(f"There are no reference runs in this checkout yet.\n\n{yours}")
+        return markdown(f"There are no reference runs in this checkout yet.\n\n{_yours(page)}")
     seeds = len(page.provenance["seeds"])
     theirs = (
         f"**Reference runs**: {len(page.provenance['runs'])} models on "
         f"{_documents(page.reference)}; {seeds} seeds for each point."
     )
-    return markdown(theirs if page.own is None else f"{theirs}\n\n{yours}")
+    return markdown(theirs if page.own is None else f"{theirs}\n\n{_yours(page)}")
+
+
+def _yours(page: Study) -> str:
+    seconds = sum(run.timing["seconds"].sum() for run in page.runs)
+    return (
+        f"**Your study** (preset *{page.preset}*): {len(page.runs)} models on "
+        f"{_documents(page.yours)}, in {duration(seconds)}."
+    )
 
 
 def accuracy_table(tables: Summary) -> Any:

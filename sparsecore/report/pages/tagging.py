@@ -14,10 +14,9 @@ from sparsecore.report.pages.parts import (
     html_table,
     markdown,
     open_study,
-    parts_table,
 )
+from sparsecore.report.pages.verdicts import parts_table
 from sparsecore.runs.reference import Summary
-from sparsecore.runs.sweep import run_all, study_of
 
 SHOWN = {
     "dense, 20 values": (20, 1.0, "up"),
@@ -62,12 +61,23 @@ def open_page(preset: str, reference: str, **overrides: Any) -> Study:
     Raises:
         InputError: unknown preset, field or reference.
     """
-    run_all(study_of("tagging", preset, "tune", **overrides), progress=False)
-    return open_study("tagging", preset, reference, **overrides)
+    return open_study("tagging", preset, reference, tune=True, **overrides)
 
 
 def about(page: Study) -> Any:
     """What was trained: here, and in the reference runs."""
+    if page.provenance is None:
+        return markdown(f"{_about_yours(page)} There are no reference runs yet.")
+    known, runs = page.provenance["corpus"], page.provenance["runs"]
+    theirs = (
+        f"The reference study: {len(runs)} models, trained on {known['tokens']['train']:,} words "
+        f"of {corpus_name(known)} with {known['types']:,} different ones and {known['tags']} tags, "
+        f"for {page.provenance['settings']['epochs']} epochs."
+    )
+    return markdown(theirs if page.own is None else f"{theirs}\n\n{_about_yours(page)}")
+
+
+def _about_yours(page: Study) -> str:
     corpus = page.runs[0].environment["corpus"]
     seconds = sum(run.timing["seconds"].sum() for run in page.runs)
     settings = len(page.yours["accuracy"])
@@ -82,15 +92,7 @@ def about(page: Study) -> Any:
             " The tags are *silver*: a machine gave them, so these models learn to imitate it. "
             "That shows how the experiment works; its results are those of the reference runs."
         )
-    if page.provenance is None:
-        return markdown(f"{text} There are no reference runs yet.")
-    known, runs = page.provenance["corpus"], page.provenance["runs"]
-    theirs = (
-        f"The reference study: {len(runs)} models, trained on {known['tokens']['train']:,} words "
-        f"of {corpus_name(known)} with {known['types']:,} different ones and {known['tags']} tags, "
-        f"for {page.provenance['settings']['epochs']} epochs."
-    )
-    return markdown(theirs if page.own is None else f"{theirs}\n\n{text}")
+    return text
 
 
 def accuracy_table(page: Study) -> Any:
@@ -177,8 +179,7 @@ def tuning_table(page: Study) -> Any:
 
 def findings_table(page: Study) -> Any:
     """The parts of the four findings."""
-    whose = ("reference runs", "your runs")
-    return parts_table(page.own, page.reference, 1, 2, 3, 4, whose=whose)
+    return parts_table(page, 1, 2, 3, 4)
 
 
 def size_sentence(page: Study) -> Any:

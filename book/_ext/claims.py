@@ -1,0 +1,311 @@
+"""Directives that draw the claims of ``book/results/claims.toml`` when the book is built.
+
+```{claims}               a row a claim: what decides it, the verdict and its reason, the page
+```{claims} emergent-     those whose id begins so, with the size of our runs beside the paper's
+```{claim-tally}          how many of the papers' findings, and of our own, have which verdict
+```{claim-details} ID     how one claim is decided: statistic, rule, every part, other corpora
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+from tables import plain, table
+
+from sparsecore.errors import InputError, near_match
+from sparsecore.report.pages.verdicts import OUTCOMES, in_words
+from sparsecore.runs.claims import Claim, format_value, read_claims
+from sparsecore.runs.judged import studies_of
+from sparsecore.stats.verdict import NOT_TESTED, VERDICTS
+
+METHODS = {
+    "pearson": "raw frequency",
+    "pearson_log": "log frequency",
+    "mean": "mean",
+    "documents": "over test documents",
+    "both": "over seeds and documents",
+    "share": "share of the words",
+}
+KINDS = {"essential": "essential", "side": "side", "shown": "shown, not counted"}
+SIZES = {  # of the papers' runs, as the papers give them
+    "emergent": "227 million words of Wikipedia, 50 times",
+    "tagging": "the Wall Street Journal, about a million words",
+    "language": "the Penn Treebank, 0.9 million words, 500 times; 24 million parameters",
+    "reciting": "0.9 million words to learn; 24 million parameters",
+    "sentiment": "some thousand reviews of each kind; vectors of 300 numbers, and BERT",
+}
+PAGES = {  # where a claim is looked at
+    "emergent-1": "emergent_targets",
+    "emergent-2": "emergent_targets",
+    "emergent-3": "emergent_inputs",
+    "emergent-4": "emergent_inputs",
+    "emergent-5": "emergent_inputs",
+    "emergent-6": "emergent_classes",
+    "emergent-7": "emergent_words",
+    "emergent-8": "emergent_explanations",
+    "tagging": "predefined_tagging",
+    "language": "predefined_language",
+    "reciting": "predefined_reciting",
+    "sentiment": "learned_tradeoff",
+    "crossing": "crossing_papers",
+    "causes": "causes_frequency",
+}
+TEXTS = {
+    "enwiki": "Wikipedia",
+    "wikitext-2": "WikiText-2",
+    "ptb": "Penn Treebank",
+    "ud-english-ewt": "English Web Treebank",
+    "amazon-reviews": "Amazon reviews",
+}
+PLURAL = {"holds": "hold", "partly": "hold partly", "fails": "fail"}
+OURS = "this book"  # in place of a paper, for questions of our own
+
+
+class Claims(SphinxDirective):
+    """One row a claim: what the paper says, what our runs say, the verdict."""
+
+    optional_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """The sizes of the runs, and the table."""
+        prefix = self.arguments[0] if self.arguments else ""
+        claims = [claim for claim in self.read() if claim.id.startswith(prefix)]
+        rows = [[_claim(c, self.env.docname), _ours(c), _judged(c)] for c in claims]
+        shown = table(["Finding", "What decides it, here", "Verdict"], rows, "claims")
+        sizes = self._sizes(prefix.rstrip("-"))
+        return [*([sizes] if sizes else []), shown]
+
+    def read(self) -> list[Claim]:
+        """All claims; what is wrong with the file is one line at the directive."""
+        path = Path(self.env.srcdir) / "book" / "results" / "claims.toml"
+        self.env.note_dependency(str(path))
+        try:
+            return read_claims(path)
+        except InputError as error:
+            raise self.error(str(error)) from None
+
+    def _sizes(self, experiment: str) -> nodes.Node | None:
+        """A line: how large our runs are, and the paper's."""
+        root = Path(self.env.srcdir) / "book" / "results" / experiment
+        known = []
+        for path in sorted(root.glob("*/provenance.json")) if experiment else []:
+            self.env.note_dependency(str(path))
+            provenance = json.loads(path.read_text(encoding="utf-8"))
+            known += [run_size(one) for one in studies_of(provenance)]
+        if not known:
+            return None
+        told = f"Our runs: {'; '.join(dict.fromkeys(known))}."
+        if experiment in SIZES:
+            told += f" The paper\u2019s: {SIZES[experiment]}."
+        return nodes.paragraph("", told, classes=["sizes"])
+
+
+class ClaimTally(Claims):
+    """How many findings have which verdict."""
+
+    optional_arguments = 0
+
+    def run(self) -> list[nodes.Node]:
+        """A line for the papers, a line for our own."""
+        claims = self.read()
+        sides = (
+            ("findings of the three papers", [c for c in claims if c.paper != OURS]),
+            ("of our own", [c for c in claims if c.paper == OURS]),
+        )
+        block = nodes.container("", classes=["tally"])
+        for what, own in sides:
+            line = nodes.paragraph("", "", nodes.strong("", f"{len(own)} {what}: "))
+            line += tally(claim.verdict for claim in own)
+            block += line
+        return [block]
+
+
+class ClaimDetails(Claims):
+    """How one claim is decided."""
+
+    optional_arguments = 0
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """The claim, statistic, rule and verdict, then the parts."""
+        claims = {claim.id: claim for claim in self.read()}
+        name = self.arguments[0]
+        if name not in claims:
+            raise self.error(f"there is no claim {name!r}{near_match(name, claims)}")
+        claim = claims[name]
+        verdict = nodes.paragraph("", "", *verdict_badge(claim.verdict).children)
+        if claim.reason:
+            verdict += nodes.Text(f" {in_words(claim.reason)}")
+        told = nodes.field_list(classes=["claim-details"])
+        for label, body in (
+            ("Claim", plain(claim.claim)),
+            ("Paper", plain(claim.paper_value)),
+            ("Statistic", plain(claim.statistic)),
+            ("Rule", plain(claim.rule)),
+            ("Verdict", verdict),
+            ("Before", _before(claim)),
+            ("Note", plain(claim.note)),
+        ):
+            if body.astext():
+                told += nodes.field("", nodes.field_name("", label), nodes.field_body("", body))
+        parts: list[list[nodes.Node]] = [
+            [
+                plain(in_words(part["part"])),
+                plain(KINDS.get(part.get("kind", ""))),
+                plain(METHODS.get(part["method"])),
+                plain(format_value(part.get("value"), part.get("interval"))),
+                plain(OUTCOMES.get(part["outcome"])),
+            ]
+            for part in claim.parts
+        ]
+        header = ["Part of the rule", "Counts as", "Of", "Value", "Is"]
+        return [told, *([table(header, parts, "parts")] if parts else [])]
+
+
+def tally(verdicts: Iterable[str]) -> list[nodes.Node]:
+    """``4 hold, 2 fail, …`` as badges with their numbers, most telling first."""
+    counts = Counter(verdicts)
+    told: list[nodes.Node] = []
+    for name in VERDICTS:
+        if counts[name]:
+            told += [
+                nodes.Text(" " if told else ""),
+                _badge(name, f"{counts[name]} {PLURAL.get(name, name)}"),
+            ]
+    return told
+
+
+def run_size(provenance: dict[str, Any]) -> str:
+    """``wikitext-2, 0.73 million words, 12 times, 3 seeds``, as far as it is known."""
+    corpus, settings = provenance["corpus"], provenance["settings"]
+    words, limit = (corpus.get("tokens") or {}).get("train"), settings.get("max_tokens")
+    told = [text_name(str(corpus.get("name", "")))]
+    if words:
+        count = min(words, limit or words)
+        told.append(f"{count / 1e6:.2g} million words" if count >= 1e5 else f"{count:,} words")
+    if settings.get("epochs", 1) > 1 and "num_updates" not in settings:
+        told.append(f"{settings['epochs']} times")
+    seeds = len(provenance["seeds"])
+    return ", ".join([*told, "one seed" if seeds == 1 else f"{seeds} seeds"])
+
+
+def deciding(claim: Claim) -> list[dict[str, Any]]:
+    """The part on which the verdict turns, a row for each method that asks it.
+
+    Of a failure the first false part, of what is undecided the first open one, else the first
+    essential part that has a value. Where none has, the first part that is shown without counting.
+    """
+    essential = [part for part in claim.parts if part.get("kind", "essential") == "essential"]
+    turning = {"fails": "no", "undecided": "unsure"}.get(claim.verdict)
+    found = [part for part in essential if part["outcome"] == turning] if turning else []
+    if claim.verdict == NOT_TESTED:
+        found = [part for part in essential if claim.reason.startswith(part["part"])]
+    choices = [*found, *essential, *(p for p in claim.parts if p.get("kind") == "shown")]
+    name = next((part["part"] for part in choices if part.get("value") is not None), None)
+    return [part for part in claim.parts if part["part"] == name]
+
+
+def label_of(result: dict[str, Any]) -> str:
+    """The text that a result is of, told from other runs on the same text.
+
+    >>> label_of({"corpus": "wikitext-2", "tables": "wikitext-2-first"})
+    'WikiText-2, first'
+    """
+    corpus, tables = str(result.get("corpus", "")), str(result.get("tables", ""))
+    rest = tables.removeprefix(corpus).strip("-") if tables.startswith(corpus) else ""
+    name = text_name(corpus)
+    return f"{name}, {rest.replace('-', ' ')}" if rest else name
+
+
+def text_name(corpus: str) -> str:
+    """A corpus by the name that readers know."""
+    return TEXTS.get(corpus, corpus)
+
+
+def _claim(claim: Claim, docname: str) -> nodes.Node:
+    """What is claimed, where, and a link to the page that looks at it."""
+    where = nodes.inline("", f" {claim.where}. ", classes=["where"])
+    page = PAGES.get(claim.id) or PAGES.get(claim.id.rpartition("-")[0])
+    told = nodes.paragraph("", "", nodes.Text(claim.claim), where)
+    if page:
+        target = f"/notebooks/executed/{page}"
+        link = addnodes.pending_xref(
+            "", nodes.inline("", "The page"), refdomain="std", reftype="doc", reftarget=target,
+            refdoc=docname, refexplicit=True, refwarn=True,
+        )  # fmt: skip
+        where += link
+    return told
+
+
+def _ours(claim: Claim) -> nodes.Node:
+    """The deciding part and its value by each method; the paper's; the value on other corpora."""
+    parts = deciding(claim)
+    block = nodes.line_block(classes=["ours"])
+    if parts:
+        shown = "" if parts[0].get("kind", "essential") == "essential" else " (does not count)"
+        block += nodes.line("", f"{in_words(parts[0]['part'])}{shown}")
+    for part in parts:
+        named = [METHODS.get(part["method"], "")] if len(parts) > 1 else []
+        named += [text_name(claim.corpus)] if claim.elsewhere else []
+        label = nodes.inline("", f" {', '.join(named)}" if named else "", classes=["where"])
+        block += nodes.line("", "", nodes.strong("", _value(part)), label)
+    for other in claim.elsewhere:
+        if other.get("value") is not None:
+            label = nodes.inline("", f" {label_of(other)}", classes=["where"])
+            block += nodes.line("", "", nodes.Text(_value(other)), label)
+    paper = nodes.inline("", f"paper: {claim.paper_value}", classes=["where"])
+    if claim.paper != OURS:
+        block += nodes.line("", "", paper)
+    return block if block.children else plain("–")
+
+
+def _value(result: dict[str, Any]) -> str:
+    return format_value(result.get("value"), result.get("interval"))
+
+
+def _judged(claim: Claim) -> nodes.Node:
+    """The verdict, and one line why."""
+    why = {
+        "holds": "every part of its rule is true",
+        "partly": "its essential parts are true, a side part is not",
+        "fails": "this essential part is false",
+        "undecided": "this essential part is open: its interval holds the bound",
+    }.get(claim.verdict, "")
+    told = verdict_badge(claim.verdict)
+    told += nodes.inline("", f" {in_words(claim.reason) or why}", classes=["why"])
+    return told
+
+
+def _before(claim: Claim) -> nodes.Node:
+    """The verdicts that it had, a line each: by which rule, and why that was changed."""
+    block = nodes.line_block()
+    for entry in claim.earlier:
+        value = format_value(entry.get("value"), entry.get("interval"))
+        told = f"{entry['verdict']}, {value}, by the rule “{in_words(entry['rule'])}” "
+        block += nodes.line("", f"{told}Changed because: {entry['because']}.")
+    return block
+
+
+def verdict_badge(verdict: str) -> nodes.Element:
+    """The verdict as a word in a coloured ring; the word says all that the colour does."""
+    return nodes.paragraph("", "", _badge(verdict, verdict))
+
+
+def _badge(verdict: str, text: str) -> nodes.inline:
+    return nodes.inline("", text, classes=["verdict", f"verdict-{verdict.replace(' ', '-')}"])
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the directives."""
+    app.add_directive("claims", Claims)
+    app.add_directive("claim-tally", ClaimTally)
+    app.add_directive("claim-details", ClaimDetails)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

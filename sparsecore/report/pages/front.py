@@ -1,0 +1,55 @@
+"""What the front page shows: the tables of its figure, from the committed runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from sparsecore.errors import InputError
+from sparsecore.runs.reference import read_provenance, read_summary
+
+TEXTS = ("enwiki", "wikitext-2")
+HEADLINE = {"layer": "lstm2", "signal": "gradient", "role": "target", "value": "chi"}
+METHODS = ("pearson_log", "pearson")
+
+
+def over_training(results: Path) -> pd.DataFrame:
+    """rho of the h2 gradient with target frequency: text, method, seed, epoch, millions, rho.
+
+    ``millions``: words of training text read by the end of the epoch that rho is of.
+    """
+    found = []
+    for text in TEXTS:
+        folder = results / "emergent" / text
+        tables, known = read_summary(folder), read_provenance(folder)
+        if tables is None or known is None:
+            raise InputError(f"{folder} has no reference tables")
+        rows = tables["correlations"]
+        for column, wanted in HEADLINE.items():
+            rows = rows[rows[column] == wanted]
+        rows = rows[rows["method"].isin(METHODS)]
+        millions = rows["epoch"] * known["corpus"]["tokens"]["train"] / 1e6
+        found.append(rows[["method", "seed", "epoch", "rho"]].assign(text=text, millions=millions))
+    return pd.concat(found, ignore_index=True)
+
+
+def by_optimiser(results: Path) -> pd.DataFrame:
+    """The same by update and way of training, log frequency: the latest round of ``causes``."""
+    tables = read_summary(latest(results, "causes"))
+    assert tables is not None
+    rows = tables["frequency"]
+    rows = rows[(rows["measure"] == "training") & (rows["statistic"] == "log frequency")]
+    return rows[["arm", "update", "value", "low", "high", "seeds"]].reset_index(drop=True)
+
+
+def latest(results: Path, experiment: str) -> Path:
+    """The folder of the last round: ``enwiki-2`` comes after ``enwiki``.
+
+    Raises:
+        InputError: there is none.
+    """
+    folders = sorted(path.parent for path in (results / experiment).glob("*/provenance.json"))
+    if not folders:
+        raise InputError(f"{results / experiment} has no reference tables")
+    return folders[-1]

@@ -1,0 +1,134 @@
+"""What the notebooks say of their findings: the parts of the second rule, and the verdicts.
+
+The rule is that of ``book/registrations.md``, *Verdicts, second rule*; the code that judges is
+:mod:`sparsecore.stats.judgement`.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import pandas as pd
+
+from sparsecore.report.pages.parts import html_table, markdown
+from sparsecore.runs.claims import format_value
+from sparsecore.runs.judged import parts_of
+from sparsecore.runs.reference import Summary
+from sparsecore.stats.judgement import judge
+
+WHOSE = ("reference runs", "your runs")
+OUTCOMES = {"yes": "true", "no": "false", "unsure": "open"}
+KINDS = {"essential": "", "side": "side part: ", "shown": "not counted: "}
+NOTE = (
+    "In brackets: 95 % intervals for another training and other words or documents; fewer than "
+    "three seeds have none. A part is <b>true</b> or <b>false</b> if the whole interval lies on "
+    "one side of the bound that the rule sets, and <b>open</b> if it holds the bound or is not "
+    "known. A finding <b>fails</b> if an essential part is false, <b>holds</b> if all essential "
+    "and side parts are true, and holds <b>partly</b> if all essential ones are. It is <b>not "
+    "tested at this size</b> if the runs could not have decided it, whatever they gave, and "
+    "<b>undecided</b> if they could have, but the answer lies too near the bound."
+)
+VERDICTS = {
+    "holds": "holds",
+    "partly": "holds partly",
+    "fails": "fails",
+    "undecided": "is undecided",
+    "not tested at this size": "is not tested at this size",
+}
+
+
+class Page(Protocol):
+    """What a page of an experiment knows; own and reference are None where not shown."""
+
+    @property
+    def experiment(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def own(self) -> Summary | None:
+        """The tables of the reader's runs."""
+        ...
+
+    @property
+    def reference(self) -> Summary | None:
+        """The tables of the reference runs."""
+        ...
+
+
+def verdict_sentence(page: Page, *numbers: int, whose: Sequence[str] = WHOSE) -> Any:
+    """``Finding 1 **holds** in the reference runs; in your runs it **fails** (the reason).``"""
+    sentences = []
+    for number in numbers:
+        said = []
+        for shown, parts in _sides(page, whose):
+            name = f"the {shown}" if shown.startswith("reference") else shown
+            found, reason = judge(parts[parts["finding"] == number])
+            verb = f"**{VERDICTS[found]}**"
+            why = f" ({in_words(reason)})" if reason else ""
+            said.append(f"in {name} it {verb}{why}" if said else f"{verb} in {name}{why}")
+        sentences.append(f"Finding {number} {'; '.join(said)}.")
+    return markdown(" ".join(sentences))
+
+
+def parts_table(
+    page: Page,
+    *numbers: int,
+    scales: Mapping[str, str] | None = None,
+    whose: Sequence[str] = WHOSE,
+) -> Any:
+    """The parts of these findings, in the reference runs and in the reader's; a note explains them.
+
+    None on the page as published, where the page of verdicts has the table. Parts are paired by
+    name; a dash stands where one side, a smaller study, lacks a part. ``scales`` names the methods
+    by which a part is asked, where there are several: a line for each.
+    """
+    if page.own is None:
+        return None
+    sides = [(name, _cells(parts, numbers, scales)) for name, parts in _sides(page, whose)]
+    keys = sorted(dict.fromkeys(key for _, side in sides for key in side), key=lambda key: key[0])
+    rows = [
+        [str(finding), html.escape(part), *(side.get((finding, part), "–") for _, side in sides)]
+        for finding, part in keys
+    ]
+    head = ["finding", "part of its rule", *(name for name, _ in sides)]
+    return html_table(pd.DataFrame(rows, columns=head), escape=False, note=NOTE)
+
+
+def in_words(part: str) -> str:
+    """The name of a part of a finding, a difference said as one.
+
+    >>> in_words("sparse less dense, size 2")
+    'sparse minus dense, size 2'
+    """
+    return part.replace(" less ", " minus ")
+
+
+def _sides(page: Page, whose: Sequence[str]) -> list[tuple[str, pd.DataFrame]]:
+    """The parts of the second rule in the reference runs and in the reader's, where shown."""
+    found = []
+    for name, tables in zip(whose, (page.reference, page.own), strict=True):
+        parts = None if tables is None else parts_of(page.experiment, tables)
+        if parts is not None:
+            found.append((name, parts))
+    return found
+
+
+def _cells(
+    parts: pd.DataFrame, numbers: tuple[int, ...], scales: Mapping[str, str] | None
+) -> dict[tuple[int, str], str]:
+    """By finding and part: value, interval and outcome of each method, a line each."""
+    lines: dict[tuple[int, str], list[str]] = {}
+    for row in parts[parts["finding"].isin(numbers)].to_dict("records"):
+        interval = None if math.isnan(row["low"]) else [row["low"], row["high"]]
+        value = "–" if math.isnan(row["value"]) else format_value(row["value"], interval)
+        name = (scales or {}).get(row["method"], "")
+        part = KINDS[row["kind"]] + in_words(row["part"])
+        lines.setdefault((row["finding"], part), []).append(
+            f"<div>{f'<small>{html.escape(name)}:</small> ' if name else ''}"
+            f"<span class='value'>{value}</span> <i>{OUTCOMES[row['outcome']]}</i></div>"
+        )
+    return {key: "".join(each) for key, each in lines.items()}

@@ -1,0 +1,49 @@
+"""The figure of the front page, from tables and from the committed runs."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+from sparsecore.errors import InputError
+from sparsecore.report import figures
+from sparsecore.report.figures.figure_data import points_of, rows_of
+from sparsecore.report.pages.front import by_optimiser, latest, over_training
+
+mpl.use("agg")
+RESULTS = Path(__file__).resolve().parents[2] / "book" / "results"
+
+
+def test_words_read_are_epochs_times_the_words_of_the_text():
+    table = over_training(RESULTS)
+    wikipedia = table[(table["text"] == "enwiki") & (table["method"] == "pearson_log")]
+    assert wikipedia["millions"].tolist() == pytest.approx([6.298422 * n for n in range(6)])
+    assert wikipedia["rho"].iloc[1] > 0.7 and wikipedia["rho"].iloc[-1] < -0.2
+    assert table.groupby("text")["seed"].nunique().to_dict() == {"enwiki": 1, "wikitext-2": 3}
+
+
+def test_every_line_of_both_panels_has_points_that_say_what_they_are():
+    axes = figures.headline(over_training(RESULTS), by_optimiser(RESULTS))
+    figure = axes[0].get_figure()
+    told = points_of(figure)["text"]
+    for name in ("Wikipedia, log", "Wikipedia, raw", "WikiText-2, log", "Adam", "SGD, rate 20"):
+        assert told.str.startswith(f"{name}, ").any(), name
+    rows = rows_of(figure)
+    assert rows is not None and set(rows["panel"]) == {"texts", "optimisers"}
+    plt.close("all")
+
+
+def test_the_last_round_is_the_one_with_the_last_name(tmp_path):
+    for name in ("enwiki", "enwiki-2"):
+        (tmp_path / "causes" / name).mkdir(parents=True)
+        (tmp_path / "causes" / name / "provenance.json").write_text("{}")
+    assert latest(tmp_path, "causes").name == "enwiki-2"
+    with pytest.raises(InputError, match="has no reference tables"):
+        latest(tmp_path, "emergent")
+
+
+def test_missing_columns_are_named():
+    with pytest.raises(InputError, match="millions"):
+        figures.headline(pd.DataFrame({"text": []}), pd.DataFrame({"arm": []}))
