@@ -59,7 +59,7 @@ def test_the_kernel_compiles_for_a_gpu(name):
     constants = {"N": 4, "LANES": module.LANES, "STRIDE": module.STRIDE}
     types = {"mask": "*i8", "lengths": "*i32", "loops": "*i32", "starts": "*i32"}
     types |= dict.fromkeys("TBL", "i32")
-    assert_compiles(getattr(module, name), constants, types, "*fp32")
+    assert_compiles(getattr(module, name), constants, types, "*fp32", **module.OPTIONS)
 
 
 @on_a_gpu

@@ -37,8 +37,7 @@ from sparsecore.ops.self_check import allclose, float32_products
 
 UNITS = 16  # of a program
 DEEP = 64  # numbers of a matrix product at a time; U is a multiple
-MOST_TEXTS = 64  # of a program
-OPTIONS = {"enable_fp_fusion": True}
+MOST_TEXTS = 32  # of a program: with more the sums no longer fit into registers
 
 
 @triton.jit
@@ -133,10 +132,10 @@ class _Sweep(torch.autograd.Function):
         h, c = a.new_empty(2, G, T + 1, B, U)
         h[:, 0], c[:, 0] = h0, c0
         gates = torch.empty_like(a) if keep else a
-        grid, shared = _launch(G, B, U)
+        grid, shared, options = _launch(G, B, U)
         with torch.cuda.device_of(a):
             for t in range(T):
-                _forward[grid](a, w, gates, h, c, t, T, B, KEEP=keep, **shared, **OPTIONS)
+                _forward[grid](a, w, gates, h, c, t, T, B, KEEP=keep, **shared, **options)
         if keep:
             ctx.save_for_backward(w, gates, h, c)
         return h[:, 1:], h[:, T].clone(), c[:, T].clone()
@@ -151,11 +150,11 @@ class _Sweep(torch.autograd.Function):
         own, grad_h = own.contiguous(), grad_h.contiguous()
         returning = grad_c.clone(memory_format=torch.contiguous_format)
         delta = torch.empty_like(gates)
-        grid, shared = _launch(G, B, w.shape[-1])
+        grid, shared, options = _launch(G, B, w.shape[-1])
         with torch.cuda.device_of(own):
             for t in range(T - 1, -1, -1):
                 _backward[grid](
-                    own, grad_h, w, gates, c, returning, delta, t, T, B, **shared, **OPTIONS
+                    own, grad_h, w, gates, c, returning, delta, t, T, B, **shared, **options
                 )
         return (
             delta,
@@ -165,12 +164,13 @@ class _Sweep(torch.autograd.Function):
         )
 
 
-def _launch(G: int, B: int, U: int) -> tuple[tuple[int, int, int], dict[str, Any]]:
-    """Programs of a step, and how each is built."""
+def _launch(G: int, B: int, U: int) -> tuple[tuple[int, int, int], dict[str, Any], dict[str, Any]]:
+    """Programs of a step, their constants, and how they are compiled."""
     texts = min(max(16, triton.next_power_of_2(B)), MOST_TEXTS)
     shared = {"U": U, "TEXTS": texts, "UNITS": UNITS, "DEEP": DEEP}
     shared |= {"PRECISION": float32_products()}
-    return (G, U // UNITS, triton.cdiv(B, texts)), shared
+    options = {"num_warps": texts // 4, "enable_fp_fusion": True}  # no sum leaves the registers
+    return (G, U // UNITS, triton.cdiv(B, texts)), shared, options
 
 
 def block_lstm_triton(
