@@ -38,6 +38,11 @@ _PUBLIC = {
     "best_paths": "sparsecore.pruning.paths",
 }
 
+_CALLBACKS = {  # need more than the library does, so that ``import *`` leaves them out
+    "TrainerTracker": "sparsecore.measure.callbacks.trainer",
+    "LightningTracker": "sparsecore.measure.callbacks.lightning",
+}
+
 __all__ = ["__version__", *_PUBLIC]  # pyright: ignore[reportUnsupportedDunderAll]
 
 if TYPE_CHECKING:
@@ -53,6 +58,8 @@ if TYPE_CHECKING:
     from sparsecore.layers.sparse_rnn import SparseGRU as SparseGRU
     from sparsecore.layers.sparse_rnn import SparseLSTM as SparseLSTM
     from sparsecore.layers.sparse_rnn import SparseRNN as SparseRNN
+    from sparsecore.measure.callbacks.lightning import LightningTracker as LightningTracker
+    from sparsecore.measure.callbacks.trainer import TrainerTracker as TrainerTracker
     from sparsecore.measure.chi import chi as chi
     from sparsecore.measure.chi import chi_softmax_gradient as chi_softmax_gradient
     from sparsecore.measure.chi import effective_units as effective_units
@@ -69,12 +76,12 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        value = getattr(importlib.import_module(_PUBLIC[name]), name)
+    if (module := _PUBLIC.get(name) or _CALLBACKS.get(name)) is not None:
+        value = getattr(importlib.import_module(module), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module 'sparsecore' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PUBLIC})
+    return sorted({*globals(), *_PUBLIC, *_CALLBACKS})

@@ -26,6 +26,7 @@ MODULES = {
 }
 # what is run, or used by another package, and never imported
 RUN = {
+    "accelerate": "the Trainer of transformers",
     "basedpyright": "make types",
     "beartype": "checks of jaxtyping's shapes",
     "gguf": "transformers reads GGUF files with it",

@@ -1,0 +1,107 @@
+"""The tracker as a callback of ``transformers.Trainer``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from sparsecore.errors import check_installed
+from sparsecore.files import atomic_path
+from sparsecore.measure.callbacks.training_tables import TrainingTables
+from sparsecore.measure.hooks import Hook
+from sparsecore.measure.passes import in_backward
+
+if TYPE_CHECKING:
+    from transformers import TrainerCallback
+else:
+    check_installed("trainer", "transformers", "accelerate")
+    from transformers import TrainerCallback
+
+SUMS = "sparsecore-sums.pt"  # in the folders of checkpoints
+
+
+class TrainerTracker(TrainerCallback):
+    """Tables of :func:`sparsecore.track` from a training by ``transformers.Trainer``::
+
+        tracker = sc.TrainerTracker("tables", layers=["*.mlp.down_proj:input"], every=500)
+        Trainer(model, args, train_dataset=…, callbacks=[tracker]).train()
+
+    Words are those that the model is called with: its keyword arguments ``input_ids``, ``labels``
+    (the next word, for a causal model; ``-100`` counts for none) and ``attention_mask``. Where the
+    Trainer keeps the labels to itself (label smoothing, ``compute_loss_func``), there are no
+    targets unless ``words=`` finds them. Each micro-batch of an accumulated step is a forward pass
+    of its own; evaluations in between and what gradient checkpointing computes again do not count.
+    ℓ1 is of the gradients that training has, of its mean loss, without the scale of mixed
+    precision. Sums are saved in each checkpoint, so that a training that is resumed goes on with
+    them; several processes write one table.
+
+    Args:
+        folder, layers, every, …: as for
+            :class:`~sparsecore.measure.callbacks.training_tables.TrainingTables`; without
+            ``vocabulary`` it is the Trainer's ``processing_class``, if that is a tokenizer.
+
+    Raises:
+        InputError: transformers or accelerate is missing; bad options; when training begins,
+            unknown layers or a folder that has tables.
+    """
+
+    def __init__(self, folder: str | Path, layers: Any, every: int | None = None, **options: Any):
+        self.tables = TrainingTables(folder, layers, every, **options)
+        self._optimizer: Any = None
+        self._handle: Any = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Begin to track."""
+        model = kwargs["model"]
+        saved = _checkpoint(args, state) / SUMS
+        if state.global_step and saved.is_file():
+            self.tables.load_state_dict(torch.load(saved, weights_only=True))
+        tokenizer = kwargs.get("processing_class")
+        self._close()
+        # before the tracker's own hook, which asks for the words
+        before = Hook("the model", model, lambda args, kwargs: self._before(model, args, kwargs))
+        self._handle = model.register_forward_pre_hook(before, with_kwargs=True)
+        vocabulary = tokenizer if hasattr(tokenizer, "get_vocab") else None
+        self.tables.open(model, state.global_step, vocabulary)
+        self._optimizer = kwargs.get("optimizer")
+
+    def _before(self, model: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
+        if in_backward():  # a checkpoint around the whole model
+            return
+        if model.training and torch.is_grad_enabled():
+            self.tables.begin(kwargs or (args[0] if len(args) == 1 else args), self._scale())
+        else:
+            self.tables.pause()
+
+    def _scale(self) -> float:
+        scaler = getattr(self._optimizer, "scaler", None)  # of accelerate, for float16
+        return 1.0 if scaler is None else 1.0 / scaler.get_scale()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Write the table that is due."""
+        self.tables.pause()
+        self.tables.end_step(state.global_step)
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Save the sums beside the weights."""
+        sums = self.tables.state_dict()
+        if sums and state.is_world_process_zero and (folder := _checkpoint(args, state)).is_dir():
+            with atomic_path(folder / SUMS) as path:
+                torch.save(sums, path)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Write the table of all steps."""
+        self.tables.end(state.global_step)
+        self._close()
+
+    def _close(self) -> None:
+        if self._handle is not None:
+            self._handle.remove()
+            self._handle = None
+
+
+def _checkpoint(args: Any, state: Any) -> Path:
+    return Path(args.output_dir) / f"checkpoint-{state.global_step}"
