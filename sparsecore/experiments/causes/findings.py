@@ -13,6 +13,9 @@ the closed form on other text; slopes are χ per nat of frequency. Parts and ver
 7. It is not the LSTM's: the split slope of each other network is above 0.
 8. Output rows carry it: χ goes with that of the rows alone more than with that of the shares alone.
 9. Frequency and not surprisal: the partial correlation given surprisal is above 0.
+10. At 5 it is what frequent words are: the slope over whole words exceeds the split slope.
+11. At 20 it is frequency: split and thinning slope in training are above 0.
+12. With Adam frequency does the opposite: split and thinning slope held out are below 0.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ import pandas as pd
 
 from sparsecore.experiments.causes import statistics
 from sparsecore.experiments.causes.statistics import Draws, Estimate
-from sparsecore.stats.judgement import ESSENTIAL, SIDE, Part, parts_table
+from sparsecore.stats.judgement import ESSENTIAL, SHOWN, SIDE, Part, parts_table
 from sparsecore.stats.verdict import flip, side, within
 
 Measured = dict[tuple[str, int, str], pd.DataFrame]  # arm, seed, measure -> the last measurement
@@ -37,32 +40,44 @@ NETWORKS = ("gru", "mingru", "transformer", "sparse")
 
 
 def findings(last: Measured) -> pd.DataFrame:
-    """The parts of the nine findings."""
+    """The parts of the twelve findings."""
     return parts_table(_parts(last))
 
 
 def _parts(last: Measured) -> Iterator[Part]:
     split, thin = statistics.split_slope, statistics.thin_slope
-    yield _positive(last, 1, "sgd-5", TRAINING, split, ESSENTIAL)
-    yield _positive(last, 1, "sgd-5", HELD_OUT, split, SIDE)
+    yield _sloped(last, 1, "sgd-5", TRAINING, split, ESSENTIAL)
+    yield _sloped(last, 1, "sgd-5", HELD_OUT, split, SIDE)
     for measure in (TRAINING, HELD_OUT):
         equal = _seeds(last, "sgd-5", measure, lambda t, s: statistics.split_mean(t, "split-1", s))
         interval = _interval(equal)
         outcome = within(interval, EQUAL)
         yield Part(1, "difference at 1:1", SIDE, measure, interval, outcome, seeds=len(equal))
-    yield _positive(last, 2, "sgd-5", TRAINING, thin, ESSENTIAL)
-    yield _positive(last, 2, "sgd-5", HELD_OUT, thin, SIDE)
+    yield _sloped(last, 2, "sgd-5", TRAINING, thin, ESSENTIAL)
+    yield _sloped(last, 2, "sgd-5", HELD_OUT, thin, SIDE)
     gap = _difference(last, "sgd-20", "sgd-5")
-    interval = _interval(gap)
-    outcome = flip(side(interval, 0))
+    interval, outcome = _against(gap, above=False)
     name = "split slope, SGD 20 less SGD 5"
     yield Part(3, name, ESSENTIAL, HELD_OUT, interval, outcome, DIFFERENCE, len(gap))
     for finding, arm in ((4, "adam"), (5, "normal-init")):
         for measure in (TRAINING, HELD_OUT):
-            yield _positive(last, finding, arm, measure, split, ESSENTIAL)
-    yield _positive(last, 6, "shuffled", HELD_OUT, split, ESSENTIAL)
+            yield _sloped(last, finding, arm, measure, split, ESSENTIAL)
+    yield _sloped(last, 6, "shuffled", HELD_OUT, split, ESSENTIAL)
     for arm in NETWORKS:
-        yield _positive(last, 7, arm, HELD_OUT, split, ESSENTIAL)
+        yield _sloped(last, 7, arm, HELD_OUT, split, ESSENTIAL)
+    for measure in (HELD_OUT, TRAINING):
+        gap = _seeds(last, "sgd-5", measure, words_less_split)
+        interval, outcome = _against(gap, above=True)
+        name = f"slope over whole words less split slope, sgd-5, {measure}"
+        yield Part(10, name, ESSENTIAL, "slope", interval, outcome, DIFFERENCE, len(gap))
+    for finding, arm, first, above in (
+        (11, "sgd-20", TRAINING, True),
+        (12, "adam", HELD_OUT, False),
+    ):
+        for measure in (TRAINING, HELD_OUT):
+            kind = ESSENTIAL if measure == first else SHOWN
+            for statistic in (split, thin):
+                yield _sloped(last, finding, arm, measure, statistic, kind, above)
     yield _above(
         8,
         "ρ with χ of rows alone less with χ of shares alone",
@@ -73,6 +88,11 @@ def _parts(last: Measured) -> Iterator[Part]:
         "partial ρ with log frequency, given surprisal",
         _seeds(last, "sgd-5", HELD_OUT, given_surprisal),
     )
+
+
+def words_less_split(table: pd.DataFrame, draws: Draws) -> Estimate:
+    """The part of the slope over whole words that is not frequency's own."""
+    return statistics.words_slope(table, draws) - statistics.split_slope(table, draws)
 
 
 def carried(table: pd.DataFrame, draws: Draws) -> Estimate:
@@ -108,19 +128,27 @@ def _interval(estimates: Sequence[Estimate]) -> tuple[float, float, float]:
     return statistics.over_seeds(estimates) if estimates else (math.nan, math.nan, math.nan)
 
 
-def _positive(
+def _sloped(
     last: Measured,
     finding: int,
     arm: str,
     measure: str,
     statistic: Callable[[pd.DataFrame, Draws], Estimate],
     kind: str,
+    above: bool = True,
 ) -> Part:
     found = _seeds(last, arm, measure, statistic)
     what = "thinning" if statistic is statistics.thin_slope else "split"
     name = f"{what} slope, {arm}, {measure}"
+    interval, outcome = _against(found, above)
+    return Part(finding, name, kind, "slope", interval, outcome, SLOPE, len(found))
+
+
+def _against(found: Sequence[Estimate], above: bool) -> tuple[tuple[float, float, float], str]:
+    """The interval over seeds and words, and whether it is on that side of 0."""
     interval = _interval(found)
-    return Part(finding, name, kind, "slope", interval, side(interval, 0), SLOPE, len(found))
+    outcome = side(interval, 0)
+    return interval, outcome if above else flip(outcome)
 
 
 def _above(finding: int, name: str, found: Sequence[Estimate]) -> Part:
