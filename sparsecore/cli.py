@@ -289,14 +289,16 @@ def claims(arguments: list[str]) -> None:
         help="write the verdicts from these folders of `sparsecore reference`, the main one first",
     )
 
+    parser.add_argument(
+        "--findings",
+        nargs="+",
+        type=int,
+        metavar="N",
+        help="decide only these, which the main folder was made for",
+    )
     from pathlib import Path
 
-    from sparsecore.runs.claims import (
-        DEFAULT_PATH,
-        claims_text,
-        decide_claims,
-        read_claims,
-    )
+    from sparsecore.runs.claims import DEFAULT_PATH, claims_text, decide_claims, read_claims
 
     parser.add_argument("--file", type=Path, default=DEFAULT_PATH, help="default: %(default)s")
     parser.add_argument(
@@ -307,7 +309,8 @@ def claims(arguments: list[str]) -> None:
     )
     chosen = parser.parse_args(arguments)
     if chosen.decide:
-        decide_claims([Path(folder) for folder in chosen.decide], chosen.file, chosen.because)
+        folders = [Path(folder) for folder in chosen.decide]
+        decide_claims(folders, chosen.file, chosen.because, chosen.findings)
     print(claims_text(read_claims(chosen.file)))
 
 

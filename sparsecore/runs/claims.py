@@ -211,15 +211,19 @@ def format_value(value: float | None, interval: Sequence[float] | None) -> str:
 
 
 def decide_claims(
-    folders: Sequence[Path], path: Path = DEFAULT_PATH, because: str = ""
+    folders: Sequence[Path],
+    path: Path = DEFAULT_PATH,
+    because: str = "",
+    findings: Sequence[int] | None = None,
 ) -> list[Claim]:
     """Decide the claims ``EXPERIMENT-1`` … from reference folders, and write the file anew.
 
     ``folders`` hold summaries (``sparsecore reference``); the first gives each claim's value and
     verdict, the others, of the same experiment, its ``elsewhere``. Only the computed fields are
     replaced. What a claim said before, if that is something else, goes to its ``earlier`` with the
-    reason, ``because``. Returns the claims. Raises InputError, with nothing written, where a folder
-    or a claim is missing, or a verdict would change without a reason.
+    reason, ``because``. With ``findings`` only these are decided: runs that suggested a finding
+    cannot decide it. Returns the claims. Raises InputError, with nothing written, where a folder,
+    a claim or a finding is missing, or a verdict would change without a reason.
     """
     if not folders:
         raise InputError("name at least one folder of reference tables")
@@ -229,10 +233,14 @@ def decide_claims(
     results = [_results(folder) for folder in folders]
     if len(names) > 1:
         raise InputError(f"the folders are of several experiments: {', '.join(sorted(names))}")
+    chosen = list(results[0]) if findings is None else findings
+    if missing := sorted(set(chosen) - set(results[0])):
+        raise InputError(f"{folders[0]} has findings {list(results[0])}, not {missing[0]}")
     text = _text(path)
     before = parse_claims(text, str(path))
     known = {claim.id: claim for claim in before}
-    for finding, main in results[0].items():
+    for finding in chosen:
+        main = results[0][finding]
         name = f"{min(names)}-{finding}"
         if name not in known:
             raise InputError(f"{path} has no claim {name!r}{near_match(name, known)}")

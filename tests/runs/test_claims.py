@@ -138,6 +138,17 @@ def test_deciding_fills_in_the_computed_fields_and_nothing_else(reference, tmp_p
     assert path.read_text(encoding="utf-8") == again
 
 
+def test_only_the_findings_that_are_asked_for_are_decided(reference, tmp_path):
+    path = tmp_path / "claims.toml"
+    path.write_text(COMMITTED.read_text(encoding="utf-8"), encoding="utf-8")
+    before = {claim.id: claim for claim in read_claims(path)}
+    after = decide_claims([reference], path, "another run", findings=[2])
+    changed = [claim.id for claim in after if claim != before[claim.id]]
+    assert changed == ["emergent-2"]
+    with pytest.raises(InputError, match=r"has findings \[1, 2, .*\], not 11"):
+        decide_claims([reference], path, "another run", findings=[2, 11])
+
+
 def test_headings_stay_before_what_they_head(reference, tmp_path):
     """A comment below the last field of a claim belongs to the next one."""
     path = tmp_path / "claims.toml"
