@@ -13,6 +13,17 @@
 # %% [markdown]
 # # Is it only that frequent words are easy?
 #
+# :::{admonition} What we found
+# :class: found
+# - Size: on raw frequency the gradients of frequent words are no smaller
+#   ({result}`emergent/wikitext-2 correlations.rho layer=lstm2 signal=gradient role=target value=l1 method=pearson epoch=last %+.2f`), on log frequency they are
+#   ({result}`emergent/wikitext-2 correlations.rho layer=lstm2 signal=gradient role=target value=l1 method=pearson_log epoch=last %+.2f`): the paper's answer depends on its scale.
+# - Inheritance: at the last epoch the softmax gradient's concentration correlates with log frequency about as
+#   much ({result}`emergent/wikitext-2 correlations.rho layer=softmax signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f`) as that of the layer below it
+#   ({result}`emergent/wikitext-2 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f`).
+# - So neither explanation is excluded here; the finding is {verdict}`emergent-8`.
+# :::
+#
 # Two dull explanations would make the finding uninteresting. Perhaps the gradients of frequent
 # words are simply *small*: the model is confident about them, most units are settled, little is
 # left. Or perhaps the sparsity is inherited from above: the {term}`softmax gradient`, over the
@@ -101,10 +112,25 @@ axes = figures.beside(
 )
 
 # %% [markdown]
+# In code: `sc.chi_softmax_gradient` gives the $\chi$ of $p - \mathbf 1_y$ without computing that vector.
+# Making the model surer of the right word changes nothing; giving one wrong word all the rest does.
+
+# %%
+import torch
+
+import sparsecore as sc
+
+scores = torch.zeros(3, 1000)  # three predictions of word 7 among 1,000
+scores[1, 7] = 10.0  # sure, and right
+scores[2, 8] = 10.0  # one wrong word has nearly everything
+sc.chi_softmax_gradient(scores, torch.tensor([7, 7, 7])).round(decimals=3).tolist()
+
+# %% [markdown]
 # ## How sure are we?
 #
 # Finding 8 has two parts: the correlation of $\ell_1$ stays above −0.1 in every epoch; and that
-# of the softmax gradient's chi is below that of $\bar h^2$, and not strong.
+# of the softmax gradient's chi is below that of $\bar h^2$, and not strong. [All parts of its
+# rule](../../book/emergent/verdicts.md).
 
 # %% tags=["remove-input"]
 verdicts(page, 8)
@@ -114,11 +140,11 @@ verdict_sentence(page, 8)
 
 # %% [markdown]
 # Raw and log frequency can tell quite different stories about size: the raw correlation is nearly
-# blind to the thousands of words that are rare, the logarithm is not. Where the two rows of the
-# table disagree, the paper's statement rests on the choice of the scale.
+# blind to the thousands of words that are rare, the logarithm is not. Where they disagree, the
+# paper's statement depends on the choice of the scale.
 #
 # ## What to try next
 #
-# - Divide the blame by how wrong the model was: the tables have the mean $\ell_1$ of the softmax
+# - Divide the size of the gradient by how wrong the model was: the tables have the mean $\ell_1$ of the softmax
 #   gradient as well, which is twice the probability given to wrong words.
 # - Confidence grows with training: `make book ARGS="-p epochs 12"`.

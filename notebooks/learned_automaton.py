@@ -122,16 +122,17 @@ score, steps = sc.best_paths(both, one_hot(text, vocabulary))
 round(score[0, 1].item(), 3), [text[t] for t in steps[0, 1].tolist()]
 
 # %% [markdown]
-# *bad bad* is worth $(-1)\cdot(-1)$, less the waiting at the end, and beats *not … good* with
+# *bad bad* is worth $(-1)\cdot(-1)$, minus what waiting at the end costs, and beats *not … good* with
 # $0.5 \cdot 0.5$. The search here keeps the largest and the smallest way into each state at once, which is
-# exact. The paper's results do not hang on it, its published phrases may.
+# exact. The paper's results do not depend on it, its published phrases may.
 #
 # ## What the penalty does
 #
 # Training starts with more states than are needed. The {term}`group lasso` adds to the loss, for each
 # state, the length of the vector of all its weights, $\lVert (w, v, b) \rVert_2$. Unlike the
 # square that is used elsewhere, a length pulls with the same force however short it has become, so
-# states that do not earn their keep end near zero as a whole. Then they can be taken out.
+# states that do not reduce the loss by more than they cost end near zero as a whole. Then they can be
+# taken out.
 #
 # Here is a layer of three automata of which some states have been made small by hand; `sc.compact`
 # takes out what is below 0.1, and everything behind it, since it can no longer be reached. Shown are

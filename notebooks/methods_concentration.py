@@ -55,6 +55,21 @@ from sparsecore.measure.reference_values import part_table
 axes = figures.chi_of_part(part_table(widths))
 
 # %% [markdown]
+# In code:
+
+# %%
+import torch
+
+import sparsecore as sc
+
+torch.manual_seed(0)
+vectors = torch.zeros(3, 200)
+vectors[0, 0] = 5.0  # one entry holds everything
+vectors[1, :50] = 5.0  # a quarter of them, equally
+vectors[2] = torch.randn(200)  # nobody would call this sparse
+[f(vectors).round(decimals=3).tolist() for f in (sc.chi, sc.effective_units, sc.hoyer)]
+
+# %% [markdown]
 # Three things follow.
 #
 # - Values of layers of different widths cannot be compared as they stand. Their floors differ.

@@ -77,6 +77,18 @@ layer_sentence(input_size, hidden_size, num_blocks, gamma)
 # each on its own window, with their outputs put one after the other. So it runs at the speed of
 # ordinary layers. `sc.SparseLSTM` does just that.
 #
+# In code: the same layer, built and counted; the entries that exist are those drawn above.
+
+# %%
+import sparsecore as sc
+
+layer = sc.SparseLSTM(120, 90, num_blocks=3, gamma=0.5)
+windows = sc.input_windows(120, 3, 0.5)  # which inputs each block reads
+sizes = sc.block_sizes(90, 3)
+expected = sum(4 * h * (h + (w.stop - w.start) + 2) for h, w in zip(sizes, windows, strict=True))
+sum(p.numel() for p in layer.parameters()), expected, windows
+
+# %% [markdown]
 # ## A stack of layers
 #
 # The paper's Figure 4: first a dense language model, then a sparse one that is twice as

@@ -14,9 +14,9 @@
 # # How fast is it, and how does it grow?
 #
 # A slow library is not used, and a fast one that is wrong should not be. Here each hot path takes
-# turns with what one would pick instead, in one process, on the same threads; whoever does not
-# compute the same numbers as an obvious version in double precision is not timed at all. The numbers
-# on this page were measured on one machine. Yours: `sparsecore bench`.
+# turns with what one would pick instead, in one process, on the same threads. A contestant that does not
+# compute the same numbers as the reference implementation in double precision is not timed at all. The
+# numbers on this page were measured on one machine; `sparsecore bench` measures yours.
 
 # %% tags=["parameters"]
 preset = "quick"  # nothing is trained here: all show the same
@@ -71,8 +71,8 @@ axes = figures.beside_peers(page.suite("embedding"))
 peers_table(page.suite("embedding"))
 
 # %% [markdown]
-# A dense embedding has more parameters, but they are one tensor. PyTorch keeps books for each bin: where
-# vectors are so short that a bin is a single column (V 43,815), the books cost more than the numbers.
+# A dense embedding has more parameters, but they are one tensor. PyTorch has a fixed overhead for each
+# bin: where a bin is a single column (V 43,815), that overhead exceeds the arithmetic.
 #
 # ## Automata
 #

@@ -6,12 +6,14 @@ is ``value`` of the one row of the table ``slopes`` in ``book/results/causes/enw
 with ``low`` and ``high`` where they are known, times a factor. ``slopes.COLUMN`` is the mean of
 another column over the rows that fit (over seeds, say), without an interval; ``* 100 %.1f`` gives
 it a factor and a format. ``COLUMN=last`` is the largest value there is, and the folder
-``causes/*`` the last round. ``{verdict}`` with the id of a claim is its verdict.
+``causes/*`` the last round. ``{verdict}`` with the id of a claim is its verdict, ``{claim}`` its
+value with the interval.
 """
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from sphinx.util.docutils import SphinxRole
 
 from sparsecore.errors import InputError
 from sparsecore.report.pages.front import latest
-from sparsecore.runs.claims import format_value, read_claims
+from sparsecore.runs.claims import Claim, format_value, read_claims
 from sparsecore.runs.reference import read_summary
 
 
@@ -79,16 +81,19 @@ class Result(SphinxRole):
             return [self.inliner.problematic(self.rawtext, self.rawtext, message)], [message]
 
 
-class Verdict(SphinxRole):
-    """The verdict of a claim, in words."""
+class OfClaim(SphinxRole):
+    """What ``show`` makes of the claim that the text names."""
+
+    def __init__(self, show: Callable[[Claim], nodes.Node]) -> None:
+        self.show = show
 
     def run(self) -> tuple[list[nodes.Node], list[Any]]:
-        """The text."""
+        """The text; an unknown claim is one line where it stands."""
         path = Path(self.env.srcdir) / "book" / "results" / "claims.toml"
         self.env.note_dependency(str(path))
-        found = {claim.id: claim.verdict for claim in read_claims(path)}
+        found = {claim.id: claim for claim in read_claims(path)}
         if self.text in found:
-            return [nodes.strong("", found[self.text])], []
+            return [self.show(found[self.text])], []
         message = self.inliner.reporter.error(f"there is no claim {self.text!r}", line=self.lineno)
         return [self.inliner.problematic(self.rawtext, self.rawtext, message)], [message]
 
@@ -96,5 +101,8 @@ class Verdict(SphinxRole):
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the roles."""
     app.add_role("result", Result())
-    app.add_role("verdict", Verdict())
+    app.add_role("verdict", OfClaim(lambda claim: nodes.strong("", claim.verdict)))
+    app.add_role(
+        "claim", OfClaim(lambda claim: nodes.Text(format_value(claim.value, claim.interval)))
+    )
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -45,5 +45,5 @@ def test_the_last_round_is_the_one_with_the_last_name(tmp_path):
 
 
 def test_missing_columns_are_named():
-    with pytest.raises(InputError, match="millions"):
+    with pytest.raises(InputError, match="no column 'method'"):
         figures.headline(pd.DataFrame({"text": []}), pd.DataFrame({"arm": []}))

@@ -101,11 +101,11 @@ def lines(
         if not np.isnan(low).all():
             ax.fill_between(places, low, high, color=look.colour, alpha=alpha, linewidth=0)
         told = [
-            f"{plain(look.name)}, {x} {place:g}: {value:.3g}"
-            + ("" if np.isnan(a) else f" [{a:.3g}, {b:.3g}]")
-            for place, value, a, b in zip(places, values, low, high, strict=True)
+            f"{value:.3g}{'' if np.isnan(a) else f' [{a:.3g}, {b:.3g}]'}".replace("-", "−")
+            for value, a, b in zip(values, low, high, strict=True)
         ]
-        keep_points(ax, places, values, [text.replace("-", "−") for text in told])
+        named = [f"{plain(look.name)}, {x} {place:.4g}: " for place in places]
+        keep_points(ax, places, values, [a + b for a, b in zip(named, told, strict=True)])
 
 
 def _band(

@@ -200,11 +200,15 @@ def about_reader(reader: Reader) -> Any:
     row = reader.run.results.iloc[0]
     before = len(reader.states)
     plural = "" if row["wfsas"] == 1 else "s"
+    tries = (
+        "one value of λ was tried"
+        if row["trials"] == 1
+        else f"{row['trials']} values of λ were tried"
+    )
     return markdown(
         f"Of {before} transitions the model kept **{row['transitions']}**, in **{row['wfsas']} "
-        f"WFSA{plural}**; {row['trials']} {'try' if row['trials'] == 1 else 'tries'} of λ were "
-        f"needed. It gets {100 * row['test_accuracy']:.1f} % of {row['test_documents']:,} test "
-        f"documents right, with {row['parameters']:,} trained numbers."
+        f"WFSA{plural}** ({tries}). It gets {100 * row['test_accuracy']:.1f} % of "
+        f"{row['test_documents']:,} test documents right, with {row['parameters']:,} parameters."
     )
 
 
