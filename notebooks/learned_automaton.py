@@ -14,8 +14,8 @@
 # # One automaton by hand
 #
 # Each hidden unit of a {term}`rational RNN` is a small machine that reads a text from left to right. This
-# page builds one without any training, for the pattern *not … good*, and watches it at work. Who
-# has seen one can read all of them.
+# page builds one without any training, for the pattern *not … good*, and watches it at work. Once
+# you have seen one, you can read them all.
 
 # %% tags=["parameters"]
 preset = "quick"  # nothing is trained here: all show the same
@@ -31,13 +31,13 @@ check_parameters(globals())
 # ## The machine
 #
 # It is a {term}`WFSA`, a weighted finite-state automaton: three states in a row. At every word it may
-# go one state on, along the {term}`main path`, or stay where it is, by a {term}`self-loop`. Both cost
-# something: each has a *weight*, which depends on the word, and what a way through the states is worth
-# is the product of the weights along it.
+# go one state on, along the {term}`main path`, or stay where it is, by a {term}`self-loop`. Each
+# has a *weight*, which depends on the word, and the value of a way through the states is the product of
+# the weights along it.
 #
 # The first transition is made for *not*: its weight is 1 for this word, and 0 for all others. The
-# second is made for *good*. To wait costs a tenth at every word, except at *but*, which ends the
-# thought: there little is left. Waiting in state 0 is free, so a pattern can begin anywhere.
+# second is made for *good*. Waiting costs a tenth at every word, except at *but*, which ends the
+# thought: there it costs nearly everything. Waiting in state 0 is free, so a pattern can begin anywhere.
 #
 # In the layer's terms, for a word vector $x$,
 #

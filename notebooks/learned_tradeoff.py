@@ -33,10 +33,9 @@
 #
 # $$\text{loss} = \text{cross entropy} + \lambda \sum_s \lVert \theta_s \rVert_2$$
 #
-# where $\theta_s$ are all weights that are used to enter state $s$. Because it is the norm that is
-# paid for and not its square, the weights of some states shrink to about zero *together*, and the
-# state can be taken out. What is left is a smaller network, which is then trained on without the
-# price.
+# where $\theta_s$ are all weights that are used to enter state $s$. Because the penalty is on the norm
+# and not on its square, the weights of some states shrink to about zero *together*, and the state can
+# be taken out. What is left is a smaller network, which is then trained further without the penalty.
 
 # %% tags=["parameters"]
 preset = "quick"  # quick | small | paper

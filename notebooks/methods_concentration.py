@@ -13,8 +13,8 @@
 # %% [markdown]
 # # How concentration is measured
 #
-# "Sparse" sounds like many zeros, but the signals of a network are hardly ever exactly zero. What can
-# be asked is how much of a vector sits in how few of its entries. This page draws the measure used
+# "Sparse" sounds like many zeros, but the signals of a network are hardly ever exactly zero. The question
+# is rather how few of a vector's entries hold how much of it. This page draws the measure used
 # throughout the first part, {term}`chi`, and its relatives.
 
 # %% tags=["parameters"]

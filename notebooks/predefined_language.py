@@ -75,8 +75,8 @@ about(page)
 #
 # ## What the runs here give
 #
-# Two stages, and within the first another turn: after some epochs the weights that count are no
-# longer the current ones, but the mean of all since then ({term}`averaged SGD`).
+# Training has two stages, and within the first there is a switch: after some epochs the weights that are
+# evaluated are no longer the current ones, but the mean of all since then ({term}`averaged SGD`).
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-language", "caption": "Validation perplexity over the epochs of training. Open marks: current weights; filled marks: averaged ones. See how close together the two models stay. Bands: from the least to the greatest of three seeds or more."}, "image": {"alt": "Line chart: perplexity of the validation text over the epochs, one line for the dense and one for the sparse model, with a dashed line where fine-tuning begins.", "classes": "dark-light"}}
 whose = ("reference runs", "your runs")

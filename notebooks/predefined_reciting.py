@@ -26,7 +26,7 @@
 #
 # How much can a network hold? One way to ask is to give it a text and no rules: no dropout, no
 # validation text, nothing that keeps it from learning by heart. Then count how many words of the
-# text it can say, each from the words before it. A model with enough parameters knows all of it. With
+# text it can predict, each from the words before it. A model with enough parameters knows all of it. With
 # fewer, the question is what to do with those that are left:
 #
 # - **dense**: a smaller model, every weight of which is there;
@@ -119,13 +119,13 @@ parts_table(page, 1, 2, 3)
 verdict_sentence(page, 1, 2, 3)
 
 # %% [markdown]
-# The presets but `paper` shrink text and models together, so that a word still has about as many
-# parameters as in the paper. What does not shrink along is time: the paper's models get 100 thousand
-# updates, small ones a few thousand. A model that is not done learning recites less than it could
-# hold, and what is measured is then speed as much as room. The figure over the epochs shows which of
-# the two it is: a line that still rises at the end had room. The learning rate of each model is the
-# one that did best for a seed of its own (the paper takes the better of two rates); near the largest
-# rate that a model bears, the next seed may hardly learn at all, and the spread over seeds is wide.
+# All presets except `paper` shrink text and models together, so that a word still has about as many
+# parameters as in the paper. The number of updates shrinks too, from 100 thousand to a few thousand. A
+# model that has not finished learning recites less than it could hold, and then speed is measured as
+# much as capacity. The figure over the epochs shows which of the two it is: a line that still rises at
+# the end had capacity left. The learning rate of each model is the one that did best for a seed of its
+# own (the paper takes the better of two rates); near the largest rate that a model tolerates, the next
+# seed may hardly learn at all, and the spread over seeds is wide.
 #
 # ## What to try next
 #

@@ -1,7 +1,8 @@
 """Print the book: every page in reading order as one PDF, by the machine's own Chromium.
 
 The pages of the built book become one document, `_build/print.html`, whose links lead from page to
-page inside it. `make pdf` builds the book before.
+page inside it. The PDF lies beside the pages too, and the front page links to it. `make pdf` builds
+the book before.
 """
 
 from __future__ import annotations
@@ -134,7 +135,7 @@ def _contents(
 
 def _make_own(article: Tag, name: str, names: set[str], folder: str) -> None:
     """Names in the page get the page's in front; links lead to them, pictures to their files."""
-    for tag in article.select("a.headerlink, .legend:has(a.figure-data)"):
+    for tag in article.select("a.headerlink, .legend:has(a.figure-data), script#cards, .pdf-offer"):
         tag.decompose()
     for tag in article.find_all(id=True):
         tag["id"] = f"{_id(name)}--{tag['id']}"
@@ -236,6 +237,19 @@ def page_numbers(pdf: bytes) -> dict[str, int]:
     return {name.decode(): sheets.index(n) + 1 for name, n in places if n in sheets}
 
 
+def offer(front: Path) -> None:
+    """Put the PDF beside the pages, and a link to it where the front page says how to make it."""
+    shutil.copyfile(PDF, HTML / PDF.name)
+    page = _read(front)
+    place = _one(page, ".pdf-offer")
+    place.clear()
+    depth = len(front.relative_to(HTML).parts) - 1
+    link = _element(page, "a", "The whole book as one PDF")
+    link["href"] = "../" * depth + PDF.name
+    place.append(link)
+    write_text(front, str(page))
+
+
 def main() -> int:
     """The command line: print the book as it stands in `_build/html`."""
 
@@ -249,6 +263,7 @@ def main() -> int:
         print_page(chromium, DOCUMENT, PDF)
         write_text(DOCUMENT, assemble(HTML, pages, page_numbers(PDF.read_bytes())))
         print_page(chromium, DOCUMENT, PDF)
+        offer(HTML / f"{toc['root']}.html")
         print(f"\nThe book to print:\n  {PDF}")
 
     return report(work)

@@ -1,7 +1,10 @@
 """The built book: nothing from outside, no broken link, pictures described, nothing too big."""
 
+import json
 import re
 from urllib.parse import unquote, urlsplit
+
+from bs4 import BeautifulSoup
 
 LOADS = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
 INERT_LINKS = {"author", "canonical", "index", "next", "prev", "search"}
@@ -54,6 +57,34 @@ def test_every_internal_link_resolves(pages):
 
 def fragment_in(address, known):
     return address.fragment in known or unquote(address.fragment) in known
+
+
+def test_every_linked_term_and_citation_has_a_card_on_its_page(articles):
+    cards = 0
+    for path, page in articles.items():
+        if path.stem in ("glossary", "references"):
+            continue
+        links = page.select(
+            'article a[href*="glossary.html#term-"], article a[href*="references.html#id"]'
+        )
+        wanted = {unquote(urlsplit(str(link["href"])).fragment) for link in links}
+        kept = page.select_one("#cards")
+        known = json.loads(kept.get_text()) if kept else {}
+        assert wanted == set(known), path.name
+        assert all(BeautifulSoup(text, "html.parser").get_text().strip() for text in known.values())
+        cards += len(known)
+    assert cards > 50
+
+
+def test_every_results_page_says_first_what_was_found(articles):
+    with_runs = ("emergent_", "predefined_", "learned_", "crossing_", "causes_")
+    without = {"predefined_masks", "learned_automaton"}  # nothing is trained there
+    for path, page in articles.items():
+        if path.stem.startswith(with_runs) and path.stem not in without:
+            first = page.select_one("article h1 + *")
+            assert first and "found" in (first.get("class") or []), path.name
+            assert len(first.select("li")) == 3, path.name
+            assert re.search(r"\d", first.get_text()), path.name
 
 
 def test_every_picture_is_described_in_words(pages):

@@ -82,3 +82,15 @@ def test_chromium_prints_and_the_sheets_of_the_pages_are_found(html, tmp_path):
     assert told.startswith(b"%PDF-")
     numbers = pdf.page_numbers(told)
     assert (numbers["book-a"], numbers["book-b"]) == (2, 3)
+
+
+def test_the_front_page_leads_to_the_pdf_once_it_is_made(html, tmp_path, monkeypatch):
+    front = html / "book" / "a.html"
+    front.write_text('<html><body><p class="pdf-offer">make pdf makes it</p></body></html>')
+    (tmp_path / "book.pdf").write_bytes(b"%PDF")
+    monkeypatch.setattr(pdf, "HTML", html)
+    monkeypatch.setattr(pdf, "PDF", tmp_path / "book.pdf")
+    pdf.offer(front)
+    link = BeautifulSoup(front.read_text(), "html.parser").select_one(".pdf-offer a")
+    assert link is not None
+    assert (front.parent / str(link["href"])).resolve().read_bytes() == b"%PDF"

@@ -111,8 +111,8 @@ def growth_sentence(rows: pd.DataFrame) -> Any:
     }
     worst = max(powers, key=lambda name: powers[name])
     return markdown(
-        f"Of all that grows with a number of tokens, the {worst} cost most to add to: time grows "
-        f"with their power {_number(powers[worst])}, where 1 is proportional."
+        f"Among the sizes that count tokens, time grows fastest with the {worst}: with their power "
+        f"{_number(powers[worst])}, where 1 is proportional."
     )
 
 
