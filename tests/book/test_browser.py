@@ -139,6 +139,26 @@ def test_a_dark_page_is_printed_in_light_colours(browser, address):
     assert themes == ["dark", "light", "dark"]
 
 
+def test_pointing_at_a_term_shows_what_it_means_and_escape_hides_it(browser, book):
+    with Visit(browser, f"{book.as_uri()}/book/index.html") as visit:
+        card = visit.page.locator("#book-card")
+        link = visit.page.locator('article a[href*="glossary.html#term-chi"]').first
+        assert not card.is_visible()
+        link.hover()
+        assert card.inner_text().startswith("chi")
+        assert card.is_visible() and link.get_attribute("aria-describedby") == "book-card"
+        visit.page.keyboard.press("Escape")
+        assert not card.is_visible() and visit.trouble == []
+
+
+def test_the_figure_of_the_front_page_names_the_points_it_is_pointed_at(browser, book):
+    with Visit(browser, f"{book.as_uri()}/book/index.html") as visit:
+        layer = visit.page.locator(".hover-points")
+        layer.focus()
+        layer.press("End")
+        assert "update" in layer.locator(".tip").inner_text() and visit.trouble == []
+
+
 @pytest.fixture(params=["http", "file"])
 def explorer(request, browser, address, book):
     """Opens the page of an explorer, over http or from the disk."""

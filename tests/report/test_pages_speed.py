@@ -40,7 +40,7 @@ def test_tables_hold_what_was_measured(folder):
     assert float(row[1]) == pytest.approx(own["median_ms"], rel=0.01)
     grown = cells(speed.growth_table(page.suite("growth")))
     assert len(grown) == 1 + page.suite("growth")["axis"].nunique()
-    assert "time grows with their power" in speed.growth_sentence(page.suite("growth")).data
+    assert "where 1 is proportional" in speed.growth_sentence(page.suite("growth")).data
     assert grown[0][0] == "what grows" and all(re.match(r"−?\d", row[3]) for row in grown[1:])
 
 
