@@ -15,9 +15,12 @@
 #
 # :::{admonition} What we found
 # :class: found
-# - Size: on raw frequency the gradients of frequent words are no smaller
-#   ({result}`emergent/wikitext-2 correlations.rho layer=lstm2 signal=gradient role=target value=l1 method=pearson epoch=last %+.2f`), on log frequency they are
-#   ({result}`emergent/wikitext-2 correlations.rho layer=lstm2 signal=gradient role=target value=l1 method=pearson_log epoch=last %+.2f`): the paper's answer depends on its scale.
+# - Size: at the last epoch the gradients of frequent words are not smaller but larger, above all on log frequency
+#   ({result}`emergent/wikitext-2 correlations.rho layer=lstm2 signal=gradient role=target value=l1 method=pearson_log epoch=last %+.2f`;
+#   raw {result}`emergent/wikitext-2 correlations.rho layer=lstm2 signal=gradient role=target value=l1 method=pearson epoch=last %+.2f`).
+#   Early in training it is the other way round
+#   ({result}`emergent/wikitext-2 correlations.rho layer=lstm2 signal=gradient role=target value=l1 method=pearson_log epoch=1 %+.2f` in
+#   the first epoch).
 # - Inheritance: at the last epoch the softmax gradient's concentration correlates with log frequency about as
 #   much ({result}`emergent/wikitext-2 correlations.rho layer=softmax signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f`) as that of the layer below it
 #   ({result}`emergent/wikitext-2 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f`).

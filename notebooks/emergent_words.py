@@ -16,8 +16,8 @@
 # :::{admonition} What we found
 # :class: found
 # - A handful of words stands apart: *the* with a mean $\chi$ of
-#   {result}`emergent/wikitext-2 words.chi_lstm2_gradient_target word=the %.3f`; the other words lie within a few
-#   thousandths of each other, around {result}`emergent/wikitext-2 words.chi_lstm2_gradient_target %.3f`.
+#   {result}`emergent/wikitext-2 words.chi_lstm2_gradient_target word=the %.3f`; most other words lie within a few
+#   thousandths of {result}`emergent/wikitext-2 words.chi_lstm2_gradient_target %.3f`.
 # - On Wikipedia function words are ahead of content words of the same frequency by
 #   {result}`emergent/enwiki differences.difference epoch=last sample=matched * 1000 %+.1f` thousandths, on WikiText-2 by
 #   {result}`emergent/wikitext-2 differences.difference epoch=last sample=matched * 1000 %+.1f`.

@@ -17,8 +17,8 @@
 # :class: found
 # - Learned structures are ahead of chosen ones of the same size by {claim}`sentiment-1` percentage points on
 #   average: probably better, but the interval for seeds and documents together holds zero.
-# - They were also trained about twice as long. In a fair comparison, the structure alone, the learned weights
-#   add {result}`sentiment/reviews ablation.difference %+.1f` points to the same structure trained from scratch.
+# - They were also trained about twice as long. For one and the same structure, the learned weights
+#   add {result}`sentiment/reviews ablation.difference %+.1f` points over training it from scratch.
 # - The smallest models keep {result}`sentiment/reviews runs.wfsas goal=8.0 %.1f` automata on average, and get
 #   {result}`sentiment/reviews runs.test_accuracy goal=8.0 %.0f` % of the test reviews right.
 # :::
