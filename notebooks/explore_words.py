@@ -13,9 +13,9 @@
 # %% [markdown]
 # # Explore chi, word by word
 #
-# Pick words, and see how {term}`concentrated <chi>` the network's signals are for them: over
-# training on the left, against how often they occur on the right. Every number was measured in the
-# training step itself.
+# Every word of a run, against how often it occurs in the text: how {term}`concentrated <chi>` are the network's signals for it?
+# Point at a word to see its name, play through the epochs, and drag across the chart to choose a range of frequency: the
+# correlation ρ over its words stands below. Every number was measured in the training step itself.
 
 # %% tags=["parameters"]
 preset = "quick"  # quick | small | paper
@@ -44,26 +44,19 @@ explorer
 # %% [markdown]
 # ## What to look for
 #
-# - **The gradient of the upper LSTM by target word** is the signal of the paper's headline finding:
-#   move the epoch from 0 on, and watch whether frequent words rise above rare ones, and for how long.
+# - **Play.** The signal shown first, the gradient of the upper LSTM by target word, is that of the paper's headline finding. Watch
+#   whether frequent words rise above rare ones, and for how long.
+# - **Choose the commonest words alone**, some thousand occurrences and more, and then the rare ones. Is it one relation, or does
+#   it change its sign on the way? [Exposure](emergent_exposure.ipynb) asks this with rules fixed in advance.
 # - **The same words as inputs**: choose an activation *by input word*. Is the lower layer or the
 #   embedding the more concentrated for *the* and *of*?
-# - **Function words against content words** of the same frequency: tick the samples matched in
-#   frequency.
-# - **How little it is.** The scale on the right of the left chart translates $\chi$ into
+# - **Function words against content words** of the same frequency: show the matched samples. How far apart are
+#   their means, beside the spread of the points?
+# - **How little it is.** The scale on the right of the second chart translates $\chi$ into
 #   {term}`effective units`. Few signals are sparse in the sense that most units are idle.
 #
-# ## Your own run
+# The ρ above the chart is the chapter's: the mean over seeds of the correlation over all words, and the widest ends of their intervals. The one
+# below is over the points that are drawn, whose $\chi$ is a mean over seeds first.
 #
-# The same for the network that this page trained, from the parameters at its top.
-
-# %% tags=["remove-input"]
-explored(page, yours=True)
-
-# %% tags=["hide-input"]
-yours = ChiExplorer(**trajectories(page, yours=True), words=["the", "of", "in", "function"])
-yours
-
-# %% [markdown]
-# In a live notebook `yours.words = ["the", "model"]` shows other words. To explore a text of your own,
-# run the page with the parameter `corpus`.
+# Run with a text or a preset of your own (`papermill … -p corpus text.txt`), the page shows that run in place of the reference runs. In a
+# live notebook `explorer.words = ["the", "model"]` shows other words, and `explorer.low, explorer.high = 1000, 50000` chooses a range.

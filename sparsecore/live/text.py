@@ -54,7 +54,9 @@ def your_text(**overrides: Any) -> Panel:
         perplexity = run.epochs["valid_perplexity"].iloc[-1]
         say(f"validation perplexity {perplexity:.0f}; the run is kept in {run.path}")
         tables = summary_of([run], n_boot=300)
-        return [ChiExplorer(tables["trajectories"], width=int(run.config["hidden_size"]))]
+        shown = {"last": tables["words"], "correlations": tables["correlations"]}
+        width = int(run.config["hidden_size"])
+        return [ChiExplorer(tables["trajectories"], width=width, **shown)]
 
     return Panel([upload, path, threshold, epochs], "Train", work)
 

@@ -194,14 +194,11 @@ def test_the_mask_explorer_answers(explorer):
     assert "87,6" in embedding.inner_text()
 
 
-@pytest.mark.parametrize("which", [0, 1], ids=["reference", "yours"])
-def test_chi_by_word_answers(explorer, which):
+def test_chi_by_word_answers(explorer):
     page = explorer("explore_words").page
-    explorers = page.locator(".sparse-explorer")
-    own, other = explorers.nth(which), explorers.nth(1 - which)
-    unchanged = other.inner_text()
+    own = page.locator(".sparse-explorer")
     assert own.locator(".chart").count() == 2
-    lines = own.locator(".chart path")
+    lines = own.locator("figure").nth(1).locator(".chart path")
     before = lines.count()
     own.get_by_label("Add a word").fill("is")
     own.get_by_label("Add a word").press("Enter")
@@ -211,11 +208,38 @@ def test_chi_by_word_answers(explorer, which):
     own.get_by_label("Add a word").fill("no such word")
     own.get_by_label("Add a word").press("Enter")
     assert "is not among" in own.locator("[aria-live]").first.inner_text()
-    slider = own.locator("input[type=range]")
-    slider.focus()
+    slider = own.get_by_label("Epoch")
     slider.press("Home")
-    assert "epoch 0" in own.locator("figcaption").nth(1).inner_text()
-    assert other.inner_text() == unchanged
+    assert "Epoch 0. ρ with log frequency" in own.locator("figcaption").first.inner_text()
+    own.get_by_role("button", name="Play").press("Enter")
+    own.get_by_text("Epoch 2 of").wait_for()
+    own.get_by_role("button", name="Pause").press("Enter")
+
+
+def test_chi_by_word_names_points_and_tells_rho_of_a_range(explorer):
+    page = explorer("explore_words").page
+    own = page.locator(".sparse-explorer")
+    points = own.locator(".hover-points")
+    ranged = own.locator(".ranged")
+    assert "All the words in the chart: ρ = " in ranged.inner_text()
+    points.press("Home")
+    assert "the: χ" in points.locator(".tip").inner_text()
+    points.press("ArrowRight")
+    points.press("Enter")
+    assert own.locator(".chip").count() == 5  # the second most frequent word was added
+    own.get_by_label("Frequency from").press("End")
+    assert "to" in ranged.inner_text() and "Words met" in ranged.inner_text()
+    own.get_by_role("button", name="All words").click()
+    assert "All the words" in ranged.inner_text()
+    box = points.bounding_box()
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 0.5 * box["width"], y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.8 * box["width"], y, steps=3)
+    page.mouse.up()
+    assert "Words met" in ranged.inner_text()
+    own.get_by_label("show the samples matched in frequency").check()
+    assert "function words: mean 0.0" in points.locator(".chart").text_content()
 
 
 @pytest.mark.parametrize("words", ["<script>hit = 1</script>", '"><img src=x onerror=hit=1>'])

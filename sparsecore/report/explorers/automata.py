@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,8 +12,7 @@ from numpy.typing import NDArray
 
 from sparsecore.errors import InputError
 from sparsecore.report.explorers.bundle import module, style
-
-WHOLE = 32_767  # numbers are carried as 16-bit integers
+from sparsecore.report.explorers.numbers import packed
 
 
 class AutomataReader(anywidget.AnyWidget):
@@ -94,10 +92,3 @@ class AutomataReader(anywidget.AnyWidget):
         }
         text = samples[0]["text"] if samples else ""
         super().__init__(data=data, text=text, threshold=threshold)
-
-
-def packed(values: NDArray[Any]) -> dict[str, Any]:
-    """Numbers as base64 of 16-bit integers, and what one of them stands for."""
-    scale = float(np.abs(values).max(initial=0.0)) / WHOLE or 1.0
-    whole = np.rint(np.asarray(values, dtype=np.float64) / scale).astype("<i2")
-    return {"values": base64.b64encode(whole.tobytes()).decode("ascii"), "scale": scale}

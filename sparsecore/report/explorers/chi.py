@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import anywidget
-import numpy as np
 import pandas as pd
 import traitlets
 
 from sparsecore.errors import InputError, near_match
 from sparsecore.report.explorers.bundle import module, style
+from sparsecore.report.explorers.numbers import in_steps
 from sparsecore.report.figures.style import LAYER_NAMES
 
-SCALE = 10_000  # chi is carried as whole numbers of 1e-4, -1 where a word was not met
+STEP = 1e-4  # chi is carried in whole steps of this size
+NEEDED = ("word", "frequency", "word_class", "sample", "epoch")
 
 
 class ChiExplorer(anywidget.AnyWidget):
@@ -27,9 +28,14 @@ class ChiExplorer(anywidget.AnyWidget):
         words: those shown at first.
         signal: the column shown at first.
         width: units of the layers, D, for the least possible chi, 1/√D; None if unknown.
+        last: one row for every word of the run in the last epoch, columns as in ``trajectories``
+            (no sample, no epoch); None if those in ``trajectories`` are all.
+        correlations: ρ of the run or runs: seed, epoch, layer, signal, role, value, method, rho,
+            low, high, words; the method ``pearson_log`` is told. None leaves it out.
 
     Attributes:
         words, signal, epoch, matched: what is shown, to read and to set. Epoch -1 is the last.
+        low, high: range of frequency whose ρ is told; 0 leaves an end open.
 
     Raises:
         InputError: a column is missing, or ``signal`` is not one of them.
@@ -45,6 +51,8 @@ class ChiExplorer(anywidget.AnyWidget):
     signal = traitlets.Unicode().tag(sync=True)
     epoch = traitlets.Int(-1).tag(sync=True)
     matched = traitlets.Bool(False).tag(sync=True)
+    low = traitlets.Int(0).tag(sync=True)
+    high = traitlets.Int(0).tag(sync=True)
 
     def __init__(
         self,
@@ -52,42 +60,72 @@ class ChiExplorer(anywidget.AnyWidget):
         words: Sequence[str] = ("the", "of", "and"),
         signal: str = "chi_lstm2_gradient_target",
         width: int | None = None,
+        last: pd.DataFrame | None = None,
+        correlations: pd.DataFrame | None = None,
     ) -> None:
-        data = explorer_data(trajectories, width)
-        if signal not in data["chi"]:
-            raise InputError(f"signal: {signal!r} is unknown{near_match(signal, data['chi'])}")
+        data = explorer_data(trajectories, width, last, correlations)
+        if signal not in data["last"]:
+            raise InputError(f"signal: {signal!r} is unknown{near_match(signal, data['last'])}")
         super().__init__(data=data, words=list(words), signal=signal)
 
 
-def explorer_data(trajectories: pd.DataFrame, width: int | None = None) -> dict[str, Any]:
-    """What the browser needs, as small as it can be: see :class:`ChiExplorer`."""
-    needed = ["word", "frequency", "word_class", "sample", "epoch"]
-    missing = [column for column in needed if column not in trajectories.columns]
+def explorer_data(
+    trajectories: pd.DataFrame,
+    width: int | None = None,
+    last: pd.DataFrame | None = None,
+    correlations: pd.DataFrame | None = None,
+) -> dict[str, Any]:
+    """What the browser needs, as small as it can be: see :class:`ChiExplorer`.
+
+    ``words`` stand by descending frequency; ``followed`` are the rows of those of which every epoch
+    is known. ``over`` has chi of these by epoch, ``last`` that of all words in the last epoch.
+    """
+    missing = [column for column in NEEDED if column not in trajectories.columns]
     if missing:
         raise InputError(f"the table of trajectories has no column {missing[0]!r}")
-    table = trajectories.sort_values(["frequency", "word", "epoch"], ascending=[False, True, True])
-    described = table.drop_duplicates("word").set_index("word")
-    epochs = sorted(int(epoch) for epoch in table["epoch"].unique())
-    signals = [str(column) for column in table.columns if str(column).startswith("chi_")]
-    chi: dict[str, Any] = {}
+    epochs = sorted(int(epoch) for epoch in trajectories["epoch"].unique())
+    ends = trajectories[trajectories["epoch"] == epochs[-1]]
+    described = ends if last is None else last
+    described = described.sort_values(["frequency", "word"], ascending=[False, True])
+    described = described.set_index("word")
+    followed = [word for word in described.index if word in set(trajectories["word"])]
+    sample = described.index.isin(trajectories.loc[trajectories["sample"].astype(bool), "word"])
+    signals = [str(name) for name in trajectories.columns if str(name).startswith("chi_")]
+    over = {}
     for name in signals:
-        wide = table.pivot(index="word", columns="epoch", values=name)
-        grid = wide.loc[described.index, epochs].to_numpy(dtype=np.float64)
-        whole = np.where(np.isnan(grid), -1, np.rint(grid * SCALE)).astype(int)
-        chi[name] = {"values": whole.ravel().tolist(), "scale": SCALE}
+        wide = trajectories.pivot(index="word", columns="epoch", values=name)
+        over[name] = in_steps(wide.loc[followed, epochs], STEP)
     return {
         "words": described.index.tolist(),
         "frequency": described["frequency"].astype(int).tolist(),
         "word_class": described["word_class"].astype(str).tolist(),
-        "sample": described["sample"].astype(bool).tolist(),
+        "sample": sample.astype(int).tolist(),
+        "followed": described.index.get_indexer(pd.Index(followed)).tolist(),
         "epochs": epochs,
         "signals": [[name, signal_name(name)] for name in signals],
-        "chi": chi,
+        "step": STEP,
+        "over": over,
+        "last": {name: in_steps(described[name], STEP) for name in signals},
+        "rho": {} if correlations is None else {n: _rho(correlations, n, epochs) for n in signals},
         "floors": {
             name: 1 / math.sqrt(width) if width and "softmax" not in name else None
             for name in signals
         },
     }
+
+
+def _rho(
+    correlations: pd.DataFrame, column: str, epochs: Sequence[int]
+) -> list[list[float] | None]:
+    """By epoch: mean ρ over seeds, the widest ends of their intervals, and over how many words."""
+    _, layer, signal, role = column.split("_")
+    wanted = {"layer": layer, "signal": signal, "role": role, "value": "chi"}
+    table = correlations[correlations["method"] == "pearson_log"]
+    for name, value in wanted.items():
+        table = table[table[name] == value]
+    ends = {"rho": "mean", "low": "min", "high": "max", "words": "max"}
+    rows = table.groupby("epoch").agg(ends).round(4).dropna()  # no ρ of a constant
+    return [rows.loc[epoch].tolist() if epoch in rows.index else None for epoch in epochs]
 
 
 def signal_name(column: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,8 +11,8 @@ import traitlets
 
 from sparsecore.errors import InputError
 from sparsecore.report.explorers.bundle import module, style, worker
+from sparsecore.report.explorers.numbers import LARGEST, unsigned
 
-MOST_WORDS = 65_536  # ids are carried as 16-bit integers
 OPTIMISERS = ["sgd-20", "sgd-5", "sgd-1", "adam-0.01", "adam-0.002"]
 
 
@@ -66,8 +65,8 @@ class TrainingExplorer(anywidget.AnyWidget):
         clip: float = 0.25,
     ) -> None:
         values = np.asarray(ids)
-        if "<eos>" not in words or len(words) > MOST_WORDS:
-            raise InputError(f"words must hold '<eos>' and at most {MOST_WORDS:,} words")
+        if "<eos>" not in words or len(words) > LARGEST:
+            raise InputError(f"words must hold '<eos>' and at most {LARGEST:,} words")
         least = batch_size * (sequence_length + 1)
         if len(values) < least:
             raise InputError(f"ids has {len(values)} words, too few: it needs at least {least}")
@@ -78,7 +77,7 @@ class TrainingExplorer(anywidget.AnyWidget):
         sizes: dict[str, Any] = {"E": hidden_size, "H": hidden_size}
         sizes |= {"B": batch_size, "T": sequence_length, "updates": updates, "clip": clip}
         data = {
-            "ids": base64.b64encode(values.astype("<u2").tobytes()).decode("ascii"),
+            "ids": unsigned(values),
             "words": list(words),
             "eos": list(words).index("<eos>"),
             "settings": sizes,

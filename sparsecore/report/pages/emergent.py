@@ -212,24 +212,30 @@ def about_yours(page: Page) -> Any:
     return markdown(_about_yours(page))
 
 
-def explored(page: Page, yours: bool = False) -> Any:
-    """Which runs an explorer of chi by word is of, and which words are in it."""
-    whose = _about_yours(page) if yours or not _has_trajectories(page) else _about_reference(page)
-    count = trajectories(page, yours)["trajectories"]["word"].nunique()
-    words = f"{count} words are in it: the most frequent ones, and those matched in frequency."
+def explored(page: Page) -> Any:
+    """Which runs the explorer of chi by word is of, and how many words are in it."""
+    whose = _about_reference(page) if _shows_reference(page) else _about_yours(page)
+    shown = trajectories(page)
+    every, followed = shown["last"]["word"].nunique(), shown["trajectories"]["word"].nunique()
+    words = (
+        f"All {every:,} words are in it for the last epoch, and for every epoch {followed}: the"
+        " most frequent ones, and those matched in frequency."
+    )
     return markdown(f"{whose} {words}")
 
 
-def trajectories(page: Page, yours: bool = False) -> dict[str, Any]:
+def trajectories(page: Page) -> dict[str, Any]:
     """What the explorer of chi by word is made of: ``view.explorers.ChiExplorer(**…)``.
 
-    Of the reference runs where they have the data; else, and with ``yours``, of the reader's.
+    Of the reference runs on the page as published, of the reader's where it was executed anew.
     """
-    theirs = _has_trajectories(page) and not yours
+    theirs = _shows_reference(page)
     tables = page.reference if theirs else page.yours
     assert tables is not None
     return {
         "trajectories": tables["trajectories"],
+        "last": tables["words"],
+        "correlations": tables["correlations"],
         "width": page.widths[0 if theirs else 1].get("width"),
     }
 
@@ -266,8 +272,9 @@ def under_the_lens(page: Page, sentences: Sequence[str]) -> list[tuple[pd.DataFr
     return pairs
 
 
-def _has_trajectories(page: Page) -> bool:
-    return page.reference is not None and "trajectories" in page.reference
+def _shows_reference(page: Page) -> bool:
+    """Whether there are reference tables of words over training, and the page is to show them."""
+    return page.own is None and page.reference is not None and "trajectories" in page.reference
 
 
 def matched(tables: Summary) -> pd.DataFrame:

@@ -3,14 +3,14 @@
 
 import { svg } from "./charts.js";
 import { choice, count, element } from "./dom.js";
+import { unpacked } from "./numbers.js";
 import { arcs, kept, roles, scores, tellingPath } from "./rational.js";
 
 const SHOWN = 8; // automata that are drawn at most, the weightiest first
 
-function numbers(text, rows, width, scale) {
-  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  const flat = new Int16Array(bytes.buffer);
-  return Array.from({ length: rows }, (_, r) => Array.from(flat.subarray(r * width, (r + 1) * width), (v) => v * scale));
+function rowsOf(packed, rows, width) {
+  const flat = unpacked(packed);
+  return Array.from({ length: rows }, (_, r) => Array.from(flat.subarray(r * width, (r + 1) * width)));
 }
 
 /** Words as the corpus has them: lower case, punctuation apart. */
@@ -52,11 +52,11 @@ function render({ model, el }) {
   const rows = lengths.reduce((sum, n) => sum + n, 0);
   const layer = {
     lengths,
-    main: numbers(data.main.values, rows, width, data.main.scale),
-    loop: numbers(data.loop.values, rows, width, data.loop.scale),
+    main: rowsOf(data.main, rows, width),
+    loop: rowsOf(data.loop, rows, width),
     bias: data.bias,
   };
-  const table = numbers(data.vectors.values, data.words.length, width, data.vectors.scale);
+  const table = rowsOf(data.vectors, data.words.length, width);
   const vectorOf = new Map(data.words.map((word, n) => [word, table[n]]));
   const mostNorm = Math.max(...data.norms, 1e-9);
   const state = { text: model.get("text"), threshold: model.get("threshold") };

@@ -35,7 +35,7 @@ export function logTicks(low, high) {
   return found;
 }
 
-/** A frame with axes; `x` and `y` map data to pixels. */
+/** A frame with axes; `x` and `y` map data to pixels, `invert` a pixel to a value of x. */
 export function frame({ width, height, xs, ys, log = false, xLabel, yLabel, rightLabel, right, label }) {
   const margin = { left: 58, right: right ? 52 : 12, top: 10, bottom: 42 };
   const inner = { width: width - margin.left - margin.right, height: height - margin.top - margin.bottom };
@@ -65,7 +65,11 @@ export function frame({ width, height, xs, ys, log = false, xLabel, yLabel, righ
   );
   if (right) axis.append(svg("text", { x: width - 8, y: middle, "text-anchor": "middle", transform: `rotate(90 ${width - 8} ${middle})` }, rightLabel));
   picture.append(axis);
-  return { picture, x, y, inner, margin };
+  const invert = (pixel) => {
+    const value = place(xs[0]) + ((pixel - margin.left) / inner.width) * span;
+    return log ? 10 ** value : value;
+  };
+  return { picture, x, y, invert, inner, margin };
 }
 
 /** The d attribute of a line through points; a missing value breaks it. */

@@ -1,33 +1,40 @@
-// Chi by word: pick words, and see how concentrated each signal is for them, over training and
-// against how frequent they are.
+// Chi by word: every word of a run against its frequency, chosen words over training. Pick words,
+// play through the epochs, and choose a range of frequency: ρ over its words is told.
 
-import { besides, frame, path, range, svg } from "./charts.js";
+import { frame, path, range, svg } from "./charts.js";
 import { logCorrelation } from "./correlation.js";
 import { choice, count, element } from "./dom.js";
+import { MISSING, unsigned } from "./numbers.js";
+import { scatter } from "./scatter.js";
 
 const COLOURS = ["#2185c5", "#d55e00", "#0c9a6c", "#b0689b", "#b8860b", "#7f73c6"];
 const CLASSES = { closed: "#b8860b", open: "#7f73c6", none: "#8c8c8c" };
 const CLASS_NAMES = { closed: "function words", open: "content words", none: "neither" };
 const MOST = COLOURS.length;
+const PACE = 800; // ms an epoch when it plays
+const STEPS = 1000; // of a range of frequency
+const signed = (value) => (Number.isFinite(value) ? value.toFixed(2).replace("-", "−") : "–");
 
 /** 1/chi^2: as concentrated as so many units of equal size. */
 export function effectiveUnits(chi) {
   return 1 / (chi * chi);
 }
 
-/** Chi of one signal: value(word, epoch), NaN where the word was not met. */
+/** Chi of one signal: value(word, epoch), NaN where the word was not met or the tables do not say. */
 export function reader(data, signal) {
-  const { values, scale } = data.chi[signal];
+  const [over, last] = [unsigned(data.over[signal]), unsigned(data.last[signal])];
   const epochs = data.epochs.length;
+  const rows = new Map(data.followed.map((word, row) => [word, row]));
   return (word, epoch) => {
-    const stored = values[word * epochs + epoch];
-    return stored == null || stored < 0 ? NaN : stored / scale;
+    const stored = epoch === epochs - 1 ? last[word] : rows.has(word) ? over[rows.get(word) * epochs + epoch] : MISSING;
+    return stored === MISSING ? NaN : stored * data.step;
   };
 }
 
-function marker(kind, x, y, size, attributes) {
-  if (kind === "closed") return svg("rect", { x: x - size, y: y - size, width: 2 * size, height: 2 * size, ...attributes });
-  return svg("circle", { cx: x, cy: y, r: size * 1.1, ...attributes });
+/** The frequency at a step of the slider from `low` to `high`, and back. */
+export function stepped(low, high) {
+  const span = Math.log(high / low) || 1;
+  return { frequency: (step) => Math.round(low * Math.exp((step / STEPS) * span)), step: (frequency) => Math.round((STEPS * Math.log(frequency / low)) / span) };
 }
 
 function render({ model, el }) {
@@ -36,140 +43,169 @@ function render({ model, el }) {
   el.append(root);
   const indexOf = new Map(data.words.map((word, n) => [word, n]));
   const known = (words) => words.filter((word) => indexOf.has(word)).slice(0, MOST);
-  const state = { words: known(model.get("words")), signal: model.get("signal"), epoch: model.get("epoch"), matched: model.get("matched") };
+  const every = [data.frequency.at(-1), data.frequency[0]]; // words stand by frequency
+  const names = ["words", "signal", "epoch", "matched", "low", "high"];
+  const state = Object.fromEntries(names.map((name) => [name, model.get(name)]));
+  state.words = known(state.words);
   const last = data.epochs.length - 1;
   const at = () => (state.epoch < 0 ? last : Math.min(state.epoch, last));
-  const change = (name, value) => {
-    state[name] = value;
-    model.set(name, value);
+  const chosenRange = () => [Math.max(every[0], state.low), state.high > 0 ? Math.min(every[1], state.high) : every[1]];
+  const readers = new Map();
+  const chiOf = (signal) => readers.get(signal) ?? readers.set(signal, reader(data, signal)).get(signal);
+  let playing = null;
+  const change = (changes) => {
+    Object.assign(state, changes);
+    for (const [name, value] of Object.entries(changes)) model.set(name, value);
     model.save_changes();
     draw();
   };
 
-  const list = `words-${Math.random().toString(36).slice(2)}`;
-  const input = element("input", { type: "text", list, id: `${list}-input`, autocomplete: "off", placeholder: "a word, then Enter" });
+  const key = `words-${Math.random().toString(36).slice(2)}`;
+  const labelled = (name, text, attributes) => {
+    const input = element("input", { id: `${key}-${name}`, ...attributes });
+    const label = element("label", { for: input.id }, text);
+    return { input, label, box: element("div", { class: "field" }, label, input) };
+  };
+  const adding = labelled("add", "Add a word", { type: "text", list: key, autocomplete: "off", placeholder: "a word, then Enter" });
   const told = element("p", { class: "note", "aria-live": "polite" });
-  const add = () => {
-    const word = input.value.trim().toLowerCase();
-    if (!word) return;
+  const addWord = (word) => {
     if (!indexOf.has(word)) told.textContent = `“${word}” is not among the ${count(data.words.length)} words here.`;
     else if (state.words.includes(word)) told.textContent = `“${word}” is shown already.`;
     else if (state.words.length >= MOST) told.textContent = `${MOST} words are shown; take one away first.`;
     else {
-      input.value = "";
-      change("words", [...state.words, word]);
+      adding.input.value = "";
+      change({ words: [...state.words, word] });
     }
   };
-  input.addEventListener("keydown", (event) => event.key === "Enter" && add());
-  input.addEventListener("change", () => indexOf.has(input.value) && add());
+  adding.input.addEventListener("keydown", (event) => event.key === "Enter" && adding.input.value.trim() && addWord(adding.input.value.trim().toLowerCase()));
+  adding.input.addEventListener("change", () => indexOf.has(adding.input.value) && addWord(adding.input.value));
   const chips = element("div", { class: "chips" });
-  const signals = choice("Signal", data.signals, state.signal, (value) => change("signal", value));
-  const slider = element("input", { type: "range", min: 0, max: last, step: 1, id: `${list}-epoch` });
-  slider.addEventListener("input", () => change("epoch", Number(slider.value)));
-  const sliderLabel = element("label", { for: `${list}-epoch` });
-  const matched = element("input", { type: "checkbox", id: `${list}-matched` });
-  matched.addEventListener("change", () => change("matched", matched.checked));
-  const hasSample = data.sample.some(Boolean);
+  const signals = choice("Signal", data.signals, state.signal, (signal) => change({ signal }));
+  const slider = labelled("epoch", "", { type: "range", min: 0, max: last, step: 1 });
+  slider.input.addEventListener("input", () => change({ epoch: Number(slider.input.value) }));
+  const play = element("button", { type: "button", onclick: () => (playing ? pause() : start()) }, "Play");
+  const scale = stepped(...every);
+  const [from, to] = [["low", "Frequency from"], ["high", "to"]].map(([name, text]) => labelled(name, text, { type: "range", min: 0, max: STEPS, step: 1 }));
+  from.input.addEventListener("input", () => change({ low: Math.min(scale.frequency(Number(from.input.value)), chosenRange()[1]) }));
+  to.input.addEventListener("input", () => change({ high: Math.max(scale.frequency(Number(to.input.value)), chosenRange()[0]) }));
+  const whole = element("button", { type: "button", onclick: () => change({ low: 0, high: 0 }) }, "All words");
+  const matched = element("input", { type: "checkbox", id: `${key}-matched` });
+  matched.addEventListener("change", () => change({ matched: matched.checked }));
   const over = element("figure");
-  const against = element("figure");
-  const key = element("p", { class: "note legend" });
+  const chart = scatter({ onpick: ({ name }) => addWord(name), onrange: ([low, high]) => change({ low: Math.ceil(low), high: Math.floor(high) }) });
+  const caption = element("figcaption", { class: "note" });
+  const ranged = element("p", { class: "ranged", "aria-live": "polite" });
 
+  const hasSample = data.sample.some(Boolean);
   root.append(
-    element(
-      "div",
-      { class: "fields wide" },
-      element("div", { class: "field" }, element("label", { for: `${list}-input` }, "Add a word"), input, element("datalist", { id: list }, ...data.words.map((word) => element("option", { value: word })))),
-      signals.box,
-    ),
-    chips,
-    told,
-    element("div", { class: "panels" }, over, against),
-    element("div", { class: "field" }, sliderLabel, slider),
-    hasSample ? element("div", { class: "check" }, matched, element("label", { for: `${list}-matched` }, "only the samples matched in frequency")) : null,
-    key,
+    element("div", { class: "fields wide" }, element("div", {}, adding.box, element("datalist", { id: key }, ...data.followed.map((n) => element("option", { value: data.words[n] })))), signals.box),
+    chips, told,
+    element("div", { class: "panels" }, element("figure", {}, caption, chart.box), over),
+    element("div", { class: "playing" }, play, slider.box),
+    element("div", { class: "playing" }, from.box, to.box, whole),
+    ranged,
+    hasSample ? element("div", { class: "check" }, matched, element("label", { for: matched.id }, "show the samples matched in frequency, and their means")) : null,
+    element("p", { class: "note legend" }, ...Object.entries(CLASS_NAMES).flatMap(([kind, name]) => [svg("svg", { viewBox: "0 0 12 12", width: 12, height: 12, "aria-hidden": "true" }, svg("circle", { cx: 6, cy: 6, r: 4, fill: CLASSES[kind] })), ` ${name}  `])),
   );
 
+  function pause() {
+    clearInterval(playing);
+    playing = null;
+    play.textContent = "Play";
+  }
+  function start() {
+    change({ epoch: at() === last ? 0 : at() });
+    play.textContent = "Pause";
+    playing = setInterval(() => {
+      change({ epoch: Math.min(at() + 1, last) });
+      if (at() === last || !root.isConnected) pause();
+    }, PACE);
+  }
+
   function drawOver() {
-    const chi = reader(data, state.signal);
+    const chi = chiOf(state.signal);
     const chosen = state.words.map((word) => indexOf.get(word));
     const values = chosen.flatMap((word) => data.epochs.map((_, epoch) => chi(word, epoch)));
     const floor = data.floors[state.signal];
-    const chart = frame({
-      width: 460, height: 300, xs: [0, Math.max(1, last)], ys: range(values.length ? values : [0.05, 0.1]),
+    const drawing = frame({
+      width: 460, height: 330, xs: [0, Math.max(1, last)], ys: range(values.length ? values : [0.05, 0.1]),
       xLabel: "Epoch (0: before training)", yLabel: "Mean χ", rightLabel: "Effective units",
       right: (tick) => (tick > 0 ? effectiveUnits(tick).toFixed(effectiveUnits(tick) < 10 ? 1 : 0) : ""),
       label: `Line chart: mean chi of ${state.words.join(", ") || "no word"} over ${last + 1} epochs`,
     });
-    chart.picture.append(svg("line", { class: "now", x1: chart.x(at()), x2: chart.x(at()), y1: chart.margin.top, y2: chart.margin.top + chart.inner.height }));
+    const [top, bottom] = [drawing.margin.top, drawing.margin.top + drawing.inner.height];
+    drawing.picture.append(svg("line", { class: "now", x1: drawing.x(at()), x2: drawing.x(at()), y1: top, y2: bottom }));
     chosen.forEach((word, n) => {
-      const points = data.epochs.map((_, epoch) => [chart.x(epoch), chart.y(chi(word, epoch))]);
-      chart.picture.append(svg("path", { d: path(points), fill: "none", stroke: COLOURS[n], "stroke-width": 2.2 }));
+      const points = data.epochs.map((_, epoch) => [drawing.x(epoch), drawing.y(chi(word, epoch))]);
+      drawing.picture.append(svg("path", { d: path(points), fill: "none", stroke: COLOURS[n], "stroke-width": 2.2 }));
     });
-    const note = floor ? ` Least possible: ${floor.toFixed(3)}.` : "";
-    over.replaceChildren(element("figcaption", { class: "note" }, `Over training.${note}`), chart.picture);
+    const lost = chosen.filter((word) => !Number.isFinite(chi(word, 0)) && Number.isFinite(chi(word, last))).map((word) => data.words[word]);
+    const note = `${floor ? ` Least possible: ${floor.toFixed(3)}.` : ""}${lost.length ? ` Only the last epoch is kept of ${lost.join(", ")}.` : ""}`;
+    over.replaceChildren(element("figcaption", { class: "note" }, `Over training.${note}`), drawing.picture);
+  }
+
+  function levels(chi, sample) {
+    return ["closed", "open"].map((kind) => {
+      const ones = sample.filter((n) => data.word_class[n] === kind);
+      const y = ones.reduce((sum, n) => sum + chi(n, at()), 0) / ones.length;
+      const frequencies = ones.map((n) => data.frequency[n]);
+      return { y, xs: [Math.min(...frequencies), Math.max(...frequencies)], colour: CLASSES[kind], name: `${CLASS_NAMES[kind]}: mean ${y.toFixed(4)}` };
+    });
   }
 
   function drawAgainst() {
-    const chi = reader(data, state.signal);
-    const all = data.words.map((_, n) => n).filter((n) => !state.matched || data.sample[n]);
-    const shown = all.filter((n) => Number.isFinite(chi(n, at())));
-    const frequencies = shown.map((n) => data.frequency[n]);
-    const everyEpoch = all.flatMap((n) => data.epochs.map((_, epoch) => chi(n, epoch)));
-    const rho = logCorrelation(frequencies, shown.map((n) => chi(n, at())));
-    const chart = frame({
-      width: 460, height: 300, log: true,
-      xs: [Math.min(...data.frequency) * 0.9, Math.max(...data.frequency) * 1.1], ys: range(everyEpoch),
+    const chi = chiOf(state.signal);
+    const shown = data.words.map((_, n) => n).filter((n) => Number.isFinite(chi(n, at())));
+    const [low, high] = chosenRange();
+    const inRange = shown.filter((n) => data.frequency[n] >= low && data.frequency[n] <= high);
+    const rho = logCorrelation(inRange.map((n) => data.frequency[n]), inRange.map((n) => chi(n, at())));
+    const everyEpoch = [...data.followed.flatMap((n) => data.epochs.map((_, epoch) => chi(n, epoch))), ...data.words.map((_, n) => chi(n, last))];
+    const followed = new Set(data.followed);
+    const sample = shown.filter((n) => data.sample[n]);
+    const named = state.words.flatMap((name, n) => (Number.isFinite(chi(indexOf.get(name), at())) ? [{ name, colour: COLOURS[n], x: data.frequency[indexOf.get(name)], y: chi(indexOf.get(name), at()) }] : []));
+    chart.draw({
+      xs: [every[0] * 0.9, every[1] * 1.1], ys: range(everyEpoch), range: [low, high],
       xLabel: "Frequency in the training text", yLabel: "Mean χ",
-      label: `Scatter chart: mean chi of ${shown.length} words against their frequency in epoch ${data.epochs[at()]}`,
+      label: `Scatter chart: mean chi of ${shown.length} words against their frequency, epoch ${data.epochs[at()]}`,
+      points: shown.map((n) => ({
+        x: data.frequency[n], y: chi(n, at()), name: data.words[n], colour: CLASSES[data.word_class[n]], large: state.matched && data.sample[n],
+        faint: state.matched ? !data.sample[n] : at() === last && !followed.has(n),
+        about: `${data.words[n]}: χ ${chi(n, at()).toFixed(4)}, ${count(data.frequency[n])} times`,
+      })),
+      marked: named, levels: state.matched ? levels(chi, sample) : [],
     });
-    for (const n of shown) {
-      const kind = data.word_class[n];
-      const point = marker(kind, chart.x(data.frequency[n]), chart.y(chi(n, at())), 2.6, { fill: CLASSES[kind], "fill-opacity": 0.55 });
-      point.append(svg("title", {}, `${data.words[n]}: χ ${chi(n, at()).toFixed(4)}, ${count(data.frequency[n])} times`));
-      point.addEventListener("click", () => !state.words.includes(data.words[n]) && state.words.length < MOST && change("words", [...state.words, data.words[n]]));
-      chart.picture.append(point);
-    }
-    const named = state.words.flatMap((name, n) => {
-      const index = indexOf.get(name);
-      const value = chi(index, at());
-      return Number.isFinite(value) ? [{ name, n, index, x: chart.x(data.frequency[index]), y: chart.y(value) }] : [];
-    });
-    for (const { n, index, x, y } of named) {
-      chart.picture.append(marker(data.word_class[index], x, y, 4.5, { fill: COLOURS[n], stroke: "var(--ground)", "stroke-width": 1.5 }));
-    }
-    besides(named, 460).forEach(({ x, y, anchor }, n) => {
-      chart.picture.append(svg("text", { x, y, "text-anchor": anchor, class: "name" }, named[n].name));
-    });
-    against.replaceChildren(
-      element("figcaption", { class: "note" }, `Against frequency, epoch ${data.epochs[at()]}: ρ with log frequency ${Number.isFinite(rho) ? rho.toFixed(2) : "–"} over ${count(shown.length)} words.`),
-      chart.picture,
-    );
+    const told_ = data.rho[state.signal]?.[at()];
+    const all = told_ ? ` ρ with log frequency ${signed(told_[0])} [${signed(told_[1])}, ${signed(told_[2])}] over all ${count(told_[3])} words, as in the chapter.` : "";
+    const part = shown.length < data.words.length ? ` The tables keep ${count(shown.length)} of them for this epoch.` : "";
+    caption.textContent = `Epoch ${data.epochs[at()]}.${all}${part}`;
+    const whole_ = low === every[0] && high === every[1];
+    ranged.textContent = `${whole_ ? "All the words in the chart" : `Words met ${count(low)} to ${count(high)} times`}: ρ = ${signed(rho)} over ${count(inRange.length)} of them. ${whole_ ? "Drag across the chart, or move the two sliders, to choose a range." : ""}`;
   }
 
   function draw() {
     chips.replaceChildren(
       ...state.words.map((word, n) => {
-        const away = element("button", { type: "button", class: "chip", "aria-label": `take away ${word}`, onclick: () => change("words", state.words.filter((other) => other !== word)) }, `${word} ×`);
+        const away = element("button", { type: "button", class: "chip", "aria-label": `take away ${word}`, onclick: () => change({ words: state.words.filter((other) => other !== word) }) }, `${word} ×`);
         away.style.borderColor = COLOURS[n];
         return away;
       }),
     );
     told.textContent = state.words.length ? "" : "Add words, or click points in the chart.";
-    slider.value = String(at());
-    slider.setAttribute("aria-valuetext", `epoch ${data.epochs[at()]}`);
-    sliderLabel.textContent = `Epoch ${data.epochs[at()]}`;
+    slider.input.value = String(at());
+    slider.input.setAttribute("aria-valuetext", `epoch ${data.epochs[at()]}`);
+    slider.label.textContent = `Epoch ${data.epochs[at()]} of ${data.epochs[last]}`;
+    chosenRange().forEach((frequency, n) => {
+      const one = [from, to][n];
+      one.input.value = String(scale.step(frequency));
+      one.input.setAttribute("aria-valuetext", `${count(frequency)} times`);
+      one.label.textContent = `${["Frequency from", "to"][n]} ${count(frequency)}`;
+    });
     matched.checked = state.matched;
     signals.input.value = state.signal;
     drawOver();
     drawAgainst();
   }
-  key.append(
-    ...Object.entries(CLASS_NAMES).flatMap(([kind, name]) => {
-      const sign = svg("svg", { viewBox: "0 0 12 12", width: 12, height: 12, "aria-hidden": "true" }, marker(kind, 6, 6, 4, { fill: CLASSES[kind] }));
-      return [sign, ` ${name}  `];
-    }),
-  );
-  for (const name of ["words", "signal", "epoch", "matched"]) {
+  for (const name of names) {
     model.on(`change:${name}`, () => {
       const value = name === "words" ? known(model.get(name)) : model.get(name);
       if (JSON.stringify(value) === JSON.stringify(state[name])) return;
@@ -178,6 +214,7 @@ function render({ model, el }) {
     });
   }
   draw();
+  return pause;
 }
 
 export default { render };

@@ -3,6 +3,7 @@
 
 import { besides, frame, path, range, svg } from "./charts.js";
 import { choice, count, element, field } from "./dom.js";
+import { unsigned } from "./numbers.js";
 
 const OPTIMISERS = {
   "sgd-20": { name: "SGD, rate 20", short: "SGD 20", optimiser: "sgd", rate: 20, colour: "#d55e00" },
@@ -15,11 +16,6 @@ const TOLD = 250; // updates from one spoken report to the next
 const NAMED = 9; // words that the scatter chart names
 const RAREST = 8; // times in the text: where the frequency axis begins
 const signed = (value) => (Number.isFinite(value) ? value.toFixed(2).replace("-", "−") : "–");
-
-/** The ids of a text, 16 bits each, from base64. */
-export function decodeIds(text) {
-  return new Uint16Array(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
-}
 
 /** Words to name: spread evenly over the logarithm of frequency, the commonest first. */
 export function landmarks(frequency, wanted) {
@@ -47,7 +43,7 @@ function lines(curves, along, value, { ys, xs, ...texts }) {
 
 function render({ model, el }) {
   const data = model.get("data");
-  const ids = decodeIds(data.ids);
+  const ids = unsigned(data.ids);
   const frequency = new Float64Array(data.words.length);
   for (const id of ids) frequency[id] += 1;
   frequency[data.eos] = 0;
