@@ -14,8 +14,8 @@
 # # Explore the masks
 #
 # Which weights of a predefined-sparse layer exist at all? Choose sizes and see: a filled square is a
-# weight that is trained, everything else is zero from the start and is never stored. The fields
-# answer at once; nothing is sent anywhere.
+# weight that is trained, everything else is zero from the start and is never stored. Numbers
+# and sliders answer at once; nothing is sent anywhere.
 
 # %% tags=["parameters"]
 preset = "quick"  # nothing is trained here: all show the same

@@ -180,17 +180,22 @@ def explorer(request, browser, address, book):
 def test_the_mask_explorer_answers(explorer):
     page = explorer("explore_masks").page
     layer = page.locator(".sparse-explorer section", has_text="A recurrent layer")
-    layer.get_by_label("Inputs i").fill("200")
-    layer.get_by_label("Hidden units h").fill("1150")
-    layer.get_by_label("Blocks N").fill("4")
-    layer.get_by_label("Window γ").fill("0.495")
+    layer.get_by_label("Inputs i", exact=True).fill("200")
+    layer.get_by_label("Hidden units h", exact=True).fill("1150")
+    layer.get_by_label("Blocks N", exact=True).fill("4")
+    layer.get_by_label("Window γ", exact=True).fill("0.495")
     assert "1,787,104" in layer.inner_text()
     assert "num_blocks=4, gamma=0.495" in layer.locator("pre").inner_text()
-    layer.get_by_label("Window γ").fill("0.2")
+    layer.get_by_label("Window γ", exact=True).fill("0.2")
     assert "between 1/N = 0.2500 and 1" in layer.get_by_role("alert").inner_text()
+    at_fault = layer.locator("[aria-invalid=true]")
+    assert at_fault.count() == 1 and at_fault.input_value() == "0.2"
+    layer.get_by_label("Window γ, slider").press("End")
+    assert layer.get_by_role("alert").inner_text() == "" and at_fault.count() == 0
+    assert layer.get_by_label("Window γ", exact=True).input_value() == "1"
     page.get_by_label("Settings of the paper").select_option("Tagger's embedding, δ 0.1 (Table 3)")
     embedding = page.locator(".sparse-explorer section", has_text="A word embedding")
-    assert embedding.get_by_label("Density δ").input_value() == "0.1"
+    assert embedding.get_by_label("Density δ", exact=True).input_value() == "0.1"
     assert "87,6" in embedding.inner_text()
 
 

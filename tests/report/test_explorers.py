@@ -68,7 +68,7 @@ def test_windows_blocks_and_parameters_are_the_librarys():
     for (i, h, n, gamma), one in zip(cases, found, strict=True):
         windows = [(w.start, w.stop) for w in input_windows(i, n, gamma)]
         sizes = block_sizes(h, n)
-        assert one["trouble"] == ""
+        assert one["trouble"] is None
         assert [tuple(w) for w in one["windows"]] == windows
         assert [b - a for a, b in one["units"]] == sizes
         for cell, gates in GATES.items():
@@ -88,20 +88,39 @@ def test_bins_are_the_librarys():
         """
     )
     for (v, k, density, m), (trouble, rows, widths) in zip(cases, found, strict=True):
-        assert trouble == ""
+        assert trouble is None
         assert widths == bin_widths(k, m)
         assert rows == bin_rows(v, k, density, m), (v, k, density, m)
 
 
 @pytest.mark.parametrize(
-    ("i", "h", "n", "gamma"),
-    [(0, 4, 1, 1), (4, 4, 5, 0.5), (4, 4, 2, 0.49), (4, 4, 2, 1.01), (3, 8, 4, 0.3)],
+    ("i", "h", "n", "gamma", "field"),
+    [
+        (0, 4, 1, 1, "i"),
+        (4, 0, 1, 1, "h"),
+        (4, 4, 5, 0.5, "N"),
+        (4, 4, 2, 0.49, "gamma"),
+        (4, 4, 2, 1.01, "gamma"),
+        (3, 8, 4, 0.3, "gamma"),
+    ],
 )
-def test_what_is_illegal_here_is_illegal_there(i, h, n, gamma):
+def test_what_is_illegal_here_is_illegal_there_and_its_field_is_named(i, h, n, gamma, field):
     code = f"import {{ recurrentTrouble }} from {json.dumps((STATIC / 'geometry.js').as_uri())};"
-    assert run_node(f"{code} print(recurrentTrouble({i}, {h}, {n}, {gamma}));")
+    assert run_node(f"{code} print(recurrentTrouble({i}, {h}, {n}, {gamma})[0]);") == field
     with pytest.raises(InputError):
         lstm_parameters(i, h, n, gamma)
+
+
+@pytest.mark.parametrize(
+    ("name", "ends", "value"), [("h", (1, 4000), 1150), ("gamma", (0.25, 1), 0.495)]
+)
+def test_a_slider_stands_where_the_number_is(name, ends, value):
+    path = json.dumps((STATIC / "masks.js").as_uri())
+    found = run_node(
+        f"""import {{ slid }} from {path}; const s = slid({json.dumps(name)}, {list(ends)});
+        print([s.value(0), s.value(1000), s.value(s.step({value}))]);"""
+    )
+    assert found[:2] == list(ends) and found[2] == pytest.approx(value, rel=0.01)
 
 
 def test_the_dense_layer_of_equal_size_is_the_librarys():

@@ -17,19 +17,19 @@ export function leastGamma(inputSize, numBlocks) {
   return 1 / Math.min(inputSize, numBlocks);
 }
 
-/** What is wrong with a recurrent geometry and what would be right; "" if nothing is. */
+/** Which field of a recurrent geometry is wrong, and what would be right: [name, text]; null if none. */
 export function recurrentTrouble(inputSize, hiddenSize, numBlocks, gamma) {
-  if (!(inputSize >= 1)) return "The input size i must be at least 1.";
-  if (!(hiddenSize >= 1)) return "The hidden size h must be at least 1.";
+  if (!(inputSize >= 1)) return ["i", "The input size i must be at least 1."];
+  if (!(hiddenSize >= 1)) return ["h", "The hidden size h must be at least 1."];
   if (!(numBlocks >= 1 && numBlocks <= hiddenSize)) {
-    return `The number of blocks N must lie between 1 and the hidden size, ${hiddenSize}.`;
+    return ["N", `The number of blocks N must lie between 1 and the hidden size, ${hiddenSize}.`];
   }
   const least = leastGamma(inputSize, numBlocks);
   if (!(gamma >= least - 1e-12 && gamma <= 1)) {
     const name = numBlocks > inputSize ? "1/i" : "1/N";
-    return `The window γ must lie between ${name} = ${least.toPrecision(4)} and 1: with less, some inputs would reach no block.`;
+    return ["gamma", `The window γ must lie between ${name} = ${least.toPrecision(4)} and 1: with less, some inputs would reach no block.`];
   }
-  return "";
+  return null;
 }
 
 /** [first, end) of the inputs that each block sees. */
@@ -82,17 +82,17 @@ export function binWidths(embeddingDim, numBins) {
   return [...Array(numBins - 1).fill(width), embeddingDim - (numBins - 1) * width];
 }
 
-/** What is wrong with the geometry of an embedding; "" if nothing is. */
+/** Which field of an embedding's geometry is wrong, and what would be right: [name, text]; null if none. */
 export function embeddingTrouble(numEmbeddings, embeddingDim, density, numBins) {
-  if (!(numEmbeddings >= 1)) return "The vocabulary V must have at least 1 word.";
-  if (!(embeddingDim >= 1)) return "The embedding size k must be at least 1.";
+  if (!(numEmbeddings >= 1)) return ["V", "The vocabulary V must have at least 1 word."];
+  if (!(embeddingDim >= 1)) return ["k", "The embedding size k must be at least 1."];
   if (!(numBins >= 1 && numBins <= embeddingDim)) {
-    return `The number of bins M must lie between 1 and the embedding size, ${embeddingDim}.`;
+    return ["M", `The number of bins M must lie between 1 and the embedding size, ${embeddingDim}.`];
   }
   if (!(density >= 1 / numBins - 1e-12 && density <= 1)) {
-    return `The density δ must lie between 1/M = ${(1 / numBins).toPrecision(4)} and 1: every word has the first bin.`;
+    return ["density", `The density δ must lie between 1/M = ${(1 / numBins).toPrecision(4)} and 1: every word has the first bin.`];
   }
-  return "";
+  return null;
 }
 
 function roundHalfEven(value) {

@@ -120,17 +120,46 @@ function embeddingPanels(root, s) {
   };
 }
 
-function numberAttributes(name, value, state) {
-  const real = name === "gamma" || name === "density";
-  const least = name === "gamma" ? leastGamma(state.i, state.N) : name === "density" ? 1 / state.M : 1;
-  return { type: "number", value: String(value), min: real ? least.toFixed(4) : 1, max: real ? 1 : null, step: real ? "any" : 1 };
+const REAL = ["gamma", "density"]; // the others are whole numbers
+const STEPS = 1000; // of a slider
+
+/** The ends of a slider: whole numbers run by their logarithm. */
+function ends(name, state) {
+  const low = { gamma: leastGamma(state.i, state.N), density: 1 / state.M }[name] ?? 1;
+  const high = { i: 4000, h: 4000, N: Math.min(state.h, 60), V: 200000, k: 600, M: state.k }[name] ?? 1;
+  return [low, Math.max(low, high)];
+}
+
+/** The value at a step of a slider, and the step of a value. */
+export function slid(name, [low, high]) {
+  if (REAL.includes(name)) {
+    const span = high - low || 1;
+    return { value: (step) => Number((low + (step / STEPS) * span).toFixed(4)), step: (value) => Math.round((STEPS * (value - low)) / span) };
+  }
+  const span = Math.log(high / low) || 1;
+  return { value: (step) => Math.round(low * Math.exp((step / STEPS) * span)), step: (value) => Math.round((STEPS * Math.log(value / low)) / span) };
+}
+
+/** A number with its label, and a slider below it. */
+function numberField(name, label, state, change) {
+  const real = REAL.includes(name);
+  const made = field(label, { type: "number", value: String(state[name]), min: real ? 0 : 1, max: real ? 1 : null, step: real ? "any" : 1 }, (value) => change(name, value));
+  const slider = element("input", { type: "range", min: 0, max: STEPS, step: 1, "aria-label": `${label}, slider` });
+  slider.addEventListener("input", () => change(name, slid(name, ends(name, state)).value(Number(slider.value))));
+  made.box.append(slider);
+  const place = () => {
+    if (made.input.valueAsNumber !== state[name] && document.activeElement !== made.input) made.input.value = String(state[name]);
+    slider.value = String(slid(name, ends(name, state)).step(state[name]));
+    slider.setAttribute("aria-valuetext", String(state[name]));
+  };
+  return { ...made, place };
 }
 
 function part(root, model, title, names, panels) {
   const state = Object.fromEntries(names.map(([name]) => [name, model.get(name)]));
   const inputs = {};
   const fields = element("div", { class: "fields" });
-  const trouble = element("p", { class: "trouble", role: "alert" });
+  const trouble = element("p", { class: "trouble", role: "alert", id: `trouble-${Math.random().toString(36).slice(2)}` });
   const pictures = element("div", { class: "panels" });
   const table = element("tbody");
   const code = element("pre", { tabindex: 0, "aria-label": "Python code" });
@@ -146,15 +175,22 @@ function part(root, model, title, names, panels) {
     const made =
       typeof state[name] === "string"
         ? choice(label, options, state[name], (value) => change(name, value))
-        : field(label, numberAttributes(name, state[name], state), (value) => change(name, value));
-    inputs[name] = made.input;
+        : numberField(name, label, state, change);
+    inputs[name] = made;
     fields.append(made.box);
   }
   function draw() {
     const found = panels(root, state);
-    trouble.textContent = found.trouble;
-    for (const input of Object.values(inputs)) input.setAttribute("aria-invalid", String(found.trouble !== ""));
-    if (found.trouble) return;
+    const [fault, why] = found.trouble ?? [null, ""];
+    trouble.textContent = why;
+    for (const [name, { input, place }] of Object.entries(inputs)) {
+      input.setAttribute("aria-invalid", String(name === fault));
+      if (name === fault) input.setAttribute("aria-describedby", trouble.id);
+      else input.removeAttribute("aria-describedby");
+      place?.();
+    }
+    pictures.classList.toggle("stale", fault != null);
+    if (fault) return;
     pictures.replaceChildren(
       ...found.pictures.map(([caption, picture]) => element("figure", {}, element("figcaption", { class: "note" }, caption), picture)),
       element("table", {}, table),
@@ -169,7 +205,7 @@ function part(root, model, title, names, panels) {
     model.on(`change:${name}`, () => {
       if (Object.is(model.get(name), state[name])) return;
       state[name] = model.get(name);
-      inputs[name].value = String(state[name]);
+      inputs[name].input.value = String(state[name]);
       draw();
     });
   }
