@@ -13,9 +13,9 @@
 # %% [markdown]
 # # Your own sentence, text and geometry
 #
-# The explorers before this page work wherever it is read. What needs a network to be run or trained
-# needs Python: `make lab` opens the notebooks in JupyterLab; run this one there, and each cell below
-# becomes a panel with a button.
+# The explorers before this page work wherever it is read. What trains a network of your own needs
+# Python: `make lab` opens the notebooks in JupyterLab; run this one there, and each cell below
+# becomes a panel with a button. `press()` does what the button does, so that this page can show what came of it.
 
 # %% tags=["parameters"]
 preset = "quick"  # quick | small | paper
@@ -38,7 +38,9 @@ from sparsecore.live import your_geometry, your_sentence, your_text
 from sparsecore.report.pages.emergent import open_page
 
 page = open_page(preset, corpus=corpus, seed=seed, device=device)
-your_sentence(page)
+sentence = your_sentence(page)
+sentence.press()
+sentence
 
 # %% [markdown]
 # ## A text of your own
@@ -48,7 +50,9 @@ your_sentence(page)
 # beside the reference runs when they are given the same `corpus`.
 
 # %%
-your_text(device=device)
+text = your_text(corpus or "embedded", device=device)  # or the path of a file
+text.press()
+text
 
 # %% [markdown]
 # ## A geometry of your own
@@ -57,4 +61,6 @@ your_text(device=device)
 # Both learn the same text in turn, step by step, and the curve grows while they do.
 
 # %%
-your_geometry()
+geometry = your_geometry(duration=10)
+geometry.press()
+geometry

@@ -61,28 +61,54 @@ function dress(text) {
   document.head.append(style);
 }
 
-/** In the place of a panel that only a running notebook can fill. */
-function needsPython() {
-  const note = document.createElement("p");
-  note.className = "needs-python";
-  note.textContent = "This panel needs Python: open the notebook in JupyterLab (make lab) and run the cell.";
-  return note;
+/** An element of the record of a panel, or nothing for what says nothing. */
+function line(tag, text, name) {
+  if (text === "" || text == null) return [];
+  const made = document.createElement(tag);
+  made.className = name;
+  made.textContent = text;
+  return [made];
 }
 
-async function show(script, states) {
-  const record = states[JSON.parse(script.textContent).model_id];
-  if (!record?.state?._esm) {
-    script.before(needsPython());
-    return;
-  }
+/** A panel that only a running notebook can fill: what it was given and showed when the page was made. */
+async function retell(record, states, into) {
+  const { _esm, _model_name: kind, description, value, children, tooltip, format } = record.state;
+  if (_esm) return mount(record, into);
+  if (kind === "ImageModel") {
+    const stored = record.buffers?.find((buffer) => buffer.path.join() === "value");
+    const image = document.createElement("img");
+    image.alt = tooltip ?? "";
+    image.src = `data:image/${format};base64,${stored?.data ?? ""}`;
+    if (stored) into.append(image);
+  } else if (kind === "ButtonModel") into.append(...line("p", `Pressed: ${description}`, "given"));
+  else if (kind === "LabelModel") into.append(...line("p", value, "given"));
+  else if (description && ["string", "number"].includes(typeof value) && value !== "") into.append(...line("p", `${description}: ${value}`, "given"));
+  for (const child of children ?? []) await retell(states[child.replace("IPY_MODEL_", "")], states, into);
+}
+
+async function mount(record, into) {
   dress(record.state._css);
   const el = document.createElement("div");
   el.className = "static-widget";
-  script.before(el);
+  into.append(el);
   const widget = (await load(record.state._esm)).default;
   const model = new Model({ ...record.state });
   await widget.initialize?.({ model });
   await widget.render({ model, el });
+}
+
+const NEEDS_PYTHON = "This panel needs Python: open the notebook in JupyterLab (make lab) and run the cell.";
+
+async function show(script, states) {
+  const record = states[JSON.parse(script.textContent).model_id];
+  const into = document.createElement("div");
+  into.className = record?.state._esm ? "" : "needs-python";
+  script.before(into);
+  if (record?.state._esm) return mount(record, into);
+  into.append(...line("p", NEEDS_PYTHON, "note"));
+  if (!record?.state.children) return;
+  into.append(...line("p", "What it showed when this page was made:", "note"));
+  await retell(record, states, into);
 }
 
 function start() {

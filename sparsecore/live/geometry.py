@@ -24,19 +24,21 @@ from sparsecore.training.batches import columns, num_windows, window
 
 WIDTH = 100  # of embedding and dense layers
 COLOURS = ("#d55e00", "#0c9a6c")
+DRAWN = "Line chart: perplexity of the sparse and the dense model over the steps of training"
 SMOOTH = 20  # steps that a point of the curve is the mean of
 
 
-def your_geometry(**overrides: Any) -> Panel:
+def your_geometry(duration: int = 60, **overrides: Any) -> Panel:
     """Choose N, γ and the width; a sparse and a dense LSTM of equal size race for some seconds.
 
-    ``overrides``: fields of the emergent experiment's quick preset, whose text is learned.
+    ``duration``: seconds that are set at first. ``overrides``: fields of the emergent experiment's
+    quick preset, whose text is learned.
     """
     blocks = _slider(widgets.IntSlider, "Blocks N", 4, 2, 20)
     gamma = _slider(widgets.FloatSlider, "Window γ", 0.5, 0.05, 1.0)
     hidden = _slider(widgets.IntSlider, "Hidden units h", 200, 20, 600)
-    seconds = _slider(widgets.IntSlider, "Seconds", 60, 1, 300)
-    curve = widgets.Image(format="png")
+    seconds = _slider(widgets.IntSlider, "Seconds", duration, 1, 300)
+    curve = widgets.Image(format="png", tooltip=DRAWN)
     curve.layout.max_width = "46rem"
 
     def work(say: Callable[[str], None]) -> list[widgets.Widget]:

@@ -37,6 +37,10 @@ class Panel(widgets.VBox):
         row = widgets.HBox([self.button, self.status])
         super().__init__([*controls, row, self.shown])
 
+    def press(self) -> None:
+        """Do the button's work now, with the controls as they stand."""
+        self.button.click()
+
     def say(self, text: str) -> None:
         """Replace the status line (plain text, never markup)."""
         self.status.value = text

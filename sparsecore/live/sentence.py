@@ -8,7 +8,8 @@ import ipywidgets as widgets
 
 from sparsecore.live.panel import DESCRIPTION, WIDE, Panel
 from sparsecore.report.explorers import SentenceLens
-from sparsecore.report.pages.emergent import Page, under_the_lens
+from sparsecore.report.pages.emergent import Page
+from sparsecore.report.pages.sentences import under_the_lens
 
 
 def your_sentence(page: Page, text: str = "The sum of the elements is returned.") -> Panel:

@@ -20,14 +20,15 @@ from sparsecore.runs.reference import summary_of
 LARGEST = 50_000_000  # bytes that a browser hands over
 
 
-def your_text(**overrides: Any) -> Panel:
+def your_text(corpus: str = "", **overrides: Any) -> Panel:
     """Upload a text file, or name one; a small model is trained on it, and its words explored.
 
-    ``overrides``: fields of the emergent experiment's quick preset, which the model has otherwise.
+    ``corpus``: the path, or the name of a corpus, that is given at first. ``overrides``: fields of
+    the emergent experiment's quick preset, which the model has otherwise.
     """
     upload = widgets.FileUpload(accept=".txt,text/plain", multiple=False, description="Upload")
     path = widgets.Text(
-        value="", placeholder="or the path of a file", description="Path",
+        value=corpus, placeholder="or the path of a file", description="Path",
         layout=WIDE, style=DESCRIPTION,
     )  # fmt: skip
     threshold = widgets.IntSlider(
@@ -38,9 +39,8 @@ def your_text(**overrides: Any) -> Panel:
     )
 
     def work(say: Callable[[str], None]) -> list[widgets.Widget]:
-        corpus = path.value.strip() or saved(upload.value)
         given = {
-            "corpus": corpus,
+            "corpus": path.value.strip() or saved(upload.value),
             "threshold": threshold.value,
             "class_threshold": threshold.value,
             "epochs": epochs.value,

@@ -29,6 +29,7 @@ from sparsecore.report.figures.words import chi_against_frequency
 from sparsecore.report.pages import emergent, parts, sentiment
 from sparsecore.report.pages.automata import readable
 from sparsecore.report.pages.emergent import Page
+from sparsecore.report.pages.sentences import under_the_lens
 from sparsecore.runs.execute import execute
 from sparsecore.runs.reference import tables_of
 from sparsecore.runs.store import Run
@@ -200,7 +201,7 @@ def hostile(tmp_path_factory):
             parts.html_table(pd.DataFrame({word: [word] for word in WORDS})),
             parts.markdown("; ".join(map(parts.as_typed, WORDS))),
             ChiExplorer(**{**emergent.trajectories(page), "words": list(WORDS[:6])}),
-            SentenceLens(emergent.under_the_lens(page, [SENTENCE])),
+            SentenceLens(under_the_lens(page, [SENTENCE])),
             AutomataReader(**{**readable(reader), "threshold": 0.0}),
         ]
         return built(folder, shown), page

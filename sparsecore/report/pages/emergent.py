@@ -5,7 +5,7 @@ Numbers in sentences come from the tables; where there is no reference yet, the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +16,6 @@ import pandas as pd
 from sparsecore.errors import InputError
 from sparsecore.experiments.emergent.config import Emergent
 from sparsecore.experiments.emergent.run_tables import matched_words
-from sparsecore.files import reading
-from sparsecore.home import RECOMPUTE
 from sparsecore.report.pages import parts as common
 from sparsecore.report.pages.parts import as_typed, html_table, markdown, reference_folder
 from sparsecore.report.pages.verdicts import parts_table
@@ -238,38 +236,6 @@ def trajectories(page: Page) -> dict[str, Any]:
         "correlations": tables["correlations"],
         "width": page.widths[0 if theirs else 1].get("width"),
     }
-
-
-def under_the_lens(page: Page, sentences: Sequence[str]) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
-    """chi at every token of each sentence, in the reader's network and in an untrained one.
-
-    Words that the run's vocabulary lacks become ``<unk>``. InputError for an empty sentence.
-    """
-    import torch
-    from safetensors.torch import load_file
-
-    from sparsecore.data.text import EOS, UNK, normalise, tokenize
-    from sparsecore.experiments.emergent.task import build_model
-    from sparsecore.measure.token_view import sentence_chi
-
-    words = page.run.words["word"].tolist()
-    index = {word: n for n, word in enumerate(words)}
-    with reading(page.run.path, RECOMPUTE):
-        config = Emergent(**page.run.config)
-        if not {EOS, UNK} <= index.keys():
-            raise ValueError(f"words.parquet has no {EOS} or no {UNK}")
-        torch.manual_seed(config.seed)
-        untrained = build_model(config, len(words))
-        trained = build_model(config, len(words))
-        trained.load_state_dict(load_file(page.run.path / "weights.safetensors"))
-    pairs = []
-    for sentence in sentences:
-        tokens = tokenize(normalise(sentence))
-        if not tokens:
-            raise InputError(f"sentences: {sentence!r} has no words")
-        ids = [index[EOS], *(index.get(token, index[UNK]) for token in tokens), index[EOS]]
-        pairs.append((sentence_chi(trained, ids, words), sentence_chi(untrained, ids, words)))
-    return pairs
 
 
 def _shows_reference(page: Page) -> bool:

@@ -2,7 +2,8 @@
 
 export const MISSING = 65535;
 
-function bytes(text) {
+/** The bytes of base64. */
+export function bytes(text) {
   return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
 }
 
