@@ -34,6 +34,7 @@ METHODS = {
     "partial_class": "log frequency, given the word's class (open, closed, none)",
     "partial_length": "log frequency, given the word's length in characters",
     "partial_class_length": "log frequency, given class and length",
+    "partial_surprisal": "log frequency, given the word's mean surprisal",
 }
 DEFAULT_METHODS = ("pearson", "spearman", "pearson_log", "partial_class", "partial_length")
 
@@ -59,8 +60,9 @@ def frequency_correlation(
             (open|closed|none) for the methods that control for class.
         by: the columns that make a group; default those of seed, epoch, layer, signal, role
             present.
-        methods: names from ``METHODS``; default all but the last (without ``partial_class`` where
-            the table has no ``word_class``).
+        methods: names from ``METHODS``; default the first five (without ``partial_class`` where
+            the table has no ``word_class``). ``partial_surprisal`` needs the column surprisal that
+            :func:`sparsecore.track_lm` gives, in nats, and leaves out words that have none.
         value: the column to correlate with frequency: ``"chi"``, ``"l1"`` or a further measure of
             the tracker (``"hoyer"``, …).
         min_frequency: rarer words are left out; so are words whose value is NaN (never seen in
@@ -93,7 +95,9 @@ def frequency_correlation(
     methods = _check_methods(table, methods)
     _check_counts(n_boot=n_boot, n_permutations=n_permutations)
     by = group_columns(table, by)
-    blocks = word_blocks(table, value, by, exclude=exclude, min_frequency=min_frequency)
+    blocks = word_blocks(
+        table, value, by, exclude=exclude, min_frequency=min_frequency, controls=_controls(methods)
+    )
     rows = []
     for block in blocks:
         estimates, replicates = _correlate(block, methods, n_boot, seed)
@@ -140,7 +144,10 @@ def correlation_replicates(
     by = group_columns(table, by)
     keys: list[tuple[Any, ...]] = []
     estimates, replicates = [], []
-    for block in word_blocks(table, value, by, exclude=exclude, min_frequency=min_frequency):
+    blocks = word_blocks(
+        table, value, by, exclude=exclude, min_frequency=min_frequency, controls=_controls([method])
+    )
+    for block in blocks:
         found, draws = _correlate(block, [method], n_boot, seed)
         keys += block.keys
         estimates.append(found[method])
@@ -223,8 +230,14 @@ def _x_and_controls(block: Block, method: str) -> tuple[bootstrap.Floats, bootst
         controls += [block.word_class == "open", block.word_class == "closed"]
     if method in ("partial_length", "partial_class_length"):
         controls += [[len(str(word)) for word in block.words]]
+    if method == "partial_surprisal":
+        controls += [block.surprisal]
     columns = [np.asarray(column, dtype=np.float64) for column in controls]
     return x, np.stack(columns, axis=1) if columns else np.empty((len(x), 0))
+
+
+def _controls(methods: Sequence[str]) -> list[str]:
+    return ["surprisal"] if "partial_surprisal" in methods else []
 
 
 def _check_methods(table: pd.DataFrame, methods: Sequence[str] | None) -> list[str]:

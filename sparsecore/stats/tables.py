@@ -24,6 +24,7 @@ class Block:
     words: NDArray[Any]  # N
     frequency: NDArray[np.float64]  # N
     word_class: NDArray[Any] | None  # N, one of CLASSES
+    surprisal: NDArray[np.float64] | None  # N, nats
     keys: list[tuple[Any, ...]]  # G, values of the by-columns
     values: NDArray[np.float64]  # N × G
 
@@ -74,12 +75,18 @@ def word_blocks(
     exclude: Iterable[str] = EXCLUDED,
     min_frequency: float = 0,
     least: int = 3,
+    controls: Iterable[str] = (),
 ) -> list[Block]:
     """Group the table and gather groups over the same words (and frequencies) into matrices.
+
+    With ``"surprisal"`` among ``controls``, words whose surprisal is not known are left out.
 
     Raises InputError where a group repeats a word or has fewer than ``least`` words.
     """
     chosen = select_words(table, value, exclude=exclude, min_frequency=min_frequency)
+    if known := "surprisal" in controls:
+        require_columns(table, ["surprisal"])
+        chosen = chosen[chosen["surprisal"].notna()]
     if len(chosen) == 0:
         raise InputError(
             f"no words left: need rows with a {value!r}, frequency >= {max(min_frequency, 1):g}"
@@ -89,6 +96,7 @@ def word_blocks(
     names = np.asarray(names, dtype=object)
     frequency = chosen["frequency"].to_numpy(dtype=np.float64)
     classes = _classes(chosen)
+    surprisal = chosen["surprisal"].to_numpy(dtype=np.float64) if known else None
     values = chosen[value].to_numpy(dtype=np.float64)
     grouped: dict[Any, Any]
     if by:
@@ -102,6 +110,7 @@ def word_blocks(
         rows = rows[np.argsort(codes[rows], kind="stable")]
         _check_group(codes[rows], names, describe_group(by, key), least)
         same = codes[rows].tobytes() + frequency[rows].tobytes() + classes[rows].tobytes()
+        same += b"" if surprisal is None else surprisal[rows].tobytes()
         gathered.setdefault(same, []).append((key, rows))
     return [
         Block(
@@ -112,6 +121,7 @@ def word_blocks(
                 if "word_class" in chosen.columns
                 else None
             ),
+            surprisal=None if surprisal is None else surprisal[members[0][1]],
             keys=[key for key, _ in members],
             values=np.stack([values[rows] for _, rows in members], axis=1),
         )

@@ -29,6 +29,7 @@ def words_table(n=200, slope=0.02, noise=0.03, seed=0, **columns):
             "frequency": frequency,
             "chi": chi,
             "word_class": rng.choice(["open", "closed", "none"], n, p=[0.7, 0.1, 0.2]),
+            "surprisal": 12 - 0.5 * np.log(frequency) + rng.normal(size=n),
             **columns,
         }
     )
@@ -58,6 +59,7 @@ def test_estimates_are_those_of_scipy_and_statsmodels():
         "partial_class": partial_by_regression(table, classes),
         "partial_length": partial_by_regression(table, [length]),
         "partial_class_length": partial_by_regression(table, [*classes, length]),
+        "partial_surprisal": partial_by_regression(table, [table["surprisal"]]),
     }
     assert set(expected) == set(METHODS)
     found = frequency_correlation(table, methods=list(METHODS), n_boot=0).set_index("method")
@@ -310,3 +312,12 @@ def test_a_contrast_names_the_group_that_is_missing():
     found = correlation_replicates(words_table(9, epoch=0), ["epoch"], n_boot=5)
     with pytest.raises(InputError, match="there is no group epoch=7"):
         found.contrast({(7,): 1.0})
+
+
+def test_words_whose_surprisal_is_not_known_are_left_out_where_it_is_held_fixed():
+    table = words_table()
+    table.loc[:6, "surprisal"] = np.nan
+    assert one(table, "partial_surprisal")["words"] == len(table) - 7
+    assert one(table, "pearson_log")["words"] == len(table)
+    with pytest.raises(InputError, match="no column 'surprisal'"):
+        one(table.drop(columns="surprisal"), "partial_surprisal")

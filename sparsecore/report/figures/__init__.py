@@ -32,6 +32,7 @@ from sparsecore.report.figures.stack import stack
 from sparsecore.report.figures.tagging import accuracy_by_frequency, orders_compared
 from sparsecore.report.figures.tradeoff import tradeoff
 from sparsecore.report.figures.training import mark_step_cuts, training_curve
+from sparsecore.report.figures.transformer import rho_by_block
 from sparsecore.report.figures.words import chi_against_frequency, samples_compared
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "recited",
     "reciting_over_epochs",
     "recurrent_masks",
+    "rho_by_block",
     "samples_compared",
     "slopes_compared",
     "slopes_over_updates",

@@ -69,6 +69,7 @@ METHOD_NAMES = {
     "partial_class": "log frequency, given class",
     "partial_length": "log frequency, given length",
     "partial_class_length": "log frequency, given both",
+    "partial_surprisal": "log frequency, given surprisal",
 }
 
 WIDTH, HEIGHT, DPI = 7.2, 4.4, 144  # inches: as wide as the book's column, at 96 to the inch

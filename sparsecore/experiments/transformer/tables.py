@@ -1,0 +1,97 @@
+"""What is kept of a pretrained Transformer's measurement: correlations, some words, findings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from sparsecore.errors import InputError
+from sparsecore.experiments.transformer.findings import findings
+from sparsecore.experiments.transformer.measure import ROLES
+from sparsecore.stats.correlation import frequency_correlation
+
+Summary = dict[str, pd.DataFrame]
+
+MIN_COUNT = 10  # positions that a word needs in a role
+RESAMPLES = 2000
+METHODS = ("pearson", "spearman", "pearson_log", "partial_surprisal")
+VALUES = ("chi", "chi_without")
+GROUPS = ("kind", "block", "signal")
+LSTM = {"embedding": "embedding", "lstm1": "lower LSTM", "lstm2": "upper LSTM"}
+
+
+def tables_of(table: pd.DataFrame, resamples: int = RESAMPLES) -> Summary:
+    """``correlations``, ``words``, ``findings`` of what :func:`measure` gives.
+
+    Raises:
+        InputError: too few words for a correlation.
+    """
+    words = words_of(table)
+    if words["word"].nunique() < 10:
+        raise InputError(
+            f"{words['word'].nunique()} words have {MIN_COUNT} positions: read more windows"
+        )
+    return {
+        "correlations": correlations(words, resamples),
+        "words": _some(words).round(5),
+        "findings": findings(words, resamples).round(5),
+    }
+
+
+def words_of(table: pd.DataFrame) -> pd.DataFrame:
+    """W: the words with at least ``MIN_COUNT`` positions, a frequency and a known surprisal."""
+    enough = (table["count"] >= MIN_COUNT) & (table["frequency"] > 0)
+    return table[enough & table["surprisal"].notna()].reset_index(drop=True)
+
+
+def correlations(words: pd.DataFrame, resamples: int = RESAMPLES) -> pd.DataFrame:
+    """rho of every kind, block and signal by each method, with and without outlier dimensions.
+
+    Columns: kind, block, signal, value (chi, chi_without), method, rho, low, high, words.
+    """
+    parts = []
+    for value in VALUES:
+        own = words[words["kind"] != "neurons"] if value == "chi_without" else words
+        found = frequency_correlation(own, list(GROUPS), METHODS, value, n_boot=resamples)
+        parts.append(found.drop(columns="p_permutation"))
+    return pd.concat(parts, ignore_index=True).round(4)
+
+
+def lstm_correlations(words: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    """The same correlation in the LSTM of part one, over the words of W that it knows.
+
+    Args:
+        words: word, signal: those of W, by signal.
+        known: the table ``words`` of the emergent experiment (lower-cased words).
+
+    Returns:
+        pandas.DataFrame: layer, signal, method, rho, low, high, words.
+    """
+    parts = []
+    for signal, role in ROLES.items():
+        lower = set(words.loc[words["signal"] == signal, "word"].str.lower())
+        own = known[known["word"].isin(lower)]
+        for layer in LSTM:
+            renamed = own.rename(columns={f"chi_{layer}_{signal}_{role}": "chi"})
+            found = frequency_correlation(
+                renamed[["word", "frequency", "chi"]], [], ["pearson_log"], n_boot=RESAMPLES
+            )
+            parts.append(found.assign(layer=layer, signal=signal))
+    columns = ["layer", "signal", "method", "rho", "low", "high", "words"]
+    return pd.concat(parts, ignore_index=True)[columns].round(4)
+
+
+def with_lstm(tables: Mapping[str, pd.DataFrame], known: pd.DataFrame) -> Summary:
+    """The tables and ``lstm``, for the words of W."""
+    return {**tables, "lstm": lstm_correlations(tables["words"], known)}
+
+
+def _some(words: pd.DataFrame) -> pd.DataFrame:
+    """All words, of the last norm and of four blocks of the residual stream alone."""
+    residual = words["kind"] == "residual"
+    last = int(words.loc[residual, "block"].max()) if residual.any() else 0
+    places = {1, (last + 2) // 3, (2 * last + 2) // 3, last}
+    chosen = words[(words["kind"] == "norm") | (residual & words["block"].isin(places))]
+    columns = [*GROUPS, "word", "frequency", "surprisal", "count", "chi", "chi_without"]
+    return chosen[columns].sort_values([*GROUPS, "word"], ignore_index=True)

