@@ -15,7 +15,7 @@ Summary = dict[str, pd.DataFrame]
 
 MIN_COUNT = 10  # positions that a word needs in a role
 RESAMPLES = 2000
-METHODS = ("pearson", "spearman", "pearson_log", "partial_surprisal")
+METHODS = ("pearson", "pearson_log", "partial_surprisal")
 VALUES = ("chi", "chi_without")
 GROUPS = ("kind", "block", "signal")
 LSTM = {"embedding": "embedding", "lstm1": "lower LSTM", "lstm2": "upper LSTM"}
