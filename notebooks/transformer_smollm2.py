@@ -102,7 +102,7 @@ HoverPoints(axes)
 # The gradient is that of the whole window's loss. In the last norm it comes from the word to be predicted there
 # and from nothing else; further down, attention brings in what later positions want to know of this one.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transformer-targets", "caption": "The same for gradients and the word to be predicted. See how the relation is strongest near the loss, and what is left of it further down."}, "image": {"alt": "Line chart: correlation of gradients with target frequency over 30 blocks, one line each for residual stream, MLP neurons and attention output.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transformer-targets", "caption": "The same for gradients and the word to be predicted. See whether any line keeps clear of zero, and compare the last norm with the LSTM beside it."}, "image": {"alt": "Line chart: correlation of gradients with target frequency over 30 blocks, one line each for residual stream, MLP neurons and attention output.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.rho_by_block, page.reference, page.own, "correlations",
     signal="gradient", lstm=lstm, titles=whose,

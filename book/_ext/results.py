@@ -36,6 +36,8 @@ class ReferenceRuns(SphinxDirective):
         for path in sorted(root.glob("*/*/provenance.json")):
             self.env.note_dependency(str(path))
             provenance = json.loads(path.read_text(encoding="utf-8"))
+            if "experiment" not in provenance:  # nothing was trained: a pretrained model
+                continue
             # tables across experiments: the classifiers have a folder of their own
             rows += [_run_row(path, own) for own in provenance.get("language_models", [provenance])]
         if not rows:

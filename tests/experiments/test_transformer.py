@@ -174,3 +174,44 @@ def test_the_lstm_is_asked_about_the_same_words():
     assert (found["words"] == 3).all()
     assert found["rho"]["lstm2", "activation"] == 1.0
     assert found["rho"]["lstm2", "gradient"] == -1.0
+
+
+def test_the_figure_draws_each_kind_over_blocks_and_what_stands_beside():
+    from matplotlib import pyplot as plt
+
+    from sparsecore.experiments.transformer.tables import correlations
+    from sparsecore.report import figures
+
+    table = correlations(words_of(made_up()), resamples=20)
+    lstm = pd.DataFrame(
+        [["lstm2", "gradient", "pearson_log", 0.5, 0.4, 0.6]],
+        columns=["layer", "signal", "method", "rho", "low", "high"],
+    )
+    ax = figures.rho_by_block(table, "gradient", lstm=lstm)
+    names = ax.get_legend_handles_labels()[1]
+    assert {"residual stream", "MLP neurons", "last norm", "upper LSTM of part one"} <= set(names)
+    own = table.query("signal == 'gradient' and value == 'chi' and method == 'pearson_log'")
+    residual = own[own["kind"] == "residual"].sort_values("block")["rho"]
+    (line,) = [line for line in ax.lines if line.get_label() == "residual stream"]
+    assert np.asarray(line.get_ydata()).tolist() == residual.tolist()
+    plt.close("all")
+
+
+def test_sentences_say_which_way_and_what_could_not_be_told():
+    from sparsecore.report.pages.transformer import _told
+
+    part = {"value": 0.3, "low": 0.2, "high": 0.4, "outcome": "yes"}
+    assert _told(part).startswith("rises (ρ = 0.3")
+    assert _told({**part, "outcome": "no"}).startswith("falls")
+    wide = {"value": 0.0, "low": -0.2, "high": 0.2, "outcome": "unsure"}
+    assert "too few words" in _told(wide)
+    assert _told({**wide, "low": -0.05, "high": 0.05}).startswith("hardly changes")
+
+
+def test_parameters_without_a_model_are_refused():
+    from sparsecore.report.pages.transformer import open_page
+
+    with pytest.raises(sc.InputError, match="give model="):
+        open_page("smollm2-135m", corpus="ptb")
+    with pytest.raises(sc.InputError, match="no reference tables 'smol'"):
+        open_page("smol")

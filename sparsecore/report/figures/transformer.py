@@ -54,7 +54,7 @@ def rho_by_block(
         _one(ax, end + 2, lstm[own & (lstm["method"] == "pearson_log")], LSTM)
     marks.zero_line(ax)
     ax.set_xlabel("block")
-    ax.set_ylabel(rf"ρ of χ and log frequency of {ROLES[signal]}")
+    ax.set_ylabel(f"ρ of χ with log frequency,\n{ROLES[signal]}")
     style.below(ax, ncols=2)
     return keep_rows(ax, shown[columns])
 

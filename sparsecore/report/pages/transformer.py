@@ -129,17 +129,18 @@ def what_we_found(page: Page) -> Any:
         )
     }
     first = (
-        "At frequent <em>input</em> words the activations of this Transformer's residual stream "
-        f"are {told['input']}, those of its MLP neurons {told['neurons']}."
+        "With the frequency of the <em>input</em> word the concentration of this Transformer's "
+        f"residual stream {told['input']}, and that of its MLP neurons {told['neurons']}."
     )
     second = (
-        f"The gradients that frequent <em>target</em> words send into its last layer are "
-        f"{told['target']}, and along the residual stream, on average, {told['deep']}."
+        "With the frequency of the <em>target</em> word the concentration of the gradient that "
+        f"reaches the last layer {told['target']}; along the residual stream, on average, it "
+        f"{told['deep']}."
     )
     third = (
-        f"Without the few outlier dimensions the two are {told['input without']}, and "
-        f"{told['target without']}; with surprisal held fixed they are {told['input given']}, "
-        f"and {told['target given']}."
+        f"Without the few outlier dimensions the first {told['input without']} and the second "
+        f"{told['target without']}; with surprisal held fixed the first {told['input given']} and "
+        f"the second {told['target given']}."
     )
     return _box("What we found", f"{first} {second} {third}")
 
@@ -159,12 +160,12 @@ def _part(tables: Summary, number: int, start: str) -> dict[Any, Any]:
 
 
 def _told(part: dict[Any, Any]) -> str:
-    """``more concentrated (ρ = 0.42 [0.38, 0.46])``, or less, or neither."""
+    """``rises (ρ = 0.42 [0.38, 0.46])``, falls, does not change, or cannot be told."""
     value = format_value(part["value"], [part["low"], part["high"]])
     if part["outcome"] == "unsure":
-        words = "too uncertain to say" if untested(part) else "about as concentrated"
+        words = "may rise or fall: too few words to say" if untested(part) else "hardly changes"
     else:
-        words = "more concentrated" if part["outcome"] == "yes" else "less concentrated"
+        words = "rises" if part["outcome"] == "yes" else "falls"
     return f"{words} (ρ = {value})"
 
 
