@@ -54,7 +54,12 @@ from sparsecore.report.pages.causes import (
 from sparsecore.report.pages.verdicts import verdict_sentence
 
 page = open_page(
-    preset, reference, corpus=corpus, num_updates=num_updates, seed=seed, device=device
+    preset,
+    reference,
+    corpus=corpus,
+    num_updates=num_updates,
+    seed=seed,
+    device=device,
 )
 about(page)
 
@@ -72,8 +77,12 @@ types, probe = run.table("types"), run.table("probe")
 chi = probe[probe["update"] == probe["update"].max()].set_index("type")["chi"]
 
 split = types[types["role"] == "frequent"]  # the commoner half; `twin` is the other
-difference = chi.reindex(split["type"]).to_numpy() - chi.reindex(split["twin"]).to_numpy()
-by_ratio = split.assign(thousandths=1000 * difference).groupby("dose")["thousandths"]
+difference = (
+    chi.reindex(split["type"]).to_numpy() - chi.reindex(split["twin"]).to_numpy()
+)
+by_ratio = split.assign(thousandths=1000 * difference).groupby("dose")[
+    "thousandths"
+]
 by_ratio.agg(["mean", "sem", "count"]).round(2)
 
 # %% [markdown]
@@ -86,7 +95,12 @@ by_ratio.agg(["mean", "sem", "count"]).round(2)
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-dose", "caption": "By how much $\\chi$ of the upper gradient is larger for the frequent half of a split word than for its rare half (filled), and for an intact word than for a thinned one that would be as frequent (open). Bars: 95 % intervals over seeds and words, where there are three seeds."}, "image": {"alt": "Line chart: difference in concentration at ratios 1 to 1, 4 to 1 and 19 to 1, for several ways of training.", "classes": "dark-light"}}
 whose = ("reference runs", "your runs")
 axes = figures.beside(
-    figures.dose_response, page.reference, page.own, "doses", same_y=False, titles=whose
+    figures.dose_response,
+    page.reference,
+    page.own,
+    "doses",
+    same_y=False,
+    titles=whose,
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-updates", "caption": "The slope of these lines, $\\chi$ per nat of frequency, over training. Bands: from the least to the most of the seeds."}, "image": {"alt": "Line chart: effect of frequency on concentration over updates, a line for each way of training.", "classes": "dark-light"}}
@@ -102,7 +116,12 @@ axes = figures.beside(
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-arms", "caption": "The same slope at the last measurement, for every arm that was run. Bars: 95 % intervals; an arm without a bar has fewer than three seeds and decides nothing."}, "image": {"alt": "Point chart: effect of frequency on concentration at the end of training, a row for each way of training.", "classes": "dark-light"}}
 axes = figures.beside(
-    figures.slopes_compared, page.reference, page.own, "slopes", same_y=False, titles=whose
+    figures.slopes_compared,
+    page.reference,
+    page.own,
+    "slopes",
+    same_y=False,
+    titles=whose,
 )
 
 # %% [markdown]
@@ -144,7 +163,12 @@ carriers_table(page)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-acquisition", "caption": "Word acquisition: mean surprisal of held-out words against the concentration of their gradient, over training, by how often a word occurs in the training text. Each line begins on the left and goes on as its words are learned."}, "image": {"alt": "Line chart: mean concentration against mean surprisal, a line for each band of frequency.", "classes": "dark-light"}}
 axes = figures.beside(
-    figures.acquisition, page.reference, page.own, "bands", same_y=False, titles=whose
+    figures.acquisition,
+    page.reference,
+    page.own,
+    "bands",
+    same_y=False,
+    titles=whose,
 )
 
 # %% [markdown]

@@ -49,7 +49,12 @@ check_parameters(globals())
 # %% tags=["hide-input"]
 from sparsecore.report import figures
 from sparsecore.report.explorers import HoverPoints
-from sparsecore.report.pages.crossing import about, blocks_table, open_page, votes_table
+from sparsecore.report.pages.crossing import (
+    about,
+    blocks_table,
+    open_page,
+    votes_table,
+)
 from sparsecore.report.pages.verdicts import parts_table, verdict_sentence
 
 page = open_page(
@@ -73,7 +78,12 @@ about(page)
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-crossing-blocks", "caption": "Mean χ of the upper LSTM over training, by number of blocks: of its activation (dashed) and of its gradient (solid). See how far apart the dashed lines end, and how close together the solid ones. Bands: from the least to the greatest of the seeds."}, "image": {"alt": "Line chart: mean chi over epochs, two lines for each number of blocks.", "classes": "dark-light"}}
 whose = ("reference runs", "your runs")
 axes = figures.beside(
-    figures.chi_by_blocks, page.reference, page.own, "concentration", same_y=False, titles=whose
+    figures.chi_by_blocks,
+    page.reference,
+    page.own,
+    "concentration",
+    same_y=False,
+    titles=whose,
 )
 
 # %% tags=["remove-input"]
@@ -103,7 +113,9 @@ import torch
 
 import sparsecore as sc
 
-parts = torch.tensor([2.0, -1.5, 0.1, 0.1, 0.0])  # of five automata, for one document
+parts = torch.tensor(
+    [2.0, -1.5, 0.1, 0.1, 0.0]
+)  # of five automata, for one document
 votes = page.main["votes"].groupby("model")["chi"].mean()
 sc.effective_units(parts).item(), (1 / votes**2).round(1).to_dict()
 
@@ -117,7 +129,12 @@ sc.effective_units(parts).item(), (1 / votes**2).round(1).to_dict()
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-crossing-survival", "caption": "How well a network trained without a penalty shows which states the group lasso will keep, for several goals, the number of transitions that the lasso was to leave. See how far each line lies above chance (dotted). Small marks: single models; large ones: means."}, "image": {"alt": "Point chart: AUC by number of transitions left, two series, with a line at one half.", "classes": "dark-light"}}
 axes = figures.beside(
-    figures.survival, page.reference, page.own, "survival", same_y=True, titles=whose
+    figures.survival,
+    page.reference,
+    page.own,
+    "survival",
+    same_y=True,
+    titles=whose,
 )
 
 # %% [markdown]

@@ -48,9 +48,16 @@ check_parameters(globals())
 # %% tags=["hide-input"]
 from sparsecore.report import figures
 from sparsecore.report.explorers import HoverPoints
-from sparsecore.report.pages.emergent import about, open_page, verdict_sentence, verdicts
+from sparsecore.report.pages.emergent import (
+    about,
+    open_page,
+    verdict_sentence,
+    verdicts,
+)
 
-page = open_page(preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device)
+page = open_page(
+    preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device
+)
 about(page)
 
 # %% [markdown]
@@ -68,7 +75,9 @@ about(page)
 # ## What the runs here give
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-classes", "caption": "$\\rho_\\leftarrow(\\bar h^2)$ within open and closed classes, and within samples of each matched in frequency (dotted); raw frequency (Figure 4 of the paper). See which solid line rises first, and whether the dotted ones, which compare like with like, do the same. Bands: 95 % intervals over words."}, "image": {"alt": "Line chart: correlation within open classes, closed classes and the two matched samples, over epochs.", "classes": "dark-light"}}
-axes = figures.beside(figures.class_correlations, page.reference, page.own, "classes", cuts=True)
+axes = figures.beside(
+    figures.class_correlations, page.reference, page.own, "classes", cuts=True
+)
 
 # %% tags=["remove-input"]
 HoverPoints(axes)
@@ -89,7 +98,12 @@ axes = figures.beside(
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-class-means", "caption": "Mean concentration $\\chi(\\bar h^2)$ in the same groups. See where the lines of one style cross: from there on the other class is the more concentrated. Bands: 95 % intervals over words."}, "image": {"alt": "Line chart: mean concentration of the upper gradient in open and closed classes and in the matched samples, over epochs.", "classes": "dark-light"}}
 axes = figures.beside(
-    figures.class_correlations, page.reference, page.own, "classes", column="chi", same_y=False
+    figures.class_correlations,
+    page.reference,
+    page.own,
+    "classes",
+    column="chi",
+    same_y=False,
 )
 
 # %% [markdown]
@@ -107,7 +121,10 @@ chi = {
     for name, rows in sample.groupby("word_class")
 }
 random = np.random.default_rng(0)
-drawn = {name: random.choice(values, (2000, len(values))).mean(1) for name, values in chi.items()}
+drawn = {
+    name: random.choice(values, (2000, len(values))).mean(1)
+    for name, values in chi.items()
+}
 low, high = np.percentile(drawn["closed"] - drawn["open"], [2.5, 97.5])
 f"closed minus open: {chi['closed'].mean() - chi['open'].mean():.4f} [{low:.4f}, {high:.4f}]"
 

@@ -55,7 +55,9 @@ from sparsecore.report.pages.emergent import (
     verdicts,
 )
 
-page = open_page(preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device)
+page = open_page(
+    preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device
+)
 about(page)
 
 # %% [markdown]
@@ -93,7 +95,9 @@ axes = figures.beside(
 
 # %% tags=["remove-input"]
 rho_sentence(
-    page, "At the last epoch, on raw frequency, the size of the h² gradient has", value="l1"
+    page,
+    "At the last epoch, on raw frequency, the size of the h² gradient has",
+    value="l1",
 )
 
 # %% tags=["remove-input"]

@@ -50,9 +50,16 @@ check_parameters(globals())
 # %% tags=["hide-input"]
 from sparsecore.report import figures
 from sparsecore.report.explorers import HoverPoints
-from sparsecore.report.pages.emergent import about, open_page, verdict_sentence, verdicts
+from sparsecore.report.pages.emergent import (
+    about,
+    open_page,
+    verdict_sentence,
+    verdicts,
+)
 
-page = open_page(preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device)
+page = open_page(
+    preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device
+)
 about(page)
 
 # %% [markdown]
@@ -69,7 +76,9 @@ about(page)
 # the network before any training. Brighter is more concentrated.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-exposure", "caption": "Mean concentration $\\chi(\\bar h^2)$ of the gradient that each target word sends into the upper LSTM layer, over training (Figure 2 of the paper). Words from most frequent (bottom) to less frequent (top); brighter is more concentrated. Read a row from left to right: how soon does it turn bright, and does it stay so?"}, "image": {"alt": "Heat map, target words by epochs. Colour is the mean concentration of the upper layer's gradient.", "classes": "dark-light"}}
-axes = figures.beside(figures.exposure_heatmap, page.reference, page.own, "exposure", same_y=False)
+axes = figures.beside(
+    figures.exposure_heatmap, page.reference, page.own, "exposure", same_y=False
+)
 
 # %% [markdown]
 # This is how such a table is made, here of a toy model and random words. `sc.track` records, while
@@ -89,9 +98,13 @@ read, predicted = torch.randint(500, (2, 8, 20))
 with sc.track(model, layers=["1"]) as tracker:
     tracker.words(input_ids=read, target_ids=predicted)
     logits = head(model(read)[0])
-    nn.functional.cross_entropy(logits.flatten(0, 1), predicted.flatten()).backward()
+    nn.functional.cross_entropy(
+        logits.flatten(0, 1), predicted.flatten()
+    ).backward()
 table = tracker.table()
-table[(table["signal"] == "gradient") & (table["role"] == "target")].head(3).round(4)
+table[(table["signal"] == "gradient") & (table["role"] == "target")].head(3).round(
+    4
+)
 
 # %% [markdown]
 # The same numbers as lines, averaged over words of similar frequency rank. Two levels help to
@@ -118,7 +131,9 @@ HoverPoints(axes)
 # cut, because the loss on held-out text had not improved.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training", "caption": "Loss on the training and validation text, in nats a token (left) and as perplexity (right). Where the lines part, the network begins to know its training text by heart."}, "image": {"alt": "Line chart: training and validation loss over epochs, dashed vertical lines where the learning rate was cut.", "classes": "dark-light"}}
-axes = figures.beside(figures.training_curve, page.reference, page.own, "epochs", same_y=False)
+axes = figures.beside(
+    figures.training_curve, page.reference, page.own, "epochs", same_y=False
+)
 
 # %% [markdown]
 # ## How sure are we?

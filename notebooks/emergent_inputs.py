@@ -53,7 +53,9 @@ from sparsecore.report.pages.emergent import (
     verdicts,
 )
 
-page = open_page(preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device)
+page = open_page(
+    preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device
+)
 about(page)
 
 # %% [markdown]
@@ -126,7 +128,9 @@ table = pd.concat(
     words[["word", "frequency"]].assign(layer=layer, chi=words[column])
     for layer, column in signals.items()
 )
-rho = sc.frequency_correlation(table, by=["layer"], methods=["pearson", "pearson_log"], n_boot=200)
+rho = sc.frequency_correlation(
+    table, by=["layer"], methods=["pearson", "pearson_log"], n_boot=200
+)
 rho[["layer", "method", "rho", "low", "high"]].round(2)
 
 # %% [markdown]

@@ -58,7 +58,9 @@ from sparsecore.report.pages.emergent import (
     verdicts,
 )
 
-page = open_page(preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device)
+page = open_page(
+    preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device
+)
 about(page)
 
 # %% [markdown]
@@ -100,7 +102,9 @@ import sparsecore as sc
 
 words = page.main["words"].rename(columns={"chi_lstm2_gradient_target": "chi"})
 table = words[["word", "frequency", "chi"]].assign(signal="gradient", role="target")
-rho = sc.frequency_correlation(table, methods=["pearson", "pearson_log", "spearman"], n_boot=200)
+rho = sc.frequency_correlation(
+    table, methods=["pearson", "pearson_log", "spearman"], n_boot=200
+)
 rho[["method", "rho", "low", "high"]].round(2)
 
 # %% [markdown]
@@ -123,7 +127,9 @@ axes = figures.beside(
 HoverPoints(axes)
 
 # %% tags=["remove-input"]
-rho_sentence(page, "At the last epoch, ρ←(h̄²) on log frequency is", method="pearson_log")
+rho_sentence(
+    page, "At the last epoch, ρ←(h̄²) on log frequency is", method="pearson_log"
+)
 
 # %% [markdown]
 # ## Does it depend on the method?
@@ -133,7 +139,9 @@ rho_sentence(page, "At the last epoch, ρ←(h̄²) on log frequency is", method
 # that vanished there would be about grammar or spelling rather than exposure.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-methods", "caption": "$\\rho_\\leftarrow(\\bar h^2)$ at the last epoch by six methods, with 95 % intervals over words; a mark for each seed. See whether all lie on one side of zero, and how much they differ."}, "image": {"alt": "Dot chart: the same correlation by six methods, each with its interval.", "classes": "dark-light"}}
-axes = figures.beside(figures.methods_compared, page.reference, page.own, "correlations")
+axes = figures.beside(
+    figures.methods_compared, page.reference, page.own, "correlations"
+)
 
 # %% [markdown]
 # And this is how much depends on a few words: Pearson's correlation on raw frequency once the most

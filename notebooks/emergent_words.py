@@ -54,7 +54,9 @@ from sparsecore.report.pages.emergent import (
     with_matched,
 )
 
-page = open_page(preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device)
+page = open_page(
+    preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device
+)
 about(page)
 
 # %% [markdown]

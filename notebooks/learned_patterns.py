@@ -37,7 +37,9 @@ vectors = None  # embedded, glove-6b, a GloVe file, an encoder
 goal = None  # transitions to be left; None: the preset's smallest
 seed = 0
 device = "auto"  # auto | cpu | cuda
-sentence = "The index of the first element to return, or None if there is no such value."
+sentence = (
+    "The index of the first element to return, or None if there is no such value."
+)
 reference = "reviews"  # which committed runs stand beside yours
 
 # %% tags=["remove-input"]
@@ -131,7 +133,9 @@ from sparsecore.experiments.sentiment.trained import vectors_of
 
 vectors, tokens = vectors_of(reader.trained, sentence)
 score, steps = sc.best_paths(rnn_of(reader.trained.model), vectors)
-last = [path[-1] for path in steps]  # of each automaton: the way into its last state
+last = [
+    path[-1] for path in steps
+]  # of each automaton: the way into its last state
 [[tokens[t] for t in path.tolist() if t >= 0] for path in last]
 
 # %% [markdown]

@@ -67,7 +67,10 @@ vectors = torch.zeros(3, 200)
 vectors[0, 0] = 5.0  # one entry holds everything
 vectors[1, :50] = 5.0  # a quarter of them, equally
 vectors[2] = torch.randn(200)  # nobody would call this sparse
-[f(vectors).round(decimals=3).tolist() for f in (sc.chi, sc.effective_units, sc.hoyer)]
+[
+    f(vectors).round(decimals=3).tolist()
+    for f in (sc.chi, sc.effective_units, sc.hoyer)
+]
 
 # %% [markdown]
 # Three things follow.

@@ -59,7 +59,9 @@ from sparsecore.report.pages.language import (
 )
 from sparsecore.report.pages.verdicts import parts_table, verdict_sentence
 
-page = open_page(preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device)
+page = open_page(
+    preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device
+)
 about(page)
 
 # %% [markdown]
@@ -81,7 +83,12 @@ about(page)
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-language", "caption": "Validation perplexity over the epochs of training. Open marks: current weights; filled marks: averaged ones. See how close together the two models stay. Bands: from the least to the greatest of three seeds or more."}, "image": {"alt": "Line chart: perplexity of the validation text over the epochs, one line for the dense and one for the sparse model, with a dashed line where fine-tuning begins.", "classes": "dark-light"}}
 whose = ("reference runs", "your runs")
 axes = figures.beside(
-    figures.perplexity_over_epochs, page.reference, page.own, "curves", same_y=False, titles=whose
+    figures.perplexity_over_epochs,
+    page.reference,
+    page.own,
+    "curves",
+    same_y=False,
+    titles=whose,
 )
 
 # %% tags=["remove-input"]
@@ -116,7 +123,9 @@ from torch import nn
 
 import sparsecore as sc
 
-num_blocks, gamma = sc.matching_geometry(1725, 1725, reduce_in=2 / 3, reduce_out=2 / 3)
+num_blocks, gamma = sc.matching_geometry(
+    1725, 1725, reduce_in=2 / 3, reduce_out=2 / 3
+)
 wide = sc.SparseLSTM(1725, 1725, num_blocks, gamma)
 dense = nn.LSTM(1150, 1150)
 sizes = [sum(p.numel() for p in layer.parameters()) for layer in (wide, dense)]

@@ -85,7 +85,10 @@ import sparsecore as sc
 layer = sc.SparseLSTM(120, 90, num_blocks=3, gamma=0.5)
 windows = sc.input_windows(120, 3, 0.5)  # which inputs each block reads
 sizes = sc.block_sizes(90, 3)
-expected = sum(4 * h * (h + (w.stop - w.start) + 2) for h, w in zip(sizes, windows, strict=True))
+expected = sum(
+    4 * h * (h + (w.stop - w.start) + 2)
+    for h, w in zip(sizes, windows, strict=True)
+)
 sum(p.numel() for p in layer.parameters()), expected, windows
 
 # %% [markdown]

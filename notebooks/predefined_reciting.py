@@ -50,10 +50,17 @@ check_parameters(globals())
 # %% tags=["hide-input"]
 from sparsecore.report import figures
 from sparsecore.report.explorers import HoverPoints
-from sparsecore.report.pages.reciting import about, accuracy_sentence, accuracy_table, open_page
+from sparsecore.report.pages.reciting import (
+    about,
+    accuracy_sentence,
+    accuracy_table,
+    open_page,
+)
 from sparsecore.report.pages.verdicts import parts_table, verdict_sentence
 
-page = open_page(preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device)
+page = open_page(
+    preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device
+)
 about(page)
 
 # %% [markdown]
@@ -82,7 +89,12 @@ HoverPoints(axes)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-reciting", "caption": "The best epoch of each model (Table 4 of the paper). Crosses: the paper's, for a text and models about a hundred times as large. Compare the order of our marks with that of the crosses within each group. Bars: 95 % intervals of the mean over seeds, where there are three or more, cut at 0 and 100 %."}, "image": {"alt": "Point chart: share of words predicted right by seven models, in groups of equal numbers of parameters, with the paper's values.", "classes": "dark-light"}}
 axes = figures.beside(
-    figures.recited, page.reference, page.own, "accuracy", same_y=False, titles=whose
+    figures.recited,
+    page.reference,
+    page.own,
+    "accuracy",
+    same_y=False,
+    titles=whose,
 )
 
 # %% tags=["hide-input"]

@@ -66,7 +66,13 @@ from sparsecore.report.pages.tagging import (
 from sparsecore.report.pages.verdicts import verdict_sentence
 
 page = open_page(
-    preset, reference, corpus=corpus, tags=tags, epochs=epochs, seed=seed, device=device
+    preset,
+    reference,
+    corpus=corpus,
+    tags=tags,
+    epochs=epochs,
+    seed=seed,
+    device=device,
 )
 about(page)
 
@@ -90,7 +96,13 @@ about(page)
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tagging", "caption": "Accuracy of the tagger against the size of its embedding (Figure 3 of the paper). Dense: all vectors are short. Sparse: vectors have 20 dimensions, most words store few of them. Points at the same place have equally many parameters in the embedding. See how the two lines part to the left. Bands: one standard deviation over seeds."}, "image": {"alt": "Line chart: accuracy in percent against numbers stored a word, one line for dense and one for sparse embeddings, with bands.", "classes": "dark-light"}}
 whose = ("reference runs", "your runs")
 axes = figures.beside(
-    figures.tradeoff, page.reference, page.own, "tradeoff", same_y=False, titles=whose, **FIG3
+    figures.tradeoff,
+    page.reference,
+    page.own,
+    "tradeoff",
+    same_y=False,
+    titles=whose,
+    **FIG3,
 )
 
 # %% tags=["remove-input"]
@@ -109,7 +121,10 @@ from torch import nn
 import sparsecore as sc
 from sparsecore.stats.seeds import difference_interval
 
-sparse, dense = sc.SparseEmbedding(10_000, 20, density=0.25), nn.Embedding(10_000, 5)
+sparse, dense = (
+    sc.SparseEmbedding(10_000, 20, density=0.25),
+    nn.Embedding(10_000, 5),
+)
 sizes = [sum(p.numel() for p in table.parameters()) for table in (sparse, dense)]
 runs = page.main["runs"].query("size == 5 and order == 'up' and seed != 99")
 accuracy = 100 * runs.set_index("density")["test_accuracy"]
@@ -133,7 +148,12 @@ accuracy_table(page)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tagging-orders", "caption": "Which words have the long vectors (Table 3 of the paper). At each density the three orders store equally many values: see how much it matters which words get them. Bars: 95 % intervals of the mean over seeds."}, "image": {"alt": "Point chart with error bars: accuracy at each density for three orders of the vocabulary, and for the full dense embedding.", "classes": "dark-light"}}
 axes = figures.beside(
-    figures.orders_compared, page.reference, page.own, "accuracy", same_y=False, titles=whose
+    figures.orders_compared,
+    page.reference,
+    page.own,
+    "accuracy",
+    same_y=False,
+    titles=whose,
 )
 
 # %% tags=["hide-input"]
