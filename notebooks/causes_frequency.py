@@ -92,7 +92,7 @@ by_ratio.agg(["mean", "sem", "count"]).round(2)
 # another control. The second half of a split word competes with the first as a wrong guess; so in
 # other words most occurrences were replaced by `<unk>`, which makes them rarer without a competitor.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-dose", "caption": "By how much $\\chi$ of the upper gradient is larger for the frequent half of a split word than for its rare half (filled), and for an intact word than for a thinned one that would be as frequent (open). Bars: 95 % intervals over seeds and words, where there are three seeds."}, "image": {"alt": "Line chart: difference in concentration at ratios 1 to 1, 4 to 1 and 19 to 1, for several ways of training.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-dose", "caption": "See whether the marks rise from left to right, and whether they start at zero: by how much $\\chi$ of the upper gradient is larger for the frequent half of a split word than for its rare half (filled), and for an intact word than for a thinned one that would be as frequent (open). Bars: 95 % intervals over seeds and words, where there are three seeds."}, "image": {"alt": "Line chart: difference in concentration at ratios 1 to 1, 4 to 1 and 19 to 1, for several ways of training.", "classes": "dark-light"}}
 whose = ("reference runs", "your runs")
 axes = figures.beside(
     figures.dose_response,
@@ -103,7 +103,7 @@ axes = figures.beside(
     titles=whose,
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-updates", "caption": "The slope of these lines, $\\chi$ per nat of frequency, over training. Bands: from the least to the most of the seeds."}, "image": {"alt": "Line chart: effect of frequency on concentration over updates, a line for each way of training.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-updates", "caption": "The slope of these lines, $\\chi$ per nat of frequency, over training. See which way of training shows it first, and whether it stays. Bands: from the least to the most of the seeds."}, "image": {"alt": "Line chart: effect of frequency on concentration over updates, a line for each way of training.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.slopes_over_updates,
     page.reference,
@@ -114,7 +114,7 @@ axes = figures.beside(
     height=5.0,
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-arms", "caption": "The same slope at the last measurement, for every arm that was run. Bars: 95 % intervals; an arm without a bar has fewer than three seeds and decides nothing."}, "image": {"alt": "Point chart: effect of frequency on concentration at the end of training, a row for each way of training.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-arms", "caption": "The same slope at the last measurement, for every arm that was run. See which bars keep clear of zero. Bars: 95 % intervals; an arm without a bar has fewer than three seeds and decides nothing."}, "image": {"alt": "Point chart: effect of frequency on concentration at the end of training, a row for each way of training.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.slopes_compared,
     page.reference,
@@ -161,7 +161,7 @@ assert h.grad is not None
 # %% tags=["hide-input"]
 carriers_table(page)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-acquisition", "caption": "Word acquisition: mean surprisal of held-out words against the concentration of their gradient, over training, by how often a word occurs in the training text. Each line begins on the left and goes on as its words are learned."}, "image": {"alt": "Line chart: mean concentration against mean surprisal, a line for each band of frequency.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-acquisition", "caption": "Word acquisition, to be read from left to right: does a line rise while its words are being learned? Mean surprisal of held-out words against the concentration of their gradient, over training, by how often a word occurs in the training text. Each line begins on the left and goes on as its words are learned."}, "image": {"alt": "Line chart: mean concentration against mean surprisal, a line for each band of frequency.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.acquisition,
     page.reference,
