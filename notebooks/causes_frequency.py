@@ -15,12 +15,14 @@
 #
 # :::{admonition} What we found
 # :class: found
-# - With SGD at a learning rate of 20 frequency by itself makes a gradient more concentrated, by
-#   {result}`causes/enwiki slopes arm=sgd-20 measure="held out" kind=split update=last * 1000` thousandths of $\chi$ a nat.
-# - At a learning rate of 5 there is not yet anything of it at the same number of updates
-#   ({result}`causes/enwiki slopes arm=sgd-5 measure="held out" kind=split update=last * 1000`).
-# - What carries it are the output rows: the $\chi$ of the gradient correlates with that of the rows alone by
-#   {result}`causes/enwiki carriers arm=sgd-5 statistic="χ with χ of rows alone"`.
+# - With SGD at a learning rate of 5 it is not frequency itself: over whole words $\chi$ rises by
+#   {result}`causes/* slopes arm=sgd-5 measure="held out" kind=words update=last * 1000` thousandths per nat, within
+#   split words by {result}`causes/* slopes arm=sgd-5 measure="held out" kind=split update=last * 1000`.
+# - With Adam the frequent half of a word ends with the *less* concentrated gradient
+#   ({result}`causes/* slopes arm=adam measure="held out" kind=split update=last * 1000`); at a rate of 20 the effect has
+#   the other sign and is uncertain ({result}`causes/* slopes arm=sgd-20 measure="held out" kind=split update=last * 1000`).
+# - What carries the concentration are the output rows: over words it correlates with that of the rows alone by
+#   {result}`causes/* carriers arm=sgd-5 statistic="χ with χ of rows alone"`.
 # :::
 #
 # Frequent words send more concentrated gradients into the upper layer of a language model than rare
