@@ -19,9 +19,7 @@
 # {term}`gradients <gradient>` that it receives more concentrated from frequent {term}`target words <target word>`?
 
 # %% tags=["parameters"]
-model = (
-    None  # a folder, a GGUF file, a package or a name on the hub: read it now; None: tables alone
-)
+model = None  # a folder, a GGUF file, a package or a name on the hub: read it now; None: tables alone
 corpus = None  # a name or a path; None: wikitext-2
 layers = None  # of ["residual", "neurons", "attention", "norm"]; None: all
 windows = 8  # of 512 pieces, that your model reads
