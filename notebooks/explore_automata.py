@@ -56,8 +56,10 @@ explorer
 # ## What to look for
 #
 # - **Move the slider to the left end**: all states are back. How many of them took part in the
-#   decision at all? Most norms are near zero, and the decision hardly moves until the slider meets
-#   the first state that the group lasso spared.
+#   decision at all? Most norms are near zero, and the bar of the decision hardly moves until the slider meets
+#   the first state that the group lasso spared. The dashed mark stays where it was with every state.
+# - **Read the phrases beside an automaton**: those of the training texts that score highest in the last state it still has. What
+#   does it look for when its last state is gone?
 # - **Change one word.** A pattern that takes *returns* may not care for *return*; it knows words by
 #   their vectors, so that near words often do as well.
 # - **Look at the order.** The automata stand by the size of their part in the decision. Is it one

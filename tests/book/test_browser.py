@@ -275,3 +275,47 @@ def test_a_model_trains_in_the_page(explorer):
     assert told.count() == 2 and "SGD 20" in told.first.inner_text()  # the first curve stays
     own.get_by_role("button", name="Clear").click()
     assert told.count() == 0 and own.get_by_role("button", name="Pause").is_disabled()
+
+
+def test_the_decision_moves_when_states_go(explorer):
+    own = explorer("explore_automata").page.locator(".sparse-explorer")
+    decision = own.locator(".decision")
+    slider = own.locator("input[type=range]")
+    slider.press("Home")
+    assert "With all its states" not in decision.inner_text()
+    assert own.locator(".track .before").count() == 0
+    assert "Highest in the corpus" in own.inner_text()
+    slider.press("End")
+    assert "With all its states" in decision.inner_text()
+    assert own.locator(".track .before").count() == 1 and "removed" in own.inner_text()
+
+
+def test_any_sentence_is_read_in_the_page(explorer):
+    own = explorer("explore_sentence").page.locator(".sparse-explorer")
+    table = own.locator("table")
+    own.get_by_label("Type a sentence").fill("the name of a zyzzyva.")
+    assert table.locator("thead th").all_inner_texts() == [
+        "read", "<eos>", "the", "name", "of", "a", "<unk>", ".",
+    ]  # fmt: skip
+    assert "zyzzyva" in own.inner_text() and table.locator("tbody tr").count() == 8
+    before = own.locator("section h3").inner_text()
+    table.get_by_role("button", name="of").press("Enter")
+    assert own.locator("section h3").inner_text() != before
+    assert "After “name”, “of” is to be predicted" in own.locator("section h3").inner_text()
+    assert own.locator(".units rect").count() == 100
+    own.get_by_label("Network").select_option("trained minus untrained")
+    signs = {cell[0] for cell in table.locator(".heat").all_inner_texts()}
+    assert signs <= {"+", "−"}
+    own.get_by_label("Type a sentence").fill("")
+    assert table.locator("td").count() == 0
+
+
+def test_a_panel_without_python_shows_what_it_did(explorer):
+    page = explorer("explore_live").page
+    panels = page.locator(".needs-python")
+    assert panels.count() == 3
+    assert "Pressed: Look" in panels.first.inner_text()
+    assert panels.first.locator(".sparse-explorer").count() == 1
+    assert "validation perplexity" in panels.nth(1).inner_text()
+    picture = panels.nth(2).get_by_role("img", name="perplexity")
+    assert picture.evaluate("one => one.naturalWidth") > 300

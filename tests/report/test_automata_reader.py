@@ -145,6 +145,7 @@ def test_the_widget_carries_the_model(model):
         ({"lengths": [3, 1, 4]}, "main must have a row for each of 8 states, got 10"),
         ({"vectors": {}}, "at least one word"),
         ({"vectors": {"a": torch.zeros(4).numpy()}}, "must have 5 numbers a word, got 4"),
+        ({"phrases": [[["a"]]]}, "phrases must have a list for each of 10 states"),
         ({"weight": [0.1]}, "weight must have 4 numbers, got 1"),
     ],
 )

@@ -31,6 +31,8 @@ class AutomataReader(anywidget.AnyWidget):
             (``<s>``, ``</s>``) too if the model reads them.
         samples: texts to pick, each with its label: ``[{"label": …, "text": …}]``, words apart.
         threshold: the pruning shown at first.
+        phrases: of each automaton, of each of its states, phrases that score highest in a corpus;
+            shown beside an automaton are those of the last state that pruning leaves.
 
     Attributes:
         text, threshold: what is shown; they can be read and set.
@@ -61,6 +63,7 @@ class AutomataReader(anywidget.AnyWidget):
         vectors: dict[str, NDArray[Any]],
         samples: Sequence[dict[str, str]] = (),
         threshold: float = 0.1,
+        phrases: Sequence[Sequence[Sequence[str]]] = (),
     ) -> None:
         S = sum(lengths)
         given = {"main": len(main), "loop": len(loop), "bias": len(bias), "norms": len(norms)}
@@ -69,6 +72,8 @@ class AutomataReader(anywidget.AnyWidget):
                 raise InputError(f"{name} must have a row for each of {S} states, got {rows}")
         if len(weight) != len(lengths):
             raise InputError(f"weight must have {len(lengths)} numbers, got {len(weight)}")
+        if phrases and [len(states) for states in phrases] != list(lengths):
+            raise InputError(f"phrases must have a list for each of {S} states")
         if not vectors:
             raise InputError("vectors must hold the vector of at least one word")
         table = np.stack(list(vectors.values()))
@@ -89,6 +94,7 @@ class AutomataReader(anywidget.AnyWidget):
             "words": list(vectors),
             "vectors": packed(table),
             "samples": [dict(sample) for sample in samples],
+            "phrases": [[list(state) for state in automaton] for automaton in phrases],
         }
         text = samples[0]["text"] if samples else ""
         super().__init__(data=data, text=text, threshold=threshold)

@@ -5,16 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
 from sparsecore.errors import InputError
+from sparsecore.experiments.sentiment.patterns import padded
 from sparsecore.experiments.sentiment.structure import rnn_of
 from sparsecore.experiments.sentiment.trained import Trained
+from sparsecore.layers.rational import RationalRNN
 from sparsecore.pruning.groups import group_norms
+from sparsecore.pruning.patterns import phrases
 from sparsecore.report.pages.sentiment import Reader
 
 MOST_WORDS = 6000  # that the page carries vectors of, the most frequent ones
 SAMPLES = 8  # test documents to pick, half of them of either label
 LENGTH = 30  # words of a sample, as nearly as there are such documents
+READ = 300  # training documents whose phrases are compared, those of about LENGTH words
+PHRASES = 2  # that are told of a state
 
 
 def readable(reader: Reader) -> dict[str, Any]:
@@ -51,6 +57,7 @@ def readable(reader: Reader) -> dict[str, Any]:
         "vectors": _vectors(trained, words),
         "samples": samples,
         "threshold": trained.config.threshold,
+        "phrases": _phrases(trained, rnn),
     }
 
 
@@ -66,6 +73,24 @@ def _samples(trained: Trained) -> tuple[list[dict[str, str]], set[str]]:
             words.update(tokens)
             found.append({"label": str(corpus.labels[label]), "text": " ".join(tokens)})
     return found, words
+
+
+def _phrases(trained: Trained, rnn: RationalRNN) -> list[list[list[str]]]:
+    """Of each automaton and each of its states, the phrases that score highest."""
+    lengths = trained.inputs.corpus.train.lengths
+    chosen = np.argsort(np.abs(lengths - LENGTH), kind="stable")[:READ].tolist()
+    x, tokens = padded(trained.inputs, "train", chosen)
+    with torch.no_grad():
+        table = phrases(rnn, x.to(rnn.main.device), tokens, 2 * PHRASES)
+    top = table[table["end"] == "top"].sort_values("rank")
+    steps = [name for name in table.columns if str(name).startswith("transition_")]
+    found: list[list[list[str]]] = [[[] for _ in range(length)] for length in rnn.lengths]
+    for row in top.to_dict("records"):
+        told = found[row["wfsa"]][row["state"] - 1]
+        words = " ".join(str(row[step]) for step in steps if row[step]).replace("_SL", "")
+        if words not in told and len(told) < PHRASES:
+            told.append(words)
+    return found
 
 
 def _vectors(trained: Trained, needed: set[str]) -> dict[str, Any]:

@@ -13,6 +13,8 @@ function rowsOf(packed, rows, width) {
   return Array.from({ length: rows }, (_, r) => Array.from(flat.subarray(r * width, (r + 1) * width)));
 }
 
+const probability = (logit) => 1 / (1 + Math.exp(-logit));
+
 /** Words as the corpus has them: lower case, punctuation apart. */
 export function tokenise(text) {
   return text
@@ -86,6 +88,7 @@ function render({ model, el }) {
   slider.addEventListener("input", () => set("threshold", 1.02 * mostNorm * (Number(slider.value) / 1000) ** 2));
   const sliderLabel = element("label", { for: `threshold-${key}` });
   const verdict = element("p", { class: "decision", "aria-live": "polite" });
+  const meter = element("div", { class: "meter", "aria-hidden": "true" });
   const unknown = element("p", { class: "note" });
   const list = element("ol", { class: "wfsas" });
   root.append(
@@ -93,6 +96,7 @@ function render({ model, el }) {
     element("div", { class: "field" }, element("label", { for: `text-${key}` }, "Or type one"), area),
     element("div", { class: "field" }, sliderLabel, slider),
     verdict,
+    meter,
     unknown,
     list,
     element(
@@ -103,6 +107,28 @@ function render({ model, el }) {
     ),
   );
 
+  function drawMeter(now, before, pruned) {
+    const [no, yes] = data.labels;
+    const mark = (name, value) => {
+      const made = element("span", { class: name });
+      made.style.left = `${(100 * probability(value)).toFixed(1)}%`;
+      return made;
+    };
+    const fill = element("span", { class: `fill ${now > 0 ? "for" : "against"}` });
+    const share = 100 * probability(now);
+    fill.style.left = `${Math.min(50, share)}%`;
+    fill.style.width = `${Math.abs(share - 50)}%`;
+    meter.replaceChildren(element("span", { class: "end" }, no), element("span", { class: "track" }, fill, pruned ? mark("before", before) : "", mark("now", now)), element("span", { class: "end" }, yes));
+  }
+
+  /** The phrases of the corpus that drive the state an automaton ends in, before and after pruning. */
+  function phrasesOf(d, length, left) {
+    const told = (state) => (data.phrases?.[d]?.[state - 1] ?? []).map((words) => `“${words}”`).join(", ");
+    const [all, now] = [told(length), left ? told(left) : ""];
+    if (!all) return "";
+    return element("p", { class: "note" }, "Highest in the corpus: ", now || "nothing, it is removed", left < length ? ` (with all its states: ${all})` : "", ".");
+  }
+
   function draw() {
     const tokens = tokenise(state.text);
     const read = ["<s>", ...tokens, "</s>"].filter((word) => vectorOf.has(word));
@@ -112,13 +138,15 @@ function render({ model, el }) {
     const found = scores(layer, counts, weights);
     const parts = found.map((score, d) => score * data.weight[d]);
     const logit = parts.reduce((sum, part) => sum + part, data.offset);
-    const sure = 1 / (1 + Math.exp(-Math.abs(logit)));
+    const every = scores(layer, lengths, weights).reduce((sum, score, d) => sum + score * data.weight[d], data.offset);
     const [no, yes] = data.labels;
+    const says = (value) => `${value > 0 ? yes : no}, at ${(100 * probability(Math.abs(value))).toFixed(0)} %`;
     const transitions = states.length;
     slider.value = String(place(state.threshold));
     sliderLabel.textContent = `Remove states whose norm is at most ${state.threshold.toFixed(3)}: ${transitions} of ${rows} transitions are left, in ${counts.filter(Boolean).length} automata`;
     slider.setAttribute("aria-valuetext", `${state.threshold.toFixed(3)}, ${transitions} transitions left`);
-    verdict.replaceChildren("The model says ", element("strong", {}, logit > 0 ? yes : no), `, at ${(100 * sure).toFixed(0)} %.`);
+    verdict.replaceChildren("The model says ", element("strong", {}, says(logit)), ".", transitions < rows ? ` With all its states: ${says(every)}.` : "");
+    drawMeter(logit, every, transitions < rows);
     unknown.textContent = missing.length ? `Not read, as this page has no vectors for them: ${missing.slice(0, 12).join(", ")}${missing.length > 12 ? ", …" : ""}.` : "";
     const starts = lengths.map((_, d) => lengths.slice(0, d).reduce((sum, n) => sum + n, 0));
     const order = lengths.map((_, d) => d).sort((a, b) => Math.abs(parts[b]) - Math.abs(parts[a]) || a - b);
@@ -136,6 +164,7 @@ function render({ model, el }) {
           {},
           element("div", { class: "head" }, diagram(lengths[d], counts[d], data.norms.slice(starts[d], starts[d] + lengths[d]), mostNorm, telling ? telling.state : 0),
             element("div", { class: "share" }, bar, element("span", {}, counts[d] ? `${parts[d] >= 0 ? "+" : "−"}${Math.abs(parts[d]).toFixed(2)} for ${side}` : "removed"))),
+          phrasesOf(d, lengths[d], counts[d]),
           counts[d] === 0 ? "" : element("p", { class: "tokens" }, ...read.flatMap((word, t) => [
             element("span", { class: `token ${did[t].role}`, title: did[t].role === "taken" ? `transition ${did[t].transition}` : did[t].role },
               word, did[t].role === "taken" ? element("sup", {}, String(did[t].transition)) : null), " "])),
