@@ -1,4 +1,4 @@
-"""The command line: ``sparsecore run|sweep|runs|data|reference|claims|bench``.
+"""The command line: ``sparsecore run|sweep|track|runs|data|reference|claims|bench``.
 
 Every error a user can cause is one line, ``error: …``, with exit code 2; a run that fails on its
 own (divergence) exits with 1, one that is stopped by Ctrl-C with 130, by SIGTERM with 143.
@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from sparsecore import __version__
 from sparsecore.errors import (
@@ -119,6 +119,15 @@ def _usage() -> str:
 class Parser(argparse.ArgumentParser):
     """argparse whose errors are one line, like all others."""
 
+    def parse_args(self, *given: Any, **named: Any) -> Any:  # pyright: ignore
+        """What was chosen; an unknown option is told with the nearest one."""
+        chosen, unknown = self.parse_known_args(*given, **named)
+        if unknown:
+            options = [name for name in self._option_string_actions if name.startswith("--")]
+            hint = near_match(unknown[0].split("=")[0], options) if unknown[0][:2] == "--" else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+        return chosen
+
     def error(self, message: str) -> NoReturn:
         """Refuse the arguments with one line."""
         raise InputError(f"{message} (see {self.prog} --help)")
@@ -155,6 +164,8 @@ def sweep(arguments: list[str]) -> None:
     from sparsecore.runs.options import parse_sweep
 
     if not arguments or arguments[0] in ("-h", "--help"):
+        from sparsecore.runs.usage import SWEEP_USAGE
+
         print(SWEEP_USAGE)
         for name, summary in EXPERIMENTS.items():
             print(f"  {name:<10} {summary}")
@@ -188,6 +199,22 @@ def sweep(arguments: list[str]) -> None:
     if chosen.out:
         summarise(finished, Path(chosen.out))
         print(f"tables: {chosen.out}")
+
+
+def track(arguments: list[str]) -> None:
+    """Track a language model of Hugging Face on a text: chi by word, layer and checkpoint."""
+    from sparsecore.runs.track_options import add_options, configs_of
+
+    parser = Parser(prog="sparsecore track", formatter_class=argparse.RawTextHelpFormatter)
+    add_options(parser)
+    chosen = parser.parse_args(arguments)
+    configs, progress = configs_of(chosen), not chosen.no_progress
+
+    from sparsecore.runs.track import track_run, track_sweep
+
+    run = track_sweep(configs, progress) if configs[1:] else track_run(configs[0], progress)
+    print(run.results.round(4).to_string(index=False))
+    print(f"\ntable: {run.path / 'table.parquet'}")
 
 
 def runs(arguments: list[str]) -> None:
@@ -359,35 +386,10 @@ def bench(arguments: list[str]) -> None:
         raise TrainingError(f"not timed, for the result is wrong: {', '.join(refused)}")
 
 
-SWEEP_USAGE = """\
-usage: sparsecore sweep EXPERIMENT [--preset quick|small|paper] [--field value …]
-                        [--stage study|tune] [--grid FIELD=A,B,C …] [--seeds N]
-                        [--scheduler local|slurm|tcp://HOST:PORT] [--jobs N] [--retries N]
-                        [--table FILE] [--out FOLDER] [--no-progress]
-       sparsecore sweep notebooks/NAME.py [--parameter value …] [--grid …] [--seeds N]
-                        [--scheduler …] [--jobs N] [--retries N] --out FOLDER [--no-progress]
-
-Without --grid and --seeds: the runs behind the experiment's figures and tables, or, with --stage
-tune, those that choose its hyper-parameters. With them: the preset with every combination of the
-values given, and N seeds from --seed on. Finished runs are found, not repeated.
-
-Runs are made in turn, or by workers, a process and a thread each:
-  --jobs N                    so many on this machine
-  --scheduler local           one a GPU of this machine, or one a core
-  --scheduler tcp://HOST:PORT those of a Dask scheduler that runs there
-  --scheduler slurm --jobs N  so many SLURM jobs
-A run that fails does not stop the others. One whose worker is lost goes on from its last checkpoint
-on another, --retries times (3). All machines must share SPARSECORE_HOME.
-
-One row a run, its values and results, is printed in the end; --table writes it as CSV. --out writes
-the tables of all runs, as `sparsecore reference` does. A notebook is executed once for each
-combination, into a copy each.
-
-experiments:"""
-
 COMMANDS: dict[str, Command] = {
     "run": run,
     "sweep": sweep,
+    "track": track,
     "runs": runs,
     "data": data,
     "reference": reference,

@@ -9,7 +9,8 @@ import importlib.metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sparsecore.data.encoders import import_transformers, quiet
+from sparsecore.data.encoders import commit_of, import_transformers, quiet
+from sparsecore.data.locate import content_hash
 from sparsecore.errors import InputError, check_installed
 from sparsecore.files import local_path
 
@@ -63,8 +64,14 @@ def load_lm(
             if getattr(config, "is_encoder_decoder", False):
                 raise ValueError(f"{config.model_type} has an encoder and is not a causal model")
             tokenizer = kit.AutoTokenizer.from_pretrained(where, **source)
+            # safetensors alone: other weights are pickles
             model, about = kit.AutoModelForCausalLM.from_pretrained(
-                where, dtype=of_type, use_safetensors=True, output_loading_info=True, **source
+                where,
+                config=config,
+                dtype=of_type,
+                use_safetensors=True,
+                output_loading_info=True,
+                **source,
             )
     except Exception as error:  # its parsers raise what they like
         raise InputError(f"the language model {name} cannot be had: {_reason(error)}") from error
@@ -101,6 +108,22 @@ def locate_lm(name: str | Path) -> tuple[str, str | None]:
             f"model folder {name} has neither a config.json nor one {GGUF} file, but {len(files)}"
         )
     return str(path), files[0].name
+
+
+def lm_name(name: str | Path) -> str:
+    """Of a folder or file its own name, else the name on the hub without its owner."""
+    return Path(name).expanduser().name.removesuffix(GGUF)
+
+
+def lm_content(name: str | Path, revision: str | None = None) -> Any:
+    """What the model is, JSON-able: hashes of its files, or name and commit on the hub."""
+    where, file = locate_lm(name)
+    if file is not None:
+        return content_hash(Path(where) / file)
+    if Path(where).is_dir():
+        files = sorted(path for path in Path(where).iterdir() if path.is_file())
+        return [[path.name, content_hash(path)] for path in files]
+    return [where, commit_of(where, revision)]
 
 
 def _packaged(name: str) -> Path | None:

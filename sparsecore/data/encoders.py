@@ -72,15 +72,16 @@ def load_encoder(encoder: str, device: str) -> tuple[Any, Any]:
     return tokenizer, model.eval().float().to(device)
 
 
-def commit_of(name: str) -> str:
+def commit_of(name: str, revision: str | None = None) -> str:
     """The commit that a name on the hub stands for now; empty where it cannot be told."""
     kit = import_transformers()
+    given = {**_SAFE, **({} if revision is None else {"revision": revision})}
     try:
         with quiet():
-            return str(getattr(kit.AutoConfig.from_pretrained(name, **_SAFE), "_commit_hash", ""))
+            return str(getattr(kit.AutoConfig.from_pretrained(name, **given), "_commit_hash", ""))
     except Exception as error:  # its parsers raise what they like
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"the encoder {HUB}{name} cannot be read: {reason}") from error
+        raise InputError(f"{HUB}{name} cannot be read: {reason}") from error
 
 
 def encode_windows(

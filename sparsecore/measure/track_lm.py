@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +93,11 @@ def track_lm(
     """
     layers = default_layers(model) if layers is None else layers
     windows = Windows(
-        cut(tokenizer, texts, words, max_tokens), words, _length(model, length), stride, batch_size
+        cut(tokenizer, texts, words, max_tokens),
+        words,
+        window_length(model, length),
+        stride,
+        batch_size,
     )
     with LMTracking(
         model, windows, layers, gradients, counts, measures, transform, rows, device, dtype
@@ -156,8 +160,8 @@ class LMTracking:
         """Whether all batches are done."""
         return self.at == len(self.windows)
 
-    def run(self, progress: bool = True) -> None:
-        """All steps that are left, under a progress bar."""
+    def run(self, progress: bool = True, after: Callable[[], object] | None = None) -> None:
+        """All steps that are left, under a progress bar; ``after`` is called after each."""
         from tqdm.auto import tqdm
 
         total = len(self.windows.pieces.ids)
@@ -165,6 +169,8 @@ class LMTracking:
             bar.update(sum(self.windows.batch(i).size for i in range(self.at)))
             while not self.finished:
                 bar.update(self.step())
+                if after is not None:
+                    after()
 
     def step(self) -> int:
         """One batch; how many pieces it has that are new."""
@@ -195,6 +201,11 @@ class LMTracking:
             total, occurrences, out=np.full(len(total), np.nan), where=occurrences > 0
         )
         return table.assign(surprisal=surprisal[table["word_id"]])
+
+    def perplexity(self) -> float:
+        """exp of the mean of -log p over the pieces that were predicted as parts of words."""
+        _, mean, count = means(self.surprisal)
+        return float((mean * count).nansum().div(count.sum()).exp())
 
     def state_dict(self) -> dict[str, Any]:
         """What :meth:`load_state_dict` takes."""
@@ -244,7 +255,7 @@ def default_layers(model: nn.Module) -> list[str]:
     return [f"{name}.{i}" if name else str(i) for i in range(size)]
 
 
-def _length(model: nn.Module, length: int | None) -> int:
+def window_length(model: nn.Module, length: int | None) -> int:
     """Positions of a window, no more than the model's configuration says that it reads."""
     config = getattr(model, "config", None)
     longest = getattr(config, "max_position_embeddings", None)

@@ -11,7 +11,7 @@ from typing import Any
 from sparsecore import __version__
 
 ALLOCATOR = ("MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_", "LD_PRELOAD")
-PACKAGES = ("torch", "numpy", "pandas", "scipy", "spacy")
+PACKAGES = ("torch", "numpy", "pandas", "scipy", "spacy", "transformers")
 
 
 def describe_environment(identity: dict[str, Any], inputs: Any) -> dict[str, Any]:

@@ -77,27 +77,25 @@ def execute(config: Experiment, progress: bool = True, choose_threads: bool = Fa
     progress = progress and here.first
     if not here.alone:
         check_processes(config.batch_size, config.device)
-    with _out_of_memory_is_one_line(config):
+    with out_of_memory_is_one_line(config):
         inputs = rank0_first(lambda: registry.prepare(config, progress))
         identity = registry.identity(config, inputs)
         run = Run(runs_dir(config.name) / hash_of(identity))
         if broadcast_object(lambda: run.done):
             return run
-        with _lock_of(run) if here.first else contextlib.nullcontext(), _signals_name(run):
+        with locked(run) if here.first else contextlib.nullcontext(), said(run):
             if not broadcast_object(lambda: run.done):
                 if choose_threads and here.alone and identity.get("device", "cpu") == "cpu":
                     _choose_threads(run.path / "environment.json")
-                rank0_first(
-                    lambda: _begin(run.path, config, describe_environment(identity, inputs))
-                )
+                rank0_first(lambda: begin(run.path, config, describe_environment(identity, inputs)))
                 train(registry.new_task(config, inputs, run.path), run.path, progress)
                 barrier()
-                broadcast_object(lambda: _end(run.path))
+                broadcast_object(lambda: end(run.path))
     return run
 
 
 @contextlib.contextmanager
-def _lock_of(run: Run) -> Iterator[None]:
+def locked(run: Run) -> Iterator[None]:
     """The folder of a run, for this process alone; says so where it has to wait for another."""
     check_installed("experiments", "filelock")
     from filelock import FileLock, Timeout
@@ -121,7 +119,8 @@ def _lock_of(run: Run) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _signals_name(run: Run) -> Iterator[None]:
+def said(run: Run) -> Iterator[None]:
+    """Within, a signal that stops the command names the run."""
     try:
         yield
     except Stopped as stop:
@@ -129,7 +128,7 @@ def _signals_name(run: Run) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _out_of_memory_is_one_line(config: Experiment) -> Iterator[None]:
+def out_of_memory_is_one_line(config: Any) -> Iterator[None]:
     """What Python, NumPy and PyTorch raise then becomes one line that names a remedy."""
     try:
         yield
@@ -143,13 +142,14 @@ def _out_of_memory_is_one_line(config: Experiment) -> Iterator[None]:
         ) from error
 
 
-def _begin(folder: Path, config: Experiment, environment: dict[str, Any]) -> None:
+def begin(folder: Path, config: Any, environment: dict[str, Any]) -> None:
     """Write what is run and where; other processes of the run see that it is there."""
     from sparsecore.training.distributed import world
 
     if world().first:
         remove_leftovers(folder, every=True)
-        write_json(folder / "config.json", dataclasses.asdict(config))
+        fields = config if isinstance(config, dict) else dataclasses.asdict(config)
+        write_json(folder / "config.json", fields)
         write_json(folder / "environment.json", environment)
     elif not (folder / "config.json").is_file():
         raise InputError(
@@ -158,7 +158,7 @@ def _begin(folder: Path, config: Experiment, environment: dict[str, Any]) -> Non
         )
 
 
-def _end(folder: Path) -> None:
+def end(folder: Path) -> None:
     """Say that all of the run is there."""
     from sparsecore.training.checkpoint import remove_checkpoints
 

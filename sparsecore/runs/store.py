@@ -11,6 +11,8 @@ from sparsecore.home import runs_dir
 from sparsecore.training.run_folder import DONE as DONE
 from sparsecore.training.run_folder import Run as Run
 
+TRACK = "track"  # runs of `sparsecore track`, which are no experiment's
+
 
 def list_runs(experiment: str | None = None) -> list[Run]:
     """All runs, finished or not, oldest first; of one experiment if named.
@@ -18,7 +20,7 @@ def list_runs(experiment: str | None = None) -> list[Run]:
     Raises:
         InputError: unknown experiment, with the nearest name.
     """
-    if experiment is not None:
+    if experiment is not None and experiment != TRACK:
         check_name(experiment)
     folders = runs_dir().glob(f"{experiment or '*'}/*/config.json")
     return [Run(path.parent) for path in sorted(folders, key=lambda p: p.stat().st_mtime)]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sparsecore.errors import InputError, near_match
 
-GROUP_COLUMNS = ("seed", "epoch", "layer", "signal", "role")
+GROUP_COLUMNS = ("seed", "revision", "epoch", "layer", "signal", "role")
 EXCLUDED = ("<unk>", "<eos>")
 CLASSES = ("open", "closed", "none")
 

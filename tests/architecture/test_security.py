@@ -128,12 +128,12 @@ def test_what_has_no_encoding_is_seen():
     assert [without_encoding(text) for text in good] == [[], [], []]
 
 
-def test_weights_of_encoders_are_safetensors():
+@pytest.mark.parametrize("file", ["encoders.py", "causal_lm.py"])
+def test_weights_of_encoders_and_language_models_are_safetensors(file):
     """transformers falls back to a pickle where there is no safetensors file, unless it is told."""
-    text = (ROOT / "sparsecore" / "data" / "encoders.py").read_text(encoding="utf-8")
-    loads = [
-        given for called, given, _ in calls(text) if called.endswith("AutoModel.from_pretrained")
-    ]
+    text = (ROOT / "sparsecore" / "data" / file).read_text(encoding="utf-8")
+    models = ("AutoModel.from_pretrained", "AutoModelForCausalLM.from_pretrained")
+    loads = [given for called, given, _ in calls(text) if called.endswith(models)]
     assert loads and all(is_constant(given.get("use_safetensors"), True) for given in loads)
 
 
