@@ -1,7 +1,9 @@
 """A causal language model in one call, against windows read one by one with retain_grad."""
 
 import math
+import re
 from collections import defaultdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -171,6 +173,18 @@ def test_counts_of_a_larger_text_take_the_place_of_frequencies(model):
     table = track(model, counts={"jump": 100, "over": 50})
     frequency = table.drop_duplicates("word").set_index("word")["frequency"]
     assert frequency["jump"] == 100 and frequency["over"] == 50 and frequency["lazy"] == 0
+
+
+def test_what_the_readme_shows_runs(model, tmp_path, monkeypatch):
+    page = Path(__file__).resolve().parents[2] / "README.md"
+    (block,) = re.findall(r"^```py\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    assert "sc.track_lm(" in block
+    (tmp_path / "my-text.txt").write_text(f"{TEXT}\n\n{TEXT}", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sc, "load_lm", lambda name: (model, byte_level()))
+    names: dict = {}
+    exec(compile(block, str(page), "exec"), names)
+    assert set(names["table"]["layer"]) == {f"model.layers.{i}.mlp.down_proj:input" for i in (0, 1)}
 
 
 def test_no_layers_means_the_blocks(model):
