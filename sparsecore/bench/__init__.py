@@ -2,6 +2,7 @@
 
 SUITES = {
     "lm": "a training step of the language model, with every statistic and without",
+    "tracker": "a training step of a Transformer with sc.track on 16 layers, and on all",
     "lstm": "sparse LSTM layers beside the dense ones they stand for",
     "embedding": "a step of sparse embeddings beside dense, padded and masked ones",
     "rational": "the recurrence of weighted automata, for short and long texts",

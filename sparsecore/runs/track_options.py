@@ -41,7 +41,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="A,B,C",
         help="of a name on the hub, in turn: branches, tags, commits",
     )
-    add("--gradients", action="store_true", help="also go backward, which takes about twice as long")
+    add(
+        "--gradients", action="store_true", help="also go backward, which takes about twice as long"
+    )
     add(
         "--words",
         default="every",

@@ -58,8 +58,8 @@ def frequency_correlation(
             columns word, frequency (occurrences), the value (chi has no unit, l1 is in nats per
             unit of activation), and whatever tells the groups apart; ``word_class``
             (open|closed|none) for the methods that control for class.
-        by: the columns that make a group; default those of seed, revision, epoch, layer, signal, role
-            present.
+        by: the columns that make a group; default those of seed, revision, epoch, layer, signal,
+            role that are present.
         methods: names from ``METHODS``; default the first five (without ``partial_class`` where
             the table has no ``word_class``). ``partial_surprisal`` needs the column surprisal that
             :func:`sparsecore.track_lm` gives, in nats, and leaves out words that have none.
