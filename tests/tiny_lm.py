@@ -11,11 +11,12 @@ VOCAB = 300
 @functools.cache
 def byte_level(bos: bool = False):
     """A byte-level BPE tokenizer of 300 pieces; with ``bos`` it puts <s> in front of texts."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
     made = Tokenizer(models.BPE())
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     special = ["<s>", "</s>"]
     trainer = trainers.BpeTrainer(

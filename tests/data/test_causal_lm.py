@@ -1,6 +1,8 @@
 """Loading a causal language model: by folder, GGUF file, package or name; else one line why not."""
 
 import importlib.metadata
+import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -73,9 +75,16 @@ def test_what_is_no_causal_model_is_refused(saved, tmp_path):
 
 
 def test_an_installed_package_with_one_gguf_file_has_a_name(tmp_path, monkeypatch):
-    class Listed(Path):
+    @dataclass
+    class Listed:
+        path: str
+
+        @property
+        def suffix(self):
+            return Path(self.path).suffix
+
         def locate(self):
-            return tmp_path / self
+            return tmp_path / self.path
 
     def files(name):
         if name != "llm-tiny":
@@ -127,8 +136,6 @@ def write_gguf(gguf, path, model, tokenizer):
     tokens = tokenizer.convert_ids_to_tokens(range(VOCAB))
     writer.add_token_list(tokens)
     writer.add_token_types([3, 3, *[1] * (VOCAB - 2)])
-    import json
-
     merges = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["merges"]
     writer.add_token_merges([" ".join(pair) for pair in merges])
     writer.add_bos_token_id(0)
