@@ -45,6 +45,7 @@ def test_nothing_yet(capsys):
         ["data", "--help"],
         ["data", "list"],
         ["bench", "--help"],
+        ["track", "--help"],
     ],
 )
 def test_help_is_friendly(arguments, capsys):
