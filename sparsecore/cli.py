@@ -14,7 +14,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
 
 from sparsecore import __version__
 from sparsecore.errors import (
@@ -25,6 +24,7 @@ from sparsecore.errors import (
     near_match,
     one_line,
 )
+from sparsecore.runs.parser import Parser
 from sparsecore.training.stopping import signals_stop
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF)  # of standard output
@@ -114,23 +114,6 @@ def _usage() -> str:
         lines.append(f"  {name:<10} {(command.__doc__ or '').splitlines()[0]}")
     lines += ["", "start with:  sparsecore run emergent --preset quick"]
     return "\n".join(lines)
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse whose errors are one line, like all others."""
-
-    def parse_args(self, *given: Any, **named: Any) -> Any:  # pyright: ignore
-        """What was chosen; an unknown option is told with the nearest one."""
-        chosen, unknown = self.parse_known_args(*given, **named)
-        if unknown:
-            options = [name for name in self._option_string_actions if name.startswith("--")]
-            hint = near_match(unknown[0].split("=")[0], options) if unknown[0][:2] == "--" else ""
-            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
-        return chosen
-
-    def error(self, message: str) -> NoReturn:
-        """Refuse the arguments with one line."""
-        raise InputError(f"{message} (see {self.prog} --help)")
 
 
 def run(arguments: list[str]) -> None:
