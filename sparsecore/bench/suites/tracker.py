@@ -157,11 +157,17 @@ def _kept(model: Transformer, layers: tuple[str, ...], ids: Tensor, loss: Any) -
         tensor.retain_grad()
         kept[name] = tensor
 
+    def keep_input(name: str, _module: nn.Module, inputs: Any) -> None:
+        keep(name, inputs[0])
+
+    def keep_output(name: str, _module: nn.Module, _inputs: Any, output: Any) -> None:
+        keep(name, output)
+
     for name, module in names.items():
         if name.endswith(":input"):
-            module.register_forward_pre_hook(lambda _, x, name=name: keep(name, x[0]))
+            module.register_forward_pre_hook(partial(keep_input, name))
         else:
-            module.register_forward_hook(lambda _, __, y, name=name: keep(name, y))
+            module.register_forward_hook(partial(keep_output, name))
     update = updater(model)
     totals: dict[tuple[str, str, str], Tensor] = {}
 
