@@ -15,7 +15,7 @@ from sphinx.application import Sphinx
 
 GLOSSARY, REFERENCES = "book/glossary", "book/references"
 _LINK = re.compile(r'href="[^"#]*(?:glossary|references)\.html#([^"]+)"')
-_TAGS = re.compile(r"</?a\b[^>]*>")
+_NOT_HERE = re.compile(r"</?a\b[^>]*>|(?<=\w) id=\"[^\"]*\"|(?<=\") id=\"[^\"]*\"")  # links, names
 _OWN = {GLOSSARY, REFERENCES}
 
 
@@ -55,7 +55,7 @@ def _document(app: Sphinx, name: str) -> nodes.document:
 def _fragment(app: Sphinx, node: nodes.Node) -> str:
     children = node.children if isinstance(node, nodes.definition) else [node]
     render = app.builder.render_partial  # type: ignore[attr-defined]
-    return "".join(_TAGS.sub("", render(child)["fragment"]) for child in children)
+    return "".join(_NOT_HERE.sub("", render(child)["fragment"]) for child in children)
 
 
 def add_cards(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
