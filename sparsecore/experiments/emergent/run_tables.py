@@ -14,12 +14,13 @@ import pandas as pd
 from sparsecore.errors import InputError
 from sparsecore.experiments.emergent.evidence import EXPOSURE, OFTEN
 from sparsecore.measure.words import matched_samples
-from sparsecore.stats.correlation import METHODS, frequency_correlation
+from sparsecore.stats.correlation import DEFAULT_METHODS, frequency_correlation
 from sparsecore.stats.groups import group_means, mean_difference
 from sparsecore.stats.influence import without_most_frequent
 from sparsecore.stats.tables import EXCLUDED
 
 MATCHED = 120  # words of each class in the paper's samples
+CHI_METHODS = (*DEFAULT_METHODS, "partial_class_length")  # statistics keep no surprisal
 L1_METHODS = ("pearson", "spearman", "pearson_log")
 CLASS_METHODS = ("pearson", "pearson_log")
 
@@ -40,7 +41,7 @@ def correlation_table(statistics: pd.DataFrame, n_boot: int = 1000) -> pd.DataFr
     by = ["epoch", "layer", "signal", "role"]
     return pd.concat(
         [
-            frequency_correlation(statistics, by, list(METHODS), n_boot=n_boot),
+            frequency_correlation(statistics, by, CHI_METHODS, n_boot=n_boot),
             frequency_correlation(gradients, by, L1_METHODS, "l1", n_boot=n_boot),
         ],
         ignore_index=True,
