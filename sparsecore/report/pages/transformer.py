@@ -15,6 +15,7 @@ from sparsecore.runs.claims import format_value
 from sparsecore.runs.reference import Summary, read_provenance, read_summary
 
 OUTCOMES = {"yes": "true", "no": "false", "unsure": "open"}
+WANTED = 200_000  # pieces, as registered
 WHOSE = ("reference run", "your run")
 
 
@@ -105,6 +106,8 @@ def about(page: Page) -> Any:
         f"{words.max():,} words occur often enough, {page.provenance['settings']['min_count']} "
         "times or more."
     )
+    if read["pieces"] < WANTED:
+        text += f" The registered size is {WANTED:,} pieces; the run can be continued."
     if page.facts is not None:
         text += (
             f"\n\n**Your run**: {as_typed(page.model)} read {page.facts['pieces']:,} pieces in "
