@@ -54,9 +54,13 @@ def your_text(corpus: str = "", **overrides: Any) -> Panel:
         perplexity = run.epochs["valid_perplexity"].iloc[-1]
         say(f"validation perplexity {perplexity:.0f}; the run is kept in {run.path}")
         tables = summary_of([run], n_boot=300)
-        shown = {"last": tables["words"], "correlations": tables["correlations"]}
-        width = int(run.config["hidden_size"])
-        return [ChiExplorer(tables["trajectories"], width=width, **shown)]
+        explorer = ChiExplorer(
+            tables["trajectories"],
+            width=int(run.config["hidden_size"]),
+            last=tables["words"],
+            correlations=tables["correlations"],
+        )
+        return [explorer]
 
     return Panel([upload, path, threshold, epochs], "Train", work)
 

@@ -124,8 +124,10 @@ def _rho(
     for name, value in wanted.items():
         table = table[table[name] == value]
     ends = {"rho": "mean", "low": "min", "high": "max", "words": "max"}
-    rows = table.groupby("epoch").agg(ends).round(4).dropna()  # no ρ of a constant
-    return [rows.loc[epoch].tolist() if epoch in rows.index else None for epoch in epochs]
+    grouped: Any = table.groupby("epoch")
+    rows = grouped.agg(ends).round(4).dropna()  # no ρ of a constant
+    known = dict(zip(rows.index.tolist(), rows.to_numpy().tolist(), strict=True))
+    return [known.get(epoch) for epoch in epochs]
 
 
 def signal_name(column: str) -> str:
