@@ -24,7 +24,9 @@ def installed(package: str, extra: str) -> bool:
     found = importlib.util.find_spec(package) is not None
     if not found:
         log.warning(
-            "%s is not installed: layers take a slower way; %s", package, install_hint(extra)
+            "%s is not installed: layers use a slower implementation; %s",
+            package,
+            install_hint(extra),
         )
     return found
 

@@ -79,7 +79,7 @@ def _passes(kernel: str, x: Tensor, check: Check) -> bool:
         first = str(error).strip().partition("\n")[0]
         reason = f"{type(error).__name__}: {first}"
     log.warning(
-        "the kernel for %s is not used on %s (%s): layers take a slower way",
+        "the kernel for %s is not used on %s (%s): layers use a slower implementation",
         kernel,
         x.device,
         reason,

@@ -17,7 +17,8 @@ def test_what_is_missed_is_said_once(monkeypatch, caplog):
         embedding(torch.tensor([0, 19]))
     compilers.installed.cache_clear()
     assert [record.getMessage() for record in caplog.records] == [
-        "numba is not installed: layers take a slower way; pip install 'sparse-by-nature[cpu]'"
+        "numba is not installed: layers use a slower implementation; "
+        "pip install 'sparse-by-nature[cpu]'"
     ]
 
 

@@ -30,7 +30,7 @@ def test_what_fails_is_said_once_in_one_line(check, reason, caplog):
     assert not self_check("sums", X, check)
     assert not self_check("sums", X, check)
     assert [record.getMessage() for record in caplog.records] == [
-        f"the kernel for sums is not used on cpu ({reason}): layers take a slower way"
+        f"the kernel for sums is not used on cpu ({reason}): layers use a slower implementation"
     ]
 
 

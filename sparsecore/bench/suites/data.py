@@ -35,7 +35,7 @@ MODULES = 40  # whose sentences are held against the ones found in one process
 
 
 def cases(device: torch.device, quick: bool) -> list[Case]:
-    """A million tokens, 50,000 for the slower ways; the harvest. Quick: 300 tokens, no harvest."""
+    """A million tokens (50,000 where it is slow) and the harvest; quick: 300 tokens, no harvest."""
     del device  # text is prepared on the CPU
     lines = documentation(300 if quick else DISTINCT)
     many = lines * (1 if quick else 10)
