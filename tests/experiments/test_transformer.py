@@ -83,7 +83,7 @@ def test_windows_in_any_order_and_pieces_give_the_table_of_track_lm(tiny, text, 
         model, tokenizer, [text], layers, length=512, stride=496, progress=False,
         measures={"chi_without": lambda v: sc.chi(v[..., keep] if v.shape[-1] == 16 else v)},
     )  # fmt: skip
-    save = tmp_path / "sums.pt"
+    save = tmp_path / "sums.safetensors"
     options = {"save": save, "outliers": (3, 5), "seed": 4}
     reading.measure(model, tokenizer, text, Setting(windows=1, **options))
     read = []

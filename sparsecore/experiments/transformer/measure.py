@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from sparsecore.data.locate import find_source
 from sparsecore.data.text_files import read_lines
 from sparsecore.errors import InputError, near_match
-from sparsecore.files import atomic_path
 from sparsecore.measure.chi import chi
 from sparsecore.measure.pieces import Pieces, Windows, cut
 from sparsecore.measure.track_lm import LMTracking, default_layers
+from sparsecore.training.checkpoint import load_checkpoint, save_checkpoint
 
 LENGTH, CONTEXT = 512, 16  # positions of a window; of these, repeated ones that do not count
 OUTLIER = 6.0  # times the median over dimensions
@@ -190,8 +190,8 @@ def measure(
         model, windows, list(kinds), True, counts=setting.frequency, measures=measures
     ) as tracking:
         if setting.save is not None and setting.save.exists():
-            saved = torch.load(setting.save, weights_only=True)
-            done, cpu = saved["done"], saved["cpu"]
+            saved, _ = load_checkpoint(setting.save)
+            done, cpu = saved["reading"]["done"], saved["reading"]["cpu"]
             tracking.load_state_dict(saved["tracking"])
         begin = time.process_time() - cpu
         while done < len(order):
@@ -200,11 +200,9 @@ def measure(
             done += 1
             say(f"{done} of {len(order)} windows, {time.process_time() - begin:.0f} s")
             if setting.save is not None and (done % SAVE_EVERY == 0 or done == len(order)):
-                with atomic_path(setting.save) as path:
-                    state = tracking.state_dict()
-                    torch.save(
-                        {"done": done, "cpu": time.process_time() - begin, "tracking": state}, path
-                    )
+                reading = {"done": done, "cpu": time.process_time() - begin}
+                state = {"reading": reading, "tracking": tracking.state_dict()}
+                save_checkpoint(setting.save, state)
         read = sum(windows.batch(int(i)).size for i in order[:done])
         table = _of_words(tracking, _single_pieces(tokenizer, pieces))
     facts = {

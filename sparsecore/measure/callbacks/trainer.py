@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import nn
 
 from sparsecore.errors import check_installed
@@ -20,7 +24,7 @@ else:
     check_installed("trainer", "transformers", "accelerate")
     from transformers import TrainerCallback
 
-SUMS = "sparsecore-sums.pt"  # in the folders of checkpoints
+SUMS = "sparsecore-sums.safetensors"  # in the folders of checkpoints
 
 
 class TrainerTracker(TrainerCallback):
@@ -58,7 +62,7 @@ class TrainerTracker(TrainerCallback):
         model = kwargs["model"]
         saved = _checkpoint(args, state) / SUMS
         if state.global_step and saved.is_file():
-            self.tables.load_state_dict(torch.load(saved, weights_only=True))
+            self.tables.load_state_dict(_load(saved))
         tokenizer = kwargs.get("processing_class")
         self._close()
         # before the tracker's own hook, which asks for the words
@@ -90,7 +94,7 @@ class TrainerTracker(TrainerCallback):
         sums = self.tables.state_dict()
         if sums and state.is_world_process_zero and (folder := _checkpoint(args, state)).is_dir():
             with atomic_path(folder / SUMS) as path:
-                torch.save(sums, path)
+                _save(sums, path)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Write the table of all steps."""
@@ -105,3 +109,23 @@ class TrainerTracker(TrainerCallback):
 
 def _checkpoint(args: Any, state: Any) -> Path:
     return Path(args.output_dir) / f"checkpoint-{state.global_step}"
+
+
+def _save(state: Mapping[str, Any], path: Path) -> None:
+    """The sums of :meth:`.TrainingTables.state_dict`, without pickle."""
+    tensors = {
+        json.dumps([name, *key]): value.contiguous()
+        for name in ("part", "whole")
+        for key, value in state[name]
+    }
+    save_file(tensors, path, {"written": str(state["written"])})
+
+
+def _load(path: Path) -> dict[str, Any]:
+    state: dict[str, Any] = {"part": [], "whole": []}
+    with safe_open(path, "pt") as file:
+        state["written"] = int(file.metadata()["written"])
+        for label in sorted(file.keys()):
+            name, *key = json.loads(label)
+            state[name].append([key, file.get_tensor(label)])
+    return state
