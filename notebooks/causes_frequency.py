@@ -37,7 +37,7 @@ corpus = None  # embedded, a name or a path; None: the preset's
 num_updates = None  # None: the preset's
 seed = 0
 device = "auto"  # auto | cpu | cuda
-reference = "enwiki"  # which committed runs stand beside yours
+reference = "enwiki-2"  # which committed runs stand beside yours
 
 # %% tags=["remove-input"]
 from sparsecore.runs.notebook import check_parameters

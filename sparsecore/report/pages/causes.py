@@ -78,8 +78,8 @@ def arms(tables: Summary) -> pd.DataFrame:
 
 
 def findings_table(page: Study) -> Any:
-    """Every part of the nine findings beside those of the reader's runs; None as published."""
-    return parts_table(page, *range(1, 10))
+    """Every part of the findings beside those of the reader's runs; None as published."""
+    return parts_table(page, *range(1, 13))
 
 
 def carriers_table(page: Study, arm: str = "sgd-5") -> Any:
