@@ -18,9 +18,9 @@
 # - With SGD at a learning rate of 5 it is not frequency itself: over whole words $\chi$ rises by
 #   {result}`causes/* slopes arm=sgd-5 measure="held out" kind=words update=last * 1000` thousandths per nat, within
 #   split words by {result}`causes/* slopes arm=sgd-5 measure="held out" kind=split update=last * 1000`.
-# - With Adam the frequent half of a word ends with the *less* concentrated gradient
-#   ({result}`causes/* slopes arm=adam measure="held out" kind=split update=last * 1000`); at a rate of 20 the effect has
-#   the other sign and is uncertain ({result}`causes/* slopes arm=sgd-20 measure="held out" kind=split update=last * 1000`).
+# - With SGD at 20 the frequent half of a word ends, in training, with the *more* concentrated gradient
+#   ({result}`causes/* slopes arm=sgd-20 measure=training kind=split update=last * 1000`); with Adam with the *less*
+#   concentrated one ({result}`causes/* slopes arm=adam measure=training kind=split update=last * 1000`).
 # - What carries the concentration are the output rows: over words it correlates with that of the rows alone by
 #   {result}`causes/* carriers arm=sgd-5 statistic="χ with χ of rows alone"`.
 # :::
