@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from docutils import nodes
 
@@ -23,5 +22,5 @@ def table(header: list[str], rows: Sequence[Sequence[nodes.Node]], kind: str) ->
     return nodes.container("", drawn, classes=["table-scroll"])
 
 
-def _row(cells: list[Any]) -> nodes.row:
+def _row(cells: Sequence[nodes.Node]) -> nodes.row:
     return nodes.row("", *(nodes.entry("", cell) for cell in cells))

@@ -169,11 +169,12 @@ def _cli(*arguments: str) -> Callable[[Path], object]:
 
 def _read_lens(folder: Path) -> object:
     """The network of a finished run, for sentences of one's own."""
-    from sparsecore.report.pages.emergent import Page, under_the_lens
+    from sparsecore.report.pages.emergent import Page
+    from sparsecore.report.pages.sentences import under_the_lens
     from sparsecore.runs.store import open_run
 
     run = open_run("abc")
-    return under_the_lens(Page(run, {}, None, None, "quick"), ["the model reads ."])
+    return under_the_lens(Page(lambda: (run, {}), None, None, "quick"), ["the model reads ."])
 
 
 @functools.cache
