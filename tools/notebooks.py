@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "notebooks"
 EXECUTED = SCRIPTS / "executed"
 WORK = ROOT / "_build" / "notebooks"  # copies under way, and the ones that failed
-FIRST = ("explore_words", "learned_patterns")  # compute the runs that others read too
+FIRST = ("explore_sentence", "learned_patterns")  # compute the runs that others read too
 
 
 def scripts(names: Sequence[str] = ()) -> list[Path]:

@@ -91,7 +91,7 @@ def test_findings_say_what_was_planted_and_what_was_not_run(summary):
     assert verdicts[1] == "holds" and verdicts[3] == "holds" and verdicts[8] == "holds"
     assert verdicts[4] == "fails"  # Adam was given the opposite
     assert verdicts[5] == verdicts[6] == verdicts[7] == NOT_TESTED
-    assert sorted(verdicts) == list(range(1, 10))
+    assert sorted(verdicts) == list(range(1, 13))
 
 
 def test_two_seeds_give_no_interval_and_no_verdict():

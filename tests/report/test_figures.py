@@ -182,7 +182,9 @@ def test_methods_and_few_words(top_gradient):
     ax = figures.methods_compared(found)
     names = [text.get_text() for text in ax.get_yticklabels()]
     assert names == [
-        style.METHOD_NAMES[m] for m in style.METHOD_NAMES if m != "partial_class_length"
+        style.METHOD_NAMES[m]
+        for m in style.METHOD_NAMES
+        if m not in ("partial_class_length", "partial_surprisal")
     ]
     table = without_most_frequent(last, drop=(0, 1, 10))
     ax = figures.without_words(table)
