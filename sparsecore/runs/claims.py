@@ -199,6 +199,8 @@ def format_value(value: float | None, interval: Sequence[float] | None) -> str:
 
     >>> format_value(0.4321, [0.39, 0.4712]), format_value(-0.0123, [-0.02, -0.004])
     ('0.43 [0.39, 0.47]', '−0.012 [−0.020, −0.004]')
+    >>> format_value(-0.00001, None)
+    '0.0000'
     """
     if value is None:
         return "–"
@@ -206,7 +208,7 @@ def format_value(value: float | None, interval: Sequence[float] | None) -> str:
     digits = (
         2 if max(abs(x) for x in ends) >= 0.1 else 3 if max(abs(x) for x in ends) >= 0.01 else 4
     )
-    shown = [f"{x:.{digits}f}".replace("-", "−") for x in ends]
+    shown = [f"{round(x, digits) + 0.0:.{digits}f}".replace("-", "−") for x in ends]  # no −0
     return shown[0] + (f" [{', '.join(shown[1:])}]" if interval else "")
 
 
