@@ -16,13 +16,13 @@
 # :::{admonition} What we found
 # :class: found
 # - With SGD at a learning rate of 5 it is not frequency itself: over whole words $\chi$ rises by
-#   {result}`causes/* slopes arm=sgd-5 measure="held out" kind=words update=last * 1000` thousandths per nat, within
-#   split words by {result}`causes/* slopes arm=sgd-5 measure="held out" kind=split update=last * 1000`.
+#   {result}`causes/enwiki-2 slopes arm=sgd-5 measure="held out" kind=words update=last * 1000` thousandths per nat, within
+#   split words by {result}`causes/enwiki-2 slopes arm=sgd-5 measure="held out" kind=split update=last * 1000`.
 # - With SGD at 20 the frequent half of a word ends, in training, with the *more* concentrated gradient
-#   ({result}`causes/* slopes arm=sgd-20 measure=training kind=split update=last * 1000`); with Adam with the *less*
-#   concentrated one ({result}`causes/* slopes arm=adam measure=training kind=split update=last * 1000`).
+#   ({result}`causes/enwiki-2 slopes arm=sgd-20 measure=training kind=split update=last * 1000`); with Adam with the *less*
+#   concentrated one ({result}`causes/enwiki-2 slopes arm=adam measure=training kind=split update=last * 1000`).
 # - What carries the concentration are the output rows: over words it correlates with that of the rows alone by
-#   {result}`causes/* carriers arm=sgd-5 statistic="χ with χ of rows alone"`.
+#   {result}`causes/enwiki-2 carriers arm=sgd-5 statistic="χ with χ of rows alone"`.
 # :::
 #
 # Frequent words send more concentrated gradients into the upper layer of a language model than rare
@@ -92,9 +92,10 @@ by_ratio.agg(["mean", "sem", "count"]).round(2)
 #
 # The line at 1 : 1 is the control: two halves equally frequent must not differ. Open markers are
 # another control. The second half of a split word competes with the first as a wrong guess; so in
-# other words most occurrences were replaced by `<unk>`, which makes them rarer without a competitor.
+# other words most occurrences were replaced by `<unk>`, which makes them rarer without a second word
+# of their own that competes.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-dose", "caption": "See whether the marks rise from left to right, and whether they start at zero: by how much $\\chi$ of the upper gradient is larger for the frequent half of a split word than for its rare half (filled), and for an intact word than for a thinned one that would be as frequent (open). Bars: 95 % intervals over seeds and words, where there are three seeds."}, "image": {"alt": "Line chart: difference in concentration at ratios 1 to 1, 4 to 1 and 19 to 1, for several ways of training.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-dose", "caption": "On held-out text. See whether the marks rise from left to right, and whether they start at zero: by how much $\\chi$ of the upper gradient is larger for the frequent half of a split word than for its rare half (filled), and for an intact word than for a thinned one that would be as frequent (open). Bars: 95 % intervals over seeds and words, where there are three seeds."}, "image": {"alt": "Line chart: difference in concentration at ratios 1 to 1, 4 to 1 and 19 to 1, for several ways of training.", "classes": "dark-light"}}
 whose = ("reference runs", "your runs")
 axes = figures.beside(
     figures.dose_response,
@@ -105,7 +106,7 @@ axes = figures.beside(
     titles=whose,
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-updates", "caption": "The slope of these lines, $\\chi$ per nat of frequency, over training. See which way of training shows it first, and whether it stays. Bands: from the least to the most of the seeds."}, "image": {"alt": "Line chart: effect of frequency on concentration over updates, a line for each way of training.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-updates", "caption": "The slope of these lines, $\\chi$ per nat of frequency on held-out text, over training. See which way of training shows it first, and whether it stays. Bands: from the least to the most of the seeds."}, "image": {"alt": "Line chart: effect of frequency on concentration over updates, a line for each way of training.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.slopes_over_updates,
     page.reference,
@@ -116,12 +117,13 @@ axes = figures.beside(
     height=5.0,
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-arms", "caption": "The same slope at the last measurement, for every arm that was run. See which bars keep clear of zero. Bars: 95 % intervals; an arm without a bar has fewer than three seeds and decides nothing."}, "image": {"alt": "Point chart: effect of frequency on concentration at the end of training, a row for each way of training.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-arms", "caption": "The slope as measured in training, which most findings are about, at the last measurement and for every arm that was run. See which bars keep clear of zero. Bars: 95 % intervals; an arm without a bar has fewer than three seeds and decides nothing."}, "image": {"alt": "Point chart: effect of frequency on concentration at the end of training, a row for each way of training.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.slopes_compared,
     page.reference,
     page.own,
     "slopes",
+    measure="training",
     same_y=False,
     titles=whose,
 )
@@ -185,7 +187,7 @@ axes = figures.beside(
 findings_table(page)
 
 # %% tags=["remove-input"]
-verdict_sentence(page, *range(1, 10))
+verdict_sentence(page, *range(1, 13))
 
 # %% [markdown]
 # ## What to try next

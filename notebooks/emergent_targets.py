@@ -16,7 +16,7 @@
 # :::{admonition} What we found
 # :class: found
 # - The gradient of the upper layer stands out, as in the paper: on log frequency its correlation reaches
-#   {result}`emergent/wikitext-2 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=4 %+.2f` on WikiText-2 and
+#   {result}`emergent/wikitext-2 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=3 %+.2f` on WikiText-2 and
 #   {result}`emergent/enwiki correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=1 %+.2f` on Wikipedia; the largest of the other signals
 #   ends at {claim}`emergent-2` on raw frequency.
 # - But it does not last: it ends at {result}`emergent/wikitext-2 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f` and

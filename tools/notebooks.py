@@ -117,7 +117,7 @@ def run_notebook(script: Path, parameters: Mapping[str, Any], mark: str) -> floa
             kernel_name="python3",
             progress_bar=False,
             cwd=str(ROOT),
-            extra_arguments=["--IPKernelApp.log_level=40"],  # it warns of its own transport
+            extra_arguments=["--IPKernelApp.log_level=50"],  # of its transport, and its own end
         )
     except Exception as error:
         raise failure_of(error, script.relative_to(ROOT), draft.relative_to(ROOT)) from None

@@ -5,9 +5,8 @@
 is ``value`` of the one row of the table ``slopes`` in ``book/results/causes/enwiki`` that fits,
 with ``low`` and ``high`` where they are known, times a factor. ``slopes.COLUMN`` is the mean of
 another column over the rows that fit (over seeds, say), without an interval; ``* 100 %.1f`` gives
-it a factor and a format. ``COLUMN=last`` is the largest value there is, and the folder
-``causes/*`` the last round. ``{verdict}`` with the id of a claim is its verdict, ``{claim}`` its
-value with the interval.
+it a factor and a format. ``COLUMN=last`` is the largest value there is. ``{verdict}`` with the id
+of a claim is its verdict, ``{claim}`` its value with the interval.
 """
 
 from __future__ import annotations
@@ -23,7 +22,6 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxRole
 
 from sparsecore.errors import InputError
-from sparsecore.report.pages.front import latest
 from sparsecore.runs.claims import Claim, format_value, read_claims
 from sparsecore.runs.reference import read_summary
 
@@ -51,8 +49,7 @@ def cell(root: Path, text: str) -> str:
 
 def _chosen(root: Path, folder: str, name: str, conditions: list[str], column: str) -> pd.DataFrame:
     """The rows of a table that fit all conditions."""
-    path = latest(root, folder.removesuffix("/*")) if folder.endswith("/*") else root / folder
-    tables = read_summary(path)
+    tables = read_summary(root / folder)
     if tables is None or name not in tables:
         raise InputError(f"there is no table {name!r} in {folder}")
     rows = tables[name]

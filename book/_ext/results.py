@@ -22,6 +22,7 @@ from tables import table
 from sparsecore.experiments.emergent.config import Emergent
 from sparsecore.runs import costs
 from sparsecore.runs.claims import preset_name
+from sparsecore.runs.studies import read_studies
 
 TEXTS = {"227 million tokens": 227e6, "2 billion tokens": 2e9}
 
@@ -113,6 +114,7 @@ def _run_row(path: Path, provenance: dict[str, Any]) -> list[nodes.Node]:
     name = str(corpus.get("name", path.parent.name))
     preset, *changed = preset_name(provenance).split(", ")
     several = len(provenance["runs"]) > 1
+    study = _study_of(path.parent)
     command = "sweep" if several else "run"
     words = ["sparsecore", command, provenance["experiment"], "--preset", preset, "--corpus", name]
     for setting in changed:
@@ -120,6 +122,8 @@ def _run_row(path: Path, provenance: dict[str, Any]) -> list[nodes.Node]:
         words += ["--" + field.replace("_", "-"), value]
     if several and not provenance["varied"]:
         words += ["--seeds", str(len(provenance["seeds"]))]
+    if study is not None:
+        words = ["sparsecore", "reproduce", study, "--yes"]
     minutes = [float(value) for value in provenance["minutes"] if value is not None]
     return [
         _text(name),
@@ -129,6 +133,13 @@ def _run_row(path: Path, provenance: dict[str, Any]) -> list[nodes.Node]:
         _text(", ".join(filter(None, provenance["devices"]))),
         _text(_range(minutes)),
     ]
+
+
+def _study_of(folder: Path) -> str | None:
+    """The study of ``studies.toml`` that these tables are of."""
+    tables = f"{folder.parent.name}/{folder.name}"
+    listed = read_studies(Path(__file__).parents[1] / "results" / "studies.toml")
+    return next((study.name for study in listed if study.tables == tables), None)
 
 
 def _range(minutes: list[float]) -> str:

@@ -166,7 +166,7 @@ def reproduce(
             runs |= {run.path: run for run in finished}
     folder = out / study.tables
     if len({run.experiment for run in runs.values()}) > 1:
-        _cross(list(runs.values()), folder)
+        write_crossing(list(runs.values()), folder)
     else:
         rounds = [_round(name, out) for name in study.rounds]
         summarise(list(runs.values()), folder, rounds)
@@ -178,7 +178,7 @@ def _round(name: str, out: Path) -> Path:
     return made if (made / "provenance.json").is_file() else RESULTS / name
 
 
-def _cross(runs: list[Run], folder: Path) -> None:
+def write_crossing(runs: list[Run], folder: Path) -> None:
     """Tables across two experiments: language models by their blocks, and classifiers."""
     models = [run for run in runs if "num_blocks" in run.config]
     classifiers = [run for run in runs if "num_blocks" not in run.config]

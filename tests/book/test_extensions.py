@@ -175,11 +175,11 @@ def test_a_reference_run_is_told_with_the_command_that_makes_it():
         "devices": ["some CPU"],
         "minutes": [61.2, 58.0],
     }
-    row = [
-        cell.astext() for cell in _run_row(Path("emergent/wikitext-2/provenance.json"), provenance)
-    ]
+    row = [cell.astext() for cell in _run_row(Path("emergent/mine/provenance.json"), provenance)]
     command = "sparsecore sweep emergent --preset small --corpus wikitext-2 --epochs 7 --seeds 2"
     assert row == ["wikitext-2", command, "2", "0, 1", "some CPU", "58–61"]
+    listed = _run_row(Path("emergent/wikitext-2/provenance.json"), provenance)[1].astext()
+    assert listed == "sparsecore reproduce emergent-wikitext-2 --yes"  # a study of studies.toml
 
 
 def test_costs_are_told_as_measured_and_as_extrapolated():
@@ -216,8 +216,8 @@ def test_a_number_in_a_sentence_is_that_of_the_one_row_that_fits(tmp_path):
     folder = "causes/text slopes"
     assert cell(tmp_path, f'{folder} arm=a measure="held out" * 1000') == "1.20 [1.00, 1.40]"
     assert cell(tmp_path, f"{folder} arm=a measure=training") == "0.50"
-    assert cell(tmp_path, "causes/* slopes.value arm=a * -100 %.1f") == "−25.1"
-    assert cell(tmp_path, "causes/* slopes value=last") == "2.00 [1.00, 3.00]"
+    assert cell(tmp_path, f"{folder}.value arm=a * -100 %.1f") == "−25.1"
+    assert cell(tmp_path, f"{folder} value=last") == "2.00 [1.00, 3.00]"
     for wrong, message in {
         f"{folder} arm=a": "2 rows of causes/text fit",
         f"{folder} arm=c": "0 rows of causes/text fit",

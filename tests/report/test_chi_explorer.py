@@ -86,8 +86,8 @@ def test_rho_over_the_words_is_the_librarys(tables):
     assert found == pytest.approx(expected["rho"].iloc[0], rel=1e-9)
 
 
-def test_the_chapters_rho_is_the_mean_over_seeds_with_the_widest_ends(data):
-    assert data["rho"][SIGNALS[0]] == [None, [0.6, 0.4, 0.8, 60.0], None]
+def test_the_chapters_rho_is_the_mean_over_seeds_with_the_mean_of_their_ends(data):
+    assert data["rho"][SIGNALS[0]] == [None, [0.6, 0.5, 0.7, 60.0], None]
     assert data["rho"][SIGNALS[1]] == [None, None, None]
 
 

@@ -10,7 +10,7 @@ import pytest
 from sparsecore.errors import InputError
 from sparsecore.report import figures
 from sparsecore.report.figures.figure_data import points_of, rows_of
-from sparsecore.report.pages.front import by_optimiser, latest, over_training
+from sparsecore.report.pages.front import by_optimiser, over_training
 
 mpl.use("agg")
 RESULTS = Path(__file__).resolve().parents[2] / "book" / "results"
@@ -33,15 +33,6 @@ def test_every_line_of_both_panels_has_points_that_say_what_they_are():
     rows = rows_of(figure)
     assert rows is not None and set(rows["panel"]) == {"texts", "optimisers"}
     plt.close("all")
-
-
-def test_the_last_round_is_the_one_with_the_last_name(tmp_path):
-    for name in ("enwiki", "enwiki-2"):
-        (tmp_path / "causes" / name).mkdir(parents=True)
-        (tmp_path / "causes" / name / "provenance.json").write_text("{}")
-    assert latest(tmp_path, "causes").name == "enwiki-2"
-    with pytest.raises(InputError, match="has no reference tables"):
-        latest(tmp_path, "emergent")
 
 
 def test_missing_columns_are_named():

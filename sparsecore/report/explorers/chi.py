@@ -117,13 +117,13 @@ def explorer_data(
 def _rho(
     correlations: pd.DataFrame, column: str, epochs: Sequence[int]
 ) -> list[list[float] | None]:
-    """By epoch: mean ρ over seeds, the widest ends of their intervals, and over how many words."""
+    """By epoch: ρ and the ends of its intervals, means over seeds, and over how many words."""
     _, layer, signal, role = column.split("_")
     wanted = {"layer": layer, "signal": signal, "role": role, "value": "chi"}
     table = correlations[correlations["method"] == "pearson_log"]
     for name, value in wanted.items():
         table = table[table[name] == value]
-    ends = {"rho": "mean", "low": "min", "high": "max", "words": "max"}
+    ends = {"rho": "mean", "low": "mean", "high": "mean", "words": "max"}
     grouped: Any = table.groupby("epoch")
     rows = grouped.agg(ends).round(4).dropna()  # no ρ of a constant
     known = dict(zip(rows.index.tolist(), rows.to_numpy().tolist(), strict=True))

@@ -59,16 +59,16 @@ def arms_table(page: Study) -> Any:
 
 
 def arms(tables: Summary) -> pd.DataFrame:
-    """A row an arm: held-out perplexity, split slopes by both measures, thinning slope, seeds."""
+    """A row an arm: held-out loss, split slopes by both measures, thinning slope, seeds."""
     losses, slopes = tables["losses"], tables["slopes"]
     end = losses["update"].max()
-    perplexity = losses[losses["update"] == end].groupby("arm")["valid_loss"].mean()
+    loss = losses[losses["update"] == end].groupby("arm")["valid_loss"].mean()
     last = slopes[slopes["update"] == end].set_index(["arm", "measure", "kind"])
-    names = [arm for arm in ARMS if arm in perplexity.index]
+    names = [arm for arm in ARMS if arm in loss.index]
     return pd.DataFrame(
         {
             "arm": [ARMS[arm] for arm in names],
-            "held-out loss, nats": [f"{perplexity[arm]:.3f}" for arm in names],
+            "held-out loss, nats": [f"{loss[arm]:.3f}" for arm in names],
             "split, training": [_slope(last, arm, "training", "split") for arm in names],
             "split, held out": [_slope(last, arm, "held out", "split") for arm in names],
             "thinned, training": [_slope(last, arm, "training", "thin") for arm in names],

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -23,7 +22,7 @@ from sparsecore.report.pages.parts import (
     signed,
 )
 from sparsecore.report.pages.sentiment import GOAL_NOTE
-from sparsecore.runs.reference import describe, read_provenance, read_summary, write_tables
+from sparsecore.runs.reference import read_provenance, read_summary
 from sparsecore.runs.store import Run
 from sparsecore.runs.sweep import grid, run_all
 
@@ -108,20 +107,6 @@ def open_page(
     page = Crossing(preset, compute, read_summary(folder), read_provenance(folder), executed)
     _ = page.own  # what the page shows is computed before anything is drawn
     return page
-
-
-def write_reference(page: Crossing, out: Path) -> None:
-    """Write the reader's tables, and what is known of the runs behind them, to ``out``."""
-    by_blocks = [
-        [run for run in page.made.language_models if run.config["num_blocks"] == blocks]
-        for blocks in BLOCKS[page.preset]
-    ]
-    provenance = {
-        "experiment": "crossing",
-        "language_models": [describe(runs) for runs in by_blocks],
-        "classifiers": describe(page.made.classifiers),
-    }
-    write_tables(page.yours, provenance, out)
 
 
 def about(page: Crossing) -> Any:

@@ -11,10 +11,10 @@ import pandas as pd
 from sparsecore.errors import InputError
 from sparsecore.experiments.transformer.findings import MARGIN, untested
 from sparsecore.report.pages.parts import as_typed, html_table, markdown, reference_folder
+from sparsecore.report.pages.verdicts import OUTCOMES
 from sparsecore.runs.claims import format_value
 from sparsecore.runs.reference import Summary, read_provenance, read_summary
 
-OUTCOMES = {"yes": "true", "no": "false", "unsure": "open"}
 WANTED = 200_000  # pieces, as registered
 WHOSE = ("reference run", "your run")
 
@@ -107,7 +107,11 @@ def about(page: Page) -> Any:
         "times or more."
     )
     if read["pieces"] < WANTED:
-        text += f" The registered size is {WANTED:,} pieces; the run can be continued."
+        text += (
+            f" The registered size is {WANTED:,} pieces. Tables were also written on the way, and "
+            "with fewer pieces the gradient's ρ was not yet told from 0; no rule said when to "
+            "stop. So read what falls or rises here as suggested until all of it is read."
+        )
     if page.facts is not None:
         text += (
             f"\n\n**Your run**: {as_typed(page.model)} read {page.facts['pieces']:,} pieces in "
@@ -117,7 +121,7 @@ def about(page: Page) -> Any:
 
 
 def what_we_found(page: Page) -> Any:
-    """Three sentences, whose numbers and words come from the table of findings."""
+    """Four sentences, whose numbers and words come from the table of findings."""
     told = {
         name: _told(_part(page.main, number, start))
         for name, number, start in (
@@ -145,14 +149,30 @@ def what_we_found(page: Page) -> Any:
         f"{told['target without']}; with surprisal held fixed the first {told['input given']} and "
         f"the second {told['target given']}."
     )
-    return _box("What we found", f"{first} {second} {third}")
+    raw = _raw(page.main)
+    fourth = (
+        "On raw frequency, the measure of the first part's paper, which a handful of very frequent "
+        f"words decide, the gradient's ρ is {raw}; the registered statistic is that on log "
+        "frequency."
+    )
+    return _box("What we found", f"{first} {second} {third} {fourth}")
+
+
+def _raw(tables: Summary) -> str:
+    """ρ of the last norm's gradient with raw target frequency."""
+    rows = tables["correlations"]
+    wanted = {"kind": "norm", "signal": "gradient", "value": "chi", "method": "pearson"}
+    for column, value in wanted.items():
+        rows = rows[rows[column] == value]
+    row = rows.iloc[0]
+    return format_value(row["rho"], [row["low"], row["high"]])
 
 
 def _box(title: str, text: str) -> Any:
     from IPython.display import HTML
 
     return HTML(
-        f'<div class="admonition note"><p class="admonition-title">{title}</p><p>{text}</p></div>'
+        f'<div class="admonition found"><p class="admonition-title">{title}</p><p>{text}</p></div>'
     )
 
 

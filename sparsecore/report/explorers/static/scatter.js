@@ -56,6 +56,7 @@ export function scatter({ onpick, onrange }) {
   const inside = (x) => Math.min(Math.max(x, chart.margin.left), chart.margin.left + chart.inner.width);
   box.addEventListener("pointerdown", (event) => {
     from = place(event)[0];
+    box.setPointerCapture(event.pointerId); // a drag may end beside the chart
     if (event.pointerType === "mouse") event.preventDefault(); // selects no text
     box.focus({ preventScroll: true });
   });
@@ -71,6 +72,10 @@ export function scatter({ onpick, onrange }) {
     const [x, y] = place(event);
     if (from != null && Math.abs(x - from) > DRAG) onrange([chart.invert(inside(Math.min(x, from))), chart.invert(inside(Math.max(x, from)))]);
     else if (nearestPoint(points, x, y) >= 0) onpick(points[nearestPoint(points, x, y)]);
+    from = null;
+    band.setAttribute("visibility", "hidden");
+  });
+  box.addEventListener("pointercancel", () => {
     from = null;
     band.setAttribute("visibility", "hidden");
   });
