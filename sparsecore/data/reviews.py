@@ -211,10 +211,10 @@ def _read(
     for part, path in source.files.items():
         category, split, _ = part.split("/")
         for review in read_reviews(path, category):
-            if not titles:
-                review = replace(review, title=())
+            if not titles:  # else equal texts are compared whole, whatever their titles
+                review = last_words(replace(review, title=()), max_length)
             if review.tokens:
-                read.setdefault(f"{category}/{split}", []).append(last_words(review, max_length))
+                read.setdefault(f"{category}/{split}", []).append(review)
             elif drop_empty:
                 empty += 1
             else:
@@ -223,7 +223,11 @@ def _read(
                     "drop_empty"
                 )
     folds = make_folds(read, seed)
-    return Folds(folds.splits, {**folds.dropped, "empty documents": empty})
+    splits = {
+        split: [last_words(review, max_length) for review in fold]
+        for split, fold in folds.splits.items()
+    }
+    return Folds(splits, {**folds.dropped, "empty documents": empty})
 
 
 def _two_labels(folds: Folds, name: str) -> tuple[str, str]:

@@ -98,6 +98,8 @@ def cut(tokenizer: Any, texts: Iterable[Text], words: str, max_pieces: int | Non
     """
     if words not in WORDS:
         raise InputError(f"words must be a rule{near_match(str(words), WORDS)}, got {words!r}")
+    if max_pieces is not None and max_pieces < 1:
+        raise InputError(f"max_tokens must be at least 1, got {max_pieces}")
     joined = words != "pieces"
     if joined and not getattr(tokenizer, "is_fast", False):
         raise InputError(
@@ -217,6 +219,7 @@ class Batch:
         labels: the piece that comes next, -100 where it is not to be predicted.
         words: ids by role, -1 where a position counts for no word.
         predicted: the word whose surprisal a position is a part of, or -1.
+        opened: the same where that part is the first of an occurrence of the word, else -1.
         size: positions that are read for the first time.
     """
 
@@ -225,6 +228,7 @@ class Batch:
     labels: Tensor
     words: dict[str, Tensor]
     predicted: Tensor
+    opened: Tensor
     size: int
 
 
@@ -245,13 +249,14 @@ class Windows:
         room = length - len(pieces.prefix)
         if room < 1:
             raise InputError(f"length must be above {len(pieces.prefix)}, got {length}")
-        stride = room if stride is None else stride
-        if not 1 <= stride <= room:
-            raise InputError(f"stride must be from 1 to {room} (length={length}), got {stride}")
+        if stride is not None and not 1 <= stride <= length:
+            raise InputError(f"stride must be from 1 to length={length}, got {stride}")
+        stride = room if stride is None else min(stride, room)
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1, got {batch_size}")
         self.pieces, self.batch_size = pieces, batch_size
         self._counted, self._predicted = pieces.counted(rule), pieces.predicted()
+        self._opened = np.where(pieces.first, self._predicted, -1)
         self._plan = list(_plan(pieces.ends.tolist(), room, stride))
 
     def __len__(self) -> int:
@@ -264,7 +269,7 @@ class Windows:
         front = len(self.pieces.prefix)
         shape = len(plan), front + max(end - begin for _, begin, end, _, _ in plan)
         input_ids, mask = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-        labels, roles = np.full(shape, -100), np.full((3, *shape), -1)
+        labels, roles = np.full(shape, -100), np.full((4, *shape), -1)
         for row, (opens, begin, end, new, last) in enumerate(plan):
             width = front + end - begin
             input_ids[row, :front] = self.pieces.prefix
@@ -277,10 +282,12 @@ class Windows:
             labels[row, at] = self.pieces.ids[start:stop]
             roles[1, row, at] = self._counted[start:stop]
             roles[2, row, at] = self._predicted[start:stop]
+            roles[3, row, at] = self._opened[start:stop]
         ids, masked, targets = (torch.from_numpy(x) for x in (input_ids, mask, labels))
-        inputs, outputs, predicted = torch.from_numpy(roles)
+        inputs, outputs, predicted, opened = torch.from_numpy(roles)
         size = sum(end - new for _, _, end, new, _ in plan)
-        return Batch(ids, masked, targets, {"input": inputs, "target": outputs}, predicted, size)
+        words = {"input": inputs, "target": outputs}
+        return Batch(ids, masked, targets, words, predicted, opened, size)
 
 
 def _plan(ends: list[int], room: int, stride: int) -> Iterator[tuple[int, int, int, int, int]]:

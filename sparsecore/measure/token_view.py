@@ -11,6 +11,7 @@ from torch import Tensor
 from sparsecore.errors import InputError
 from sparsecore.measure.tracker import track
 from sparsecore.models.language_model import LSTMLanguageModel
+from sparsecore.ops.autocast import backward_in_eval
 
 
 def sentence_chi(
@@ -47,7 +48,8 @@ def sentence_chi(
     model.eval()
     # each position counts as a word of its own, so that a mean over words is a mean of one
     names = [str(position) for position in range(len(inputs))]
-    with track(model, model.signals, vocabulary=names) as tracker, torch.enable_grad():
+    tracker = track(model, model.signals, vocabulary=names)
+    with tracker, torch.enable_grad(), backward_in_eval(model):
         tracker.words(target_ids=positions, gradient_scale=len(inputs))
         hidden, _ = model(inputs)
         loss, chi, l1 = model.loss(hidden, targets)

@@ -21,6 +21,7 @@ from sparsecore.measure.measures import Measure
 from sparsecore.measure.pieces import Batch, Text, Windows, Words, cut
 from sparsecore.measure.select import Layers, Transform
 from sparsecore.measure.tracker import track
+from sparsecore.ops.autocast import backward_in_eval
 from sparsecore.ops.word_sums import MISSED, add_words, empty_sums, means, quantise
 
 if TYPE_CHECKING:
@@ -69,8 +70,9 @@ def track_lm(
             only its ``"last"``; or ``"pieces"``, each of which is then a word of its own. As an
             input, a position counts for the piece that stands there; as a target, for the next one.
         length: positions of a window; default 512, or as many as the model reads.
-        stride: pieces from the begin of one window to that of the next; default ``length``. Less
-            gives words more context: ``length - stride`` pieces at least, which count for nothing.
+        stride: pieces from the begin of one window to that of the next; default and at most what
+            ``length`` leaves beside special tokens. Less gives words more context, ``length -
+            stride`` positions with those tokens, which count for nothing.
         batch_size: windows at once.
         max_tokens: read no more than so many pieces.
         counts: frequencies of words, by word, in place of those in ``texts``.
@@ -141,6 +143,7 @@ class LMTracking:
         )
         self.at = 0  # batches done
         self.surprisal = empty_sums(len(pieces.words))
+        self.occurrences = torch.zeros(len(pieces.words), dtype=torch.int64)
         self._takes = _parameters(model)
         self._open = contextlib.ExitStack()
 
@@ -186,15 +189,15 @@ class LMTracking:
             if self.gradients and len(losses):
                 losses.sum().backward()
         self._add_surprisal(batch.predicted[batch.labels >= 0], losses.detach().cpu())
+        opened = batch.opened[batch.opened >= 0]
+        self.occurrences += torch.bincount(opened, minlength=len(self.occurrences))
         self.at += 1
         return batch.size
 
     def table(self) -> pd.DataFrame:
         """What :func:`track_lm` returns."""
         table = self.tracker.table()
-        predicted = self.windows.pieces.predicted()
-        first = self.windows.pieces.first & (predicted >= 0)
-        occurrences = np.bincount(predicted[first], minlength=len(self.surprisal))
+        occurrences = self.occurrences.numpy()
         _, mean, count = means(self.surprisal)
         total = torch.where(self.surprisal[:, MISSED] > 0, torch.nan, mean * count).numpy()
         surprisal = np.divide(
@@ -210,11 +213,13 @@ class LMTracking:
     def state_dict(self) -> dict[str, Any]:
         """What :meth:`load_state_dict` takes."""
         sums = [[list(key), value.cpu()] for key, value in self.tracker.sums.items()]
-        return {"at": self.at, "surprisal": self.surprisal.clone(), "sums": sums}
+        spent = {"surprisal": self.surprisal.clone(), "occurrences": self.occurrences.clone()}
+        return {"at": self.at, **spent, "sums": sums}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state of equal texts and options."""
-        self.at, self.surprisal = state["at"], state["surprisal"]
+        self.at = state["at"]
+        self.surprisal, self.occurrences = state["surprisal"], state["occurrences"]
         self.tracker.load_sums({(a, b, c): value for (a, b, c), value in state["sums"]})
 
     def _logits(self, batch: Batch) -> Tensor:
@@ -297,7 +302,8 @@ def _borrowed(
         if gradients:
             leaves = [module for module in model.modules() if not any(module.children())]
             hooks = [module.register_forward_hook(_begin_graph) for module in leaves]
-        yield
+        with backward_in_eval(model) if gradients else contextlib.nullcontext():
+            yield
     finally:
         for hook in hooks:
             hook.remove()
@@ -326,7 +332,7 @@ def _check_causal(logits_of: Any, windows: Windows) -> None:
     pair = ids.repeat(2, 1)
     pair[1, -1] = pair[0, 0] if pair[0, 0] != pair[0, -1] else (pair[0, -1] + 1) % 2
     full = torch.ones_like(pair)
-    probe = Batch(pair, full, pair, {}, pair, 0)
+    probe = Batch(pair, full, pair, {}, pair, pair, 0)
     with torch.no_grad():
         a, b = logits_of(probe)[:, :-1].float()
     if (a - b).abs().max() > 0.02 * a.std().clamp_min(1e-6):

@@ -1,4 +1,4 @@
-"""Autocast as a layer meets it: which type products run in, and where PyTorch's LSTM lacks it.
+"""What a backend's LSTM lacks: types under autocast, the backward pass in eval mode.
 
 Under autocast on a CPU, ``nn.LSTM`` runs in oneDNN, which has a half-precision LSTM for processors
 with AVX-512 or AMX alone; elsewhere PyTorch raises "could not create a primitive descriptor".
@@ -7,6 +7,7 @@ with AVX-512 or AMX alone; elsewhere PyTorch raises "could not create a primitiv
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from functools import cache
 
 import torch
@@ -49,3 +50,18 @@ def cpu_lstm_runs_in(dtype: torch.dtype) -> bool:
         except RuntimeError:
             return False
     return True
+
+
+@contextlib.contextmanager
+def backward_in_eval(model: nn.Module) -> Iterator[None]:
+    """Let a recurrent model in eval mode go backward on a GPU too: cuDNN refuses that.
+
+    PyTorch's own kernels, which do not, are used inside the block.
+    """
+    before = torch.backends.cudnn.enabled
+    if any(isinstance(module, nn.RNNBase) for module in model.modules()):
+        torch.backends.cudnn.enabled = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.enabled = before

@@ -197,6 +197,18 @@ def test_titles_stand_before_the_last_words_and_do_not_divide_equal_texts(tmp_pa
     assert not any("quite" in d for rows in all_texts(plain).values() for d in rows)
 
 
+def test_a_text_reposted_under_another_title_stays_in_one_split(tmp_path):
+    for name, word, rating in (("positive", "good", "5.0"), ("negative", "bad", "1.0")):
+        parts = [amazon(texts(word, 30), rating, title=title) for title in ("Fine", "Not so fine")]
+        (tmp_path / f"{name}.review").write_text("\n".join(parts))
+    found = prepare_reviews(str(tmp_path), titles=True, max_length=9, progress=False)
+    numbers = {
+        split: {(d[-2], "good" in d) for d in rows} for split, rows in all_texts(found).items()
+    }
+    assert not numbers["train"] & numbers["test"] and not numbers["dev"] & numbers["test"]
+    assert not numbers["train"] & numbers["dev"]
+
+
 def test_titles_need_files_that_have_them(tmp_path):
     write_lines(tmp_path / "all.tsv", both(30))
     with pytest.raises(InputError, match=r"titles=True needs .review files; all.tsv "):

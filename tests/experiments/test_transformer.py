@@ -96,6 +96,21 @@ def test_windows_in_any_order_and_pieces_give_the_table_of_track_lm(tiny, text, 
     chosen = expected.set_index(keys)[columns].sort_index().loc[found.index]
     pd.testing.assert_frame_equal(found, chosen)
     assert set(zip(table["signal"], table["role"], strict=True)) == set(reading.ROLES.items())
+    for other in ({"seed": 5}, {"outliers": (3,)}):
+        with pytest.raises(sc.InputError, match="of another model, text, seed or layers"):
+            reading.measure(model, tokenizer, text, Setting(**{**options, **other}))
+
+
+def test_surprisal_of_a_part_of_the_text_is_a_mean_over_that_part(tiny, text):
+    model, tokenizer = tiny
+    part, facts = reading.measure(model, tokenizer, text, Setting(windows=1))
+    assert facts["pieces"] < facts["of"] / 2
+    whole, _ = reading.measure(model, tokenizer, text, Setting())
+    means = [
+        np.average(t["surprisal"], weights=t["count"])
+        for t in (x[(x["kind"] == "norm") & (x["role"] == "target")] for x in (part, whole))
+    ]
+    assert means[0] == pytest.approx(means[1], rel=0.1)
 
 
 def test_tables_of_a_tiny_model_have_every_block_and_part(tiny, text):

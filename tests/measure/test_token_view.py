@@ -2,12 +2,14 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.nn.functional import cross_entropy
 
 import sparsecore as sc
 from sparsecore.errors import InputError
 from sparsecore.measure.token_view import sentence_chi
 from sparsecore.models.language_model import LSTMLanguageModel
+from sparsecore.ops.autocast import backward_in_eval
 
 WORDS = [f"w{n}" for n in range(30)]
 
@@ -58,3 +60,21 @@ def test_the_model_is_left_as_it_was(model):
 def test_bad_sentences_are_named(model, ids, message):
     with pytest.raises(InputError, match=message):
         sentence_chi(model, ids, WORDS)
+
+
+def test_cudnn_is_left_aside_where_a_recurrent_model_goes_backward_in_eval_mode():
+    before = torch.backends.cudnn.enabled
+    with backward_in_eval(nn.Sequential(nn.LSTM(3, 4))):
+        assert not torch.backends.cudnn.enabled
+    with backward_in_eval(nn.Linear(3, 4)):
+        assert torch.backends.cudnn.enabled == before
+    assert torch.backends.cudnn.enabled == before
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_recurrent_model_in_eval_mode_goes_backward_on_a_gpu():
+    model = nn.LSTM(3, 4).cuda().eval()
+    with backward_in_eval(model):
+        model(torch.randn(5, 2, 3, device="cuda"))[0].sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())

@@ -7,6 +7,7 @@ the whole text in any order gives what :func:`sparsecore.track_lm` gives.
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -25,7 +26,7 @@ from sparsecore.errors import InputError, near_match
 from sparsecore.measure.chi import chi
 from sparsecore.measure.pieces import Pieces, Windows, cut
 from sparsecore.measure.track_lm import LMTracking, default_layers
-from sparsecore.training.checkpoint import load_checkpoint, save_checkpoint
+from sparsecore.training.checkpoint import checksum, load_checkpoint, save_checkpoint
 
 LENGTH, CONTEXT = 512, 16  # positions of a window; of these, repeated ones that do not count
 OUTLIER = 6.0  # times the median over dimensions
@@ -184,23 +185,31 @@ def measure(
     windows = Windows(pieces, "every", LENGTH, LENGTH - CONTEXT, 1)
     width = next(m for m in model.modules() if isinstance(m, nn.Embedding)).embedding_dim
     measures = {"chi_without": _without(width, setting.outliers)}
-    order = np.random.default_rng(setting.seed).permutation(len(windows))[: setting.windows]
+    order = np.random.default_rng(setting.seed).permutation(len(windows))
+    until = min(setting.windows or len(order), len(order))
+    told = [text, setting.seed, list(kinds), sorted(setting.outliers)]
+    weights = {} if setting.save is None else model.state_dict()
+    of = checksum({name: value.cpu() for name, value in weights.items()}, json.dumps(told))
     done, cpu = 0, 0.0
     with LMTracking(
         model, windows, list(kinds), True, counts=setting.frequency, measures=measures
     ) as tracking:
         if setting.save is not None and setting.save.exists():
             saved, _ = load_checkpoint(setting.save)
+            if saved["reading"]["of"] != of:
+                raise InputError(
+                    f"{setting.save} is of another model, text, seed or layers: give another file"
+                )
             done, cpu = saved["reading"]["done"], saved["reading"]["cpu"]
             tracking.load_state_dict(saved["tracking"])
         begin = time.process_time() - cpu
-        while done < len(order):
+        while done < until:
             tracking.at = int(order[done])
             tracking.step()
             done += 1
-            say(f"{done} of {len(order)} windows, {time.process_time() - begin:.0f} s")
-            if setting.save is not None and (done % SAVE_EVERY == 0 or done == len(order)):
-                reading = {"done": done, "cpu": time.process_time() - begin}
+            say(f"{done} of {until} windows, {time.process_time() - begin:.0f} s")
+            if setting.save is not None and (done % SAVE_EVERY == 0 or done == until):
+                reading = {"of": of, "done": done, "cpu": time.process_time() - begin}
                 state = {"reading": reading, "tracking": tracking.state_dict()}
                 save_checkpoint(setting.save, state)
         read = sum(windows.batch(int(i)).size for i in order[:done])

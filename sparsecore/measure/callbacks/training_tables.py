@@ -78,7 +78,8 @@ class TrainingTables:
     def open(self, model: nn.Module, step: int, vocabulary: Any = None) -> None:
         """Begin to track ``model`` after ``step`` steps; nothing counts before :meth:`begin`."""
         self.close()
-        if step == 0 and (files := sorted(self.folder.glob("step-*.parquet"))):
+        files = sorted([*self.folder.glob("step-*.parquet"), *self.folder.glob(FINAL)])
+        if step == 0 and files:
             raise InputError(
                 f"{self.folder} has tables of another training, such as {files[0].name}: give "
                 "another folder, or remove them"

@@ -207,9 +207,12 @@ def test_hooks_are_gone_after_training_and_copies_are_not_tracked(tmp_path):
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
 
 
-def test_a_folder_with_tables_of_another_training_is_refused(run, tmp_path):
-    with pytest.raises(sc.InputError, match="tables of another training"):
-        train(tmp_path, sc.TrainerTracker(run, LAYERS))
+@pytest.mark.parametrize("left", ["step-0000002.parquet", "final.parquet"])
+def test_a_folder_with_tables_of_another_training_is_refused(left, tmp_path):
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / left).write_bytes(b"")
+    with pytest.raises(sc.InputError, match=f"tables of another training, such as {left}"):
+        train(tmp_path, sc.TrainerTracker(tmp_path / "tables", LAYERS))
 
 
 def test_words_of_masked_models_stay_where_they_are():
