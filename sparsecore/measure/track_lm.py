@@ -93,19 +93,27 @@ def track_lm(
 
     Source: Saphra & Lopez 2019, §2-3, for any causal language model.
     """
-    layers = default_layers(model) if layers is None else layers
-    windows = Windows(
-        cut(tokenizer, texts, words, max_tokens),
-        words,
-        window_length(model, length),
-        stride,
-        batch_size,
-    )
+    windows = windows_of(model, tokenizer, texts, words, length, stride, batch_size, max_tokens)
     with LMTracking(
         model, windows, layers, gradients, counts, measures, transform, rows, device, dtype
     ) as tracking:
         tracking.run(progress)
         return tracking.table()
+
+
+def windows_of(
+    model: nn.Module,
+    tokenizer: Any,
+    texts: Iterable[Text],
+    words: str,
+    length: int | None,
+    stride: int | None,
+    batch_size: int,
+    max_tokens: int | None,
+) -> Windows:
+    """The windows in which a model reads texts; arguments as :func:`track_lm` has them."""
+    length = window_length(model, length)
+    return Windows(cut(tokenizer, texts, words, max_tokens), words, length, stride, batch_size)
 
 
 class LMTracking:
@@ -119,7 +127,7 @@ class LMTracking:
         self,
         model: nn.Module,
         windows: Windows,
-        layers: Layers,
+        layers: Layers | None,
         gradients: bool,
         counts: Any = None,
         measures: Iterable[str] | Mapping[str, str | Measure] = (),
@@ -133,7 +141,7 @@ class LMTracking:
         pieces = windows.pieces
         self.tracker = track(
             model,
-            layers,
+            default_layers(model) if layers is None else layers,
             gradients,
             vocabulary=pieces.words,
             counts=pieces.counts if counts is None else counts,

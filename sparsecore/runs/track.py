@@ -193,24 +193,14 @@ def _identity(config: TrackedLM, inputs: Inputs) -> dict[str, Any]:
 def _compute(
     folder: Path, config: TrackedLM, inputs: Inputs, model: Any, tokenizer: Any, progress: bool
 ) -> None:
-    from sparsecore.measure.pieces import Windows, cut
-    from sparsecore.measure.track_lm import LMTracking, default_layers, window_length
+    from sparsecore.measure.track_lm import LMTracking, windows_of
 
     texts = read_documents(inputs.path, form=inputs.form, running=config.running)
-    windows = Windows(
-        cut(tokenizer, texts, config.words, config.max_tokens),
-        config.words,
-        window_length(model, config.length),
-        config.stride,
-        config.batch_size,
-    )
-    layers = default_layers(model) if config.layers is None else config.layers
+    how = config.words, config.length, config.stride, config.batch_size, config.max_tokens
+    windows = windows_of(model, tokenizer, texts, *how)
     manager = CheckpointManager(folder)
-    with (
-        _warnings_are_lines(),
-        defer_signals(),
-        LMTracking(model, windows, layers, config.gradients, measures=config.measures) as tracking,
-    ):
+    tracking = LMTracking(model, windows, config.layers, config.gradients, measures=config.measures)
+    with _warnings_are_lines(), defer_signals(), tracking:
         parts = {"tracking": tracking}
         manager.load(parts, resolve_device(config.device))
 

@@ -11,7 +11,9 @@ import sparsecore as sc
 from sparsecore.experiments.transformer import measure as reading
 from sparsecore.experiments.transformer.findings import PARTS, findings, untested
 from sparsecore.experiments.transformer.measure import Setting
+from sparsecore.experiments.transformer.study import study
 from sparsecore.experiments.transformer.tables import lstm_correlations, tables_of, words_of
+from sparsecore.measure.pieces import count_words
 
 KINDS = {"residual": (1, 2), "neurons": (1, 2), "attention": (1, 2), "norm": (0,)}
 WORDS = [f"{a}{b}" for a in "abcdefgh" for b in "xyz"]
@@ -230,3 +232,16 @@ def test_parameters_without_a_model_are_refused():
         open_page("smollm2-135m", corpus="ptb")
     with pytest.raises(sc.InputError, match="no reference tables 'smol'"):
         open_page("smol")
+
+
+def test_a_corpus_gives_outliers_frequencies_and_text_by_its_parts(tiny, text, tmp_path):
+    half = len(text) // 2
+    parts = {"train": text[:half], "valid": text[half:], "test": text}
+    for part, content in parts.items():
+        (tmp_path / f"{part}.txt").write_text(content, encoding="utf-8")
+    tables, facts = study(*tiny, str(tmp_path), Setting(windows=2))
+    assert facts["windows"] == 2
+    assert tables["outliers"].equals(reading.outlier_dimensions(*tiny, parts["valid"]))
+    words = tables["words"].set_index("word")["frequency"]
+    counted = count_words(parts["train"])
+    assert len(words) and all(counted[word] == n for word, n in words.items())

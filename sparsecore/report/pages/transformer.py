@@ -72,27 +72,11 @@ def _read(
     name: str, corpus: str, layers: Sequence[str] | None, windows: int, seed: int
 ) -> tuple[Summary, dict[str, Any]]:
     from sparsecore.data.causal_lm import load_lm
-    from sparsecore.experiments.transformer.measure import (
-        Setting,
-        measure,
-        outlier_dimensions,
-        read_part,
-    )
-    from sparsecore.experiments.transformer.tables import tables_of
-    from sparsecore.measure.pieces import count_words
+    from sparsecore.experiments.transformer.measure import Setting
+    from sparsecore.experiments.transformer.study import study
 
-    model, tokenizer = load_lm(name)
-    outliers = outlier_dimensions(model, tokenizer, read_part(corpus, "valid"))
-    counted = count_words(read_part(corpus, "train"))
-    setting = Setting(
-        windows=windows,
-        seed=seed,
-        layers=list(layers or Setting().layers),
-        frequency=pd.Series(counted),
-        outliers=outliers["dimension"].tolist(),
-    )
-    table, facts = measure(model, tokenizer, read_part(corpus, "test"), setting)
-    return {**tables_of(table), "outliers": outliers}, facts
+    setting = Setting(windows=windows, seed=seed, layers=list(layers or Setting().layers))
+    return study(*load_lm(name), corpus, setting)
 
 
 def about(page: Page) -> Any:
