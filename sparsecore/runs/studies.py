@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sparsecore.errors import InputError, near_match
 from sparsecore.experiments.crossing import tables as crossing
@@ -25,6 +25,9 @@ from sparsecore.runs.reference import describe, read_summary, summarise, write_t
 from sparsecore.runs.store import Run
 from sparsecore.runs.sweep import run_all, study_of
 from sparsecore.stats.judgement import headline, judge
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RESULTS = Path("book/results")
 STUDIES = RESULTS / "studies.toml"
@@ -40,6 +43,7 @@ class Sweep:
     fields: dict[str, Any] = field(default_factory=dict)
     only: dict[str, list[Any]] = field(default_factory=dict)
     seeds: tuple[int, int] | None = None
+    tuned: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,8 @@ def configs_of(sweep: Sweep) -> list[Any]:
     Raises:
         InputError: unknown names, or hyper-parameters that tuning runs have yet to choose.
     """
-    configs = study_of(sweep.experiment, sweep.preset, sweep.stage, **sweep.fields)
+    chosen = {} if sweep.tuned is None else {"tuning": _tuning(RESULTS / sweep.tuned)}
+    configs = study_of(sweep.experiment, sweep.preset, sweep.stage, **sweep.fields, **chosen)
     for name, values in sweep.only.items():
         if configs and not hasattr(configs[0], name):
             known = [f.name for f in dataclasses.fields(configs[0])]
@@ -112,6 +117,13 @@ def configs_of(sweep: Sweep) -> list[Any]:
         for seed in range(first, last + 1)
         for point in dict.fromkeys(points)
     ]
+
+
+def _tuning(folder: Path) -> pd.DataFrame:
+    tables = read_summary(folder)
+    if tables is None or "tuning" not in tables:
+        raise InputError(f"{folder} has no tuning.csv: name the tables of a round that tuned")
+    return tables["tuning"]
 
 
 def core_hours(study: Study, results: Path = RESULTS) -> tuple[float | None, str]:

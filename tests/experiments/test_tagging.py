@@ -9,7 +9,13 @@ import pytest
 from sparsecore.errors import InputError, TrainingError
 from sparsecore.experiments.tagging import task
 from sparsecore.experiments.tagging.config import Tagging, study, tune
-from sparsecore.experiments.tagging.study import TUNING_SEED, choose, grid_of, settings_of
+from sparsecore.experiments.tagging.study import (
+    TUNING_SEED,
+    choose,
+    fields_of,
+    grid_of,
+    settings_of,
+)
 from sparsecore.runs.execute import execute
 from sparsecore.runs.store import Run, list_runs
 from tests.experiments.interrupt import interrupt, slow
@@ -168,8 +174,8 @@ def test_the_grids():
 
 @pytest.mark.parametrize("preset", ["quick", "small", "paper"])
 def test_a_study_pairs_dense_and_sparse_of_equal_size(preset):
-    chosen = dict.fromkeys(settings_of(preset), grid_of("small")[0])
-    configs = study(preset, chosen, corpus="x")
+    rows = [fields_of(setting) | grid_of("small")[0] for setting in settings_of(preset)]
+    configs = study(preset, pd.DataFrame(rows).assign(dev_accuracy=0.9), corpus="x")
     assert len({dataclasses.astuple(config) for config in configs}) == len(configs)
     assert len(configs) >= 2 * len(settings_of(preset)) and TUNING_SEED not in {
         config.seed for config in configs

@@ -51,6 +51,19 @@ def test_a_round_with_seeds_of_its_own_is_the_study_at_these_seeds():
     assert [(c.stack, c.seed) for c in studies.configs_of(only)] == [("dense", 3), ("dense", 4)]
 
 
+def test_a_round_can_take_the_dropouts_of_an_earlier_one_and_tunes_nothing():
+    (tagging,) = studies.choose_studies(["tagging-2"], studies.read_studies())
+    configs = [config for sweep in tagging.sweep for config in studies.configs_of(sweep)]
+    pair = [c for c in configs if c.embedding_dim == 20 and c.density in (0.15, 1.0)]
+    assert sorted({c.seed for c in pair}) == list(range(4, 34)) and len(pair) == 60
+    assert {c.seed for c in configs} == set(range(4, 34))
+    (quarter,) = {c.word_dropout for c in configs if c.density == 0.25}
+    assert quarter == 0.1  # the best of that setting in the table of the first round
+    untuned = studies.Sweep("tagging", "small", tuned="language/ptb")
+    with pytest.raises(InputError, match=r"ptb has no tuning\.csv"):
+        studies.configs_of(untuned)
+
+
 def test_costs_are_measured_where_there_are_tables_and_estimated_elsewhere():
     known = {study.name: studies.core_hours(study) for study in studies.read_studies()}
     assert known["tagging"][0] == pytest.approx(1.3, abs=0.05) and known["tagging"][1] == "measured"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sparsecore.errors import InputError
 from sparsecore.experiments.tagging.study import (
@@ -13,8 +12,6 @@ from sparsecore.experiments.tagging.study import (
     SETTING,
     TUNING_SEED,
     UNTUNED,
-    Dropouts,
-    Setting,
     choose,
     fields_of,
     grid_of,
@@ -31,6 +28,9 @@ from sparsecore.training.configuration import (
     require_range,
 )
 from sparsecore.training.finished import results_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PRESETS: dict[str, dict[str, Any]] = {
     # embedded text with silver tags, 2 CPU cores, seconds a model
@@ -139,34 +139,31 @@ def tune(preset: str, **overrides: Any) -> list[Tagging]:
     ]
 
 
-def study(
-    preset: str, dropouts: Mapping[Setting, Dropouts] | None = None, **overrides: Any
-) -> list[Tagging]:
+def study(preset: str, tuning: pd.DataFrame | None = None, **overrides: Any) -> list[Tagging]:
     """All runs behind Fig. 3 and Table 3, the tuning runs (finished before) among them.
 
     Args:
         preset: ``quick`` tunes nothing; ``small`` tunes on a part of Table 2, ``paper`` on all.
-        dropouts: of each setting, instead of those that the tuning runs choose; these are then left
-            out.
+        tuning: an earlier round's table of tuning runs; it chooses the dropouts, and no tuning runs
+            are among the runs.
         overrides: other fields of every run; ``seed`` is the first of the seeds.
 
     Raises:
         InputError: unknown preset or field, or tuning runs that are not finished yet.
     """
     _check_overrides(preset, overrides)
-    tuning = tune(preset, **overrides) if dropouts is None else []
-    if dropouts is None and tuning:
-        names = (*SETTING, *DROPOUTS, "seed")
-        dropouts = choose(results_of(tuning, names, "dropouts"))
+    runs = tune(preset, **overrides) if tuning is None else []
+    if runs:
+        tuning = results_of(runs, (*SETTING, *DROPOUTS, "seed"), "dropouts")
     settings = settings_of(preset)
-    chosen = dict.fromkeys(settings, UNTUNED) if dropouts is None else dropouts
+    chosen = dict.fromkeys(settings, UNTUNED) if tuning is None else choose(tuning)
     first = overrides.pop("seed", None) or 0
     final = [
         Tagging.preset(preset, **overrides, **merged(setting, chosen), seed=seed)
         for setting in settings
         for seed in range(first, first + SEEDS[preset])
     ]
-    return [*tuning, *final]
+    return [*runs, *final]
 
 
 def _check_overrides(preset: str, overrides: dict[str, Any]) -> None:
