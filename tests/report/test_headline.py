@@ -21,6 +21,8 @@ def test_words_read_are_epochs_times_the_words_of_the_text():
     wikipedia = table[(table["text"] == "enwiki") & (table["method"] == "pearson_log")]
     assert wikipedia["millions"].tolist() == pytest.approx([6.298422 * n for n in range(6)])
     assert wikipedia["rho"].iloc[1] > 0.7 and wikipedia["rho"].iloc[-1] < -0.2
+    arms = by_optimiser(RESULTS)  # 3,000 updates of 10 texts by 35 words
+    assert arms["millions"].max() == pytest.approx(1.05) and set(arms["seeds"]) == {3}
     assert table.groupby("text")["seed"].nunique().to_dict() == {"enwiki": 1, "wikitext-2": 3}
 
 

@@ -27,11 +27,11 @@ RHO = r"correlation $\rho_{\leftarrow}(\overline{h}^2)$"
 def headline(texts: pd.DataFrame, arms: pd.DataFrame) -> np.ndarray:
     """Above: rho over the words read, a line for each text and scale; below: by optimiser.
 
-    ``texts``: text, method, millions (of words read so far), rho, and seed. ``arms``: arm, update,
+    ``texts``: text, method, millions (of words read so far), rho, and seed. ``arms``: arm, millions,
     value, low and high (intervals; NaN with fewer than three seeds).
     """
     require_columns(texts, ["text", "method", "millions", "rho", "seed"])
-    require_columns(arms, ["arm", "update", "value", "low", "high"])
+    require_columns(arms, ["arm", "millions", "value", "low", "high"])
     _, axes = style.new_figure(6.9, rows=2, height_ratios=(1.15, 1))
     above, below = axes[:, 0]
     looks = {
@@ -49,9 +49,9 @@ def headline(texts: pd.DataFrame, arms: pd.DataFrame) -> np.ndarray:
     )
     above.set_xlabel("words read, millions")
     marks.zero_line(below)
-    marks.lines(below, arms, "update", "value", "arm", LOOKS, ends=("low", "high"), alpha=0.12)
+    marks.lines(below, arms, "millions", "value", "arm", LOOKS, ends=("low", "high"), alpha=0.12)
     below.set_title("On one text, by optimiser (log frequency)", loc="left", fontsize=style.TEXT)
-    below.set_xlabel("updates of 350 words")
+    below.set_xlabel("words read, millions")
     below.set_xlim(left=0)
     for ax in (above, below):
         ax.set_ylabel(RHO)

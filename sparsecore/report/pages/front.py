@@ -35,9 +35,13 @@ def over_training(results: Path) -> pd.DataFrame:
 
 
 def by_optimiser(results: Path) -> pd.DataFrame:
-    """The same by update and way of training, log frequency: the third round of ``causes``."""
-    tables = read_summary(results / "causes" / "enwiki-3")
-    assert tables is not None
+    """The same by way of training, log frequency alone: the third round of ``causes``."""
+    folder = results / "causes" / "enwiki-3"
+    tables, known = read_summary(folder), read_provenance(folder)
+    if tables is None or known is None:
+        raise InputError(f"{folder} has no reference tables")
     rows = tables["frequency"]
     rows = rows[(rows["measure"] == "training") & (rows["statistic"] == "log frequency")]
-    return rows[["arm", "update", "value", "low", "high", "seeds"]].reset_index(drop=True)
+    words = known["settings"]["batch_size"] * known["settings"]["sequence_length"]
+    names = ["arm", "millions", "value", "low", "high", "seeds"]
+    return rows.assign(millions=rows["update"] * words / 1e6)[names].reset_index(drop=True)
