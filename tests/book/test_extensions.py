@@ -212,16 +212,20 @@ def test_a_number_in_a_sentence_is_that_of_the_one_row_that_fits(tmp_path):
             "high": [0.0014, float("nan"), 3.0],
         }
     )
-    write_tables({"slopes": table}, {}, tmp_path / "causes" / "text")
+    correlations = pd.DataFrame({"value": ["chi"], "rho": [0.5], "low": [0.4], "high": [0.6]})
+    tables = {"slopes": table, "rho": correlations, "words": pd.DataFrame({"words": [1]})}
+    write_tables(tables, {}, tmp_path / "causes" / "text")
     folder = "causes/text slopes"
     assert cell(tmp_path, f'{folder} arm=a measure="held out" * 1000') == "1.20 [1.00, 1.40]"
     assert cell(tmp_path, f"{folder} arm=a measure=training") == "0.50"
     assert cell(tmp_path, f"{folder}.value arm=a * -100 %.1f") == "−25.1"
     assert cell(tmp_path, f"{folder} value=last") == "2.00 [1.00, 3.00]"
+    assert cell(tmp_path, "causes/text rho value=chi") == "0.50 [0.40, 0.60]"
     for wrong, message in {
         f"{folder} arm=a": "2 rows of causes/text fit",
         f"{folder} arm=c": "0 rows of causes/text fit",
         f"{folder} arms=a": "has no column 'arms'",
+        "causes/text words": "no column 'value': name one",
         "causes/text slope arm=a": "there is no table 'slope'",
         "causes/other slopes arm=a": "there is no table 'slopes' in causes/other",
     }.items():

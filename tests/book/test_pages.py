@@ -77,7 +77,7 @@ def test_every_linked_term_and_citation_has_a_card_on_its_page(articles):
 
 
 def test_every_results_page_says_first_what_was_found(articles):
-    with_runs = ("emergent_", "predefined_", "learned_", "crossing_", "causes_")
+    with_runs = ("emergent_", "predefined_", "learned_", "crossing_", "causes_", "transformer_")
     without = {"predefined_masks", "learned_automaton"}  # nothing is trained there
     for path, page in articles.items():
         if path.stem.startswith(with_runs) and path.stem not in without:

@@ -27,8 +27,8 @@ RHO = r"correlation $\rho_{\leftarrow}(\overline{h}^2)$"
 def headline(texts: pd.DataFrame, arms: pd.DataFrame) -> np.ndarray:
     """Above: rho over the words read, a line for each text and scale; below: by optimiser.
 
-    ``texts``: text, method, millions (of words read so far), rho, and seed. ``arms``: arm, millions,
-    value, low and high (intervals; NaN with fewer than three seeds).
+    ``texts``: text, method, millions (of words read so far), rho, and seed. ``arms``: arm,
+    millions, value, low and high (intervals; NaN with fewer than three seeds).
     """
     require_columns(texts, ["text", "method", "millions", "rho", "seed"])
     require_columns(arms, ["arm", "millions", "value", "low", "high"])

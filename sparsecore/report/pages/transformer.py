@@ -10,6 +10,7 @@ import pandas as pd
 
 from sparsecore.errors import InputError
 from sparsecore.experiments.transformer.findings import MARGIN, untested
+from sparsecore.report.figures.style import LAYER_NAMES
 from sparsecore.report.pages.parts import as_typed, html_table, markdown, reference_folder
 from sparsecore.report.pages.verdicts import OUTCOMES
 from sparsecore.runs.claims import format_value
@@ -104,78 +105,6 @@ def about(page: Page) -> Any:
     return markdown(text)
 
 
-def what_we_found(page: Page) -> Any:
-    """Four sentences, whose numbers and words come from the table of findings."""
-    told = {
-        name: _told(_part(page.main, number, start))
-        for name, number, start in (
-            ("input", 1, "ρ of the activation, residual"),
-            ("neurons", 1, "ρ of the activation, MLP"),
-            ("target", 2, "ρ of the gradient, last"),
-            ("deep", 2, "ρ of the gradient, residual"),
-            ("input without", 3, "ρ of the activation"),
-            ("target without", 3, "ρ of the gradient"),
-            ("input given", 4, "ρ of the activation"),
-            ("target given", 4, "ρ of the gradient"),
-        )
-    }
-    first = (
-        "With the frequency of the <em>input</em> word the concentration of this Transformer's "
-        f"residual stream {told['input']}, and that of its MLP neurons {told['neurons']}."
-    )
-    second = (
-        "With the frequency of the <em>target</em> word the concentration of the gradient that "
-        f"reaches the last layer {told['target']}; along the residual stream, on average, it "
-        f"{told['deep']}."
-    )
-    third = (
-        f"Without the few outlier dimensions the first {told['input without']} and the second "
-        f"{told['target without']}; with surprisal held fixed the first {told['input given']} and "
-        f"the second {told['target given']}."
-    )
-    raw = _raw(page.main)
-    fourth = (
-        "On raw frequency, the measure of the first part's paper, which a handful of very frequent "
-        f"words decide, the gradient's ρ is {raw}; the registered statistic is that on log "
-        "frequency."
-    )
-    return _box("What we found", f"{first} {second} {third} {fourth}")
-
-
-def _raw(tables: Summary) -> str:
-    """ρ of the last norm's gradient with raw target frequency."""
-    rows = tables["correlations"]
-    wanted = {"kind": "norm", "signal": "gradient", "value": "chi", "method": "pearson"}
-    for column, value in wanted.items():
-        rows = rows[rows[column] == value]
-    row = rows.iloc[0]
-    return format_value(row["rho"], [row["low"], row["high"]])
-
-
-def _box(title: str, text: str) -> Any:
-    from IPython.display import HTML
-
-    return HTML(
-        f'<div class="admonition found"><p class="admonition-title">{title}</p><p>{text}</p></div>'
-    )
-
-
-def _part(tables: Summary, number: int, start: str) -> dict[Any, Any]:
-    parts = tables["findings"]
-    own = parts[(parts["finding"] == number) & parts["part"].str.startswith(start)]
-    return own.iloc[0].to_dict()
-
-
-def _told(part: dict[Any, Any]) -> str:
-    """``rises (ρ = 0.42 [0.38, 0.46])``, falls, does not change, or cannot be told."""
-    value = format_value(part["value"], [part["low"], part["high"]])
-    if part["outcome"] == "unsure":
-        words = "may rise or fall: too few words to say" if untested(part) else "hardly changes"
-    else:
-        words = "rises" if part["outcome"] == "yes" else "falls"
-    return f"{words} (ρ = {value})"
-
-
 def findings_table(page: Page) -> Any:
     """Every part of the four findings, with the reader's beside."""
     rows = {}
@@ -220,13 +149,12 @@ def outliers_table(page: Page) -> Any:
 def lstm_table(page: Page) -> Any:
     """The same correlation in the LSTM of part one, over the same words."""
     shown = page.main["lstm"]
-    names = {"embedding": "embedding", "lstm1": "lower LSTM", "lstm2": "upper LSTM"}
     signals = {"activation": "activation, input", "gradient": "gradient, target"}
     values = [format_value(r["rho"], [r["low"], r["high"]]) for r in shown.to_dict("records")]
     return html_table(
         pd.DataFrame(
             {
-                "layer": shown["layer"].map(names),
+                "layer": shown["layer"].map(LAYER_NAMES),
                 "signal, word": shown["signal"].map(signals),
                 "ρ": values,
                 "words": shown["words"],
