@@ -16,7 +16,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,10 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "notebooks"
 EXECUTED = SCRIPTS / "executed"
 WORK = ROOT / "_build" / "notebooks"  # copies under way, and the ones that failed
-FIRST = ("explore_sentence", "learned_patterns")  # compute the runs that others read too
+AFTER = {  # the notebook whose run another reads too
+    "explore_automata": "learned_patterns",
+    "explore_live": "explore_sentence",
+}
 
 
 def scripts(names: Sequence[str] = ()) -> list[Path]:
@@ -133,8 +136,8 @@ def run_notebooks(
 ) -> list[Path]:
     """Bring the executed copies up to date; return the paths of all of them.
 
-    They run side by side, ``jobs`` at a time (default: one a core, at most four); those of
-    ``FIRST`` before the others, which would only wait for their runs.
+    They run side by side, ``jobs`` at a time (default: one a core, at most four): first those
+    whose runs others read, those others (``AFTER``) when the runs are there.
     """
     chosen = scripts(names)
     if not chosen:
@@ -144,37 +147,42 @@ def run_notebooks(
         marks = {script: fingerprint(script, parameters[script]) for script in chosen}
         stale = [script for script in chosen if not is_fresh(script, marks[script])]
         work = [(script, parameters[script], marks[script]) for script in stale]
-        first = [item for item in work if item[0].stem in FIRST]
-        for batch in (first, [item for item in work if item not in first]):
-            _run_batch(batch, jobs or min(os.cpu_count() or 1, 4))
+        if work:
+            _run_all(work, jobs or min(os.cpu_count() or 1, 4))
     return [executed_path(script) for script in chosen]
 
 
-def _run_batch(batch: list[tuple[Path, dict[str, Any], str]], jobs: int) -> None:
-    if not batch:
-        return
-    jobs = min(jobs, len(batch))
-    options = {"initializer": _share_cores, "initargs": (jobs,)}
+def _run_all(work: list[tuple[Path, dict[str, Any], str]], jobs: int) -> None:
+    first = set(AFTER.values())
+    work = sorted(work, key=lambda item: (item[0].stem in AFTER, item[0].stem not in first))
+    jobs = min(jobs, len(work))
+    options = {"initializer": _set_up, "initargs": (jobs, len(work))}
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), **options) as pool:
-        waiting = [
-            (script, pool.submit(run_notebook, script, parameters, mark))
-            for script, parameters, mark in batch
-        ]
+        running: dict[str, Future[float]] = {}
+        for script, parameters, mark in work:
+            before = running.get(AFTER.get(script.stem, ""))
+            if before is not None:
+                wait([before])
+            running[script.stem] = pool.submit(run_notebook, script, parameters, mark)
         failures = []
-        for script, future in waiting:
+        for name, future in running.items():
             try:
-                print(f"  {script.stem}  {future.result():.0f} s", flush=True)
+                print(f"  {name}  {future.result():.0f} s", flush=True)
             except NotebookFailure as failure:
                 failures.append(str(failure))
     if failures:
         raise NotebookFailure("\n\n".join(failures))
 
 
-def _share_cores(jobs: int) -> None:
-    """Notebooks side by side each get threads for their share of the cores, and no more."""
+def _set_up(jobs: int, notebooks: int) -> None:
+    """Notebooks side by side get threads for their share of the cores; many share their imports."""
+    from tools.kernels import share_imports
+
     if jobs > 1:
         share = max(1, (os.cpu_count() or 1) // jobs)
         os.environ.setdefault("OMP_NUM_THREADS", str(share))
+    if notebooks > 2 * jobs:
+        share_imports()
 
 
 @contextlib.contextmanager

@@ -99,7 +99,7 @@ def test_a_fresh_page_is_not_run_again(place, monkeypatch):
     script = notebooks.scripts(["first"])[0]
     run(script)
     monkeypatch.setattr(notebooks, "run_notebook", lambda *_: pytest.fail("ran again"))
-    monkeypatch.setattr(notebooks, "_run_batch", lambda batch, _: batch and pytest.fail(str(batch)))
+    monkeypatch.setattr(notebooks, "_run_all", lambda *_: pytest.fail("ran again"))
     assert notebooks.run_notebooks({}, ["first"]) == [notebooks.executed_path(script)]
 
 
