@@ -18,15 +18,15 @@ from torch import Tensor
 from sparsecore.errors import InputError
 from sparsecore.measure.ids import Ids
 from sparsecore.ops.word_sums import (
-    BASE,
     COLUMNS,
-    add_rows,
+    add_packed,
     add_words,
     empty_sums,
     index_words,
     not_finite,
     quantise,
     sum_rows,
+    unpack,
 )
 
 Key = tuple[str, str, str]  # layer, signal, role
@@ -49,7 +49,7 @@ class WordTable:
         num_words: V where it is known.
         measures: names of the measures beside chi and ℓ1. Their sums stand under the signal
             ``"activation:name"``, with their values in the place of ℓ1.
-        dense: keep (V, 14) sums, in place; otherwise (K, 1 + C) of the words that occur.
+        dense: keep (V, 14) sums, in place; otherwise packed ones of the words that occur.
         rows: a Parquet file for the values of every position.
 
     Attributes:
@@ -104,7 +104,8 @@ class WordTable:
         self.not_finite()
         held, self._held, self._bytes = self._held, {}, 0
         indices: dict[Any, Any] = {}
-        for (layer, signal), parts in held.items():
+        for layer, signal in list(held):
+            parts = held.pop((layer, signal))  # freed one by one, as sums take their place
             if self.rows is not None:
                 self.rows.write(layer, signal, parts)
             for role in {role: None for part in parts for role in part.ids}:
@@ -131,11 +132,12 @@ class WordTable:
             InputError: they are of the other kind, or have more words.
         """
         for key, value in sums.items():
-            columns = value.shape[1] if value.ndim == 2 else 0
-            if not (columns == COLUMNS if self.dense else columns > BASE):
+            packed = value.dtype == torch.int32 and value.ndim == 2 and min(value.shape) > 0
+            if packed if self.dense else not packed:
                 raise InputError(
-                    f"sums of {key} have shape {tuple(value.shape)}, but a tracker with "
-                    f"dense={self.dense} needs {f'(V, {COLUMNS})' if self.dense else '(K, 1 + C)'}"
+                    f"sums of {key} are {value.dtype} {tuple(value.shape)}, but a tracker with "
+                    f"dense={self.dense} needs "
+                    f"{f'int64 (V, {COLUMNS})' if self.dense else 'int32 (1 + K, 1 + P)'}"
                 )
             if not self.dense:
                 self._add(key, value)
@@ -164,11 +166,11 @@ class WordTable:
         return {key: number for key, number in self._not_finite.items() if number}
 
     def words_and_sums(self, key: Key) -> tuple[Tensor, Tensor]:
-        """The words (K,) of a key and their sums (K, C)."""
+        """The words (K,) of a key and their sums (K, 14)."""
         sums = self.sums[key]
         if self.dense:
             return torch.arange(len(sums), device=sums.device), sums
-        return sums[:, 0], sums[:, 1:]
+        return unpack(sums)
 
     def _columns(self, signal: str, values: Tensor) -> Iterable[tuple[str, Tensor]]:
         """Rows to be added (N, 14), by signal; those of a measure have chi 0."""
@@ -178,16 +180,18 @@ class WordTable:
 
     def _index(self, role: str, words: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         index = index_words(words)
-        if self.num_words is not None and len(index[0]) and int(index[0][-1]) >= self.num_words:
+        largest = int(index[0][-1]) if len(index[0]) else -1
+        if self.num_words is not None and largest >= self.num_words:
             raise InputError(
-                f"{role}_ids hold {int(index[0][-1])}, but the vocabulary has "
-                f"{self.num_words} words"
+                f"{role}_ids hold {largest}, but the vocabulary has {self.num_words} words"
             )
+        if largest >= 2**31:
+            raise InputError(f"{role}_ids must be below 2^31, got {largest}")
         return index
 
     def _add(self, key: Key, sums: Tensor) -> None:
         have = self.sums.get(key)
-        self.sums[key] = sums if have is None else add_rows(have.to(sums.device), sums)
+        self.sums[key] = sums if have is None else add_packed(have.to(sums.device), sums)
 
     def _room(self, key: Key, device: torch.device) -> Tensor:
         """The dense sums of ``key``, on the device of what is to be added."""

@@ -9,9 +9,10 @@ shuffled batches, several processes and resumed runs give bit-equal tables. A ro
     5, 6   positions that do not: all of them, and those with NaN or inf
     7 …    the other bits of ℓ1, in units of 2^12, 2^-84, 2^44, 2^-116, 2^76, 2^-148, 2^108
 
-so that ordinary values fill the first five, and rows that are not dense may end there. ℓ1 is exact
-wherever it is a float32, and to 2^-148 in float64; from 2^140 on it counts as infinite. Each limb
-is below 2^32, so a word may be seen 2^31 times.
+so that ordinary values fill the first five. ℓ1 is exact wherever it is a float32, and to 2^-148 in
+float64; from 2^140 on it counts as infinite. Each limb is below 2^32, so a word may be seen 2^31
+times. Sums of few of many words are kept packed (:func:`pack`): a line for each word that occurs,
+and only those digits of 32 bits that are not zero in all of them.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ COARSE = 2.0**20
 LIMB = 2.0**32
 UNITS = (-20, -52, 12, -84, 44, -116, 76, -148, 108)  # exponents, in the order of the columns
 COUNT, MISSED, NOT_FINITE = 4, 5, 6
-BASE = 5  # columns that every row has
 COLUMNS = 7 + len(UNITS) - 2
 LARGEST = 2.0**140
+_L1 = [at for _, at in sorted(zip(UNITS, (2, 3, *range(7, COLUMNS)), strict=True))]
+_GROUPS = ((1, 0), (COUNT,), (MISSED,), (NOT_FINITE,), tuple(_L1))  # ascending units in each
+_PARTS = [at for group in _GROUPS for at in (*group, -1)]  # -1: what does not fit into the last
 
 
 def empty_sums(num_words: int, device: torch.device | str = "cpu") -> Tensor:
@@ -79,54 +82,79 @@ def index_words(words: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def sum_rows(index: tuple[Tensor, Tensor, Tensor], rows: Tensor) -> Tensor:
-    """Sums without the words that never occur: rows (N, C) -> (K, 1 + C).
-
-    Column 0 is the word, ascending; then come the sums, less the columns behind the fifth that are
-    zero in all rows. Negative words are left out.
-    """
+    """Packed sums of rows (N, 14), with words in ascending order; negative ones are left out."""
     found, place, keep = index
     sums = rows.new_zeros(len(found), rows.shape[1]).index_add_(0, place, rows[keep])
-    return trim(torch.cat([found.unsqueeze(1), sums], 1))
+    return pack(found, sums)
 
 
-def trim(sums: Tensor) -> Tensor:
-    """(K, 1 + C) without the last columns, where they are zero and behind the first five."""
-    used = sums.any(0).nonzero()
-    width = int(used[-1]) + 1 if len(used) else 0
-    return sums[:, : max(width, 1 + BASE)].contiguous()
+def pack(words: Tensor, sums: Tensor) -> Tensor:
+    """Words (K,) and their sums (K, 14) -> (1 + K, 1 + P) int32; equal sums give equal tensors.
+
+    Each sum is written with digits from -2^31 to 2^31 - 1; P of them are not zero for all words.
+    Row 0 says which, column 0 has the words (below 2^31).
+    """
+    digits = []
+    for group in _GROUPS:
+        carry = torch.zeros_like(words)
+        for column in group:
+            value = sums[:, column] + carry
+            carry = (value + 2**31) >> 32
+            digits.append(value - (carry << 32))
+        digits.append(carry)
+    digits = torch.stack(digits, 1)  # K 19
+    used = digits.any(0).nonzero()[:, 0]
+    packed = words.new_zeros(1 + len(words), 1 + len(used))
+    packed[0, 1:], packed[1:, 0], packed[1:, 1:] = used, words, digits[:, used]
+    return packed.int()
 
 
-def add_rows(a: Tensor, b: Tensor) -> Tensor:
-    """The sum of two results of :func:`sum_rows`, in the same form."""
-    width = max(a.shape[1], b.shape[1])
-    both = torch.cat([_widen(a, width), _widen(b, width)])
-    return sum_rows(index_words(both[:, 0]), both[:, 1:])
+def unpack(packed: Tensor) -> tuple[Tensor, Tensor]:
+    """The words (K,) and sums (K, 14) that :func:`pack` was given, up to carried digits."""
+    words, values = packed[1:, 0].long(), packed[1:, 1:].long()
+    sums = values.new_zeros(len(values), COLUMNS)
+    for at, value in zip(packed[0, 1:].tolist(), values.unbind(1), strict=True):
+        column = _PARTS[at]
+        if column >= 0:
+            sums[:, column] += value
+        else:
+            sums[:, _PARTS[at - 1]] += value << 32
+    return words, sums
 
 
-def _widen(sums: Tensor, columns: int) -> Tensor:
-    return torch.nn.functional.pad(sums, (0, columns - sums.shape[1]))
+def add_packed(a: Tensor, b: Tensor) -> Tensor:
+    """The sum of two packed sums, packed."""
+    (words, sums), (others, more) = unpack(a), unpack(b)
+    return sum_rows(index_words(torch.cat([words, others])), torch.cat([sums, more]))
+
+
+def select_words(packed: Tensor, words: Tensor) -> Tensor:
+    """Packed sums of some of the words alone."""
+    keep = torch.isin(packed[:, 0], words.to(packed.dtype))
+    keep[0] = True
+    return packed[keep]
 
 
 def means(sums: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(V, C) sums -> mean chi, mean ℓ1 (float64, NaN where nothing counts) and count, each (V,)."""
+    """(V, 14) sums -> mean chi, mean ℓ1 (float64, NaN where nothing counts), count; each (V,)."""
     total = sums.double()
     count = sums[:, COUNT]
     scale = torch.where(count > 0, count.double() * COARSE, torch.nan)
     chi = (total[:, 0] + total[:, 1] / LIMB) / scale
     l1 = total[:, 2] + total[:, 3] / LIMB
-    for column, unit in zip(range(7, sums.shape[1]), UNITS[2:], strict=False):
+    for column, unit in zip(range(7, COLUMNS), UNITS[2:], strict=True):
         l1 = l1 + total[:, column] * 2.0 ** (unit + 20)
     return chi, l1 / scale, count
 
 
 def seen(sums: Tensor) -> Tensor:
-    """(V, C) sums -> positions at which a word stood, (V,)."""
-    return sums[:, COUNT] + (sums[:, MISSED] if sums.shape[1] > MISSED else 0)
+    """(V, 14) sums -> positions at which a word stood, (V,)."""
+    return sums[:, COUNT] + sums[:, MISSED]
 
 
 def not_finite(sums: Tensor) -> int:
     """Positions with NaN or inf."""
-    return int(sums[:, NOT_FINITE].sum()) if sums.shape[1] > NOT_FINITE else 0
+    return int(sums[:, NOT_FINITE].sum())
 
 
 def naive_means(

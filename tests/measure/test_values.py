@@ -7,7 +7,17 @@ from hypothesis import strategies as st
 from torch import nn
 
 import sparsecore as sc
-from sparsecore.ops.word_sums import add_rows, empty_sums, index_words, means, quantise, sum_rows
+from sparsecore.ops.word_sums import (
+    COLUMNS,
+    add_packed,
+    empty_sums,
+    index_words,
+    means,
+    pack,
+    quantise,
+    sum_rows,
+    unpack,
+)
 
 IDS = torch.tensor([[0, 1, 2, 0]])
 
@@ -45,15 +55,16 @@ sizes = st.floats(2**-126, 2.0**120, width=32)
 @given(st.lists(st.tuples(st.integers(-1, 3), sizes), min_size=1, max_size=20), st.randoms())
 def test_sums_without_absent_words_are_exact_in_any_order(rows, random):
     def summed(rows):
-        words = torch.tensor([word for word, _ in rows])
+        words = torch.tensor([word for word, _ in rows], dtype=torch.int64)
         l1 = torch.tensor([value for _, value in rows])
         return sum_rows(index_words(words), quantise(torch.full_like(l1, 0.5), l1))
 
     shuffled, cut = random.sample(rows, len(rows)), random.randrange(len(rows))
     whole = summed(rows)
-    assert torch.equal(add_rows(summed(shuffled[:cut]), summed(shuffled[cut:])), whole)
-    found = means(whole[:, 1:])[1]
-    for word, mean in zip(whole[:, 0].tolist(), found.tolist(), strict=True):
+    assert torch.equal(add_packed(summed(shuffled[:cut]), summed(shuffled[cut:])), whole)
+    ids, sums = unpack(whole)
+    found = means(sums)[1]
+    for word, mean in zip(ids.tolist(), found.tolist(), strict=True):
         values = [value for other, value in rows if other == word]
         assert mean == pytest.approx(sum(values) / len(values), rel=1e-12)
 
@@ -100,9 +111,45 @@ def test_sums_hold_only_words_that_occur():
         tracker.words(input_ids=IDS + 49_000, target_ids=IDS)
         model(IDS + 49_000)
     assert {key: tuple(s.shape) for key, s in tracker.sums.items()} == {
-        ("0", "activation", "input"): (3, 6),
-        ("0", "activation", "target"): (3, 6),
+        ("0", "activation", "input"): (4, 6),
+        ("0", "activation", "target"): (4, 6),
     }
+
+
+def test_many_layers_take_a_tenth_of_what_sums_of_all_words_take():
+    """Zipfian ids, activations and small gradients, in the proportions of 120 layers."""
+    V, N, layers = 4915, 2000, 3
+    generator = torch.Generator().manual_seed(0)
+    weights = 1 / torch.arange(1, V + 1) ** 1.05
+    ids = weights.multinomial(N + 1, replacement=True, generator=generator)
+    model = nn.Sequential(*(nn.Identity() for _ in range(layers)))
+    tracker = sc.track(model, [str(i) for i in range(layers)], vocabulary=range(V))
+    tracker.words(ids[:-1], ids[1:])
+    for layer in tracker.layers:
+        for signal, size in (("activation", 300.0), ("gradient", 1e-3)):
+            chi = 0.05 + 0.1 * torch.rand(N, generator=generator)
+            tracker.add(layer, signal, chi, size * torch.randn(N, generator=generator).exp())
+    dense = len(tracker.sums) * V * 5 * 8  # chi and l1 in two columns each, and the count
+    kept = sum(sums.untyped_storage().nbytes() for sums in tracker.sums.values())
+    assert kept < dense / 10
+
+
+limbs = st.integers(0, 2**62)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.lists(limbs, min_size=COLUMNS, max_size=COLUMNS), max_size=4),
+    st.sampled_from([1, -1]),
+)
+def test_packing_loses_nothing(rows, sign):
+    sums = torch.tensor(rows, dtype=torch.int64).reshape(-1, COLUMNS)
+    sums[:, [2, 3, *range(7, COLUMNS)]] *= sign
+    words = torch.arange(len(rows)) * 7
+    ids, found = unpack(pack(words, sums))
+    assert ids.equal(words) and found[:, 4:7].equal(sums[:, 4:7])
+    for a, b in zip(means(found), means(sums), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=0, equal_nan=True)
 
 
 def test_saved_sums_go_on_and_other_kinds_are_refused():
@@ -120,3 +167,20 @@ def test_saved_sums_go_on_and_other_kinds_are_refused():
     assert second.table()["count"].tolist() == [4, 2, 2]
     with pytest.raises(sc.InputError, match="a tracker with dense=True needs"):
         tracker(dense=True).load_sums(first.sums)
+
+
+def test_a_compact_table_says_the_same():
+    value = torch.randn(1, 4, 3, generator=torch.Generator().manual_seed(0))
+    model = nn.Sequential(Returns(value))
+    options = {"vocabulary": ["b", "a", "a"], "measures": ["hoyer"], "gradients": False}
+    with sc.track(model, ["0"], **options) as tracker:
+        tracker.words(input_ids=IDS, target_ids=IDS)
+        model(IDS)
+    plain, compact = tracker.table(), tracker.table(compact=True)
+    assert list(compact.columns) == list(plain.columns)
+    for name in plain:
+        if compact[name].dtype == "category":
+            assert compact[name].tolist() == plain[name].tolist()
+        else:
+            assert compact[name].dtype.itemsize == 4
+            assert compact[name].tolist() == pytest.approx(plain[name].tolist(), rel=1e-6)

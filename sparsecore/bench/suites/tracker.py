@@ -25,7 +25,7 @@ from sparsecore.bench.case import REFERENCE, Case, Contestant, Prepared, Values
 from sparsecore.bench.suites.lm_steps import loss_and_gradients, named, updater
 from sparsecore.measure.chi import chi
 from sparsecore.measure.tracker import Tracker, track
-from sparsecore.ops.word_sums import means
+from sparsecore.ops.word_sums import means, unpack
 
 SIXTEEN = ("blocks.?", "blocks.?.down:input")
 ALL = ("*",)
@@ -142,9 +142,10 @@ def _sums_of(tracker: Tracker, V: int) -> dict[tuple[str, str, str], Tensor]:
     """Sum of chi of each word, from the sums of those that occur."""
     found = {}
     for key, sums in tracker.sums.items():
-        mean, _, count = means(sums[:, 1:])
+        words, own = unpack(sums)
+        mean, _, count = means(own)
         whole = torch.zeros(V, dtype=mean.dtype, device=mean.device)
-        whole[sums[:, 0]] = torch.where(count > 0, mean * count, 0)
+        whole[words] = torch.where(count > 0, mean * count, 0)
         found[key] = whole
     return found
 

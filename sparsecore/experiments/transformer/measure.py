@@ -26,6 +26,7 @@ from sparsecore.errors import InputError, near_match
 from sparsecore.measure.chi import chi
 from sparsecore.measure.pieces import Pieces, Windows, cut
 from sparsecore.measure.track_lm import LMTracking, default_layers
+from sparsecore.ops.word_sums import select_words
 from sparsecore.training.checkpoint import checksum, load_checkpoint, save_checkpoint
 
 LENGTH, CONTEXT = 512, 16  # positions of a window; of these, repeated ones that do not count
@@ -248,8 +249,8 @@ def _of_words(tracking: LMTracking, words: np.ndarray) -> pd.DataFrame:
     """The table of some words alone: that of all would be of millions of rows."""
     chosen = torch.from_numpy(words)
     sums = {
-        key: rows[torch.isin(rows[:, 0], chosen)]
-        for key, rows in tracking.tracker.sums.items()
+        key: select_words(sums, chosen)
+        for key, sums in tracking.tracker.sums.items()
         if ROLES[key[1].partition(":")[0]] == key[2]
     }
     tracking.tracker.load_sums(sums)
