@@ -79,7 +79,8 @@ def commit_of(name: str, revision: str | None = None) -> str:
         with quiet():
             return str(getattr(kit.AutoConfig.from_pretrained(name, **given), "_commit_hash", ""))
     except Exception as error:  # its parsers raise what they like
-        raise InputError(f"{HUB}{name} cannot be read: {reason_of(error)}") from error
+        which = name if revision is None else f"{name}@{revision}"
+        raise InputError(f"{HUB}{which} cannot be read: {reason_of(error)}") from error
 
 
 def reason_of(error: Exception) -> str:

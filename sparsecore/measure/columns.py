@@ -125,5 +125,5 @@ class Columns:
 
         if not self.compact:
             return pd.Series(names).take(codes).array
-        categories = pd.Categorical(names)  # of two ids with one name one
+        categories: Any = pd.Categorical(names)  # of two ids with one name one
         return pd.Categorical.from_codes(categories.codes[codes], dtype=categories.dtype)

@@ -122,10 +122,14 @@ def track_sweep(configs: Sequence[TrackedLM], progress: bool = True) -> Run:
     """Several models or revisions in turn, and one folder with the tables of all.
 
     Raises:
-        InputError: as :func:`track_run`; finished runs stay.
+        InputError: as :func:`track_run`; finished runs stay. A model or revision that cannot be had
+            is refused before any is tracked.
     """
     import pandas as pd
 
+    check_installed("lm", "transformers", "filelock")
+    for config in configs:
+        lm_content(config.model, config.revision)
     runs = [track_run(config, progress) for config in configs]
     labels = revision_labels(configs)
     identity = {

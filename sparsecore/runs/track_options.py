@@ -84,7 +84,8 @@ def configs_of(chosen: argparse.Namespace) -> list[TrackedLM]:
     check_installed("lm", "transformers", "filelock")
     from sparsecore.runs.track import TrackedLM
 
-    revisions = chosen.revisions.split(",") if chosen.revisions else [None]
+    named = chosen.revisions.split(",") if chosen.revisions else []
+    revisions = [revision.strip() for revision in named] or [None]
     pairs = [(model, revision) for model in chosen.models for revision in revisions]
     if "" in revisions or len(set(pairs)) < len(pairs):
         raise InputError("a model or revision is empty or named twice: each is tracked once")

@@ -1,5 +1,7 @@
 """``sparsecore track``: a run folder, resumed where it was killed; a sweep over checkpoints."""
 
+import dataclasses
+import hashlib
 import json
 
 import pandas as pd
@@ -90,8 +92,6 @@ def test_a_run_that_was_killed_goes_on_to_the_same_numbers(config, monkeypatch, 
 
 
 def test_a_sweep_over_checkpoints_is_one_table_with_a_column_revision(config, folder, monkeypatch):
-    import dataclasses
-
     other = dataclasses.replace(config, model=str(folder / "step-2"))
     sweep = track_sweep([config, other], progress=False)
     table = sweep.table("table")
@@ -158,6 +158,55 @@ def test_a_mistake_is_one_line_that_names_the_near_match(folder, config, capsys,
     assert command(folder, *options) == 2
     error = capsys.readouterr().err
     assert message in error and len(error.strip().splitlines()) == 1
+
+
+@pytest.fixture
+def hub(folder, tmp_path, monkeypatch):
+    """The checkpoints as two revisions of one name in a cache of Hugging Face, without network."""
+    cache = tmp_path / "hub"
+    home = cache / "models--org--tiny"
+    (home / "blobs").mkdir(parents=True)
+    (home / "refs").mkdir()
+    for number, name in enumerate(("step-1", "step-2")):
+        commit = str(number) * 40
+        snapshot = home / "snapshots" / commit
+        snapshot.mkdir(parents=True)
+        for file in (folder / name).iterdir():
+            blob = home / "blobs" / hashlib.sha256(file.read_bytes()).hexdigest()
+            blob.write_bytes(file.read_bytes())
+            (snapshot / file.name).symlink_to(blob)
+        (home / "refs" / name).write_text(commit, encoding="utf-8")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    return home
+
+
+def of_hub(folder, revisions, name="org/tiny"):
+    options = ["--layers", DOWN, "--length", "16", "--gradients", "--device", "cpu"]
+    text = ["--text", str(folder / "text.txt"), "--batch-size", "2", "--no-progress"]
+    return main(["track", name, *text, "--revisions", revisions, *options])
+
+
+def test_revisions_of_a_name_on_the_hub_are_a_column(folder, config, hub, capsys):
+    assert of_hub(folder, "step-1, step-2") == 0
+    table = pd.read_parquet(capsys.readouterr().out.split("table: ")[1].strip())
+    for name in ("step-1", "step-2"):
+        alone = track_run(dataclasses.replace(config, model=str(folder / name)), progress=False)
+        part = table[table["revision"] == name].drop(columns="revision").reset_index(drop=True)
+        assert part.equals(alone.table("table"))
+
+
+@pytest.mark.parametrize(
+    ("name", "revisions"), [("org/tiny", "step-1,step-3"), ("org/other", "step-1,step-2")]
+)
+def test_what_the_hub_lacks_is_refused_before_any_revision_is_read(
+    folder, config, hub, capsys, monkeypatch, name, revisions
+):
+    monkeypatch.setattr(track, "load_lm", None)
+    assert of_hub(folder, revisions, name) == 2
+    error = capsys.readouterr().err
+    missing = "org/tiny@step-3" if name == "org/tiny" else "org/other@step-1"
+    assert missing in error and len(error.strip().splitlines()) == 1
 
 
 def test_a_layer_that_gave_no_gradient_is_told_in_a_line(folder, config, caplog):

@@ -17,15 +17,22 @@ from sparsecore.experiments.registry import part_of
 EXPERIMENTS = ("emergent", "language", "reciting", "tagging", "sentiment")
 TASKS = [f"sparsecore.experiments.{name}.task" for name in EXPERIMENTS]
 
+FORK = multiprocessing.get_context("fork")  # for what is quick and would import much
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["torch._dynamo", "tests.training.processes", *TASKS])
 
 
-def launch(size: int, target: Callable[..., None], *args: Any, timeout: float = 120) -> list[int]:
+def launch(
+    size: int,
+    target: Callable[..., None],
+    *args: Any,
+    timeout: float = 120,
+    context: Any = CONTEXT,
+) -> list[int]:
     """Run ``target(*args)`` in a group of ``size`` processes; their exit codes, by rank."""
     store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # torchrun's
     group = [
-        CONTEXT.Process(target=_enter, args=(rank, size, store.port, target, args))
+        context.Process(target=_enter, args=(rank, size, store.port, target, args))
         for rank in range(size)
     ]
     for process in group:

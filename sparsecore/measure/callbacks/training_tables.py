@@ -31,7 +31,10 @@ class TrainingTables:
 
     ``step-0000100.parquet`` holds the positions of the steps since the table before, so that one
     can see when a word became concentrated; ``final.parquet`` those of all steps. Both are as
-    :meth:`Tracker.table() <sparsecore.measure.tracker.Tracker.table>` gives them.
+    :meth:`Tracker.table() <sparsecore.measure.tracker.Tracker.table>` gives them. Several processes
+    (DistributedDataParallel and the like) each track their own batches, and the first one writes
+    the tables of all; gradients are those of the mean of their losses, as in one process with the
+    batches of all. A text that the sampler repeats, so that each process has as many, counts again.
 
     Args:
         folder: where to write; a training from its first step on needs one without tables.
@@ -103,12 +106,17 @@ class TrainingTables:
         self.pause()
 
     def begin(self, batch: Any, scale: float | Tensor = 1.0) -> None:
-        """The next forward pass trains on ``batch``; gradients are multiplied by ``scale``."""
+        """The next forward pass trains on ``batch``; gradients are multiplied by ``scale``.
+
+        Of several processes each has the gradient of its own mean loss, while training takes the
+        mean over processes.
+        """
         assert self._part is not None and self._model is not None
         self._pause.close()
         words = words_of(batch, self._model, self._shift) if self._words is None else self._words
         self._part.words(
-            **(words if isinstance(words, Mapping) else words(batch)), gradient_scale=scale
+            **(words if isinstance(words, Mapping) else words(batch)),
+            gradient_scale=scale / _processes(),
         )
 
     def pause(self) -> None:
@@ -253,9 +261,13 @@ def _distributed() -> bool:
     return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
+def _processes() -> int:
+    return torch.distributed.get_world_size() if _distributed() else 1
+
+
 def _gather(tracker: Tracker) -> None:
     """Move the sums of all processes to the first; they are integers, so no order matters."""
-    if not _distributed() or (size := torch.distributed.get_world_size()) == 1:
+    if (size := _processes()) == 1:
         return
     own = {key: value.cpu() for key, value in tracker.sums.items()}
     every: list[Any] | None = [None] * size if _rank() == 0 else None

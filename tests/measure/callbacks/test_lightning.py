@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import sparsecore as sc
+from tests.training.processes import FORK, launch
 
 lightning = pytest.importorskip("pytorch_lightning", reason="Lightning is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
@@ -179,3 +180,21 @@ def test_hooks_are_gone_after_training_that_failed(tmp_path):
     with pytest.raises(ArithmeticError):
         train(tmp_path, sc.LightningTracker(tmp_path / "t", ["model.lstm"]), module)
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in module.modules())
+
+
+def test_two_processes_write_the_tables_of_one_with_their_batches(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    layers, options = ["model.lstm"], {"max_steps": 2, "val_check_interval": None}
+    train(tmp_path, sc.LightningTracker(one, layers, every=1), accumulate_grad_batches=2, **options)
+
+    def each():
+        strategy = lightning.strategies.DDPStrategy(process_group_backend="gloo")
+        tracker = sc.LightningTracker(two, layers, every=1)
+        train(tmp_path, tracker, strategy=strategy, devices=2, **options)
+
+    assert launch(2, each, context=FORK) == [0, 0]
+    names = sorted(path.name for path in one.iterdir())
+    assert sorted(path.name for path in two.iterdir()) == names
+    for name in names:
+        found, expected = (pd.read_parquet(path / name) for path in (two, one))
+        pd.testing.assert_frame_equal(found, expected, rtol=1e-4)

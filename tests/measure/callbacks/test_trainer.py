@@ -10,6 +10,7 @@ import torch
 
 import sparsecore as sc
 from sparsecore.measure.callbacks.training_tables import words_of
+from tests.training.processes import FORK, launch
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")
 pytest.importorskip("accelerate", reason="the Trainer needs accelerate, which is not installed")
@@ -237,3 +238,26 @@ def test_labels_of_another_shape_are_no_targets():
 def test_a_batch_without_ids_is_refused_by_its_keys():
     with pytest.raises(sc.InputError, match="no input_ids, but pixel_values"):
         words_of({"pixel_values": torch.ones(2, 3)}, torch.nn.Linear(2, 2))
+
+
+def test_two_processes_write_the_tables_of_one_with_their_batches(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    options = {"max_steps": 2, "save_strategy": "steps", "save_steps": 1}
+    tracker = sc.TrainerTracker(one / "tables", LAYERS, every=1)
+    train(one, tracker, per_device_train_batch_size=4, **options)
+
+    def each():
+        tracker = sc.TrainerTracker(two / "tables", LAYERS, every=1)
+        train(two, tracker, ddp_backend="gloo", **options)
+        if torch.distributed.get_rank() == 0:  # what all have seen is saved
+            (two / "tables" / "final.parquet").unlink()
+        torch.distributed.barrier()
+        tracker = sc.TrainerTracker(two / "tables", LAYERS, every=1)
+        train(two, tracker, resume=str(two / "out" / "checkpoint-2"), ddp_backend="gloo", **options)
+
+    assert launch(2, each, context=FORK) == [0, 0]
+    names = sorted(path.name for path in (one / "tables").iterdir())
+    assert sorted(path.name for path in (two / "tables").iterdir()) == names
+    for name in names:
+        found, expected = (pd.read_parquet(path / "tables" / name) for path in (two, one))
+        pd.testing.assert_frame_equal(found, expected, rtol=1e-4)
