@@ -15,14 +15,18 @@
 #
 # :::{admonition} What we found
 # :class: found
-# - With SGD at a learning rate of 5 it is more than frequency: over whole words $\chi$ rises by
-#   {result}`causes/enwiki-2 slopes arm=sgd-5 measure="held out" kind=words update=last * 1000` thousandths per nat, within
-#   split words by {result}`causes/enwiki-2 slopes arm=sgd-5 measure="held out" kind=split update=last * 1000`.
-# - With SGD at 20 the frequent half of a word ends, in training, with the *more* concentrated gradient
-#   ({result}`causes/enwiki-2 slopes arm=sgd-20 measure=training kind=split update=last * 1000`); with Adam with the *less*
-#   concentrated one ({result}`causes/enwiki-2 slopes arm=adam measure=training kind=split update=last * 1000`).
-# - What carries the concentration are the output rows: over words it correlates with that of the rows alone by
-#   {result}`causes/enwiki-2 carriers arm=sgd-5 statistic="χ with χ of rows alone"`.
+# - With SGD at a learning rate of 20 the frequent half of a word ends, in training, with the *more* concentrated gradient:
+#   $\chi$ is larger by {result}`causes/enwiki-2 slopes arm=sgd-20 measure=training kind=split update=last * 1000` thousandths per
+#   nat; with Adam with the *less* concentrated one
+#   ({result}`causes/enwiki-2 slopes arm=adam measure=training kind=split update=last * 1000`). At equal loss the two are closer.
+# - With SGD at 5 $\chi$ rises over whole words by
+#   {result}`causes/enwiki-2 slopes arm=sgd-5 measure="held out" kind=words update=last * 1000` thousandths per nat (held out), within
+#   split words by {result}`causes/enwiki-2 slopes arm=sgd-5 measure="held out" kind=split update=last * 1000`: much of the tie
+#   to frequency is something else about frequent words.
+# - Over words $\chi$ goes with that of the output rows alone
+#   ({result}`causes/enwiki-2 carriers arm=sgd-5 statistic="χ with χ of rows alone"` at SGD 5), but its tie to frequency is not
+#   theirs alone ({result}`causes/enwiki-2 carriers arm=sgd-5 statistic="χ with log frequency given χ of rows alone"` is left
+#   when they are held fixed).
 # :::
 #
 # Frequent words send more concentrated gradients into the upper layer of a language model than rare
@@ -52,6 +56,7 @@ from sparsecore.report.pages.causes import (
     carriers_table,
     findings_table,
     open_page,
+    progress,
 )
 from sparsecore.report.pages.verdicts import verdict_sentence
 
@@ -90,10 +95,9 @@ by_ratio.agg(["mean", "sem", "count"]).round(2)
 # %% [markdown]
 # ## With intervals, in every arm
 #
-# The line at 1 : 1 is the control: two halves equally frequent must not differ. Open markers are
-# another control. The second half of a split word competes with the first as a wrong guess; so in
-# other words most occurrences were replaced by `<unk>`, which makes them rarer without a second word
-# of their own that competes.
+# At 1 : 1 the expected difference is zero by symmetry, which checks the code. Open markers are words of
+# which most occurrences were replaced by `<unk>`: that makes them rarer without a second word of their
+# own that competes as a wrong guess.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-dose", "caption": "On held-out text. See whether the marks rise from left to right, and whether they start at zero: by how much $\\chi$ of the upper gradient is larger for the frequent half of a split word than for its rare half (filled), and for an intact word than for a thinned one that would be as frequent (open). Bars: 95 % intervals over seeds and words, where there are three seeds."}, "image": {"alt": "Line chart: difference in concentration at ratios 1 to 1, 4 to 1 and 19 to 1, for several ways of training.", "classes": "dark-light"}}
 whose = ("reference runs", "your runs")
@@ -129,14 +133,27 @@ axes = figures.beside(
 )
 
 # %% [markdown]
-# An arm that has learned less is not comparable with one that has learned more, so here is what each
-# had learned by then. Slopes in thousandths of $\chi$ a nat:
+# An arm that has learned less is not comparable with one that has learned more. So here are the same
+# slopes by how well a network predicts (this was not registered, and decides nothing):
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-loss", "caption": "The split slope in training against held-out loss. See where the lines lie above each other: what an arm does at a loss that another never reaches cannot be compared. Marks are joined in the order of training. Bars: 95 % intervals over seeds and words."}, "image": {"alt": "Line chart: effect of frequency on concentration against held-out loss, a line for each of three optimisers.", "classes": "dark-light"}}
+axes = figures.beside(
+    figures.slopes_over_loss,
+    progress(page.reference),
+    progress(page.own),
+    "progress",
+    same_y=False,
+    titles=whose,
+)
+
+# %% [markdown]
+# And what each arm had learned in the end. Slopes in thousandths of $\chi$ a nat:
 
 # %% tags=["hide-input"]
 arms_table(page)
 
 # %% [markdown]
-# ## What carries it
+# ## What it goes with
 #
 # Between the loss and the upper layer lies one matrix, the output rows $W$. The gradient that arrives is
 #
@@ -144,8 +161,8 @@ arms_table(page)
 #
 # with $q$ the probability given to wrong words and $r_j$ the share of it that word $j$ has. Scale does
 # not matter to $\chi$: it depends on the rows and on the shares, and on nothing else. At the same
-# position the two halves of a word share everything but their own row $W_y$. So what frequency does, it
-# does through that row. Over whole words one can ask the same by leaving out one or the other: *rows
+# position the two halves of a word differ in their own row $W_y$, and a little in the shares, since each
+# has the other among its wrong words. Over whole words one can leave out one or the other: *rows
 # alone* gives every wrong word the share that it has in the text, *shares alone* puts the mean row in the
 # place of the target's.
 

@@ -15,7 +15,7 @@
 #
 # :::{admonition} What we found
 # :class: found
-# - On Wikipedia function words send the more concentrated gradients: at equal log frequency their mean $\chi$ is
+# - In the one run on Wikipedia function words send the more concentrated gradients: at equal log frequency their mean $\chi$ is
 #   {result}`emergent/enwiki differences.adjusted epoch=last sample=all * 1000 %+.1f` thousandths above that of content words.
 # - On WikiText-2 it is the other way round, {result}`emergent/wikitext-2 differences.adjusted epoch=last sample=all * 1000 %+.1f` thousandths; in samples of
 #   equal frequency the two classes do not differ there ({result}`emergent/wikitext-2 differences.difference epoch=last sample=matched * 1000 %+.1f`).
@@ -131,9 +131,10 @@ f"closed minus open: {chi['closed'].mean() - chi['open'].mean():.4f} [{low:.4f},
 # %% [markdown]
 # ## How sure are we?
 #
-# Finding 6 compares the gains in the second half of training; finding 7 the mean concentration of
-# the two classes at the last epoch, in the matched samples and in all words. [All parts of the
-# rules](../../book/emergent/verdicts.md).
+# Finding 6 compares the gains in the second half of training, over words seen at least 3,000 times.
+# Finding 7 compares the mean concentration of the two classes at the last epoch: over words that occur more
+# than 1,000 times, and at equal log frequency over those seen at least 3,000 times; the matched samples
+# complete it, all words are shown beside. [All parts of the rules](../../book/emergent/verdicts.md).
 
 # %% tags=["remove-input"]
 verdicts(page, 6, 7)

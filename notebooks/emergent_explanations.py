@@ -136,7 +136,7 @@ sc.chi_softmax_gradient(scores, torch.tensor([7, 7, 7])).round(decimals=3).tolis
 # ## How sure are we?
 #
 # Finding 8 has two parts: the correlation of $\ell_1$ stays above −0.1 in every epoch; and that
-# of the softmax gradient's chi is below that of $\bar h^2$, and not strong. [All parts of its
+# of the softmax gradient's chi is below that of $\bar h^2$, and below 0.3. [All parts of its
 # rule](../../book/emergent/verdicts.md).
 
 # %% tags=["remove-input"]

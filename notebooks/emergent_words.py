@@ -18,7 +18,7 @@
 # - A handful of words stands apart: *the* with a mean $\chi$ of
 #   {result}`emergent/wikitext-2 words.chi_lstm2_gradient_target word=the %.3f`; most other words lie within a few
 #   thousandths of {result}`emergent/wikitext-2 words.chi_lstm2_gradient_target %.3f`.
-# - On Wikipedia function words are ahead of content words of the same frequency by
+# - In the one run on Wikipedia function words are ahead of content words of the same frequency by
 #   {result}`emergent/enwiki differences.difference epoch=last sample=matched * 1000 %+.1f` thousandths, on WikiText-2 by
 #   {result}`emergent/wikitext-2 differences.difference epoch=last sample=matched * 1000 %+.1f`.
 # - One seed of Wikipedia is not enough for a verdict, and on WikiText-2 too few words are as frequent as the paper's.
@@ -122,8 +122,9 @@ extremes(page.main)
 # %% [markdown]
 # ## How sure are we?
 #
-# Finding 7 is decided by the difference of the two means, in the matched samples and in all
-# words. [All parts of its rule](../../book/emergent/verdicts.md).
+# Finding 7 is decided by the difference of the two means over words that occur more than 1,000 times, and at
+# equal log frequency over words seen at least 3,000 times; the matched samples complete it. [All parts of its
+# rule](../../book/emergent/verdicts.md).
 
 # %% tags=["remove-input"]
 verdicts(page, 7)

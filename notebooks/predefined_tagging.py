@@ -19,8 +19,8 @@
 #   {claim}`tagging-1` percentage points.
 # - It is the rare words that should be short. With the long vectors given to random words accuracy falls by
 #   {claim}`tagging-3` points, and by as much as {claim}`tagging-4` more if the rare words get them.
-# - That nothing is lost at 15 % of the parameters is likely but not shown: the difference is known to be
-#   {claim}`tagging-2` only.
+# - Whether little is lost at 15 % of the parameters was not tested: the difference is {claim}`tagging-2` points, and half a
+#   point was to be seen.
 # :::
 #
 # A network that reads words keeps a vector for each of them, and most of its parameters are in

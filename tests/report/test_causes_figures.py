@@ -9,7 +9,7 @@ from sparsecore.errors import InputError
 from sparsecore.experiments.causes.tables import tables_of
 from sparsecore.report import figures
 from sparsecore.report.figures.figure_data import rows_of
-from sparsecore.report.pages.causes import arms
+from sparsecore.report.pages.causes import arms, progress
 from tests.experiments.test_causes_tables import SLOPE, made_up
 
 mpl.use("agg")
@@ -47,6 +47,17 @@ def test_slopes_over_updates_name_the_arms_that_were_run(tables):
     figure = ax.get_figure()
     rows = rows_of(figure)
     assert rows is not None and len(rows) == 6  # two arms, three seeds, one update
+
+
+def test_slopes_stand_over_what_their_arm_had_learned(tables):
+    table = progress(tables)
+    assert table is not None and progress(None) is None
+    ax = figures.slopes_over_loss(table["progress"], arms=("sgd-5", "adam"))
+    assert ax.get_legend_handles_labels()[1] == ["SGD, rate 5", "Adam"] and ax.xaxis_inverted()
+    losses = tables["losses"].groupby("arm")["valid_loss"].mean()
+    rows = table["progress"].query("kind == 'split' and measure == 'training'").set_index("arm")
+    assert rows["valid_loss"].to_dict() == pytest.approx(losses.to_dict())
+    assert rows["value"].to_dict() == pytest.approx({"sgd-5": SLOPE, "adam": 0.0}, abs=0.3e-3)
 
 
 def test_acquisition_has_a_line_a_band_of_frequency(tables):

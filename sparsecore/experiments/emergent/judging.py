@@ -123,7 +123,12 @@ def finding_1(p: _Pool) -> Iterator[Part]:
 
 
 def finding_2(p: _Pool) -> Iterator[Part]:
-    """No other signal's rho is strong and growing; h² activations are not concentrated."""
+    """No other signal's rho is strong and growing; h² activations are not concentrated.
+
+    Says something only where the h² gradient itself follows frequency strongly.
+    """
+    own = max(_Pool(p.seeds, m).rho({(p.last, *TOP, "target"): 1})[0] for m in METHODS)
+    condition = MET if own > STRONG else f"ρ of the h² gradient itself is {own:.2f}, not above 0.3"
     found, outcomes = [], []
     for pair in [pair for pair in ACTIVATIONS + GRADIENTS if pair != TOP]:
         rho = p.rho({(p.last, *pair, "target"): 1})
@@ -132,7 +137,7 @@ def finding_2(p: _Pool) -> Iterator[Part]:
         outcomes.append(flip(both))
     largest = max(found, key=lambda interval: interval[0])
     name = "largest ρ of another signal, last epoch"
-    yield p.part(2, name, ESSENTIAL, largest, every(outcomes), SLIGHT)
+    yield p.part(2, name, ESSENTIAL, largest, every(outcomes), SLIGHT, condition=condition)
     dispersed = p.rho({(p.last, "lstm2", "activation", "target"): 1})
     outcome = flip(side(dispersed, SLIGHT))
     name = "ρ of h² activations, last epoch"

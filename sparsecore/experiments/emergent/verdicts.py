@@ -1,5 +1,7 @@
 """The second rule on committed tables that were made before it: no resamples, no words by seed.
 
+These runs suggested the rule's statistics, so that they decide nothing; the values are shown.
+
 What the tables keep is rho of every seed and epoch, and for each part of the first rule the widest
 interval over words. The interval over seeds is taken from the one and put together with the other
 in quadrature (:func:`sparsecore.stats.two_level.both_variances`), which is wider than the bootstrap
@@ -20,9 +22,9 @@ from sparsecore.experiments.emergent.judging import parts_of_seeds as of_seeds
 from sparsecore.stats.correlation import Replicates
 from sparsecore.stats.judgement import ESSENTIAL
 from sparsecore.stats.two_level import both_variances
-from sparsecore.stats.verdict import side
+from sparsecore.stats.verdict import MET, side
 
-NOT_KEPT = "these runs suggested its statistic, and their words by seed were not kept"
+SUGGESTED = "exploratory: these runs suggested the statistics of the second rule"
 FIRST_RULE = {  # part of the second rule -> part of the first, where the names differ
     "ρ of hᵉ less ρ of h¹, last epoch": (
         "ρ of hᵉ less ρ of h¹, last epoch (and the reverse at epoch 1)"
@@ -47,8 +49,8 @@ def verdict_parts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _widened(row: dict[str, Any], over_words: dict[str, Any] | None) -> dict[str, Any]:
-    if row["finding"] in (1, 6, 7) and row["kind"] == ESSENTIAL:
-        return {**row, "condition": NOT_KEPT}
+    if row["kind"] == ESSENTIAL and row["condition"] == MET:
+        row = {**row, "condition": SUGGESTED}
     if over_words is None:  # known over seeds alone
         return row
     ends = [(r["value"], r["low"], r["high"]) for r in (row, over_words)]

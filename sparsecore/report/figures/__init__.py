@@ -5,6 +5,7 @@ from sparsecore.report.figures.causes import (
     acquisition,
     dose_response,
     slopes_compared,
+    slopes_over_loss,
     slopes_over_updates,
 )
 from sparsecore.report.figures.correlations import (
@@ -67,6 +68,7 @@ __all__ = [
     "rho_by_block",
     "samples_compared",
     "slopes_compared",
+    "slopes_over_loss",
     "slopes_over_updates",
     "stack",
     "states_kept",

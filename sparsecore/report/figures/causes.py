@@ -124,6 +124,37 @@ def slopes_over_updates(
 
 
 @style.theme()
+def slopes_over_loss(
+    progress: pd.DataFrame,
+    arms: Sequence[str] = ("sgd-20", "sgd-5", "adam"),
+    measure: str = "training",
+    ax: Axes | None = None,
+) -> Axes:
+    """The split slope by what an arm had learned by then, joined in order; bars: intervals.
+
+    ``progress``: arm, update, measure, kind, value, low, high, and valid_loss (nats a word).
+    """
+    columns = ["arm", "update", "measure", "kind", "value", "low", "high", "valid_loss"]
+    require_columns(progress, columns)
+    ax = style.new_axes(ax)
+    own = (progress["measure"] == measure) & (progress["kind"] == "split")
+    shown = progress[own & progress["arm"].isin(arms)]
+    for arm in (arm for arm in arms if (shown["arm"] == arm).any()):
+        rows = shown[shown["arm"] == arm].sort_values("update")  # the loss may rise again
+        value, low, high = (THOUSANDTHS * rows[end] for end in ("value", "low", "high"))
+        pairs = zip(rows["update"], value, strict=True)
+        told = [f"{LOOKS[arm].name}, {update:,} updates: {number:.2f}" for update, number in pairs]
+        marks.points(ax, rows["valid_loss"], value, (low, high), LOOKS[arm], texts=told,
+                     linestyle="-", linewidth=1.2)  # fmt: skip
+    marks.zero_line(ax)
+    ax.invert_xaxis()
+    ax.set_xlabel("held-out loss, nats a word (better to the right)")
+    ax.set_ylabel(PER_NAT)
+    style.below(ax, ncols=3)
+    return keep_rows(ax, shown[columns])
+
+
+@style.theme()
 def acquisition(bands: pd.DataFrame, arm: str = "sgd-20", ax: Axes | None = None) -> Axes:
     """Surprisal against χ over training, a line a band of frequency: what comes first?
 

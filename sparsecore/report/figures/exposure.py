@@ -54,16 +54,16 @@ def exposure_heatmap(
 def exposure_lines(
     table: pd.DataFrame,
     bands: tuple[int, ...] = (1, 3, 10, 30, 100, 300),
-    width: int | None = None,
+    width: float | None = None,
     examples: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
     """The same as lines: mean chi of the h² gradient for words of a band of frequency ranks.
 
     ``bands``: the last rank of each band. Bands with no word in the table are left out.
-    ``width``: D; two lines then mark the least possible chi, 1/√D, and that of D independent
-    normal numbers, √(π/2D). ``examples``: name the first word of each band (other texts have other
-    words, so panels that share a legend go without).
+    ``width``: D, the entries that dropout leaves; two lines then mark the least possible chi, 1/√D,
+    and that of D independent normal numbers, √(π/2D). ``examples``: name the first word of each
+    band (other texts have other words, so panels that share a legend go without).
     """
     grid = _grid(table, max(bands))
     ax = style.new_axes(ax, height=4.8)

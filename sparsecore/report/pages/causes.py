@@ -77,6 +77,15 @@ def arms(tables: Summary) -> pd.DataFrame:
     )
 
 
+def progress(tables: Summary | None) -> Summary | None:
+    """The table ``progress``: slopes beside the held-out loss (mean over seeds) of that moment."""
+    if tables is None:
+        return None
+    keys = ["arm", "update"]
+    losses = tables["losses"].groupby(keys, as_index=False)["valid_loss"].mean()
+    return {"progress": tables["slopes"].merge(losses, on=keys)}
+
+
 def findings_table(page: Study) -> Any:
     """Every part of the findings beside those of the reader's runs; None as published."""
     return parts_table(page, *range(1, 13))

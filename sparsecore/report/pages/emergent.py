@@ -71,12 +71,22 @@ class Page:
         return self.yours if self.executed or self.reference is None else None
 
     @property
-    def widths(self) -> tuple[dict[str, int], dict[str, int]]:
-        """Units of the upper layer, D: in the reference runs, in the reader's where shown."""
-        settings = (self.provenance or {}).get("settings", {})
-        reference = {"width": settings["hidden_size"]} if "hidden_size" in settings else {}
-        own = {} if self.own is None else {"width": int(self.run.config["hidden_size"])}
-        return reference, own
+    def settings(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Of the reference runs and of the reader's where shown; empty where not."""
+        own = {} if self.own is None else self.run.config
+        return (self.provenance or {}).get("settings", {}), own
+
+    @property
+    def widths(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Entries of the upper gradient that dropout leaves: in the reference runs, in yours."""
+        theirs, own = ({"width": _left(s)} if "hidden_size" in s else {} for s in self.settings)
+        return theirs, own
+
+
+def _left(settings: dict[str, Any]) -> float:
+    """Before dropout a gradient has its zeros, after it not."""
+    before = settings.get("dropout_side", "before") == "before"
+    return int(settings["hidden_size"]) * (1 - before * float(settings.get("dropout", 0)))
 
 
 def open_page(preset: str, reference: str = "wikitext-2", **overrides: Any) -> Page:
@@ -234,7 +244,7 @@ def trajectories(page: Page) -> dict[str, Any]:
         "trajectories": tables["trajectories"],
         "last": tables["words"],
         "correlations": tables["correlations"],
-        "width": page.widths[0 if theirs else 1].get("width"),
+        "width": page.settings[0 if theirs else 1].get("hidden_size"),
     }
 
 
