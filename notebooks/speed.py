@@ -31,8 +31,11 @@ check_parameters(globals())
 from sparsecore.report import figures
 from sparsecore.report.pages.speed import (
     about,
+    changes_sentence,
     growth_sentence,
     growth_table,
+    history_table,
+    noise_sentence,
     open_page,
     peers_table,
 )
@@ -103,6 +106,22 @@ peers_table(page.suite("processes"))
 
 # %% tags=["remove-input"]
 peers_table(page.suite("sweep"))
+
+# %% [markdown]
+# ## From commit to commit
+#
+# Each run of the benchmark adds its ratios to a file, with commit, machine and date, and takes none away. The table has a column
+# for each run on this machine: a contestant's time by ours in the same round, with the quartiles over rounds. Contestants do not
+# change, so a ratio that falls says that this library has become slower.
+
+# %% tags=["remove-input"]
+changes_sentence(page.history)
+
+# %% tags=["remove-input"]
+noise_sentence(page.history)
+
+# %% tags=["remove-input", "hide-output"]
+history_table(page.history)
 
 # %% [markdown]
 # ## How it grows

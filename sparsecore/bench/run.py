@@ -18,7 +18,8 @@ from sparsecore.bench.gate import REFUSED
 from sparsecore.bench.harness import COLUMNS, Settings, run_case
 from sparsecore.files import write_json
 from sparsecore.home import bench_dir
-from sparsecore.runs.environment import describe_machine
+from sparsecore.runs import bench_history
+from sparsecore.runs.environment import commit, describe_machine, megahertz
 from sparsecore.stats.growth import exponent
 from sparsecore.training.device import resolve_device
 from sparsecore.training.tables import write_table
@@ -35,36 +36,43 @@ def run_and_save(
     out: str | None = None,
     progress: bool = True,
 ) -> tuple[str, Path, list[str]]:
-    """Run the suites, write what was found to a folder.
+    """Run the suites, write what was found to a folder, and add it to the history beside it.
 
     Args:
         suites: names of :data:`sparsecore.bench.SUITES`.
         device: as :func:`~sparsecore.training.device.resolve_device` takes it.
         threads: of PyTorch; None: chosen by a probe unless the user's environment says it.
         seconds: of rounds for each case.
-        quick: tiny sizes.
+        quick: tiny sizes, which are no part of the history.
         out: the folder; None: one named by the date under ``$SPARSECORE_HOME/bench``.
         progress: show a bar.
 
     Returns:
-        The table as text, the folder, and ``case: contestant`` of each one that was refused.
+        The table as text with what has changed since the last run, the folder, and
+        ``case: contestant`` of each one that was refused.
 
     Raises:
-        InputError: an unknown or absent device.
+        InputError: an unknown or absent device; a history that cannot be read or written.
     """
+    folder = Path(out) if out else bench_dir(f"{datetime.now(UTC):%Y-%m-%d-%H%M%S}")
+    past = folder.parent / bench_history.NAME
+    bench_history.read(past)  # before any work
     settings = Settings(resolve_device(device), seconds, quick)
     if threads is None:
         choose_threads()
     else:
         torch.set_num_threads(threads)
     table, machine = run_suites(suites, settings, progress)
-    folder = Path(out) if out else bench_dir(f"{datetime.now(UTC):%Y-%m-%d-%H%M%S}")
     save(table, machine, folder)
+    text = as_text(table, machine)
+    if not quick:
+        bench_history.append(past, table, machine)
+        text += changes_as_text(bench_history.like(bench_history.read(past), machine))
     refused = table[table["gate"] == REFUSED]
     names = [
         f"{case}: {who}" for case, who in zip(refused["case"], refused["contestant"], strict=True)
     ]
-    return as_text(table, machine), folder, names
+    return text, folder, names
 
 
 def run_suites(
@@ -82,6 +90,8 @@ def run_suites(
     table = pd.DataFrame(rows)[list(COLUMNS)].astype(COLUMNS)
     machine = {
         **describe_machine(settings.device.type),
+        "commit": commit(),
+        "mhz": megahertz(),
         "ceilings": dataclasses.asdict(ceilings),
         "seconds_a_case": settings.seconds,
         "quick": settings.quick,
@@ -129,6 +139,25 @@ def as_text(table: pd.DataFrame, machine: dict[str, Any]) -> str:
         grows = [f"{name} with its power {exponent(rows['size'], rows[name]):.2f}" for name in GROW]
         lines += ["", f"{axis}: {', '.join(grows)}", _body(rows[["size", *GROW, "/s", "gate"]])]
     return "\n".join(lines)
+
+
+def changes_as_text(history: pd.DataFrame) -> str:
+    """What the last run found other than the one before it; empty where there is nothing to say."""
+    changed = bench_history.changes(history)
+    if changed.empty:
+        return ""
+    lines = ["", "", "ratios that left their interval of the run before (below 1: slower now)"]
+    for row in changed.to_dict("records"):
+        lines.append(
+            f"  × {row['change']:.2f}  {row['suite']}: {row['case']}: {row['contestant']}: "
+            f"{_ratio(row, '_before')} at {row['commit_before'] or 'an unknown commit'}, "
+            f"now {_ratio(row)}"
+        )
+    return "\n".join(lines)
+
+
+def _ratio(row: dict[str, Any], when: str = "") -> str:
+    return f"{row['ratio' + when]:.3g} [{row['low' + when]:.3g}, {row['high' + when]:.3g}]"
 
 
 def _body(rows: pd.DataFrame) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import subprocess
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import sparsecore
 from sparsecore import __version__
 
 ALLOCATOR = ("MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_", "LD_PRELOAD")
@@ -63,3 +66,29 @@ def processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def commit() -> str:
+    """The commit of the checkout that the library lies in, with ``+`` where files differ from it.
+
+    Empty where the library is installed without one, or there is no git.
+    """
+    top = Path(sparsecore.__file__).parents[1]
+    if not (top / ".git").exists():
+        return ""
+    command = ["git", "-C", str(top), "describe", "--always", "--exclude=*", "--dirty=+"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return done.stdout.strip()
+
+
+def megahertz() -> float | None:
+    """The frequency of the processor's fastest core now, where the system tells it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            found = [float(x.split(":")[1]) for x in file if x.startswith("cpu MHz")]
+    except (OSError, ValueError):
+        return None
+    return max(found, default=None)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from sparsecore.errors import InputError, near_match
 from sparsecore.report.pages.parts import checkout_folder, html_table, markdown
+from sparsecore.runs import bench_history
 from sparsecore.stats.growth import exponent
 
 OURS = "sparsecore"
@@ -20,10 +21,11 @@ ALLOCATOR = "MALLOC_MMAP_MAX_"
 
 @dataclass(frozen=True)
 class Measured:
-    """One folder of ``sparsecore bench``: its table and its machine."""
+    """One folder of ``sparsecore bench``: its table, its machine, and what that found before."""
 
     table: pd.DataFrame
     machine: dict[str, Any]
+    history: pd.DataFrame
 
     def suite(self, name: str) -> pd.DataFrame:
         """The rows of a suite; none if it was not measured."""
@@ -45,7 +47,9 @@ def open_page(results: str) -> Measured:
         )
     machine = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
     table = pd.read_parquet(folder / "results.parquet")
-    return Measured(table.reindex(columns=table.columns.union(CURVES, sort=False)), machine)
+    table = table.reindex(columns=table.columns.union(CURVES, sort=False))
+    history = bench_history.read(folder.parent / bench_history.NAME)
+    return Measured(table, machine, bench_history.like(history, machine))
 
 
 def about(page: Measured) -> Any:
@@ -113,6 +117,61 @@ def growth_sentence(rows: pd.DataFrame) -> Any:
     return markdown(
         f"Among the sizes that count tokens, time grows fastest with the {worst}: with their power "
         f"{_number(powers[worst])}, where 1 is proportional."
+    )
+
+
+def history_table(history: pd.DataFrame) -> Any:
+    """Each other contestant's time by ours, with the quartiles over rounds, a column a run."""
+    if history.empty:
+        return None
+    runs = history[["date", "commit"]].drop_duplicates()
+    names = {row.date: f"{row.date[:10]} {row.commit}".strip() for row in runs.itertuples()}
+    cells = history.assign(
+        cell=[
+            f"{_number(row.ratio)} [{_number(row.low)}, {_number(row.high)}]"
+            for row in history.itertuples()
+        ]
+    )
+    index = ["suite", "case", "contestant"]
+    table = cells.pivot_table(
+        index=index, columns="date", values="cell", aggfunc="last", sort=False
+    )
+    return html_table(table[list(names)].fillna("–").set_axis(names.values(), axis=1).reset_index())
+
+
+def noise_sentence(history: pd.DataFrame) -> Any:
+    """How far ratios scatter, suite by suite; None where nothing was kept."""
+    found = bench_history.noise(history)
+    if found.empty:
+        return None
+    told = [
+        f"{row.suite} ± {row.rounds:.1%}" + ("" if pd.isna(row.runs) else f" and {row.runs:.1%}")
+        for row in found.itertuples()
+    ]
+    return markdown(
+        "The noise of the suites: half the distance between the quartiles over the rounds of a run "
+        "and, where two runs have other contestants in common, by how much the quotient of two of "
+        "these changed from run to run, which no change of this library explains: "
+        f"{', '.join(told)}."
+    )
+
+
+def changes_sentence(history: pd.DataFrame) -> Any:
+    """How many ratios of the last run left the noise, and the one that fell furthest."""
+    found = bench_history.changes(history)
+    if history["date"].nunique() < 2:
+        return None
+    slower, faster = found[found["change"] < 1], found[found["change"] > 1]
+    said = (
+        f"Between the last two runs {len(faster)} ratios have risen by more than the noise, and "
+        f"{len(slower)} have fallen, where this library has become slower beside that contestant"
+    )
+    if slower.empty:
+        return markdown(f"{said}.")
+    worst = slower.iloc[0]
+    return markdown(
+        f"{said}: furthest *{worst['contestant']}* at *{worst['case']}*, from "
+        f"{_number(worst['ratio_before'])} to {_number(worst['ratio'])}."
     )
 
 
