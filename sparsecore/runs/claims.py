@@ -221,11 +221,12 @@ def decide_claims(
     """Decide the claims ``EXPERIMENT-1`` … from reference folders, and write the file anew.
 
     ``folders`` hold summaries (``sparsecore reference``); the first gives each claim's value and
-    verdict, the others, of the same experiment, its ``elsewhere``. Only the computed fields are
-    replaced. What a claim said before, if that is something else, goes to its ``earlier`` with the
-    reason, ``because``. With ``findings`` only these are decided: runs that suggested a finding
-    cannot decide it. Returns the claims. Raises InputError, with nothing written, where a folder,
-    a claim or a finding is missing, or a verdict would change without a reason.
+    verdict, the others, of the same experiment, its ``elsewhere``, if they ran it. Only the
+    computed fields are replaced. What a claim said before, if that is something else, goes to its
+    ``earlier`` with the reason, ``because``. With ``findings`` only these are decided: runs that
+    suggested a finding cannot decide it. Returns the claims. Raises InputError, with nothing
+    written, where a folder, a claim or a finding is missing, or a verdict would change without a
+    reason.
     """
     if not folders:
         raise InputError("name at least one folder of reference tables")
@@ -249,7 +250,7 @@ def decide_claims(
         others = [
             {"tables": folder.name, **{k: v for k, v in other[finding].items() if k != "parts"}}
             for folder, other in zip(folders[1:], results[1:], strict=True)
-            if finding in other
+            if finding in other and any(part["seeds"] for part in other[finding]["parts"])
         ]
         earlier = _earlier(known[name], main, because)
         text = _replace_fields(text, name, {**main, "elsewhere": others, "earlier": earlier})
