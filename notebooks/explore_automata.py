@@ -49,7 +49,7 @@ reader = open_reader(
 about_reader(reader)
 
 # %% tags=["hide-input"]
-explorer = AutomataReader(**readable(reader))
+explorer = AutomataReader(**readable(reader.trained))
 explorer
 
 # %% [markdown]

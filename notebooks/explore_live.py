@@ -11,15 +11,15 @@
 # ---
 
 # %% [markdown]
-# # Your own sentence, text and geometry
+# # Your own text and geometry
 #
 # The explorers before this page work wherever it is read. What trains a network of your own needs
 # Python: `make lab` opens the notebooks in JupyterLab; run this one there, and each cell below
 # becomes a panel with a button. `press()` does what the button does, so that this page can show what came of it.
 
 # %% tags=["parameters"]
-preset = "quick"  # quick | small | paper
-corpus = None  # that the network has read: embedded, name or path
+preset = "quick"  # the panels train small models: all presets show the same
+corpus = None  # the text that is given at first: embedded, a name or a path
 seed = 0
 device = "auto"  # auto | cpu | cuda
 
@@ -29,20 +29,6 @@ from sparsecore.runs.notebook import check_parameters
 check_parameters(globals())
 
 # %% [markdown]
-# ## A sentence under the lens
-#
-# How {term}`concentrated <chi>` is each layer at each word, trained against untrained?
-
-# %%
-from sparsecore.live import your_geometry, your_sentence, your_text
-from sparsecore.report.pages.emergent import open_page
-
-page = open_page(preset, corpus=corpus, seed=seed, device=device)
-sentence = your_sentence(page)
-sentence.press()
-sentence
-
-# %% [markdown]
 # ## A text of your own
 #
 # Upload a text, or give the path of one. A small language model is trained on it while $\chi$ is
@@ -50,7 +36,9 @@ sentence
 # beside the reference runs when they are given the same `corpus`.
 
 # %%
-text = your_text(corpus or "embedded", device=device)  # or the path of a file
+from sparsecore.live import your_geometry, your_text
+
+text = your_text(corpus or "embedded", seed=seed, device=device)  # or the path of a file
 text.press()
 text
 
@@ -61,6 +49,6 @@ text
 # Both learn the same text in turn, step by step, and the curve grows while they do.
 
 # %%
-geometry = your_geometry(duration=10)
+geometry = your_geometry(duration=10, seed=seed)
 geometry.press()
 geometry

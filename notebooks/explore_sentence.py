@@ -11,22 +11,23 @@
 # ---
 
 # %% [markdown]
-# # A sentence under the lens
+# # Read your own sentence
 #
 # Type any sentence. A language model in this page reads it word by word: how {term}`concentrated <chi>` is each layer's
-# activation where a word is read, and the {term}`upward gradient` where the next one is to be predicted? Before training, after it, and what has
-# changed. Press one of the words to be predicted to see the units behind its column and what the model expected.
+# activation where a word is read, and the {term}`upward gradient` where the next one is to be predicted? Compare with an
+# untrained network, and press a word to see the units behind its column.
 
 # %% tags=["parameters"]
 preset = "quick"  # quick | small | paper
-corpus = None  # embedded, a name or a path; None: the preset's
-epochs = None  # passes over the text; None: the preset's
+reference = "enwiki"  # whose network reads
+corpus = None  # a text to train a network of your own on instead: a name or a path
+epochs = None  # passes over it; None: the preset's
 seed = 0
 device = "auto"  # auto | cpu | cuda
 sentences = [
-    "The name of the file is given as a string.",
-    "If the value is not in the list, an error is raised.",
-    "Returns the sum of the elements of the array.",
+    "The king of the small island was born in the city and died during the war.",
+    "It is one of the most important books of the century.",
+    "He was the first member of the band to live in New York.",
 ]  # any text of yours
 
 # %% tags=["remove-input"]
@@ -35,33 +36,33 @@ from sparsecore.runs.notebook import check_parameters
 check_parameters(globals())
 
 # %% tags=["hide-input"]
-from sparsecore.report.pages.emergent import about_yours, open_page
-from sparsecore.report.pages.sentences import readable_network, rounding_sentence
+from sparsecore.report.pages.sentences import about_networks, open_networks
 
-page = open_page(preset, corpus=corpus, epochs=epochs, seed=seed, device=device)
-about_yours(page)
-
-# %% tags=["remove-input"]
-rounding_sentence(page, sentences)
+networks = open_networks(preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device)
+about_networks(networks)
 
 # %%
 from sparsecore.report.explorers import SentenceExplorer
 
-explorer = SentenceExplorer(**readable_network(page), samples=sentences)
+explorer = SentenceExplorer(**networks.readable, samples=sentences)
 explorer
 
 # %% [markdown]
 # ## What to look for
 #
-# - **Read a row from left to right.** Does the gradient of the upper LSTM stand out where a common word such as *the* is to be
-#   predicted? The paper's headline finding says that it should, after training.
-# - **Compare with surprisal.** Where the network is hardly surprised, its gradient is small, but not therefore concentrated:
-#   $\chi$ does not see the size of a vector.
-# - **Choose the untrained network.** What is there already is not learned. *Trained minus untrained* shows the rest, about zero.
-# - **Look at the units of one word.** Is it a few of them that make $\chi$ large, or a general unevenness?
+# - **Follow the gradient of the upper LSTM from left to right.** Does it stand out where a common word such as *the* is to be
+#   predicted? The line below the table gives ρ over the words of your sentence.
+# - **Switch to the untrained network.** What is already there before training has not been learned. Tick *minus untrained* to see
+#   the rest. The weights of the untrained network are random ones, drawn as those of the trained network were at its start.
+# - **Compare with surprisal.** Where the network is hardly surprised its gradient is small, but not therefore
+#   concentrated: $\chi$ does not see the length of a vector.
+# - **Press a word.** Do a few units make $\chi$ large, or is the whole vector uneven?
 # - **Change one word** and see how far to the right the change reaches.
 #
-# The gradient is the closed form $W^\top(p - 1_y)$, with $W$ the output rows, $p$ what the model predicts and $1_y$ the word that comes:
-# all that reaches the upper LSTM from above. Colours run within a row, because values of different layers do not compare: see [how
-# concentration is measured](methods_concentration.ipynb). The model is small, and has read the documentation of Python
-# packages; run the page with `corpus` for one that has read something else (`papermill … -p corpus text.txt`).
+# The gradient is the closed form $W^\top(p - 1_y)$, where $W$ holds the output rows, $p$ is the prediction and $1_y$ the word
+# that comes: all that reaches the upper LSTM from above. Colours are scaled within a row, because values of different layers
+# [do not compare](methods_concentration.ipynb). One sentence has few words, so its ρ jumps about; the studies are in
+# [another chapter](../../book/causes/index.md).
+#
+# `python tools/explorer_models.py sentence --corpus FOLDER` makes the network of this page again. With a text of your own
+# (`papermill … -p corpus text.txt`) the page trains a network on it and reads with that one.

@@ -23,13 +23,13 @@ import yaml
 
 from sparsecore.experiments.emergent.config import Emergent
 from sparsecore.experiments.sentiment import config as experiment
-from sparsecore.report.explorers import AutomataReader, ChiExplorer, SentenceLens
+from sparsecore.report.explorers import AutomataReader, ChiExplorer, SentenceExplorer
 from sparsecore.report.figures.figure_data import csv_of
 from sparsecore.report.figures.words import chi_against_frequency
 from sparsecore.report.pages import emergent, parts, sentiment
 from sparsecore.report.pages.automata import readable
 from sparsecore.report.pages.emergent import Page
-from sparsecore.report.pages.sentences import under_the_lens
+from sparsecore.report.pages.sentences import networks_of_run
 from sparsecore.runs.execute import execute
 from sparsecore.runs.reference import tables_of
 from sparsecore.runs.store import Run
@@ -201,8 +201,8 @@ def hostile(tmp_path_factory):
             parts.html_table(pd.DataFrame({word: [word] for word in WORDS})),
             parts.markdown("; ".join(map(parts.as_typed, WORDS))),
             ChiExplorer(**{**emergent.trajectories(page), "words": list(WORDS[:6])}),
-            SentenceLens(under_the_lens(page, [SENTENCE])),
-            AutomataReader(**{**readable(reader), "threshold": 0.0}),
+            SentenceExplorer(**networks_of_run(page.run).readable, samples=[SENTENCE]),
+            AutomataReader(**{**readable(reader.trained), "threshold": 0.0}),
         ]
         return built(folder, shown), page
 

@@ -6,9 +6,8 @@ import pandas as pd
 import pytest
 import torch
 
-from sparsecore.live import your_geometry, your_sentence, your_text
-from sparsecore.report.explorers import ChiExplorer, SentenceLens
-from sparsecore.report.pages.emergent import open_page
+from sparsecore.live import your_geometry, your_text
+from sparsecore.report.explorers import ChiExplorer
 from tests.conftest import small_text
 
 SMALL = {"embedding_size": 8, "hidden_size": 10, "epochs": 1, "threshold": 1, "batch_size": 2}
@@ -17,21 +16,6 @@ SMALL = {"embedding_size": 8, "hidden_size": 10, "epochs": 1, "threshold": 1, "b
 @pytest.fixture
 def text(text_file):
     return {"corpus": str(text_file), **SMALL}
-
-
-def test_a_sentence_is_looked_at_and_replaced(text):
-    page = open_page("quick", "wikitext-2", **text)
-    panel = your_sentence(page)
-    box = panel.children[0]
-    panel.button.click()
-    (first,) = panel.shown.children
-    assert isinstance(first, SentenceLens) and panel.status.value == ""
-    box.value = "   "
-    panel.button.click()
-    assert "has no words" in panel.status.value and panel.shown.children == (first,)
-    box.value = "another one"
-    panel.button.click()
-    assert panel.shown.children[0] is not first and not panel.button.disabled
 
 
 def test_an_uploaded_text_is_trained_on(text_file):

@@ -33,16 +33,17 @@ def model():
     return rnn, nn.Linear(4, 2).double(), torch.randn(len(WORDS), 5, dtype=torch.float64)
 
 
+def scores_of(rnn, x):
+    """Of each state for each word: main transition, self-loop before the sigmoid."""
+    return [s.detach() for s in (rnn.main @ x.T, rnn.loop @ x.T + rnn.bias[:, None])]
+
+
 def javascript(model, script):
     rnn, _, x = model
-    layer = {
-        "lengths": LENGTHS,
-        "main": rnn.main.tolist(),
-        "loop": rnn.loop.tolist(),
-        "bias": rnn.bias.tolist(),
-        "norms": group_norms(rnn).tolist(),
-    }
-    start = f"{IMPORT} const layer = {json.dumps(layer)}; const x = {json.dumps(x.tolist())};"
+    main, loop = scores_of(rnn, x)
+    layer = {"lengths": LENGTHS, "main": main.tolist(), "loop": loop.tolist()}
+    layer["norms"] = group_norms(rnn).tolist()
+    start = f"{IMPORT} const layer = {json.dumps(layer)}; const x = {list(range(len(x)))};"
     return run_node(f"{start} const w = r.arcs(layer, x); {script}")
 
 
@@ -116,16 +117,16 @@ def test_texts_are_cut_into_words_like_the_corpus():
 
 def reader(model, **changed):
     rnn, classifier, x = model
+    main, loop = scores_of(rnn, x)
     options = {
         "lengths": LENGTHS,
-        "main": rnn.main.detach().numpy(),
-        "loop": rnn.loop.detach().numpy(),
-        "bias": rnn.bias.detach().numpy(),
+        "main": main.numpy(),
+        "loop": loop.numpy(),
         "norms": group_norms(rnn).detach().numpy(),
         "weight": (classifier.weight[1] - classifier.weight[0]).detach().numpy(),
         "offset": 0.1,
         "labels": ["negative", "positive"],
-        "vectors": dict(zip(WORDS, x.numpy(), strict=True)),
+        "words": WORDS,
         "samples": [{"label": "negative", "text": " ".join(WORDS)}],
     }
     return AutomataReader(**{**options, **changed})
@@ -136,15 +137,15 @@ def test_the_widget_carries_the_model(model):
     assert made.text == " ".join(WORDS)
     data = json.loads(json.dumps(made.data))
     assert data["words"] == WORDS
-    assert data["main"]["scale"] > 0
+    assert data["main"]["columns"] == len(WORDS)
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
         ({"lengths": [3, 1, 4]}, "main must have a row for each of 8 states, got 10"),
-        ({"vectors": {}}, "at least one word"),
-        ({"vectors": {"a": torch.zeros(4).numpy()}}, "must have 5 numbers a word, got 4"),
+        ({"words": []}, "at least one word"),
+        ({"words": ["a", "b"]}, "main must have a score for each of 2 words, got 8"),
         ({"phrases": [[["a"]]]}, "phrases must have a list for each of 10 states"),
         ({"weight": [0.1]}, "weight must have 4 numbers, got 1"),
     ],

@@ -1,6 +1,5 @@
 """The pages of the learned part on a small study of generated reviews."""
 
-import base64
 import dataclasses
 import json
 import re
@@ -14,6 +13,7 @@ from sparsecore.experiments.sentiment.config import Points
 from sparsecore.experiments.sentiment.trained import vectors_of
 from sparsecore.report.explorers import AutomataReader
 from sparsecore.report.explorers.bundle import STATIC
+from sparsecore.report.explorers.numbers import from_eight_bits
 from sparsecore.report.pages import parts
 from sparsecore.report.pages import sentiment as pages
 from sparsecore.report.pages.automata import readable
@@ -95,19 +95,19 @@ def test_bad_parameters(given):
 
 
 def test_the_automata_reader_decides_as_the_model_does(given):
-    """For a sample: JavaScript's scores of all states, from packed weights, against PyTorch's."""
+    """For a sample: JavaScript's scores of all states, from scores in 8 bits, against PyTorch's."""
     reader = pages.open_reader("quick", **given)
-    arguments = readable(reader)
+    arguments = readable(reader.trained)
     sample = arguments["samples"][0]
     data = AutomataReader(**arguments).data
     read = ["<s>", *sample["text"].split(), "</s>"]
-    x = np.stack([arguments["vectors"][word] for word in read])
-    layer = {name: data[name] for name in ("lengths", "bias", "norms")}
-    layer |= {name: unpacked(data[name], data["width"]) for name in ("main", "loop")}
+    layer = {"lengths": data["lengths"]}
+    layer |= {name: from_eight_bits(arguments[name]).tolist() for name in ("main", "loop")}
+    ids = [arguments["words"].index(word) for word in read]
     start = f"import * as r from {json.dumps((STATIC / 'rational.js').as_uri())};"
     found = run_node(
         f"{start} const layer = {json.dumps(layer)};"
-        f"print(r.scores(layer, layer.lengths, r.arcs(layer, {json.dumps(x.tolist())})));"
+        f"print(r.scores(layer, layer.lengths, r.arcs(layer, {ids})));"
     )
     model = reader.trained.regularised
     assert model is not None
@@ -120,20 +120,15 @@ def test_the_automata_reader_decides_as_the_model_does(given):
 
 def test_samples_are_of_both_labels_and_all_their_words_can_be_read(given):
     reader = pages.open_reader("quick", **given)
-    arguments = readable(reader)
+    arguments = readable(reader.trained)
     labels = {sample["label"] for sample in arguments["samples"]}
     assert labels == set(reader.trained.inputs.corpus.labels)
     for sample in arguments["samples"]:
-        assert set(sample["text"].split()) <= set(arguments["vectors"])
+        assert set(sample["text"].split()) <= set(arguments["words"])
 
 
 def test_a_baseline_has_nothing_to_prune(given):
     reader = pages.open_reader("quick", **given)
     bare = dataclasses.replace(reader.trained, regularised=None)
     with pytest.raises(InputError, match="needs a run with a penalty"):
-        readable(dataclasses.replace(reader, trained=bare))
-
-
-def unpacked(values, width):
-    whole = np.frombuffer(base64.b64decode(values["values"]), "<i2")
-    return (whole.reshape(-1, width) * values["scale"]).tolist()
+        readable(bare)

@@ -13,9 +13,11 @@ from sparsecore.models.language_model import LSTMLanguageModel
 from sparsecore.report.explorers import SentenceExplorer
 from sparsecore.report.explorers.bundle import STATIC
 from sparsecore.report.explorers.numbers import from_eight_bits
+from sparsecore.report.pages.sentences import about_networks, open_networks
 from tests.browser import run_node
 
 WORDS = ["<unk>", "<eos>", *(f"w{n}" for n in range(58))]
+COUNTS = range(60, 0, -1)
 IDS = [1, 5, 9, 0, 33, 5, 1]
 ERROR = 0.004  # of χ, by 8 bits a weight
 
@@ -32,18 +34,19 @@ def model():
 
 def explorer(model):
     weights = {name: value.numpy() for name, value in model.state_dict().items()}
-    return SentenceExplorer(WORDS, weights, weights, ["w3 w7."])
+    return SentenceExplorer(WORDS, COUNTS, {"trained": weights}, ["w3 w7."])
 
 
 @pytest.fixture(scope="module")
 def found(model):
-    path = json.dumps((STATIC / "language.js").as_uri())
+    path, numbers = (json.dumps((STATIC / f"{n}.js").as_uri()) for n in ("language", "numbers"))
     return run_node(
         f"""import * as l from {path};
-        const data = {json.dumps(explorer(model).data["trained"])};
+        import {{ matrix }} from {numbers};
+        const data = {json.dumps(explorer(model).data)};
         const weights = Object.fromEntries(
-          Object.entries(data.weights).map(([n, m]) => [n, l.matrix(m)]));
-        print(l.readSentence({{ ...data, weights }}, {IDS}).map((one) => ({{ ...one,
+          Object.entries(data.networks.trained).map(([n, m]) => [n, matrix(m)]));
+        print(l.readSentence({{ ...data.sizes, weights }}, {IDS}).map((one) => ({{ ...one,
           signals: Object.fromEntries(
             Object.entries(one.signals).map(([n, v]) => [n, Array.from(v)])) }})));"""
     )
@@ -123,7 +126,36 @@ def test_cells_are_shaded_about_zero_where_differences_are_shown():
 
 def test_weights_of_other_words_are_refused(model):
     weights = {name: value.numpy() for name, value in model.state_dict().items()}
-    with pytest.raises(InputError, match="those of 61 words, got 60"):
-        SentenceExplorer([*WORDS, "more"], weights, weights, [])
+    networks = {"trained": weights}
+    with pytest.raises(InputError, match="weights must be those of 61 words, got 60"):
+        SentenceExplorer([*WORDS, "more"], [*COUNTS, 1], networks, [])
+    with pytest.raises(InputError, match="counts must be those of 60 words, got 2"):
+        SentenceExplorer(WORDS, [1, 2], networks, [])
     with pytest.raises(InputError, match="words must hold '<unk>'"):
-        SentenceExplorer(WORDS[1:], weights, weights, [])
+        SentenceExplorer(WORDS[1:], COUNTS[1:], networks, [])
+    with pytest.raises(InputError, match="at least one network"):
+        SentenceExplorer(WORDS, COUNTS, {}, [])
+
+
+def test_an_untrained_network_is_as_large_and_as_wide_as_pytorchs(model):
+    path = json.dumps((STATIC / "language.js").as_uri())
+    sizes = json.dumps(explorer(model).data["sizes"])
+    found = run_node(
+        f"""import {{ untrained }} from {path};
+        print(Object.fromEntries(Object.entries(untrained({sizes}).weights)
+          .map(([n, w]) => [n, [w.length, Math.max(...w.map(Math.abs))]])));"""
+    )
+    fresh = LSTMLanguageModel(len(WORDS), 12, 16, 2, 0.2).state_dict()
+    assert {n: size for n, (size, _) in found.items()} == {n: w.numel() for n, w in fresh.items()}
+    for name, (_, widest) in found.items():
+        assert widest == pytest.approx(fresh[name].abs().max().item(), rel=0.1), name
+
+
+def test_the_committed_network_is_one_of_its_words():
+    networks = open_networks("quick", "enwiki")
+    weights = networks.weights["trained"]
+    H = weights["decoder.weight"].shape[1]
+    whole = LSTMLanguageModel(len(networks.words), H, H).state_dict()
+    assert {n: w.shape for n, w in weights.items()} == {n: tuple(w.shape) for n, w in whole.items()}
+    assert len(networks.counts) == len(networks.words) == len(set(networks.words))
+    assert "in 8 bits" in about_networks(networks).data

@@ -167,14 +167,14 @@ def _cli(*arguments: str) -> Callable[[Path], object]:
     return read
 
 
-def _read_lens(folder: Path) -> object:
+def _read_network(folder: Path) -> object:
     """The network of a finished run, for sentences of one's own."""
-    from sparsecore.report.pages.emergent import Page
-    from sparsecore.report.pages.sentences import under_the_lens
+    from sparsecore.report.explorers import SentenceExplorer
+    from sparsecore.report.pages.sentences import networks_of_run
     from sparsecore.runs.store import open_run
 
-    run = open_run("abc")
-    return under_the_lens(Page(lambda: (run, {}), None, None, "quick"), ["the model reads ."])
+    networks = networks_of_run(open_run("abc"))
+    return SentenceExplorer(**networks.readable, samples=["the model reads ."])
 
 
 @functools.cache
@@ -362,7 +362,7 @@ READERS = (
     Reader("run", _run("abc"), _read_run),
     Reader("runs-command", _run("abc"), _cli("runs")),
     Reader("finished", _finished, _read_finished),
-    Reader("network", _language_run, _read_lens),
+    Reader("network", _language_run, _read_network),
     Reader("checkpoint", _checkpoint, _read_checkpoint, share=2),
     Reader("reference", _reference, _read_reference),
     Reader("claims", _reference, _read_claims, lambda files, draw: damage(files, draw, "claims")),

@@ -249,8 +249,9 @@ def _traits(_files: Files, draw: Draw) -> Files:
         "signal",
         "epoch",
         "matched",
-        "sentence",
-        "view",
+        "network",
+        "difference",
+        "word",
         "text",
         "threshold",
         "i",
@@ -261,14 +262,19 @@ def _traits(_files: Files, draw: Draw) -> Files:
     state = {
         draw.choice(names): draw.choice((*VALUES, *NUMBERS)) for _ in range(draw.choice((1, 1, 3)))
     }
-    return _saved([draw.choice(("chi", "lens", "masks", "automata")), state])
+    return _saved([draw.choice(("chi", "sentence", "masks", "automata")), state])
 
 
 def _widget(kind: str) -> Any:
     import numpy as np
     import pandas as pd
 
-    from sparsecore.report.explorers import AutomataReader, ChiExplorer, MaskExplorer, SentenceLens
+    from sparsecore.report.explorers import (
+        AutomataReader,
+        ChiExplorer,
+        MaskExplorer,
+        SentenceExplorer,
+    )
 
     if kind == "masks":
         return MaskExplorer()
@@ -284,30 +290,23 @@ def _widget(kind: str) -> Any:
             }
         )
         return ChiExplorer(table, words=["a"])
-    if kind == "lens":
-        rows = pd.DataFrame(
-            {
-                "position": [0],
-                "input": ["a"],
-                "target": ["b"],
-                "surprisal": [1.0],
-                "layer": ["lstm2"],
-                "signal": ["gradient"],
-                "chi": [0.5],
-            }
-        )
-        return SentenceLens([(rows, rows)])
     draw = np.random.default_rng(0)
+    if kind == "sentence":
+        rows = dict.fromkeys(("embedding.weight", "decoder.weight"), draw.normal(size=(2, 1)))
+        layer = dict.fromkeys(("weight_ih_l0", "weight_hh_l0"), draw.normal(size=(4, 1)))
+        layer |= dict.fromkeys(("bias_ih_l0", "bias_hh_l0"), draw.normal(size=4))
+        weights = {**rows, **{f"lstm1.{name}": values for name, values in layer.items()}}
+        weights["decoder.bias"] = draw.normal(size=2)
+        return SentenceExplorer(["<unk>", "<eos>"], [1, 1], {"trained": weights}, ["a"])
     return AutomataReader(
         [2],
-        draw.normal(size=(2, 3)),
-        draw.normal(size=(2, 3)),
-        draw.normal(size=2),
+        draw.normal(size=(2, 1)),
+        draw.normal(size=(2, 1)),
         np.ones(2),
         np.ones(1),
         0.0,
         ["no", "yes"],
-        {"a": np.ones(3)},
+        ["a"],
     )
 
 

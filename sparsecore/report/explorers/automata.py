@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import anywidget
-import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
 from sparsecore.errors import InputError
 from sparsecore.report.explorers.bundle import module, style
-from sparsecore.report.explorers.numbers import packed
+from sparsecore.report.explorers.numbers import eight_bits
 
 
 class AutomataReader(anywidget.AnyWidget):
@@ -22,14 +21,15 @@ class AutomataReader(anywidget.AnyWidget):
 
     Args:
         lengths: transitions of each of the D automata; S in all.
-        main, loop: (S, E) weights of the layer; bias: (S,).
+        main, loop: (S, V) scores of the main transition into each state, and of its self-loop
+            (before the sigmoid), for each word.
         norms: (S,) group norm of each state.
         weight: (D,) what a score adds to the logit of the second label over the first.
         offset: what is added whatever the scores are.
         labels: names of the first and the second label.
-        vectors: the vector (E,) of each word that can be read, those at either end of a text
-            (``<s>``, ``</s>``) too if the model reads them.
-        samples: texts to pick, each with its label: ``[{"label": …, "text": …}]``, words apart.
+        words: the V words that can be read, those at either end of a text (``<s>``, ``</s>``) too
+            if the model reads them.
+        samples: texts to pick, each with its label: ``[{"label": …, "text": …}]``.
         threshold: the pruning shown at first.
         phrases: of each automaton, of each of its states, phrases that score highest in a corpus;
             shown beside an automaton are those of the last state that pruning leaves.
@@ -55,18 +55,17 @@ class AutomataReader(anywidget.AnyWidget):
         lengths: Sequence[int],
         main: NDArray[Any],
         loop: NDArray[Any],
-        bias: NDArray[Any],
         norms: NDArray[Any],
         weight: NDArray[Any],
         offset: float,
         labels: Sequence[str],
-        vectors: dict[str, NDArray[Any]],
+        words: Sequence[str],
         samples: Sequence[dict[str, str]] = (),
         threshold: float = 0.1,
         phrases: Sequence[Sequence[Sequence[str]]] = (),
     ) -> None:
         S = sum(lengths)
-        given = {"main": len(main), "loop": len(loop), "bias": len(bias), "norms": len(norms)}
+        given = {"main": len(main), "loop": len(loop), "norms": len(norms)}
         for name, rows in given.items():
             if rows != S:
                 raise InputError(f"{name} must have a row for each of {S} states, got {rows}")
@@ -74,25 +73,23 @@ class AutomataReader(anywidget.AnyWidget):
             raise InputError(f"weight must have {len(lengths)} numbers, got {len(weight)}")
         if phrases and [len(states) for states in phrases] != list(lengths):
             raise InputError(f"phrases must have a list for each of {S} states")
-        if not vectors:
-            raise InputError("vectors must hold the vector of at least one word")
-        table = np.stack(list(vectors.values()))
-        if table.shape[1] != main.shape[1]:
-            raise InputError(
-                f"vectors must have {main.shape[1]} numbers a word, got {table.shape[1]}"
-            )
+        if not words:
+            raise InputError("words must hold at least one word")
+        for name, scores in {"main": main, "loop": loop}.items():
+            if scores.shape[1] != len(words):
+                raise InputError(
+                    f"{name} must have a score for each of {len(words)} words, got "
+                    f"{scores.shape[1]}"
+                )
         data = {
             "lengths": [int(length) for length in lengths],
-            "width": int(main.shape[1]),
-            "main": packed(main),
-            "loop": packed(loop),
-            "bias": [float(value) for value in bias],
+            "main": eight_bits(main),
+            "loop": eight_bits(loop),
             "norms": [float(value) for value in norms],
             "weight": [float(value) for value in weight],
             "offset": float(offset),
             "labels": list(labels),
-            "words": list(vectors),
-            "vectors": packed(table),
+            "words": list(words),
             "samples": [dict(sample) for sample in samples],
             "phrases": [[list(state) for state in automaton] for automaton in phrases],
         }

@@ -1,4 +1,4 @@
-"""Numbers as text for the browser: base64 of 16-bit integers, little endian."""
+"""Numbers as text for the browser: base64 of integers of 16 bits, little endian, or of 8."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 
 LARGEST = 65_535
 MISSING = LARGEST  # stands for a number that is not there
-WHOLE = 32_767
 
 
 def unsigned(values: ArrayLike) -> str:
@@ -24,19 +23,12 @@ def in_steps(values: ArrayLike, step: float) -> str:
     return unsigned(np.where(np.isnan(steps), MISSING, np.rint(steps)))
 
 
-def packed(values: NDArray[Any]) -> dict[str, Any]:
-    """Numbers of either sign, and what one step stands for: the largest is 32,767 of them."""
-    scale = float(np.abs(values).max(initial=0.0)) / WHOLE or 1.0
-    whole = np.rint(np.asarray(values, dtype=np.float64) / scale).astype("<i2")
-    return {"values": base64.b64encode(whole.tobytes()).decode("ascii"), "scale": scale}
-
-
 def eight_bits(values: ArrayLike) -> dict[str, Any]:
     """A matrix (or a vector, taken as one row) in 8 bits a number; a row's largest is 127 steps.
 
     The error of a number is at most half a step: 1/254 of the largest in its row.
     """
-    whole, steps = _rounded(values)
+    whole, steps = rounded(values)
     return {
         "values": base64.b64encode(whole.tobytes()).decode("ascii"),
         "scales": base64.b64encode(steps.tobytes()).decode("ascii"),
@@ -46,11 +38,16 @@ def eight_bits(values: ArrayLike) -> dict[str, Any]:
 
 def from_eight_bits(values: ArrayLike) -> NDArray[np.float32]:
     """The numbers as the page has them after :func:`eight_bits`, in the shape of ``values``."""
-    whole, steps = _rounded(values)
-    return (whole * steps[:, None]).astype(np.float32).reshape(np.shape(values))
+    return from_steps(*rounded(values)).reshape(np.shape(values))
 
 
-def _rounded(values: ArrayLike) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+def from_steps(whole: NDArray[np.int8], steps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The numbers that :func:`rounded` made: a matrix row by row, a vector with its one step."""
+    return (whole * (steps[:, None] if whole.ndim == 2 else steps)).astype(np.float32)
+
+
+def rounded(values: ArrayLike) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """A matrix (or a vector, as one row) in whole steps from −127 to 127, and each row's step."""
     rows = np.atleast_2d(np.asarray(values, dtype=np.float64))
     steps = (np.abs(rows).max(axis=1) / 127).astype("<f4")
     steps[steps == 0] = 1.0

@@ -18,23 +18,28 @@ Weights = Mapping[str, NDArray[Any]]
 
 
 class SentenceExplorer(anywidget.AnyWidget):
-    """Type a sentence; see χ of every signal at each of its words, trained against untrained.
+    """Type a sentence; see χ of every signal at each of its words, in one network or another.
 
     Activations are the network's; the gradient of the upper LSTM is the closed form
     Wᵀ(p − onehot(y)) of what comes to it from above, for each word's own loss.
 
     Args:
         words: by id; ``<unk>`` and ``<eos>`` among them.
-        trained, untrained: the weights by PyTorch's names, a ``state_dict`` of
-            :class:`sparsecore.models.language_model.LSTMLanguageModel`: ``embedding.weight``
-            (V, E), ``lstm1.weight_ih_l0``, …, ``decoder.weight`` (V, H), ``decoder.bias``.
+        counts: how often each stands in the training text.
+        networks: by name, the first shown at first, the weights by PyTorch's names: a
+            ``state_dict`` of :class:`sparsecore.models.language_model.LSTMLanguageModel`, that is
+            ``embedding.weight`` (V, E), ``lstm1.weight_ih_l0``, …, ``decoder.weight`` (V, H) and
+            ``decoder.bias``. All are of the same sizes; the page makes an untrained one beside
+            them, with random weights of its own.
         samples: sentences to pick, the first shown at first.
 
     Attributes:
-        text: the sentence; view: ``trained``, ``untrained`` or ``change``; word: which one's units.
+        text: the sentence; network: the name of the one shown; difference: minus the untrained one;
+        word: which one's units.
 
     Raises:
-        InputError: no ``<unk>`` or ``<eos>``, or weights that are not those of as many words.
+        InputError: no ``<unk>`` or ``<eos>``, no network, or weights that are not those of as many
+            words.
     """
 
     _esm = module("sentence.js")
@@ -42,21 +47,32 @@ class SentenceExplorer(anywidget.AnyWidget):
 
     data = traitlets.Dict().tag(sync=True)
     text = traitlets.Unicode().tag(sync=True)
-    view = traitlets.Enum(["trained", "untrained", "change"], "trained").tag(sync=True)
+    network = traitlets.Unicode().tag(sync=True)
+    difference = traitlets.Bool(False).tag(sync=True)
     word = traitlets.Int(0, min=0).tag(sync=True)
 
     def __init__(
-        self, words: Sequence[str], trained: Weights, untrained: Weights, samples: Sequence[str]
+        self,
+        words: Sequence[str],
+        counts: Sequence[int],
+        networks: Mapping[str, Weights],
+        samples: Sequence[str],
     ) -> None:
+        if len(counts) != len(words):
+            raise InputError(f"counts must be those of {len(words)} words, got {len(counts)}")
         for needed in ("<unk>", "<eos>"):
             if needed not in words:
                 raise InputError(f"words must hold {needed!r}")
-        layers = sum(name.endswith("weight_hh_l0") for name in trained)
+        if not networks:
+            raise InputError("networks must hold at least one network")
+        first = next(iter(networks))
+        layers = sum(name.endswith("weight_hh_l0") for name in networks[first])
         names = [("embedding", "activation")]
         names += [(f"lstm{n}", "activation") for n in range(1, layers + 1)]
         names += [(f"lstm{layers}", "gradient"), ("softmax", "gradient")]
         data = {
             "words": list(words),
+            "counts": [int(count) for count in counts],
             "unk": list(words).index("<unk>"),
             "eos": list(words).index("<eos>"),
             "signals": [
@@ -65,16 +81,22 @@ class SentenceExplorer(anywidget.AnyWidget):
             ],
             "headline": f"lstm{layers}_gradient",
             "samples": list(samples),
-            "trained": _network(words, trained, layers),
-            "untrained": _network(words, untrained, layers),
+            "networks": {name: _stored(words, weights) for name, weights in networks.items()},
+            "sizes": {
+                "V": len(words),
+                "E": networks[first]["embedding.weight"].shape[1],
+                "H": networks[first]["decoder.weight"].shape[1],
+                "layers": layers,
+            },
         }
-        super().__init__(data=data, text=samples[0] if samples else "")
+        text = samples[0] if samples else ""
+        super().__init__(data=data, text=text, network=first)
 
 
-def _network(words: Sequence[str], weights: Weights, layers: int) -> dict[str, Any]:
-    V, E = weights["embedding.weight"].shape
-    if len(words) != V:
-        raise InputError(f"the weights must be those of {len(words)} words, got {V}")
-    stored = {name: eight_bits(values) for name, values in weights.items()}
-    H = weights["decoder.weight"].shape[1]
-    return {"V": V, "E": E, "H": H, "layers": layers, "weights": stored}
+def _stored(words: Sequence[str], weights: Weights) -> dict[str, Any]:
+    if len(weights["embedding.weight"]) != len(words):
+        raise InputError(
+            f"the weights must be those of {len(words)} words, got "
+            f"{len(weights['embedding.weight'])}"
+        )
+    return {name: eight_bits(values) for name, values in weights.items()}

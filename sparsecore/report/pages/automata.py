@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,30 +14,98 @@ from sparsecore.errors import InputError
 from sparsecore.experiments.sentiment.patterns import padded
 from sparsecore.experiments.sentiment.structure import rnn_of
 from sparsecore.experiments.sentiment.trained import Trained
+from sparsecore.files import reading
 from sparsecore.layers.rational import RationalRNN
 from sparsecore.pruning.groups import group_norms
 from sparsecore.pruning.patterns import phrases
-from sparsecore.report.pages.sentiment import Reader
+from sparsecore.report.explorers.numbers import from_steps
+from sparsecore.report.pages.parts import executed_anew, markdown, reference_folder
+from sparsecore.report.pages.sentiment import about_reader, open_reader
+from sparsecore.runs.reference import read_provenance, read_summary
 
-MOST_WORDS = 6000  # that the page carries vectors of, the most frequent ones
+MOST_WORDS = 5000  # that the page can read, the most frequent ones
 SAMPLES = 8  # test documents to pick, half of them of either label
 LENGTH = 30  # words of a sample, as nearly as there are such documents
 READ = 300  # training documents whose phrases are compared, those of about LENGTH words
 PHRASES = 2  # that are told of a state
+SCORES = "scores.safetensors"  # of the reference model: whole numbers, and steps of each row
+REMAKE = "python tools/explorer_models.py automata makes it"
 
 
-def readable(reader: Reader) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Automata:
+    """Arguments of :class:`sparsecore.report.explorers.AutomataReader`, and what was trained."""
+
+    readable: dict[str, Any]
+    about: Any
+
+
+def open_automata(preset: str, reference: str, texts: Sequence[str], **overrides: Any) -> Automata:
+    """The reference model; with a preset or a parameter of one's own, the run's model.
+
+    Args:
+        texts: to pick, the first shown at first; of one's own run test documents too.
+        overrides: fields of :class:`~sparsecore.experiments.sentiment.config.Sentiment`.
+
+    Raises:
+        InputError: unknown preset, field or reference.
+    """
+    written = [{"label": "made up", "text": text} for text in texts]
+    if executed_anew(preset, overrides):
+        reader = open_reader(preset, **overrides)
+        arguments = readable(reader.trained)
+        samples = [*arguments["samples"], *written]
+        return Automata({**arguments, "samples": samples}, about_reader(reader))
+    folder = reference_folder("explore", reference)
+    arguments, accuracy = _reference(folder)
+    told = markdown(
+        f"The model has read {accuracy['documents']:,} reviews of books, films, electronics and "
+        "kitchenware, and knows words by their GloVe vectors; its "
+        f"{len(arguments['words']) - 2:,} commonest words are in this page, their scores in 8 bits."
+        f" So it gets **{accuracy['dev']:.1f} %** of the development reviews right with all of its "
+        f"states, and **{accuracy['dev_pruned']:.1f} %** at the threshold of the run; of the test "
+        f"reviews {accuracy['test']:.1f} % and {accuracy['test_pruned']:.1f} %."
+    )
+    return Automata({**arguments, "samples": written}, told)
+
+
+def _reference(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    from safetensors.numpy import load_file
+
+    tables, provenance = read_summary(folder), read_provenance(folder)
+    if tables is None or provenance is None:
+        raise InputError(f"{folder} has no tables: {REMAKE}")
+    with reading(folder / SCORES, REMAKE):
+        stored = load_file(folder / SCORES)
+        found = {n: from_steps(stored[n], stored[f"{n}.steps"]) for n in ("main", "loop")}
+        automata, states = tables["automata"], tables["states"]
+        lengths = automata["length"].tolist()
+        told: list[list[list[str]]] = [[[] for _ in range(length)] for length in lengths]
+        for row in tables["phrases"].to_dict("records"):
+            told[row["wfsa"]][row["state"] - 1].append(row["phrase"])
+        arguments = {
+            "lengths": lengths,
+            **found,
+            "norms": states["norm"].to_numpy(),
+            "weight": automata["weight"].to_numpy(),
+            "words": tables["words"]["word"].tolist(),
+            "phrases": told,
+            **provenance["model"],  # offset, labels, threshold
+        }
+        return arguments, dict(tables["accuracy"].iloc[0])
+
+
+def readable(trained: Trained) -> dict[str, Any]:
     """The arguments of :class:`sparsecore.report.explorers.AutomataReader` for a run's model.
 
     The model is the one that the group lasso has trained, with all its states and before the
-    fine-tuning, so that the reader can do the pruning. Vectors are those of the corpus's most
-    frequent words and of all words in the samples, which are test documents of a few lines.
+    fine-tuning, so that the reader can do the pruning. Words are the corpus's most frequent ones
+    and those in the samples, which are test documents of a few lines.
 
     Raises:
         InputError: the run is a baseline, which has nothing to prune, or its vectors are
             contextual: a word then has no vector of its own.
     """
-    trained = reader.trained
     model = trained.regularised
     if model is None:
         raise InputError("the automata reader needs a run with a penalty: strength above 0")
@@ -44,17 +115,18 @@ def readable(reader: Reader) -> dict[str, Any]:
         )
     rnn = rnn_of(model)
     weight, bias = (p.double().numpy() for p in (model.output.weight, model.output.bias))
-    samples, words = _samples(trained)
+    samples, needed = _samples(trained)
+    words, vectors = _vectors(trained, needed)
+    main, loop = (p.detach().double().numpy() @ vectors.T for p in (rnn.main, rnn.loop))
     return {
         "lengths": list(rnn.lengths),
-        "main": rnn.main.detach().numpy(),
-        "loop": rnn.loop.detach().numpy(),
-        "bias": rnn.bias.detach().numpy(),
+        "main": main,
+        "loop": loop + rnn.bias.detach().double().numpy()[:, None],
         "norms": group_norms(rnn).detach().numpy(),
         "weight": weight[1] - weight[0],
         "offset": float(bias[1] - bias[0]),
         "labels": list(trained.inputs.corpus.labels),
-        "vectors": _vectors(trained, words),
+        "words": words,
         "samples": samples,
         "threshold": trained.config.threshold,
         "phrases": _phrases(trained, rnn),
@@ -93,12 +165,12 @@ def _phrases(trained: Trained, rnn: RationalRNN) -> list[list[list[str]]]:
     return found
 
 
-def _vectors(trained: Trained, needed: set[str]) -> dict[str, Any]:
-    """The vectors of the boundaries, the most frequent words, and the words that are needed."""
+def _vectors(trained: Trained, needed: set[str]) -> tuple[list[str], Any]:
+    """The boundaries, the most frequent words and those that are needed; their vectors (V, E)."""
     table, words = trained.inputs.table, trained.inputs.corpus.words
     count = len(words)
     rows = {"<s>": count + 1, "</s>": count + 2}
     for number, word in enumerate(words, 1):
         if number <= MOST_WORDS or word in needed:
             rows[word] = number
-    return {word: np.asarray(table[row]) for word, row in rows.items()}
+    return list(rows), np.asarray(table, dtype=np.float64)[list(rows.values())]

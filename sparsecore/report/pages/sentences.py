@@ -1,106 +1,108 @@
-"""Sentences read by the network of a reader's run: χ word by word, and the network for the page."""
+"""Networks that read sentences in the page: those of the reference tables, or the reader's own."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import pandas as pd
+from numpy.typing import NDArray
 
 from sparsecore.errors import InputError
 from sparsecore.files import reading
 from sparsecore.home import RECOMPUTE
-from sparsecore.report.pages.emergent import Page
-from sparsecore.report.pages.parts import markdown
+from sparsecore.report.explorers.numbers import from_steps
+from sparsecore.report.pages.parts import executed_anew, markdown, reference_folder, signed
+from sparsecore.runs.reference import read_provenance, read_summary
+from sparsecore.runs.store import Run
+
+WEIGHTS = "weights.safetensors"  # of the reference network: whole numbers, and steps of each row
+REMAKE = "python tools/explorer_models.py sentence makes it"
+TWIN = "′"  # after a word that a study has split in two: its rare half
+Weights = dict[str, NDArray[Any]]
 
 
-def under_the_lens(page: Page, sentences: Sequence[str]) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
-    """chi at every token of each sentence, in the reader's network and in an untrained one.
+@dataclass(frozen=True)
+class Networks:
+    """Words by id and their frequencies, weights of each network, and what is known of the first.
 
-    Words that the run's vocabulary lacks become ``<unk>``. InputError for an empty sentence.
+    ``known``: validation perplexity, rho (of χ of the upper gradient with log frequency), over how
+    many words, rounding (the largest change of χ by 8 bits a weight), corpus, training; None of
+    the reader's run.
     """
-    from sparsecore.measure.token_view import sentence_chi
 
-    words, trained, untrained = _networks(page)
-    pairs = []
-    for sentence in sentences:
-        ids = _ids(sentence, words)
-        pairs.append((sentence_chi(trained, ids, words), sentence_chi(untrained, ids, words)))
-    return pairs
+    words: list[str]
+    counts: list[int]
+    weights: dict[str, Weights]
+    known: dict[str, Any] | None = None
+
+    @property
+    def readable(self) -> dict[str, Any]:
+        """Arguments of :class:`sparsecore.report.explorers.SentenceExplorer`."""
+        return {"words": self.words, "counts": self.counts, "networks": self.weights}
 
 
-def readable_network(page: Page) -> dict[str, Any]:
-    """The run's network for :class:`sparsecore.report.explorers.SentenceExplorer`.
+def open_networks(preset: str, reference: str, **overrides: Any) -> Networks:
+    """The reference network; with a preset or a parameter of one's own, the run's network.
 
-    Returns:
-        ``words``, and the weights ``trained`` and ``untrained`` by name.
+    ``overrides``: fields of :class:`~sparsecore.experiments.emergent.config.Emergent`.
+
+    Raises:
+        InputError: unknown preset, field or reference.
     """
-    words, *networks = _networks(page)
-    states = [
-        {name: value.numpy() for name, value in network.state_dict().items()}
-        for network in networks
-    ]
-    return {"words": words, "trained": states[0], "untrained": states[1]}
+    from sparsecore.experiments.emergent.config import Emergent
+    from sparsecore.runs.execute import execute
+
+    config = Emergent.preset(preset, **overrides)
+    if executed_anew(preset, overrides):
+        return networks_of_run(execute(config, progress=False))
+    return _reference(reference_folder("explore", reference))
 
 
-def rounding_sentence(page: Page, sentences: Sequence[str]) -> Any:
-    """By how much 8 bits a weight change χ in these sentences: a sentence."""
-    difference = rounding_error(page, sentences)
-    return markdown(
-        "The network is in this page, its weights in 8 bits. Over the sentences to pick from, that"
-        f" changes no χ by more than **{difference:.4f}**."
+def _reference(folder: Path) -> Networks:
+    from safetensors.numpy import load_file
+
+    tables, provenance = read_summary(folder), read_provenance(folder)
+    if tables is None or provenance is None:
+        raise InputError(f"{folder} has no tables: {REMAKE}")
+    words = tables["words"]
+    with reading(folder / WEIGHTS, REMAKE):
+        stored = load_file(folder / WEIGHTS)
+        steps = {name: stored[f"{name}.steps"] for name in stored if f"{name}.steps" in stored}
+        weights = {name: from_steps(stored[name], step) for name, step in steps.items()}
+    known = dict(tables["network"].iloc[0])
+    return Networks(
+        words["word"].tolist(), words["frequency"].tolist(), {"trained": weights}, known
     )
 
 
-def rounding_error(page: Page, sentences: Sequence[str]) -> float:
-    """The largest change of any χ that 8 bits a weight make, trained or untrained."""
-    import copy
+def networks_of_run(run: Run) -> Networks:
+    """The network of a finished run."""
+    from safetensors.numpy import load_file
 
-    import torch
-
-    from sparsecore.measure.token_view import sentence_chi
-    from sparsecore.report.explorers.numbers import from_eight_bits
-
-    words, *networks = _networks(page)
-    differences = []
-    for network in networks:
-        rounded = copy.deepcopy(network)
-        with torch.no_grad():
-            for parameter in rounded.parameters():
-                parameter.copy_(torch.from_numpy(from_eight_bits(parameter.detach().numpy())))
-        for sentence in sentences:
-            ids = _ids(sentence, words)
-            pair = [sentence_chi(one, ids, words)["chi"] for one in (network, rounded)]
-            differences.append(float((pair[0] - pair[1]).abs().max()))
-    return max(differences)
+    words = run.words
+    with reading(run.path, RECOMPUTE):
+        weights = load_file(run.path / "weights.safetensors")
+        return Networks(words["word"].tolist(), words["frequency"].tolist(), {"trained": weights})
 
 
-def _ids(sentence: str, words: Sequence[str]) -> list[int]:
-    from sparsecore.data.text import EOS, UNK, normalise, tokenize
-
-    tokens = tokenize(normalise(sentence))
-    if not tokens:
-        raise InputError(f"sentences: {sentence!r} has no words")
-    index = {word: n for n, word in enumerate(words)}
-    return [index[EOS], *(index.get(token, index[UNK]) for token in tokens), index[EOS]]
-
-
-def _networks(page: Page) -> tuple[list[str], Any, Any]:
-    """The words of the reader's run, its trained network, and an untrained one of the same seed."""
-    import torch
-    from safetensors.torch import load_file
-
-    from sparsecore.data.text import EOS, UNK
-    from sparsecore.experiments.emergent.config import Emergent
-    from sparsecore.experiments.emergent.task import build_model
-
-    words = page.run.words["word"].tolist()
-    with reading(page.run.path, RECOMPUTE):
-        config = Emergent(**page.run.config)
-        if not {EOS, UNK} <= set(words):
-            raise ValueError(f"words.parquet has no {EOS} or no {UNK}")
-        torch.manual_seed(config.seed)
-        untrained = build_model(config, len(words))
-        trained = build_model(config, len(words))
-        trained.load_state_dict(load_file(page.run.path / "weights.safetensors"))
-    return words, trained, untrained
+def about_networks(networks: Networks) -> Any:
+    """What the network is, and what is known of it: sentences."""
+    weights = next(iter(networks.weights.values()))
+    units, known = weights["decoder.weight"].shape[1], networks.known
+    words = sum(not word.endswith(TWIN) for word in networks.words)
+    size = (
+        f"The language model in this page has {units} units a layer and knows {words:,} words; its "
+        "weights are here in 8 bits."
+    )
+    if known is None:
+        return markdown(size)
+    trained = f"{known['learning_rate']:.0f}, {int(known['updates']):,} updates on Wikipedia"
+    return markdown(
+        f"{size} It is one of the networks of the study *What makes a gradient sparse?*: SGD at a "
+        f"learning rate of {trained}, perplexity {known['perplexity']:.0f}. Over "
+        f"{int(known['words'])} words of held-out text, $\\chi$ of the upper gradient correlates "
+        f"**{signed(known['rho'], 2)}** with log frequency. Rounding to 8 bits changed no $\\chi$ "
+        f"of {int(known['read']):,} words by more than {known['rounding']:.4f}. The study split "
+        f"some words in two at random; the rarer half of one bears a mark, as in *word{TWIN}*."
+    )

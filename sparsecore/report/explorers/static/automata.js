@@ -1,16 +1,16 @@
 // The automata reader: learned automata as diagrams, what each does to a text, and its part in the
 // decision; a slider prunes them.
 
-import { svg } from "./charts.js";
+import { frame, path, svg } from "./charts.js";
 import { choice, count, element } from "./dom.js";
-import { unpacked } from "./numbers.js";
-import { arcs, kept, roles, scores, tellingPath } from "./rational.js";
+import { matrix } from "./numbers.js";
+import { arcs, kept, keptLengths, roles, scores, tellingPath } from "./rational.js";
 
 const SHOWN = 8; // automata that are drawn at most, the weightiest first
 
-function rowsOf(packed, rows, width) {
-  const flat = unpacked(packed);
-  return Array.from({ length: rows }, (_, r) => Array.from(flat.subarray(r * width, (r + 1) * width)));
+function rowsOf(packed, count) {
+  const flat = matrix(packed);
+  return Array.from({ length: count }, (_, r) => flat.subarray(r * packed.columns, (r + 1) * packed.columns));
 }
 
 const probability = (logit) => 1 / (1 + Math.exp(-logit));
@@ -50,16 +50,10 @@ function render({ model, el }) {
   const data = model.get("data");
   const root = element("div", { class: "sparse-explorer automata" });
   el.append(root);
-  const { lengths, width } = data;
+  const { lengths } = data;
   const rows = lengths.reduce((sum, n) => sum + n, 0);
-  const layer = {
-    lengths,
-    main: rowsOf(data.main, rows, width),
-    loop: rowsOf(data.loop, rows, width),
-    bias: data.bias,
-  };
-  const table = rowsOf(data.vectors, data.words.length, width);
-  const vectorOf = new Map(data.words.map((word, n) => [word, table[n]]));
+  const layer = { lengths, main: rowsOf(data.main, rows), loop: rowsOf(data.loop, rows) };
+  const idOf = new Map(data.words.map((word, n) => [word, n]));
   const mostNorm = Math.max(...data.norms, 1e-9);
   const state = { text: model.get("text"), threshold: model.get("threshold") };
   const set = (name, value) => {
@@ -74,7 +68,7 @@ function render({ model, el }) {
   area.value = state.text;
   area.addEventListener("input", () => set("text", area.value));
   const samples = choice(
-    "Pick a text of the test set",
+    "Pick a text",
     [["", "choose one …"], ...data.samples.map((sample, n) => [String(n), `${sample.label}: ${sample.text.slice(0, 60)}…`])],
     "",
     (n) => {
@@ -88,7 +82,7 @@ function render({ model, el }) {
   slider.addEventListener("input", () => set("threshold", 1.02 * mostNorm * (Number(slider.value) / 1000) ** 2));
   const sliderLabel = element("label", { for: `threshold-${key}` });
   const verdict = element("p", { class: "decision", "aria-live": "polite" });
-  const meter = element("div", { class: "meter", "aria-hidden": "true" });
+  const course = element("div");
   const unknown = element("p", { class: "note" });
   const list = element("ol", { class: "wfsas" });
   root.append(
@@ -96,7 +90,7 @@ function render({ model, el }) {
     element("div", { class: "field" }, element("label", { for: `text-${key}` }, "Or type one"), area),
     element("div", { class: "field" }, sliderLabel, slider),
     verdict,
-    meter,
+    course,
     unknown,
     list,
     element(
@@ -107,18 +101,25 @@ function render({ model, el }) {
     ),
   );
 
-  function drawMeter(now, before, pruned) {
-    const [no, yes] = data.labels;
-    const mark = (name, value) => {
-      const made = element("span", { class: name });
-      made.style.left = `${(100 * probability(value)).toFixed(1)}%`;
-      return made;
-    };
-    const fill = element("span", { class: `fill ${now > 0 ? "for" : "against"}` });
-    const share = 100 * probability(now);
-    fill.style.left = `${Math.min(50, share)}%`;
-    fill.style.width = `${Math.abs(share - 50)}%`;
-    meter.replaceChildren(element("span", { class: "end" }, no), element("span", { class: "track" }, fill, pruned ? mark("before", before) : "", mark("now", now)), element("span", { class: "end" }, yes));
+  /** How the decision moves as states go, the least norm first; a dot where the slider stands. */
+  function courseOf(logitOf, removed, logit) {
+    const points = new Map();
+    for (const threshold of [-1, ...data.norms].sort((x, y) => x - y)) {
+      const left = keptLengths(lengths, data.norms, threshold);
+      points.set(rows - left.reduce((sum, n) => sum + n, 0), left);
+    }
+    const yes = data.labels[1];
+    const { picture, x, y, inner, margin } = frame({
+      width: 460, height: 190, xs: [0, rows], ys: [0, 1], xLabel: "states removed", yLabel: `probability of ${yes}`,
+      label: `Line chart: the probability of ${yes} as states are removed; ${probability(logit).toFixed(2)} with ${removed} removed`,
+    });
+    const line = [...points].map(([gone, left]) => [x(gone), y(probability(logitOf(left)))]);
+    picture.append(
+      svg("path", { d: `M${margin.left} ${y(0.5)}h${inner.width}`, class: "zero" }),
+      svg("path", { d: path(line), class: "line" }),
+      svg("circle", { cx: x(removed), cy: y(probability(logit)), r: 6, class: "here" }),
+    );
+    return picture;
   }
 
   /** The phrases of the corpus that drive the state an automaton ends in, before and after pruning. */
@@ -131,14 +132,14 @@ function render({ model, el }) {
 
   function draw() {
     const tokens = tokenise(state.text);
-    const read = ["<s>", ...tokens, "</s>"].filter((word) => vectorOf.has(word));
-    const missing = [...new Set(tokens.filter((word) => !vectorOf.has(word)))];
-    const weights = arcs(layer, read.map((word) => vectorOf.get(word)));
+    const read = ["<s>", ...tokens, "</s>"].filter((word) => idOf.has(word));
+    const missing = [...new Set(tokens.filter((word) => !idOf.has(word)))];
+    const weights = arcs(layer, read.map((word) => idOf.get(word)));
     const { counts, states } = kept(lengths, data.norms, state.threshold);
     const found = scores(layer, counts, weights);
     const parts = found.map((score, d) => score * data.weight[d]);
-    const logit = parts.reduce((sum, part) => sum + part, data.offset);
-    const every = scores(layer, lengths, weights).reduce((sum, score, d) => sum + score * data.weight[d], data.offset);
+    const logitOf = (left) => scores(layer, left, weights).reduce((sum, score, d) => sum + score * data.weight[d], data.offset);
+    const [logit, every] = [logitOf(counts), logitOf(lengths)];
     const [no, yes] = data.labels;
     const says = (value) => `${value > 0 ? yes : no}, at ${(100 * probability(Math.abs(value))).toFixed(0)} %`;
     const transitions = states.length;
@@ -146,8 +147,8 @@ function render({ model, el }) {
     sliderLabel.textContent = `Remove states whose norm is at most ${state.threshold.toFixed(3)}: ${transitions} of ${rows} transitions are left, in ${counts.filter(Boolean).length} automata`;
     slider.setAttribute("aria-valuetext", `${state.threshold.toFixed(3)}, ${transitions} transitions left`);
     verdict.replaceChildren("The model says ", element("strong", {}, says(logit)), ".", transitions < rows ? ` With all its states: ${says(every)}.` : "");
-    drawMeter(logit, every, transitions < rows);
-    unknown.textContent = missing.length ? `Not read, as this page has no vectors for them: ${missing.slice(0, 12).join(", ")}${missing.length > 12 ? ", …" : ""}.` : "";
+    course.replaceChildren(courseOf(logitOf, rows - transitions, logit));
+    unknown.textContent = missing.length ? `Not read, as this page does not have them: ${missing.slice(0, 12).join(", ")}${missing.length > 12 ? ", …" : ""}.` : "";
     const starts = lengths.map((_, d) => lengths.slice(0, d).reduce((sum, n) => sum + n, 0));
     const order = lengths.map((_, d) => d).sort((a, b) => Math.abs(parts[b]) - Math.abs(parts[a]) || a - b);
     const most = Math.max(...parts.map(Math.abs), 1e-9);

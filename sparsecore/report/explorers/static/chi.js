@@ -3,7 +3,7 @@
 
 import { frame, path, range, svg } from "./charts.js";
 import { logCorrelation } from "./correlation.js";
-import { choice, count, element } from "./dom.js";
+import { choice, count, element, signed } from "./dom.js";
 import { MISSING, unsigned } from "./numbers.js";
 import { scatter } from "./scatter.js";
 
@@ -13,7 +13,6 @@ const CLASS_NAMES = { closed: "function words", open: "content words", none: "ne
 const MOST = COLOURS.length;
 const PACE = 800; // ms an epoch when it plays
 const STEPS = 1000; // of a range of frequency
-const signed = (value) => (Number.isFinite(value) ? value.toFixed(2).replace("-", "−") : "–");
 
 /** 1/chi^2: as concentrated as so many units of equal size. */
 export function effectiveUnits(chi) {

@@ -41,6 +41,11 @@ export function count(value) {
   return Math.round(value).toLocaleString("en-US");
 }
 
+/** -0.123 -> "−0.12"; "–" for what is not a number. */
+export function signed(value) {
+  return Number.isFinite(value) ? value.toFixed(2).replace("-", "−") : "–";
+}
+
 /** 0.0512 -> "5.1 %". */
 export function percent(share) {
   return `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;

@@ -1,20 +1,32 @@
 // A trained LSTM language model in the page: what it makes of a sentence, word by word. Its weights
 // come in 8 bits a number; a test states how far χ is from PyTorch's for it.
 
-import { chi, forward, predict, startState } from "./lstm.js";
-import { bytes } from "./numbers.js";
-
-/** A matrix of whole numbers from −127 to 127, each row with what one step of it stands for. */
-export function matrix({ values, scales, columns }) {
-  const [whole, steps] = [new Int8Array(bytes(values)), new Float32Array(bytes(scales))];
-  return Float64Array.from(whole, (value, n) => value * steps[Math.floor(n / columns)]);
-}
+import { chi, forward, initialise, predict, startState } from "./lstm.js";
 
 /** The closed form of the upward gradient of one word: Wᵀ(p − onehot(y)), with δ = p − onehot(y) given. */
 export function upwardGradient(decoder, delta, H) {
   const gradient = new Float64Array(H);
-  for (let v = 0; v < delta.length; v += 1) for (let u = 0; u < H; u += 1) gradient[u] += delta[v] * decoder[v * H + u];
+  for (let v = 0, m = 0; v < delta.length; v += 1) for (let u = 0; u < H; u += 1, m += 1) gradient[u] += delta[v] * decoder[m];
   return gradient;
+}
+
+/** A network of the same sizes before any training. */
+export function untrained(sizes) {
+  const names = Array.from({ length: sizes.layers }, (_, n) => `lstm${n + 1}`);
+  return { ...sizes, weights: initialise(sizes, 0, names) };
+}
+
+/** The ids of the largest of some numbers, the largest first. */
+export function largest(values, count) {
+  const found = [];
+  for (let id = 0; id < values.length; id += 1) {
+    if (found.length === count && !(values[id] > values[found[count - 1]])) continue;
+    let at = found.length;
+    while (at && values[id] > values[found[at - 1]]) at -= 1;
+    found.splice(at, 0, id);
+    found.length = Math.min(found.length, count);
+  }
+  return found;
 }
 
 /** The layer of a model as the parameters of lstm.js; `table` takes the place of the embedding. */
@@ -45,7 +57,7 @@ export function readSentence({ V, E, H, layers, weights }, ids, expected = 5) {
   const top = { "decoder.weight": weights["decoder.weight"], "decoder.bias": weights["decoder.bias"] };
   return order.map((t) => {
     const p = predict({ V, H }, top, outputs.at(-1), t * H);
-    const ranked = Array.from(p.keys()).sort((a, b) => p[b] - p[a]).slice(0, expected).map((id) => [id, p[id]]);
+    const ranked = largest(p, expected).map((id) => [id, p[id]]);
     const surprisal = -Math.log(p[ids[t + 1]]);
     p[ids[t + 1]] -= 1;
     const signals = { embedding_activation: embedded.slice(t * E, (t + 1) * E) };

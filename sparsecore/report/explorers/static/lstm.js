@@ -16,17 +16,19 @@ export function generator(seed) {
   };
 }
 
-/** Untrained parameters: embedding and output rows U(±0.1), the LSTM U(±1/√H), the output bias 0. */
-export function initialise({ V, E, H }, seed) {
+/** Untrained parameters: embedding and output rows U(±0.1), LSTMs (lowest first) U(±1/√H), output bias 0. */
+export function initialise({ V, E, H }, seed, layers = ["lstm"]) {
   const random = generator(seed);
   const uniform = (count, bound) => Float64Array.from({ length: count }, () => bound * (2 * random() - 1));
   const bound = 1 / Math.sqrt(H);
   return {
     "embedding.weight": uniform(V * E, 0.1),
-    "lstm.weight_ih_l0": uniform(4 * H * E, bound),
-    "lstm.weight_hh_l0": uniform(4 * H * H, bound),
-    "lstm.bias_ih_l0": uniform(4 * H, bound),
-    "lstm.bias_hh_l0": uniform(4 * H, bound),
+    ...Object.assign({}, ...layers.map((name, n) => ({
+      [`${name}.weight_ih_l0`]: uniform(4 * H * (n ? H : E), bound),
+      [`${name}.weight_hh_l0`]: uniform(4 * H * H, bound),
+      [`${name}.bias_ih_l0`]: uniform(4 * H, bound),
+      [`${name}.bias_hh_l0`]: uniform(4 * H, bound),
+    }))),
     "decoder.weight": uniform(V * H, 0.1),
     "decoder.bias": new Float64Array(V),
   };

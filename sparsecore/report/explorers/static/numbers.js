@@ -1,4 +1,4 @@
-// Numbers that a page carries as text: base64 of 16-bit integers (numbers.py wrote them).
+// Numbers that a page carries as text: base64 of integers (numbers.py wrote them).
 
 export const MISSING = 65535;
 
@@ -12,7 +12,8 @@ export function unsigned(text) {
   return new Uint16Array(bytes(text));
 }
 
-/** Numbers of either sign, {values, scale}. */
-export function unpacked({ values, scale }) {
-  return Float64Array.from(new Int16Array(bytes(values)), (whole) => whole * scale);
+/** A matrix of whole numbers from −127 to 127, each row with what one step of it stands for. */
+export function matrix({ values, scales, columns }) {
+  const [whole, steps] = [new Int8Array(bytes(values)), new Float32Array(bytes(scales))];
+  return Float64Array.from(whole, (value, n) => value * steps[Math.floor(n / columns)]);
 }

@@ -1,10 +1,12 @@
 // Rational automata in the browser: the arithmetic of sparsecore (layers/rational.py, prune/paths.py,
 // patterns.py, compact.py) for one layer, plus-times, summed states. A test runs both side by side.
+// A layer is {lengths, main, loop}: the lengths of its automata, and of each of their S states the
+// scores of its main transition and of its self-loop (before the sigmoid) for every word.
 
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
-/** The layer {lengths, main, loop, bias} (S rows of E) without the states whose norm is not above
- * the threshold, or that stand behind one: how many of each automaton are kept. */
+/** How many states of each automaton are kept: those before the first whose norm is not above the
+ * threshold. */
 export function keptLengths(lengths, norms, threshold) {
   let first = 0;
   return lengths.map((length) => {
@@ -27,11 +29,10 @@ export function kept(lengths, norms, threshold) {
   return { counts, states };
 }
 
-/** Main-path weights u and self-loop weights f, [token][state]. */
-export function arcs(layer, vectors) {
-  const dot = (row, x) => row.reduce((sum, weight, e) => sum + weight * x[e], 0);
-  const f = vectors.map((x) => layer.loop.map((row, s) => sigmoid(dot(row, x) + layer.bias[s])));
-  const u = vectors.map((x, t) => layer.main.map((row, s) => dot(row, x) * (1 - f[t][s])));
+/** Main-path weights u and self-loop weights f, [token][state], of the words with these numbers. */
+export function arcs(layer, ids) {
+  const f = ids.map((id) => layer.loop.map((row) => sigmoid(row[id])));
+  const u = ids.map((id, t) => layer.main.map((row, s) => row[id] * (1 - f[t][s])));
   return { u, f };
 }
 

@@ -1,12 +1,14 @@
 // Any sentence, read by a language model in the page: χ of every signal word by word as one types,
-// the units of one word, and what the model expected; trained, untrained, and the difference.
+// the units of one word, and what the model expected; after training, before it, and the difference.
 
 import { range, svg } from "./charts.js";
-import { choice, element, percent } from "./dom.js";
-import { matrix, readSentence } from "./language.js";
+import { logCorrelation } from "./correlation.js";
+import { choice, count, element, field, percent, signed } from "./dom.js";
+import { readSentence, untrained } from "./language.js";
+import { matrix } from "./numbers.js";
 import { wordsOf } from "./tokens.js";
 
-const VIEWS = [["trained", "trained"], ["untrained", "untrained"], ["change", "trained minus untrained"]];
+const UNTRAINED = "untrained";
 const LONGEST = 40; // words of a sentence that are read
 const [WIDTH, HEIGHT] = [460, 170];
 
@@ -24,9 +26,10 @@ export function shade(value, values, difference) {
   return high > low ? (value - low) / (high - low) : 0.5;
 }
 
-function loaded(stored) {
-  const weights = Object.fromEntries(Object.entries(stored.weights).map(([name, packed]) => [name, matrix(packed)]));
-  return { ...stored, weights };
+function loaded(stored, sizes) {
+  if (!stored) return untrained(sizes);
+  const weights = Object.fromEntries(Object.entries(stored).map(([name, packed]) => [name, matrix(packed)]));
+  return { ...sizes, weights };
 }
 
 function units(vector, name) {
@@ -48,14 +51,12 @@ function render({ model, el }) {
   el.append(root);
   const ids = new Map(data.words.map((word, n) => [word, n]));
   const networks = {};
-  const network = (which) => (networks[which] ??= loaded(data[which])); // unpacked when first read
-  const state = { text: model.get("text"), view: model.get("view"), word: model.get("word"), signal: data.headline };
+  const network = (which) => (networks[which] ??= loaded(data.networks[which], data.sizes)); // when first read
+  const shared = ["text", "network", "difference", "word"];
+  const state = { ...Object.fromEntries(shared.map((name) => [name, model.get(name)])), signal: data.headline };
   const set = (changes) => {
     Object.assign(state, changes);
-    for (const [name, value] of Object.entries(changes)) {
-      if (name === "signal") continue;
-      model.set(name, value);
-    }
+    for (const [name, value] of Object.entries(changes)) if (name !== "signal") model.set(name, value);
     model.save_changes();
     draw();
   };
@@ -69,7 +70,9 @@ function render({ model, el }) {
     box.value = text;
     set({ text });
   });
-  const views = choice("Network", VIEWS, state.view, (view) => set({ view }));
+  const chosen = choice("Network", [...Object.keys(data.networks), UNTRAINED].map((name) => [name, name]), state.network, (name) => set({ network: name }));
+  const minus = field("minus untrained", { type: "checkbox", checked: state.difference }, () => set({ difference: minus.input.checked }));
+  minus.box.classList.add("check");
   const signals = choice("Signal of the units", data.signals.filter(([name]) => name !== "softmax_gradient"), state.signal, (signal) => set({ signal }));
   const table = element("table");
   const told = element("p", { class: "note", "aria-live": "polite" });
@@ -77,7 +80,7 @@ function render({ model, el }) {
   const detail = element("section", { "aria-label": "One word" });
   root.append(
     element("div", { class: "field" }, element("label", { for: key }, "Type a sentence"), box),
-    element("div", { class: "fields wide" }, samples.box, views.box),
+    element("div", { class: "fields wide" }, samples.box, chosen.box, minus.box),
     element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Chi of every word and signal" }, table),
     unknown, told, detail,
   );
@@ -94,9 +97,12 @@ function render({ model, el }) {
     }
     const read = [data.eos, ...words.map((word) => ids.get(word) ?? data.unk), data.eos];
     const names = read.map((id) => data.words[id]);
-    const [after, before] = [readSentence(network("trained"), read), readSentence(network("untrained"), read)];
-    const difference = state.view === "change";
-    const shown = state.view === "untrained" ? before : after;
+    const which = state.network in data.networks ? state.network : UNTRAINED;
+    const difference = state.difference && which !== UNTRAINED;
+    minus.input.disabled = which === UNTRAINED;
+    const shown = readSentence(network(which), read);
+    const before = difference ? readSentence(network(UNTRAINED), read) : null;
+    const valuesOf = (name) => shown.map((one, t) => one.chi[name] - (difference ? before[t].chi[name] : 0));
     const at = Math.min(state.word, shown.length - 1);
     const column = (t) => (t === at ? "col chosen" : "col");
     const cells = (make) => shown.map((_, t) => make(t));
@@ -107,23 +113,27 @@ function render({ model, el }) {
     }));
     const text = (name, make) => element("tr", { class: "next" }, element("th", { scope: "row" }, name), ...cells((t) => element("td", { class: column(t) }, make(t))));
     const rows = data.signals.map(([name, label]) => {
-      const values = shown.map((one, t) => (difference ? after[t].chi[name] - before[t].chi[name] : one.chi[name]));
+      const values = valuesOf(name);
       return element("tr", {}, element("th", { scope: "row" }, label), ...values.map((value, t) => {
         const share = shade(value, values, difference);
-        const cell = element("td", { class: `heat ${share < 0 ? "less" : ""} ${column(t)}`, title: `${label}, “${names[t]}” → “${names[t + 1]}”: χ ${before[t].chi[name].toFixed(4)} untrained, ${after[t].chi[name].toFixed(4)} trained` }, short(value, difference));
+        const cell = element("td", { class: `heat ${share < 0 ? "less" : ""} ${column(t)}`, title: `${label}, “${names[t]}” → “${names[t + 1]}”: χ ${shown[t].chi[name].toFixed(4)} ${which}${difference ? `, ${before[t].chi[name].toFixed(4)} ${UNTRAINED}` : ""}` }, short(value, difference));
         cell.style.setProperty("--heat", `${Math.round(100 * Math.abs(share))}%`);
         return cell;
       }));
     });
     const focused = table.contains(document.activeElement) && document.activeElement.tagName === "BUTTON";
     table.replaceChildren(element("thead", {}, head), element("tbody", {}, next,
+      text("times in its text", (t) => count(data.counts[read[t + 1]])),
       text("expected", (t) => data.words[shown[t].expected[0][0]]),
-      text("surprisal (nats)", (t) => (difference ? `${after[t].surprisal < before[t].surprisal ? "−" : "+"}${Math.abs(after[t].surprisal - before[t].surprisal).toFixed(1)}` : shown[t].surprisal.toFixed(1))), ...rows));
+      text("surprisal (nats)", (t) => shown[t].surprisal.toFixed(1)), ...rows));
     if (focused) table.querySelectorAll("button")[at].focus();
-    const headline = shown.map((one, t) => (difference ? after[t].chi[data.headline] - before[t].chi[data.headline] : one.chi[data.headline]));
-    const most = headline.indexOf(Math.max(...headline));
-    told.textContent = `The gradient of the upper LSTM ${difference ? "has gained most concentration" : "is the most concentrated"} where “${names[most + 1]}” is to be predicted. ${difference ? "Blue: more concentrated than before training; red: less. Colours run to the largest change of each row." : "Colours run from the least to the greatest value of each row."}`;
-    drawWord(shown[at], names[at], names[at + 1], state.view === "untrained" ? "untrained" : "trained");
+    const headline = valuesOf(data.headline);
+    const rho = logCorrelation(read.slice(1).map((id) => data.counts[id]), headline);
+    told.textContent = [
+      `Over the words of this sentence, ρ of the gradient of the upper LSTM with log frequency is ${signed(rho)}${difference ? " (of its change in training)" : ""}.`,
+      difference ? "Blue: more concentrated than before training; red: less. Colours run to the largest change of each row." : "Colours run from the least to the greatest value of each row.",
+    ].join(" ");
+    drawWord(shown[at], names[at], names[at + 1], which);
   }
 
   function drawWord(one, word, next, which) {
@@ -132,18 +142,19 @@ function render({ model, el }) {
     const value = one.chi[state.signal];
     const expected = one.expected.map(([id, p]) => element("li", {}, data.words[id], " ", element("span", { class: "note" }, percent(p))));
     detail.replaceChildren(
-      element("h3", {}, `After “${word}”, “${next}” is to be predicted (${which} network)`),
+      element("h3", {}, `After “${word}”, “${next}” is to be predicted (network: ${which})`),
       element("div", { class: "panels" },
         element("figure", {}, element("figcaption", { class: "note" }, `The ${vector.length} units of: ${label}. χ ${value.toFixed(4)}, as concentrated as ${(1 / value ** 2).toFixed(1)} units.`), units(vector, label)),
         element("div", {}, signals.box, element("p", { class: "note" }, "It expected:"), element("ol", {}, ...expected))),
     );
   }
-  for (const name of ["text", "view", "word"]) {
+  for (const name of shared) {
     model.on(`change:${name}`, () => {
       if (Object.is(model.get(name), state[name])) return;
       state[name] = model.get(name);
       if (name === "text") box.value = state.text;
-      if (name === "view") views.input.value = state.view;
+      if (name === "network") chosen.input.value = state.network;
+      if (name === "difference") minus.input.checked = state.difference;
       draw();
     });
   }

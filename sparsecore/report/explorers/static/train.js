@@ -2,7 +2,7 @@
 // curve stays until it is cleared, so that optimisers can be compared.
 
 import { besides, frame, path, range, svg } from "./charts.js";
-import { choice, count, element, field } from "./dom.js";
+import { choice, count, element, field, signed } from "./dom.js";
 import { unsigned } from "./numbers.js";
 
 const OPTIMISERS = {
@@ -15,7 +15,6 @@ const OPTIMISERS = {
 const TOLD = 250; // updates from one spoken report to the next
 const NAMED = 9; // words that the scatter chart names
 const RAREST = 8; // times in the text: where the frequency axis begins
-const signed = (value) => (Number.isFinite(value) ? value.toFixed(2).replace("-", "−") : "–");
 
 /** Words to name: spread evenly over the logarithm of frequency, the commonest first. */
 export function landmarks(frequency, wanted) {
