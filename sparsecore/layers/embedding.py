@@ -88,6 +88,8 @@ class SparseEmbedding(nn.Module):
 
     Shapes: ids (...) of integers in [0, V) -> (..., k).
 
+    Second derivatives (``create_graph=True``) are right, of lookup and tied output.
+
     State: ``tables.{m}`` of shape (r_m, width_m), initially U(±0.1); with ``order`` also the
     buffer ``order``.
 

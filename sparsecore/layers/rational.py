@@ -52,7 +52,8 @@ class RationalRNN(nn.Module):
         bidirectional: a second set of WFSAs reads the text backwards; scores side by side.
 
     It compiles (``torch.compile``), and exports for any length T and batch B, as a program or to
-    ONNX, as :class:`~sparsecore.SparseLSTM` does.
+    ONNX, as :class:`~sparsecore.SparseLSTM` does. Second derivatives (``create_graph=True``) are
+    right and slow: they take the reference implementation.
 
     Raises:
         InputError: sizes below 1, an unknown option.

@@ -201,7 +201,8 @@ class SparseLSTM(SparseRecurrent):
     state of wrong shapes raise :class:`~sparsecore.InputError`, a ``ValueError``, where ``nn.LSTM``
     raises a ``RuntimeError``; weights are attributes of the blocks, such as
     ``layer.blocks[0].weight_hh_l0``, which is where pruning and parametrizations go; there is no
-    ``all_weights``; it is traced, compiled and exported, but not scripted (``torch.jit.script``).
+    ``all_weights``; it is traced, compiled and exported, but not scripted (``torch.jit.script``);
+    second derivatives (``create_graph=True``) are right on a CPU and refused on a GPU, as cuDNN's.
 
     On a GPU with Triton all blocks take each time step at once, in float32 and float64, unless the
     sequences are packed; else each block is an ``nn.LSTM`` that is called.

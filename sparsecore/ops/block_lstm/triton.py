@@ -30,9 +30,9 @@ import torch.nn.functional as F
 import triton
 import triton.language as tl
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from sparsecore.ops.block_lstm.naive import naive_block_lstm
+from sparsecore.ops.second_order import first_order_only
 from sparsecore.ops.self_check import allclose, float32_products
 
 UNITS = 16  # of a program
@@ -141,7 +141,9 @@ class _Sweep(torch.autograd.Function):
         return h[:, 1:], h[:, T].clone(), c[:, T].clone()
 
     @staticmethod
-    @once_differentiable
+    @first_order_only(
+        "SparseLSTM on a GPU", "compute it on the CPU, or use its to_dense() without cuDNN"
+    )
     def backward(
         ctx: Any, own: Tensor, grad_h: Tensor, grad_c: Tensor
     ) -> tuple[Tensor | None, ...]:

@@ -15,12 +15,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from sparsecore.errors import InputError
 from sparsecore.ops.autocast import autocast_dtype
 from sparsecore.ops.compilers import installed
 from sparsecore.ops.linear_cross_entropy.sweep import sweep
+from sparsecore.ops.second_order import first_order_only
 from sparsecore.ops.self_check import self_check
 
 CHUNK_BYTES = {"cpu": 27 << 18, "cuda": 256 << 20}  # of a chunk of float32 logits
@@ -136,7 +136,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return (loss.sum() / rows).to(accurate), chi, l1
 
     @staticmethod
-    @once_differentiable
+    @first_order_only("linear_cross_entropy", "use torch.nn.functional.cross_entropy on the logits")
     def backward(ctx: Any, grad_loss: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
         hidden, weight, bias = ctx.saved_tensors
         return (

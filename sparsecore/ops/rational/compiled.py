@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from sparsecore.ops.rational import loops
+from sparsecore.ops.rational.again import again
 from sparsecore.ops.rational.layout import Gradients, Recurrence
 from sparsecore.ops.rational.steps import ProjectionGradients, chunks_of, projections
 
@@ -51,13 +51,17 @@ class _Compiled(torch.autograd.Function):
             loops.run(*_arrays(m, f, weights), starts, stays, *_arrays(c, scores[part]))
             carried = c[:, k]
         ctx.starts, ctx.stays, ctx.weighted = starts, stays, final is not None
-        ctx.save_for_backward(x, weight, weights, *saved)
+        ctx.rest = given[6:]
+        ctx.save_for_backward(*given[:6], weight, weights, *saved)
         return scores.transpose(1, 2), carried.t().contiguous()
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad_scores: Tensor, grad_states: Tensor) -> Gradients:
-        x, weight, weights, *saved = ctx.saved_tensors
+        given, (weight, weights, *saved) = ctx.saved_tensors[:6], ctx.saved_tensors[6:]
+        if torch.is_grad_enabled():  # create_graph=True
+            given = Recurrence(*given, *ctx.rest)
+            return again(given, "plus_times", ctx.needs_input_grad, (grad_scores, grad_states))
+        x = given[0]
         total = ProjectionGradients(x, weight, ctx.needs_input_grad[0])
         returning = grad_states.t().contiguous()  # S B, what comes back from the next step
         grad_weights = torch.zeros_like(returning)

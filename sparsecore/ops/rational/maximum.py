@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from sparsecore.ops.rational.again import again
 from sparsecore.ops.rational.layout import Gradients, Layout, Recurrence
 from sparsecore.ops.rational.steps import (
     ProjectionGradients,
@@ -67,13 +67,18 @@ class _Maximum(torch.autograd.Function):
             if any(ctx.needs_input_grad):
                 saved += [f, u, c, moved, still]
         ctx.layout, ctx.add = layout, add
-        ctx.save_for_backward(x, weight, weights, *saved)
+        ctx.rest = given[6:]
+        ctx.save_for_backward(*given[:6], weight, weights, *saved)
         return layout.wfsas_outside(scores, 1).transpose(1, 2), layout.outside(carried).t()
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad_scores: Tensor, grad_states: Tensor) -> tuple[Any, ...]:
-        x, weight, weights, *saved = ctx.saved_tensors
+        given, (weight, weights, *saved) = ctx.saved_tensors[:6], ctx.saved_tensors[6:]
+        if torch.is_grad_enabled():  # create_graph=True
+            semiring, needed = "max_plus" if ctx.add else "max_times", ctx.needs_input_grad[1:]
+            given = Recurrence(*given, *ctx.rest)
+            return None, *again(given, semiring, needed, (grad_scores, grad_states))
+        x = given[0]
         layout, add = ctx.layout, ctx.add
         S, D = len(layout.rows), len(layout.wfsas)
         total = ProjectionGradients(x, weight, ctx.needs_input_grad[1])

@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from sparsecore.ops.rational.again import again
 from sparsecore.ops.rational.layout import Gradients, Layout, Recurrence
 from sparsecore.ops.rational.steps import (
     ProjectionGradients,
@@ -66,13 +66,17 @@ class _PlusTimes(torch.autograd.Function):
             if any(ctx.needs_input_grad):
                 saved += [f, u, c, gates]
         ctx.layout, ctx.fixed = layout, fixed
-        ctx.save_for_backward(x, weight, weights, *saved)
+        ctx.rest = given[6:]
+        ctx.save_for_backward(*given[:6], weight, weights, *saved)
         return layout.wfsas_outside(scores, 1).transpose(1, 2), layout.outside(carried).t()
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad_scores: Tensor, grad_states: Tensor) -> Gradients:
-        x, weight, weights, *saved = ctx.saved_tensors
+        given, (weight, weights, *saved) = ctx.saved_tensors[:6], ctx.saved_tensors[6:]
+        if torch.is_grad_enabled():  # create_graph=True
+            given = Recurrence(*given, *ctx.rest)
+            return again(given, "plus_times", ctx.needs_input_grad, (grad_scores, grad_states))
+        x = given[0]
         layout, fixed = ctx.layout, ctx.fixed
         S, D = len(layout.rows), len(layout.wfsas)
         total = ProjectionGradients(x, weight, ctx.needs_input_grad[0])

@@ -19,8 +19,8 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from sparsecore.ops.rational.again import again
 from sparsecore.ops.rational.layout import Gradients, Recurrence, layout_of, on_device
 from sparsecore.ops.rational.plus_times import plus_times
 from sparsecore.ops.rational.steps import projections
@@ -182,13 +182,18 @@ class _Kernel(torch.autograd.Function):
                 T, B, D * B, len(layout.blocks), LANES, STRIDE, **OPTIONS,
             )  # fmt: skip
         ctx.layout = layout
-        ctx.save_for_backward(x, weight, p, z, weights, read, kept, *where)
+        ctx.rest = given[6:]
+        ctx.save_for_backward(*given[:6], weight, p, z, weights, read, kept, *where)
         return layout.wfsas_outside(scores, 1).transpose(1, 2), layout.outside(last).t()
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad_scores: Tensor, grad_states: Tensor) -> Gradients:
-        x, weight, p, z, weights, read, kept, *where = ctx.saved_tensors
+        given, saved = ctx.saved_tensors[:6], ctx.saved_tensors[6:]
+        weight, p, z, weights, read, kept, *where = saved
+        if torch.is_grad_enabled():  # create_graph=True
+            given = Recurrence(*given, *ctx.rest)
+            return again(given, "plus_times", ctx.needs_input_grad, (grad_scores, grad_states))
+        x = given[0]
         layout, need = ctx.layout, ctx.needs_input_grad
         (T, B, _), S, D = x.shape, len(layout.rows), len(layout.wfsas)
         own = layout.wfsas_inside(grad_scores.transpose(1, 2), 1).contiguous()  # T D B

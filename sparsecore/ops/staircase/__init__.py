@@ -5,8 +5,9 @@ only those are stored, as ``tables[m]`` of shape (r_m, width_m). ``naive_dense``
 reference implementation: it fills in the zeros.
 """
 
+from sparsecore.ops.staircase.gather import column_layout
 from sparsecore.ops.staircase.logits import staircase_logits
-from sparsecore.ops.staircase.lookup import column_layout, staircase_lookup
+from sparsecore.ops.staircase.lookup import staircase_lookup
 from sparsecore.ops.staircase.naive import naive_dense
 
 __all__ = ["column_layout", "naive_dense", "staircase_logits", "staircase_lookup"]

@@ -16,9 +16,9 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 from torch import Size, Tensor
-from torch.autograd.function import once_differentiable
 
 from sparsecore.ops.compilers import jit
+from sparsecore.ops.staircase.gather import table_gradients
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +61,11 @@ class CompiledLookup(torch.autograd.Function):
         return vectors
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """The gradient of each table; rows that were asked for more than once add up."""
         (rows,), known = ctx.saved_tensors, ctx.stairs
+        if torch.is_grad_enabled():  # create_graph=True
+            return None, *table_gradients(rows, known.shapes, gradient)
         gradients = [gradient.new_empty(*shape) for shape in known.shapes]
         addresses = np.array([table.data_ptr() for table in gradients], np.int64)
         where = known.firsts, known.widths, known.nested

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from sparsecore.ops.autocast import autocast_dtype
 from sparsecore.ops.compilers import is_traced
+from sparsecore.ops.second_order import differentiable_gradients
 
 PANEL_WIDTH = 32  # bins at least as wide stand alone
 PANEL_HEIGHT = 0.75  # of a panel's first bin, the least that its others must have
@@ -72,6 +72,20 @@ def _sum_of_products(hidden: Tensor, panels: Sequence[Tensor], bias: Tensor | No
     return logits
 
 
+def _gradients_again(
+    needed: Sequence[bool], gradient: Tensor, hidden: Tensor, panels: Sequence[Tensor]
+) -> tuple[Tensor | None, ...]:
+    """As the backward pass of :class:`_Products`, in operations that can be differentiated."""
+    need_hidden, need_bias, *need_panels = needed
+    found = differentiable_gradients(
+        lambda hidden, *panels: _sum_of_products(hidden, panels, None),
+        [hidden, *panels],
+        [need_hidden, *need_panels],
+        gradient,
+    )
+    return found[0], gradient.sum(0) if need_bias else None, *found[1:]
+
+
 class _Products(torch.autograd.Function):
     """hidden (N, k), bias (V,) or None, panels (r, width) -> (N, V), each product added in place.
 
@@ -88,9 +102,10 @@ class _Products(torch.autograd.Function):
         return logits
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         hidden, *panels = ctx.saved_tensors
+        if torch.is_grad_enabled():  # create_graph=True
+            return _gradients_again(ctx.needs_input_grad, gradient, hidden, panels)
         need_hidden, need_bias, *need_panels = ctx.needs_input_grad
         widths = [panel.shape[1] for panel in panels]
         grad_hidden = torch.empty_like(hidden) if need_hidden else None

@@ -14,11 +14,10 @@ from functools import cache
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Size, Tensor
-from torch.autograd.function import once_differentiable
 
 from sparsecore.ops.compilers import compiles_on_cpu, is_traced
+from sparsecore.ops.staircase.gather import gather, table_gradients
 
 
 def staircase_lookup(rows: Tensor, tables: Sequence[Tensor], layout: Tensor) -> Tensor:
@@ -27,7 +26,8 @@ def staircase_lookup(rows: Tensor, tables: Sequence[Tensor], layout: Tensor) -> 
     Args:
         rows: integers in [0, V).
         tables: (r_m, width_m) each, r_0 = V; table m holds the last r_m rows of bin m.
-        layout: from :func:`column_layout` of the tables' shapes, on their device.
+        layout: of the tables' shapes, on their device, from
+            :func:`~sparsecore.ops.staircase.gather.column_layout`.
 
     Raises:
         IndexError: a row outside [0, V) (on a CPU; a device stops in its own way).
@@ -37,7 +37,7 @@ def staircase_lookup(rows: Tensor, tables: Sequence[Tensor], layout: Tensor) -> 
     if compiles_on_cpu(tables[0]) and rows.is_cpu and rows.dtype == torch.int64 and rows.numel():
         return _compiled()(rows, *tables)
     if is_traced() or not rows.is_cpu:
-        return _gather(rows, tables, layout)
+        return gather(rows, tables, layout)
     used, inverse = torch.unique(rows, return_inverse=True)  # sorted
     vectors: Tensor = _UsedRows.apply(used, *tables)  # pyright: ignore
     return vectors.index_select(0, inverse.flatten()).view(*rows.shape, vectors.shape[1])
@@ -50,35 +50,6 @@ def _compiled() -> Callable[..., Tensor]:
     return CompiledLookup.apply  # pyright: ignore
 
 
-def column_layout(shapes: Sequence[Size | tuple[int, int]]) -> Tensor:
-    """Where the columns after the first bin are in the tables 1, … laid end to end.
-
-    Returns:
-        (3, k - width_0) int64: place of the column's first entry, step from row to row, and the row
-        of the matrix at which the column begins.
-    """
-    columns, start = [], 0
-    for length, width in shapes[1:]:
-        first_row = shapes[0][0] - length
-        columns += [(start + column, width, first_row) for column in range(width)]
-        start += length * width
-    return torch.tensor(columns, dtype=torch.int64).view(-1, 3).t().contiguous()
-
-
-def _gather(rows: Tensor, tables: Sequence[Tensor], layout: Tensor) -> Tensor:
-    """The lookup in operations that can be traced; the first bin alone refuses wrong rows."""
-    first = F.embedding(rows, tables[0])
-    if sum(table.numel() for table in tables[1:]) == 0:
-        return F.pad(first, (0, layout.shape[1]))
-    start, step, first_row = layout
-    place = rows.unsqueeze(-1) - first_row  # ... k - width_0
-    entries = torch.cat([table.flatten() for table in tables[1:]])
-    index = start + place.clamp_min(0) * step
-    index = torch.where(place >= 0, index, 0)
-    others = entries.gather(0, index.flatten()).view(index.shape)
-    return torch.cat([first, torch.where(place >= 0, others, 0)], -1)
-
-
 class _UsedRows(torch.autograd.Function):
     """Sorted rows without repetition (U,) and the tables -> (U, k)."""
 
@@ -87,6 +58,7 @@ class _UsedRows(torch.autograd.Function):
         ctx.shapes = [table.shape for table in tables]
         ctx.places = _places(used, ctx.shapes)
         ctx.count = len(used)
+        ctx.save_for_backward(used)
         widths = [width for _, width in ctx.shapes]
         vectors = tables[0].new_zeros(ctx.count, sum(widths))
         for table, part, (first, places) in zip(
@@ -97,8 +69,9 @@ class _UsedRows(torch.autograd.Function):
         return vectors
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():  # create_graph=True
+            return None, *table_gradients(*ctx.saved_tensors, ctx.shapes, gradient)
         gradients = [gradient.new_zeros(shape) for shape in ctx.shapes]
         parts = gradient.split([width for _, width in ctx.shapes], 1)
         for table, part, (first, places) in zip(gradients, parts, ctx.places, strict=True):
