@@ -124,14 +124,20 @@ def find_vectors(value: Any, shape: tuple[int, ...], layer: str) -> Found:
         one for one in found if one.tensor.dtype.is_floating_point or one.tensor.dtype.is_complex
     ]
     for one in real:
-        if one.packed is not None or one.tensor.shape[:-1] == shape:
+        if one.packed is not None or _axes(one.tensor) == shape:
             return one
-    for one in real or [one for one in found if one.tensor.shape[:-1] == shape]:
+    for one in real or [one for one in found if _axes(one.tensor) == shape]:
         return one
     raise InputError(
         f"layer {layer!r} has {describe(value)}: track one with a tensor (..., D) of real or "
         "complex numbers"
     )
+
+
+def _axes(tensor: Tensor) -> tuple[int, ...] | None:
+    """Those before the last; None of a nested tensor that has no shape."""
+    has_none = tensor.is_nested and tensor.layout is torch.strided
+    return None if has_none else tuple(tensor.shape[:-1])
 
 
 def describe(value: Any) -> str:

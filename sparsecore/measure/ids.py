@@ -6,7 +6,7 @@ an Index, a tokenizer or its ``get_vocab()``. Here they become (…) int64 ids a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import KeysView, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -128,26 +128,48 @@ def words_by_id(vocabulary: Any) -> np.ndarray | None:
     """The words of a vocabulary as an array of objects, by id.
 
     Args:
-        vocabulary: a sequence of words by id (list, array, Index, Series), a mapping word -> id,
-            or anything with ``get_vocab()`` (a tokenizer) or ``words``. An id without a word is
-            ``"[id]"``.
+        vocabulary: a sequence of words by id (list, array, Index), a mapping or Series word -> id
+            or id -> word, or anything with ``get_vocab()`` (a tokenizer) or ``words``. An id
+            without a word is ``"[id]"``.
+
+    Raises:
+        InputError: something else, such as a set, which has no order; or one id of two words.
     """
+    import pandas as pd
+
     if vocabulary is None:
         return None
-    if hasattr(vocabulary, "get_vocab"):
-        vocabulary = vocabulary.get_vocab()
-    vocabulary = getattr(vocabulary, "words", vocabulary)
-    if isinstance(vocabulary, str):
-        raise InputError(f"vocabulary must be the words by id, got the string {vocabulary!r:.60}")
+    pairs = vocabulary.get_vocab() if hasattr(vocabulary, "get_vocab") else None
+    vocabulary = getattr(vocabulary, "words", vocabulary) if pairs is None else pairs
+    if isinstance(vocabulary, str | bytes | Set) and not isinstance(vocabulary, KeysView):
+        kind = type(vocabulary).__name__
+        raise InputError(f"vocabulary must be the words by id, got the {kind} {vocabulary!r:.60}")
+    if isinstance(vocabulary, pd.Series):
+        vocabulary = vocabulary.to_dict()
     if not isinstance(vocabulary, Mapping):
-        result = np.empty(len(vocabulary), dtype=object)
-        result[:] = list(vocabulary)
+        words = list(vocabulary)
+        result = np.empty(len(words), dtype=object)
+        result[:] = words
         return result
-    ids = np.fromiter(vocabulary.values(), dtype=np.int64, count=len(vocabulary))
+    if all(isinstance(key, int | np.integer) for key in vocabulary):  # id -> word
+        if not all(isinstance(word, int | np.integer) for word in vocabulary.values()):
+            return _words_at(list(vocabulary.values()), list(vocabulary))
+    ids = list(vocabulary.values())
+    if not all(isinstance(i, int | np.integer) for i in ids):
+        raise InputError(f"vocabulary must map words to ids, got {vocabulary!r:.60}")
+    if pairs is None and len(set(ids)) < len(ids):
+        raise InputError(
+            "vocabulary gives two words one id: it must map words to ids (counts=… takes counts)"
+        )
+    return _words_at(list(vocabulary), ids)
+
+
+def _words_at(words: list[Any], at: list[int]) -> np.ndarray:
+    ids = np.array(at, dtype=np.int64)
     if ids.size and ids.min() < 0:
         raise InputError(f"vocabulary gives a word the id {ids.min()}: ids start at 0")
     result = np.array([f"[{i}]" for i in range(int(ids.max()) + 1 if ids.size else 0)], object)
-    result[ids] = list(vocabulary)
+    result[ids] = words
     return result
 
 
@@ -174,6 +196,10 @@ def counts_by_id(counts: Any, words: np.ndarray | None) -> np.ndarray | None:
             keys = np.arange(largest if words is None else len(words))
         counts = counts.reindex(keys).fillna(0).to_numpy()
     result = np.asarray(counts.cpu() if isinstance(counts, Tensor) else counts)
+    if result.ndim != 1 or result.dtype.kind not in "iuf":
+        raise InputError(
+            f"counts must be numbers by id, or a mapping or Series by word, got {counts!r:.60}"
+        )
     if words is not None and len(words) != len(result):
         raise InputError(f"{len(result)} counts do not fit {len(words)} words")
     return result

@@ -44,7 +44,7 @@ def find_signals(
     Raises:
         InputError: an unknown layer, a pattern that matches none, a name given twice, no layer.
     """
-    if isinstance(layers, str | nn.Module):
+    if isinstance(layers, str | nn.Module) or not isinstance(layers, Iterable):
         raise InputError(f"layers must be a list of names, patterns or modules, got {layers!r:.60}")
     modules = dict(model.named_modules(remove_duplicate=False))
     modules.pop("")

@@ -20,6 +20,8 @@ from sparsecore.measure.unseen import Seen
 from sparsecore.measure.word_table import WordTable
 from sparsecore.ops.unrolled import stack_steps, unroll
 
+CONVOLUTIONS = nn.Conv1d | nn.Conv2d | nn.Conv3d
+
 
 class Taps:
     """What sees the values and gradients of ``signals``, from :meth:`open` to :meth:`close`."""
@@ -43,7 +45,23 @@ class Taps:
         return bool(self._handles)
 
     def open(self, model: nn.Module) -> None:
-        """Register the hooks."""
+        """Register the hooks.
+
+        Raises:
+            InputError: a module that takes none.
+        """
+        try:
+            self._register(model)
+        except RuntimeError as error:
+            self.close()
+            if "ScriptModule" not in str(error):
+                raise
+            raise InputError(
+                f"{type(model).__name__} is or holds TorchScript, which takes no hooks: track the "
+                "module that it was made from"
+            ) from error
+
+    def _register(self, model: nn.Module) -> None:
         begins = Hook("the model", model, lambda *_: self.passes.model_begins())
         ends = Hook("the model", model, lambda *_: self.passes.model_ends())
         self._handles.append(model.register_forward_pre_hook(begins))
@@ -120,6 +138,11 @@ class Taps:
         if name in self.seen.left_out:
             return None
         try:
+            if isinstance(signal.module, CONVOLUTIONS) and signal.transform is None:
+                raise InputError(
+                    f"layer {name!r} has its vectors along axis 1: give transform=lambda h: "
+                    "h.movedim(1, -1)"
+                )
             found = find_vectors(value, run.of.shape, name)
             check_plain(found.tensor, name)
             ids = self._ids(run.of, found, signal.module, name)

@@ -211,6 +211,8 @@ class Tracker:
             if self._table.dense:
                 self._note_largest({role: x for role, x in ids.items() if role not in on_cpu})
         if not isinstance(gradient_scale, Tensor):
+            if not isinstance(gradient_scale, int | float | np.number):
+                raise InputError(f"gradient_scale must be a number, got {gradient_scale!r:.60}")
             gradient_scale = float(gradient_scale)
         if (broken := self._passes.begin(ids, gradient_scale)) is not None:
             self._table.discard(broken.number)

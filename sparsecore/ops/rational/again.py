@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -27,4 +28,5 @@ def again(
             fixed_loops=fixed, mask=given.mask,
         )  # fmt: skip
 
-    return Gradients(*differentiable_gradients(run, given[:6], needed[:6], gradients))
+    found: Any = differentiable_gradients(run, given[:6], needed[:6], gradients)
+    return Gradients(*found)

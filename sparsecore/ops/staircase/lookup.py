@@ -71,7 +71,7 @@ class _UsedRows(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():  # create_graph=True
-            return None, *table_gradients(*ctx.saved_tensors, ctx.shapes, gradient)
+            return None, *table_gradients(ctx.saved_tensors[0], ctx.shapes, gradient)
         gradients = [gradient.new_zeros(shape) for shape in ctx.shapes]
         parts = gradient.split([width for _, width in ctx.shapes], 1)
         for table, part, (first, places) in zip(gradients, parts, ctx.places, strict=True):
