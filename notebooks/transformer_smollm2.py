@@ -15,19 +15,19 @@
 #
 # :::{admonition} What we found
 # :class: found
-# - At frequent *input* words the residual stream is more concentrated: on average over blocks ρ is
-#   {result}`transformer/smollm2-135m findings finding=1 part="ρ of the activation, residual stream, mean over blocks"`, without its few outlier dimensions
-#   {result}`transformer/smollm2-135m findings finding=3 part="ρ of the activation, residual stream, mean over blocks, without outlier dimensions"`. The MLP's neurons are not
-#   ({result}`transformer/smollm2-135m findings finding=1 part="ρ of the activation, MLP neurons, mean over blocks"`).
-# - From frequent *target* words the gradient at the last layer is *less* concentrated
-#   ({result}`transformer/smollm2-135m findings finding=2 part="ρ of the gradient, last norm"`; with surprisal held fixed {result}`transformer/smollm2-135m findings finding=4 part="ρ of the gradient, last norm, surprisal held fixed"`), the
-#   opposite of the first part's paper. The upper layer of our LSTM has
-#   {result}`transformer/smollm2-135m lstm layer=lstm2 signal=gradient` over the words that both know. On raw frequency, the paper's measure, which a
-#   handful of very frequent words decide, the Transformer has {result}`transformer/smollm2-135m correlations value=chi kind=norm signal=gradient method=pearson`.
-# - Along the residual stream the sign of the gradient's ρ changes with depth:
-#   {result}`transformer/smollm2-135m correlations value=chi kind=residual signal=gradient method=pearson_log block=14` after block 14,
-#   {result}`transformer/smollm2-135m correlations value=chi kind=residual signal=gradient method=pearson_log block=20` after block 20,
-#   {result}`transformer/smollm2-135m correlations value=chi kind=residual signal=gradient method=pearson_log block=30` after the last.
+# - From frequent *target* words the gradient at the last layer is *less* concentrated: ρ is
+#   {result}`transformer/smollm2-135m findings finding=2 part="ρ of the gradient, last norm"`, with surprisal held fixed {result}`transformer/smollm2-135m findings finding=4 part="ρ of the gradient, last norm, surprisal held fixed"`. That is the
+#   opposite of the first part's paper, and so it is in our LSTM over the words that both know
+#   ({result}`transformer/smollm2-135m lstm layer=lstm2 signal=gradient`). On raw frequency, the paper's measure, which a handful of very
+#   frequent words decide, nothing is told from zero ({result}`transformer/smollm2-135m correlations value=chi kind=norm signal=gradient method=pearson`).
+# - At frequent *input* words the residual stream is hardly more concentrated on average over blocks
+#   ({result}`transformer/smollm2-135m findings finding=1 part="ρ of the activation, residual stream, mean over blocks"`), more so without its few outlier dimensions
+#   ({result}`transformer/smollm2-135m findings finding=3 part="ρ of the activation, residual stream, mean over blocks, without outlier dimensions"`). The MLP's neurons are not
+#   ({result}`transformer/smollm2-135m findings finding=1 part="ρ of the activation, MLP neurons, mean over blocks"`), and the attention's output is less
+#   ({result}`transformer/smollm2-135m findings finding=1 part="ρ of the activation, attention output, mean over blocks"`).
+# - The averages hide a change with depth. After block 7 ρ of the stream is
+#   {result}`transformer/smollm2-135m correlations value=chi kind=residual signal=activation method=pearson_log block=7`, after block 21 {result}`transformer/smollm2-135m correlations value=chi kind=residual signal=activation method=pearson_log block=21`; of the gradient along it
+#   {result}`transformer/smollm2-135m correlations value=chi kind=residual signal=gradient method=pearson_log block=14` after block 14, {result}`transformer/smollm2-135m correlations value=chi kind=residual signal=gradient method=pearson_log block=20` after block 20, {result}`transformer/smollm2-135m correlations value=chi kind=residual signal=gradient method=pearson_log block=30` after the last.
 # :::
 #
 # The first part watches LSTMs while we train them. Here the same questions go to a {term}`language

@@ -214,17 +214,6 @@ def test_the_figure_draws_each_kind_over_blocks_and_what_stands_beside():
     plt.close("all")
 
 
-def test_sentences_say_which_way_and_what_could_not_be_told():
-    from sparsecore.report.pages.transformer import _told
-
-    part = {"value": 0.3, "low": 0.2, "high": 0.4, "outcome": "yes"}
-    assert _told(part).startswith("rises (ρ = 0.3")
-    assert _told({**part, "outcome": "no"}).startswith("falls")
-    wide = {"value": 0.0, "low": -0.2, "high": 0.2, "outcome": "unsure"}
-    assert "too few words" in _told(wide)
-    assert _told({**wide, "low": -0.05, "high": 0.05}).startswith("hardly changes")
-
-
 def test_parameters_without_a_model_are_refused():
     from sparsecore.report.pages.transformer import open_page
 

@@ -16,7 +16,6 @@ from sparsecore.report.pages.verdicts import OUTCOMES
 from sparsecore.runs.claims import format_value
 from sparsecore.runs.reference import Summary, read_provenance, read_summary
 
-WANTED = 200_000  # pieces, as registered
 WHOSE = ("reference run", "your run")
 
 
@@ -91,12 +90,6 @@ def about(page: Page) -> Any:
         f"{words.max():,} words occur often enough, {page.provenance['settings']['min_count']} "
         "times or more."
     )
-    if read["pieces"] < WANTED:
-        text += (
-            f" The registered size is {WANTED:,} pieces. Tables were also written on the way, and "
-            "with fewer pieces the gradient's ρ was not yet told from 0; no rule said when to "
-            "stop. So read what falls or rises here as suggested until all of it is read."
-        )
     if page.facts is not None:
         text += (
             f"\n\n**Your run**: {as_typed(page.model)} read {page.facts['pieces']:,} pieces in "
