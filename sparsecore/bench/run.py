@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -156,7 +156,7 @@ def changes_as_text(history: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def _ratio(row: dict[str, Any], when: str = "") -> str:
+def _ratio(row: Mapping[Any, Any], when: str = "") -> str:
     return f"{row['ratio' + when]:.3g} [{row['low' + when]:.3g}, {row['high' + when]:.3g}]"
 
 

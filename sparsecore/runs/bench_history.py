@@ -8,6 +8,7 @@ that others use as well; ratios of contestants that took turns in one process do
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +100,9 @@ def noise(history: pd.DataFrame) -> pd.DataFrame:
     share = (timed["high"] - timed["low"]) / (2 * timed["ratio"])
     found = share.groupby(timed["suite"], sort=False).median().rename("rounds").to_frame()
     table = timed.pivot_table(index=["suite", "torch", "date"], columns=WHAT[1:], values="ratio")
-    logs = np.log(table).T.groupby(level="case").diff().T  # of a contestant by the one before it
+    logs = table.map(math.log).T.groupby(level="case").diff().T  # of one by the one before it
     steps = logs.groupby(level=["suite", "torch"]).diff().abs()
-    runs = np.expm1(steps.stack([0, 1]).groupby(level="suite").median())
+    runs: Any = steps.stack([0, 1]).groupby(level="suite").median().map(math.expm1)
     return found.join(runs.rename("runs"), how="left").reset_index()
 
 

@@ -124,19 +124,13 @@ def history_table(history: pd.DataFrame) -> Any:
     """Each other contestant's time by ours, with the quartiles over rounds, a column a run."""
     if history.empty:
         return None
-    runs = history[["date", "commit"]].drop_duplicates()
-    names = {row.date: f"{row.date[:10]} {row.commit}".strip() for row in runs.itertuples()}
-    cells = history.assign(
-        cell=[
-            f"{_number(row.ratio)} [{_number(row.low)}, {_number(row.high)}]"
-            for row in history.itertuples()
-        ]
+    runs = {row["date"]: f"{row['date'][:10]} {row['commit']}".strip() for row in _rows(history)}
+    cells = [f"{row['ratio']:.2f} [{row['low']:.2f}, {row['high']:.2f}]" for row in _rows(history)]
+    table = history.assign(cell=cells).pivot_table(
+        "cell", bench_history.WHAT, "date", aggfunc="last", sort=False
     )
-    index = ["suite", "case", "contestant"]
-    table = cells.pivot_table(
-        index=index, columns="date", values="cell", aggfunc="last", sort=False
-    )
-    return html_table(table[list(names)].fillna("–").set_axis(names.values(), axis=1).reset_index())
+    table = table.fillna("–").rename(columns=runs)[[*runs.values()]]
+    return html_table(table.rename_axis(columns=None).reset_index())
 
 
 def noise_sentence(history: pd.DataFrame) -> Any:
@@ -145,8 +139,9 @@ def noise_sentence(history: pd.DataFrame) -> Any:
     if found.empty:
         return None
     told = [
-        f"{row.suite} ± {row.rounds:.1%}" + ("" if pd.isna(row.runs) else f" and {row.runs:.1%}")
-        for row in found.itertuples()
+        f"{row['suite']} ± {row['rounds']:.1%}"
+        + ("" if pd.isna(row["runs"]) else f" and {row['runs']:.1%}")
+        for row in _rows(found)
     ]
     return markdown(
         "The noise of the suites: half the distance between the quartiles over the rounds of a run "
@@ -173,6 +168,10 @@ def changes_sentence(history: pd.DataFrame) -> Any:
         f"{said}: furthest *{worst['contestant']}* at *{worst['case']}*, from "
         f"{_number(worst['ratio_before'])} to {_number(worst['ratio'])}."
     )
+
+
+def _rows(table: pd.DataFrame) -> list[dict[Any, Any]]:
+    return table.to_dict("records")
 
 
 def _number(value: float) -> str:
