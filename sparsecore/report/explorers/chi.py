@@ -88,7 +88,7 @@ def explorer_data(
     described = ends if last is None else last
     described = described.sort_values(["frequency", "word"], ascending=[False, True])
     described = described.set_index("word")
-    followed = [word for word in described.index if word in set(trajectories["word"])]
+    followed = described.index[described.index.isin(trajectories["word"])]
     sample = described.index.isin(trajectories.loc[trajectories["sample"].astype(bool), "word"])
     signals = [str(name) for name in trajectories.columns if str(name).startswith("chi_")]
     over = {}
@@ -100,7 +100,7 @@ def explorer_data(
         "frequency": described["frequency"].astype(int).tolist(),
         "word_class": described["word_class"].astype(str).tolist(),
         "sample": sample.astype(int).tolist(),
-        "followed": described.index.get_indexer(pd.Index(followed)).tolist(),
+        "followed": described.index.get_indexer(followed).tolist(),
         "epochs": epochs,
         "signals": [[name, signal_name(name)] for name in signals],
         "step": STEP,
