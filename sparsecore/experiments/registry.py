@@ -8,10 +8,12 @@
                  (:mod:`sparsecore.training.loop`)
     tables.py    ``tables_of(tables)``: the small tables of a study, from those of its runs on top
                  of one another; where these are too large, ``tables_of_runs(runs)`` instead
-    findings.py  the rules that decide what the tables say
-    verdicts.py  ``verdict_parts(tables)``: the parts of the findings by the second rule
+    findings.py  the rules that decide what the tables say: ``verdict_parts(tables)``; rules that
+                 need more than these tables are called by ``tables.py``, for a table ``verdicts``
 
-Modules are imported when they are needed: a list of experiments costs nothing.
+``crossing`` and ``transformer`` stand beside them and are not registered: they train nothing, but
+judge runs of the others and a pretrained model. Modules are imported when they are needed: a list
+of experiments costs nothing.
 """
 
 from __future__ import annotations

@@ -289,7 +289,7 @@ def _results(folder: Path) -> dict[int, dict[str, Any]]:
     with reading(folder, REWRITE):
         parts = parts_of(provenance["experiment"], tables)
         if parts is None:
-            raise InputError(f"there is no second rule for {provenance['experiment']}")
+            raise InputError(f"there is no rule for {provenance['experiment']}")
         return _decided(parts, provenance, folder.name)
 
 

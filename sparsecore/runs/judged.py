@@ -1,4 +1,4 @@
-"""Parts of the findings by the second rule, from the tables of any experiment that has one."""
+"""The parts of the findings, from the tables of any experiment that has a rule for them."""
 
 from __future__ import annotations
 
@@ -11,35 +11,39 @@ from typing import Any
 import pandas as pd
 
 from sparsecore.errors import InputError
-from sparsecore.experiments.registry import EXPERIMENTS
+from sparsecore.experiments.registry import EXPERIMENTS, part_of
 
 Summary = dict[str, pd.DataFrame]
 
 
 def _rules(experiment: str) -> ModuleType | None:
-    """The module ``verdicts`` of an experiment; None for one that has no second rule."""
+    """The module ``findings`` of an experiment, registered or not; None where there is none."""
     if not experiment.isidentifier():
         return None
+    package = f"sparsecore.experiments.{experiment}"
     try:
-        return importlib.import_module(f"sparsecore.experiments.{experiment}.verdicts")
-    except ModuleNotFoundError:
+        return importlib.import_module(f"{package}.findings")
+    except ModuleNotFoundError as error:
+        if error.name not in (package, f"{package}.findings"):
+            raise
         return None
 
 
 def tuning_seed(experiment: str) -> int | None:
     """The seed that chose settings, and counts as a seed of no study; None where none did."""
-    return getattr(_rules(experiment), "TUNING_SEED", None)
+    config = part_of(experiment, "config") if experiment in EXPERIMENTS else None
+    return getattr(config, "TUNING_SEED", None)
 
 
 def parts_of(experiment: str, tables: Summary) -> pd.DataFrame | None:
     """The table ``verdicts`` of a summary, made from its other tables if it is not there.
 
-    None for an experiment without a second rule.
+    None for an experiment that has no rule for its tables (``verdict_parts`` in its ``findings``).
     """
     if "verdicts" in tables:
         return tables["verdicts"]
-    rules = _rules(experiment)
-    return None if rules is None else rules.verdict_parts(tables)
+    decide = getattr(_rules(experiment), "verdict_parts", None)
+    return None if decide is None else decide(tables)
 
 
 def studies_of(provenance: dict[str, Any]) -> list[dict[str, Any]]:

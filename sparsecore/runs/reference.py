@@ -1,9 +1,9 @@
 """Small tables of finished runs: those of the book's reference runs, and of the reader's own.
 
-A summary is a dict of tables, one of them ``findings`` (finding, part, method, value, low, high,
-outcome, seeds), the same for one run, several seeds or a whole study. Each experiment makes its own
-from its runs, see its ``tables``. On disk: a CSV file each, Parquet for the long ones, and
-provenance.json.
+A summary is a dict of tables, one of them ``verdicts`` (the parts of the findings, see
+:mod:`sparsecore.stats.judgement`), the same for one run, several seeds or a whole study. Each
+experiment makes its own from its runs, see its ``tables``. On disk: a CSV file each, Parquet for
+the long ones, and provenance.json.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sparsecore.runs.store import Run
 
 Summary = dict[str, pd.DataFrame]
 
-VERSION = 4  # raise when the same run would give other tables
+VERSION = 5  # raise when the same run would give other tables
 
 REWRITE = "write it with: sparsecore reference"
 LONG = 500  # rows from which a table is written as Parquet

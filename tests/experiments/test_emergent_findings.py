@@ -1,138 +1,147 @@
-"""The rules of the eight findings, on runs made from formulas where the answer is known."""
+"""The rules of the eight findings, on seeds made from formulas where the answer is known."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from sparsecore.errors import InputError
-from sparsecore.experiments.emergent.findings import findings, over_runs
-from sparsecore.stats.verdict import verdict
+from sparsecore.experiments.emergent.evidence import seed_of
+from sparsecore.experiments.emergent.findings import parts_of_seeds
+from sparsecore.experiments.emergent.scale import COLUMNS, PAPER, scale_table
+from sparsecore.stats.judgement import NOT_TESTED, judge
 from tests import synthetic
 
 EPOCHS = 6
 
 
-def decide(seed=0, growth=1.0, epochs=EPOCHS, change=None):
+def run(seed, growth=1.0, often=20, change=None):
+    """One run's tables, with ``often`` times as many occurrences as usual."""
     words = synthetic.words(400)
     frames = [
-        synthetic.statistics(words, e, epochs, seed, growth).assign(epoch=e)
-        for e in range(epochs + 1)
+        synthetic.statistics(words, e, EPOCHS, seed, growth).assign(epoch=e)
+        for e in range(EPOCHS + 1)
     ]
-    statistics = pd.concat(frames, ignore_index=True)
-    described = words.iloc[statistics["word_id"]].reset_index(drop=True)
-    statistics = pd.concat([statistics, described], axis=1)
-    if change is not None:
-        statistics = change(statistics)
-    return findings(statistics, words, synthetic.epochs_table(epochs), n_boot=200)
+    table = pd.concat(frames, ignore_index=True)
+    words = words.assign(frequency=words["frequency"] * often)
+    described = words.iloc[table["word_id"]].reset_index(drop=True)
+    table = pd.concat([table, described], axis=1)
+    return (table if change is None else change(table)), words, synthetic.epochs_table(EPOCHS)
+
+
+def parts_of(seeds=(0, 1, 2), **options):
+    return parts_of_seeds([seed_of(*run(seed, **options), n_boot=100) for seed in seeds])
+
+
+def verdict(parts, finding):
+    return judge(parts[parts["finding"] == finding])
 
 
 @pytest.fixture(scope="module")
-def table():
-    return decide()
+def parts() -> pd.DataFrame:
+    return parts_of()
 
 
-def of(table, finding):
-    return table[table["finding"] == finding]
-
-
-def test_every_finding_has_parts_with_intervals(table):
-    assert list(table.columns) == ["finding", "part", "method", "value", "low", "high", "outcome"]
-    assert set(table["finding"]) == set(range(1, 9))
-    known = table.dropna(subset="value")
+def test_every_finding_has_an_essential_part(parts):
+    essential = parts[parts["kind"] == "essential"]
+    assert set(essential["finding"]) == set(range(1, 9))
+    assert (parts["seeds"] == 3).all()
+    known = parts.dropna(subset="low")
     assert ((known["low"] <= known["value"]) & (known["value"] <= known["high"])).all()
-    assert set(table["outcome"]) <= {"yes", "no", "unsure"}
 
 
-def test_what_was_put_in_is_found(table):
-    for finding in (1, 2):
-        outcomes = of(table, finding)["outcome"].tolist()
-        assert outcomes == ["yes"] * len(outcomes), finding
-    assert "no" not in set(of(table, 4)["outcome"])
-    overtakes = of(table, 3).iloc[[0]]
-    assert overtakes["part"].str.contains("hᵉ").all()
-    assert (
-        of(table, 3).loc[of(table, 3)["part"] == "ρ of h¹ at epoch 1", "outcome"] == "yes"
-    ).any()
+def test_what_was_put_in_is_found(parts):
+    assert verdict(parts, 1) == ("holds", "")
+    assert verdict(parts, 2)[0] == "holds"
+    assert verdict(parts, 7)[0] == "partly"  # the matched samples are 40 words and tell nothing
 
 
-def test_a_run_without_the_effect_fails_the_first_finding():
-    falling = of(decide(growth=-1.0), 1)
-    assert verdict(falling["outcome"].tolist()) == "fails"
+def test_an_effect_of_the_other_sign_fails():
+    falling = parts_of(growth=-1.0)
+    assert verdict(falling, 1)[0] == "fails"
 
 
-def test_another_strong_and_growing_signal_fails_the_second():
-    def grow(t):
-        hit = (t["layer"] == "lstm1") & (t["signal"] == "activation") & (t["role"] == "target")
-        rise = 0.01 * t["epoch"] * np.log(t["frequency"]) * hit
-        return t.assign(chi=t["chi"] + rise.astype(np.float32))
-
-    part = of(decide(change=grow), 2).iloc[0]
-    assert part["outcome"] == "no"
-    assert part["value"] > 0.3
-
-
-def test_a_gradient_tied_to_input_frequency_fails_the_fourth():
-    def tie(t):
-        hit = (t["layer"] == "lstm1") & (t["signal"] == "gradient") & (t["role"] == "input")
-        return t.assign(chi=t["chi"] - (0.01 * np.log(t["frequency"]) * hit).astype(np.float32))
-
-    part = of(decide(change=tie), 4).iloc[0]
-    assert part["outcome"] == "no"
-    assert part["value"] < -0.3
-
-
-def test_a_turn_at_the_step_cut_is_the_fifth():
+def test_signals_that_the_paper_denies_fail_and_a_turn_at_the_cut_holds():
+    """Four changes at once, each of signals of its own."""
     cut = EPOCHS // 2
 
-    def turn(t):
-        hit = (t["signal"] == "activation") & (t["role"] == "input")
-        rise = 0.004 * np.maximum(t["epoch"] - cut, 0) * np.log(t["frequency"])
+    def change(t):
+        logs, lower, upper = np.log(t["frequency"]), t["layer"] == "lstm1", t["layer"] == "lstm2"
+        active, of_input = t["signal"] == "activation", t["role"] == "input"
+        rise = 0.01 * t["epoch"] * logs * (lower & active & ~of_input)  # another signal, growing
+        tie = -0.01 * logs * (lower & ~active & of_input)  # a gradient tied to its input
+        t = t.assign(l1=(t["l1"] - 0.5 * logs * (upper & ~active)).astype(np.float32))
         flat = np.random.default_rng(0).normal(0.1, 0.006, len(t))
-        return t.assign(chi=t["chi"].where(~hit, flat + rise).astype(np.float32))
+        turned = flat + 0.004 * np.maximum(t["epoch"] - cut, 0) * logs
+        chi = (t["chi"] + rise + tie).where(~(active & of_input), turned)
+        return t.assign(chi=chi.astype(np.float32))
 
-    plain, turned = of(decide(), 5), of(decide(change=turn), 5)
-    assert verdict(turned["outcome"].tolist()) == "holds"
-    assert turned["value"].iloc[0] > plain["value"].iloc[0]
-
-
-def test_more_concentrated_function_words_are_the_seventh():
-    def lift(t):
-        closed = (t["word_class"] == "closed") & (t["layer"] == "lstm2")
-        return t.assign(chi=t["chi"] + (0.03 * closed).astype(np.float32))
-
-    lifted = of(decide(change=lift), 7)
-    assert lifted["outcome"].tolist() == ["yes", "yes"]
-    assert (lifted["method"] == "mean").all()
-    assert "matched words" in lifted["part"].iloc[0]
+    found = parts_of(change=change)
+    assert [verdict(found, n)[0] for n in (2, 4, 8)] == ["fails"] * 3
+    assert verdict(found, 5)[0] == "holds"
 
 
-def test_small_gradients_of_frequent_words_fail_the_eighth():
-    def shrink(t):
-        hit = (t["layer"] == "lstm2") & (t["signal"] == "gradient")
-        return t.assign(l1=t["l1"] - (0.5 * np.log(t["frequency"]) * hit).astype(np.float32))
-
-    part = of(decide(change=shrink), 8).iloc[0]
-    assert part["outcome"] == "no"
-    assert part["value"] < -0.3
-
-
-def test_too_few_epochs_leave_parts_unsure():
-    short = decide(epochs=1)
-    grown = of(short, 1)
-    assert set(grown.loc[grown["part"].str.contains("change"), "outcome"]) == {"unsure"}
-    assert set(of(short, 5)["outcome"]) == {"unsure"}
-    assert of(short, 5)["value"].isna().all()
+def test_a_run_without_a_trained_epoch_is_refused():
     with pytest.raises(InputError, match="no trained epoch"):
-        findings(pd.DataFrame(), pd.DataFrame(), synthetic.epochs_table(1).head(1))
+        seed_of(pd.DataFrame(), pd.DataFrame(), synthetic.epochs_table(1).head(1))
 
 
-def test_seeds_must_agree():
-    a = pd.DataFrame([{"finding": 1, "part": "p", "method": "m", "value": 1.0, "low": 0.5,
-                       "high": 1.5, "outcome": "yes"}])  # fmt: skip
-    b = a.assign(value=2.0, low=0.8, high=3.0)
-    both = over_runs([a, b]).iloc[0]
-    assert (both["value"], both["low"], both["high"]) == (1.5, 0.5, 3.0)
-    assert (both["outcome"], both["seeds"]) == ("yes", 2)
-    assert over_runs([a, b.assign(outcome="no")]).iloc[0]["outcome"] == "unsure"
-    with pytest.raises(InputError, match="at least one"):
-        over_runs([])
+def test_a_part_of_growth_alone_does_not_make_the_first_finding_hold_partly():
+    """Falling over words, growing over training: the side part is true, the essential false."""
+
+    def fall_less(table):
+        hit = (table["layer"] == "lstm2") & (table["signal"] == "gradient")
+        hit &= table["role"] == "target"
+        gain = -0.02 * (1 - 0.5 * table["epoch"] / EPOCHS) * np.log(table["frequency"]) * hit
+        return table.assign(chi=(table["chi"] + gain).astype(np.float32))
+
+    parts = parts_of(change=fall_less, growth=0.0)
+    first = parts[parts["finding"] == 1]
+    assert "yes" in set(first.loc[first["kind"] == "side", "outcome"])
+    assert verdict(parts, 1)[0] == "fails"
+
+
+def test_too_few_exposed_words_are_not_a_test():
+    few = parts_of(often=1)
+    found, reason = verdict(few, 1)
+    assert found == NOT_TESTED and "words with an exposure of 3,000; 100 are needed" in reason
+    assert verdict(few, 7)[0] == NOT_TESTED
+
+
+def test_two_seeds_have_no_verdict():
+    found = parts_of(seeds=(0, 1))
+    assert verdict(found, 1) == (NOT_TESTED, "2 seeds; an interval needs three")
+    assert found["low"].isna().all()
+
+
+def test_seeds_without_a_cut_do_not_block_the_fifth_finding():
+    def without_cut(seed):
+        table, words, epochs = run(seed)
+        return table, words, epochs.assign(step_cut=False)
+
+    cut = [seed_of(*run(seed), n_boot=50) for seed in (0, 1, 2)]
+    uncut = seed_of(*without_cut(3), n_boot=50)
+    with_one, without = parts_of_seeds([*cut, uncut]), parts_of_seeds(cut)
+    fifth = [parts[parts["finding"] == 5]["value"].tolist() for parts in (with_one, without)]
+    assert fifth[0] == fifth[1]
+    found, reason = verdict(parts_of_seeds([*cut[:2], uncut]), 5)
+    assert found == NOT_TESTED and reason.startswith("2 of 3 seeds have a cut")
+
+
+def test_curves_by_scale_end_where_the_findings_do(parts):
+    table, words, _ = run(0)
+    curves = scale_table(table, words, updates_an_epoch=500, n_boot=50)
+    assert list(curves.columns) == COLUMNS
+    assert set(curves["finding"]) == {1, 2, 3, 6, 7}
+    assert curves["updates"].max() == 500 * EPOCHS
+    end = curves[(curves["finding"] == 1) & (curves["updates"] == 3000)]
+    seed = seed_of(*run(0), n_boot=50)
+    expected = seed.exposed["pearson"].contrast({(EPOCHS,): 1})[0]
+    assert end.loc[end["method"] == "pearson", "value"].tolist() == pytest.approx([expected])
+    assert (curves["exposure"] < PAPER["epochs"] * 1e6).all()
+
+
+def test_curves_within_an_epoch_take_their_own_updates():
+    table, words, _ = run(0)
+    parts = table.assign(updates=100 * table["epoch"])
+    curves = scale_table(parts, words, updates_an_epoch=100 * EPOCHS, n_boot=0)
+    assert sorted(curves["epoch"].unique()) == pytest.approx(np.arange(EPOCHS + 1) / EPOCHS)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sparsecore.experiments.language.findings import verdict_parts
 from sparsecore.experiments.language.tables import tables_of
 
 SEEDS = 4
@@ -32,6 +33,7 @@ def results(sparse_before, sparse_after, sparse_train):
                     "valid_perplexity_finetuned": after + 2 + wobble,
                     "train_perplexity_finetuned": train - 2,
                     "parameters": 24_221_600,
+                    "train_tokens": 929_589,
                 }
             )
     return pd.DataFrame(rows)
@@ -69,18 +71,12 @@ def test_table_1():
     ],
 )
 def test_outcomes(sparse, outcomes):
-    found = made(*sparse)["findings"]
+    found = verdict_parts(made(*sparse))
     assert list(found["finding"]) == [1, 2, 3, 3, 3]
     assert list(found["outcome"]) == outcomes
     assert (found["seeds"] == SEEDS).all()
 
 
-def test_one_seed_decides_nothing_and_one_model_has_no_findings():
-    table = results(59.0, 58.5, 35.0)
-    epochs = table[["seed", "stack", "hidden_size", "reduction", "run"]].assign(
-        epoch=1, phase="train", train_loss=5.0, valid_loss=5.0, averaged=False
-    )
-    one = tables_of({"results": table[table["seed"] == 0], "epochs": epochs})["findings"]
-    assert set(one["outcome"]) == {"unsure"}
-    dense = table[table["stack"] == "dense"]
-    assert tables_of({"results": dense, "epochs": epochs})["findings"].empty
+def test_one_seed_decides_nothing():
+    runs = made(59.0, 58.5, 35.0)["runs"]
+    assert set(verdict_parts({"runs": runs[runs["seed"] == 0]})["outcome"]) == {"unsure"}

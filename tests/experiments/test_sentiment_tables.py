@@ -4,10 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sparsecore.experiments.sentiment.findings import Sample, curve, findings, samples_of
+from sparsecore.experiments.sentiment.contrasts import Sample, curve, samples_of
 from sparsecore.experiments.sentiment.tables import described, tables_of
-from sparsecore.stats.seeds import mean_interval
-from sparsecore.stats.verdict import verdict
+from sparsecore.stats.judgement import ESSENTIAL, NOT_TESTED, judge
 
 BASELINES = {"24,0,0,0": 24, "0,24,0,0": 48, "0,0,24,0": 72, "0,0,0,24": 96, "6,6,6,6": 60}
 GOALS = (60, 20, 8)
@@ -71,15 +70,15 @@ def tables():
     return tables_of(study(), n_boot=200)
 
 
-def outcomes(table, finding):
-    return table.loc[table["finding"] == finding, "outcome"].tolist()
+def verdict(tables, finding):
+    parts = tables["verdicts"]
+    return judge(parts[parts["finding"] == finding])[0]
 
 
 def test_a_study_that_says_what_the_paper_says(tables):
-    found = tables["findings"]
-    assert set(found["method"]) == {"mean", "documents"} and (found["seeds"] > 0).all()
-    for finding in (1, 2, 3):
-        assert verdict(outcomes(found, finding)) == "holds", found[found["finding"] == finding]
+    found = tables["verdicts"]
+    assert [verdict(tables, finding) for finding in (1, 2, 3)] == ["holds"] * 3
+    assert (found["seeds"] > 0).all()
     first = found.iloc[0]
     assert first["part"].endswith("mean over categories")
     assert first["value"] == pytest.approx(3.0, abs=0.15)
@@ -87,14 +86,12 @@ def test_a_study_that_says_what_the_paper_says(tables):
 
 
 def test_studies_that_do_not():
-    worse = tables_of(study(gain=-3.0, loss=6.0, wfsas=9), n_boot=200)["findings"]
-    for finding in (1, 2, 3):
-        assert verdict(outcomes(worse, finding)) == "fails"
-    equal = tables_of(study(gain=0.0), n_boot=200)["findings"]
-    assert verdict(outcomes(equal, 1)) == "undecided"
-    single = tables_of(study(seeds=1, categories=("books",)), n_boot=200)["findings"]
-    mean = single[single["method"] == "mean"]
-    assert (mean["outcome"] == "unsure").all()  # one seed has no interval over seeds
+    worse = tables_of(study(gain=-3.0, loss=6.0, wfsas=9), n_boot=200)
+    assert [verdict(worse, finding) for finding in (1, 2, 3)] == ["fails"] * 3
+    equal = tables_of(study(gain=0.0), n_boot=200)
+    assert verdict(equal, 1) == "undecided"
+    single = tables_of(study(seeds=1, categories=("books",)), n_boot=200)
+    assert verdict(single, 1) == NOT_TESTED  # one seed has no interval over seeds
 
 
 def test_tradeoff_has_both_intervals(tables):
@@ -126,17 +123,15 @@ def test_the_small_tables_are_of_the_smallest_model(tables):
 
 def test_difference_equals_a_plain_computation():
     given = study(categories=("books",))
-    runs = described(given["results"])
-    table = findings(runs, samples_of(runs, given["predictions"], 50))
+    runs, table = described(given["results"]), tables_of(given, n_boot=50)["verdicts"]
     by_seed = []
     for _, group in runs.groupby("seed"):
         base = group[group["family"] == "baseline"].sort_values("transitions")
         learned = group[group["family"] == "regularised"]
         line = np.interp(learned["transitions"], base["transitions"], base["test_accuracy"])
         by_seed.append(float((learned["test_accuracy"] - line).mean()))
-    row = table[(table["finding"] == 1) & (table["method"] == "mean")].iloc[0]
-    expected = mean_interval(by_seed)
-    np.testing.assert_allclose([row["value"], row["low"], row["high"]], expected)
+    row = table[(table["finding"] == 1) & (table["kind"] == ESSENTIAL)].iloc[0]
+    assert row["value"] == pytest.approx(np.mean(by_seed))
 
 
 def test_curve_interpolates_between_neighbours():
@@ -166,4 +161,3 @@ def test_categories_of_a_corpus_without_any():
     given = study(categories=(None,))
     found = tables_of(given, n_boot=20)
     assert set(found["tradeoff"]["category"]) == {"all"}
-    assert not found["findings"]["part"].str.contains("mean over categories").any()

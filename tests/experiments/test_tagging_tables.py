@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sparsecore.experiments.tagging.findings import verdict_parts
 from sparsecore.experiments.tagging.study import DROPOUTS, SETTING, TUNING_SEED, settings_of
-from sparsecore.experiments.tagging.tables import findings, tables_of
+from sparsecore.experiments.tagging.tables import tables_of
 from sparsecore.stats.verdict import verdict
 
 NOISE = (0.0, 0.001, -0.001, 0.0005)
@@ -45,7 +46,7 @@ def verdicts(parts):
 
 def test_the_paper_s_numbers_make_all_findings_hold():
     tables = tables_of(made_up())
-    parts = tables["findings"]
+    parts = verdict_parts(tables)
     assert verdicts(parts) == {1: "holds", 2: "holds", 3: "holds", 4: "holds"}
     assert parts["finding"].tolist() == [1, 1, 1, 1, 2, 3, 3, 4, 4]
     assert set(parts["seeds"]) == {4} and set(parts["method"]) == {"mean"}
@@ -62,14 +63,14 @@ def test_the_opposite_makes_them_fail():
     def opposite(dim, density, order):
         return 0.96 if density == 1 else {"up": 0.90, "none": 0.93, "down": 0.95}[order]
 
-    parts = tables_of(made_up(opposite))["findings"]
+    parts = verdict_parts(tables_of(made_up(opposite)))
     assert verdicts(parts) == {1: "fails", 2: "fails", 3: "fails", 4: "fails"}
 
 
 def test_no_difference_is_undecided_and_a_small_loss_is_still_little():
-    parts = tables_of(made_up(lambda *_: 0.9))["findings"]
+    parts = verdict_parts(tables_of(made_up(lambda *_: 0.9)))
     assert verdicts(parts) == {1: "undecided", 2: "holds", 3: "undecided", 4: "undecided"}
-    one = tables_of(made_up(noise=(0.0,)))["findings"]
+    one = verdict_parts(tables_of(made_up(noise=(0.0,))))
     assert set(one["outcome"]) == {"unsure"} and one["low"].isna().all()
 
 
@@ -77,7 +78,7 @@ def test_tuning_runs_count_for_the_tuning_table_alone():
     tables = tables_of(made_up())
     without = tables_of(made_up(tuning=False))
     assert len(tables["tuning"]) == len(settings_of("paper")) and "tuning" not in without
-    for name in ("accuracy", "runs", "frequencies", "findings", "tradeoff"):
+    for name in ("accuracy", "runs", "frequencies", "tradeoff"):
         pd.testing.assert_frame_equal(tables[name], without[name])
 
 
@@ -107,11 +108,8 @@ def test_frequencies_are_summed_over_seeds():
 
 
 def test_a_partial_study_has_the_parts_it_can_have():
-    results = made_up(tuning=False)["results"]
-    results = results.assign(
-        size=results["embedding_dim"] * results["density"], percent=results["test_accuracy"]
-    )
-    only_dense = findings(results[results["density"] == 1])
+    runs = tables_of(made_up(tuning=False))["runs"]
+    only_dense = verdict_parts({"runs": runs[runs["density"] == 1]})
     assert only_dense.empty and "outcome" in only_dense.columns
-    up = findings(results[results["order"] == "up"])
+    up = verdict_parts({"runs": runs[runs["order"] == "up"]})
     assert set(up["finding"]) == {1, 2}

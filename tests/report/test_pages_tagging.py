@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from sparsecore.experiments.tagging.config import Tagging
+from sparsecore.experiments.tagging.findings import verdict_parts
 from sparsecore.experiments.tagging.tables import tables_of
-from sparsecore.experiments.tagging.verdicts import verdict_parts
 from sparsecore.report.pages import parts
 from sparsecore.report.pages import tagging as pages
 from sparsecore.report.pages.parts import Study

@@ -1,5 +1,6 @@
-"""The second rule on the committed tables, and rounds of runs that are put together."""
+"""The rules on the committed tables, and rounds of runs that are put together."""
 
+import importlib
 import json
 import shutil
 from pathlib import Path
@@ -8,10 +9,10 @@ import pandas as pd
 import pytest
 
 from sparsecore.errors import InputError
-from sparsecore.experiments.language import verdicts as language
-from sparsecore.experiments.reciting import verdicts as reciting
-from sparsecore.experiments.sentiment import verdicts as sentiment
-from sparsecore.experiments.tagging import verdicts as tagging
+from sparsecore.experiments.language import findings as language
+from sparsecore.experiments.reciting import findings as reciting
+from sparsecore.experiments.sentiment import findings as sentiment
+from sparsecore.experiments.tagging import findings as tagging
 from sparsecore.runs.judged import parts_of, study_seeds, with_rounds
 from sparsecore.runs.reference import read_provenance, read_summary
 from sparsecore.stats.judgement import NOT_TESTED, judge
@@ -138,6 +139,9 @@ def recited(full=1.0, dense=0.99, rnn=0.995, both=0.993, third=(0.8, 0.75, 0.9),
 def test_the_order_of_table_4_is_found_within_the_scale():
     parts = reciting.verdict_parts(recited())
     assert [verdict(parts, n)[0] for n in (1, 2, 3)] == ["holds"] * 3
+    other = recited(dense=0.995, rnn=0.99, both=0.985, third=(0.8, 0.9, 0.7))
+    parts_of_other = reciting.verdict_parts(other)
+    assert [verdict(parts_of_other, n)[0] for n in (1, 2, 3)] == ["fails"] * 3
     known = parts.dropna(subset="low")
     assert (known["low"] >= -100).all() and (known["high"] <= 100).all()
 
@@ -203,4 +207,13 @@ def test_a_folder_that_has_verdicts_is_taken_at_its_word(tmp_path):
     kept = {**tables, "verdicts": language.verdict_parts(tables).assign(outcome="no")}
     found = parts_of("language", kept)
     assert found is not None and set(found["outcome"]) == {"no"}
-    assert parts_of("causes", {}) is None
+    assert parts_of("causes", {}) is None and parts_of("no_such_experiment", {}) is None
+
+
+def test_a_dependency_that_rules_lack_is_not_read_as_no_rule(monkeypatch):
+    def lacking(name):
+        raise ModuleNotFoundError(f"No module named 'statistics2', for {name}", name="statistics2")
+
+    monkeypatch.setattr(importlib, "import_module", lacking)
+    with pytest.raises(ModuleNotFoundError, match="statistics2"):
+        parts_of("language", {})

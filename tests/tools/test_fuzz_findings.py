@@ -130,7 +130,7 @@ MENDED = {
         "reference",
         lambda: sample(
             "reference",
-            {"provenance.json": lambda c: c.replace(b"findings.csv", b"../claims.toml")},
+            {"provenance.json": lambda c: c.replace(b"verdicts.csv", b"../claims.toml")},
         ),
         "names a table outside",
     ),

@@ -221,7 +221,7 @@ def _read_checkpoint(folder: Path) -> object:
 @functools.cache
 def _reference() -> Files:
     """Reference tables of a study, a long one as Parquet, and the claims they decide."""
-    findings = pd.DataFrame(
+    verdicts = pd.DataFrame(
         {
             "finding": [1, 1, 2],
             "part": ["a", "b", "c"],
@@ -231,9 +231,11 @@ def _reference() -> Files:
             "high": 0.9,
             "outcome": ["yes", "no", "unsure"],
             "seeds": 3,
+            "kind": "essential",
+            "effect": 0.3,
+            "condition": "met",
         }
     )
-    verdicts = findings.assign(kind="essential", effect=0.3, condition="met")
     provenance = {
         "experiment": "emergent",
         "corpus": {"name": "toy", "tokens": 9},
@@ -246,7 +248,6 @@ def _reference() -> Files:
         "environment": {"torch": "2"},
         "started": ["2026"],
         "tables": {
-            "findings": "findings.csv",
             "verdicts": "verdicts.csv",
             "words": "words.parquet",
         },
@@ -258,7 +259,6 @@ def _reference() -> Files:
     claim += 'corpus = "toy"\npreset = "small"\nseeds = [0, 1]\n'
     claim += 'parts = [{{part = "a", outcome = "yes"}}]\n'
     return {
-        "tables/findings.csv": findings.to_csv(index=False).encode(),
         "tables/verdicts.csv": verdicts.to_csv(index=False).encode(),
         "tables/words.parquet": pd.DataFrame({"word": ["a", "nan"], "chi": 0.1}).to_parquet(),
         "tables/provenance.json": json.dumps(provenance).encode(),

@@ -9,7 +9,7 @@ frequency    arm, update, measure, statistic, value, low, high: correlations ove
 carriers     arm, statistic, value, low, high: what χ goes with, held out
 bands        arm, update, band, words, chi, surprisal: of words by frequency, held out
 losses       arm, seed, update, train_loss, valid_loss
-findings     see :mod:`sparsecore.experiments.causes.findings`
+verdicts     see :mod:`sparsecore.experiments.causes.findings`
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What one paper's measure says about another's models: the findings, and their rules.
 
-The rules of the findings were written before any of the runs was looked at. Intervals are t
+The rules were written before any of the runs was looked at. They name their parts with "and", so
+that every part is essential (``book/registrations.md``, *Crossing the papers*). Intervals are t
 intervals over seeds (95 %), Welch's for differences. A part is true if the whole interval is on the
 claimed side of the bound, false if it is wholly on the other side, else open.
 
@@ -19,8 +20,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from sparsecore.stats.judgement import COLUMNS, ESSENTIAL
 from sparsecore.stats.seeds import difference_interval, mean_interval
-from sparsecore.stats.verdict import side
+from sparsecore.stats.verdict import MET, side
 
 SIGNALS = {  # of the upper LSTM: signal, role
     "activation": ("activation", "input"),
@@ -31,6 +33,12 @@ LOOKS = {
     "score": "the size of the state's score at the end of a text",
 }
 FINDINGS = ["finding", "part", "method", "value", "low", "high", "outcome", "seeds"]
+
+
+def verdict_parts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """The parts from the table ``findings``: see :func:`sparsecore.stats.judgement.parts_table`."""
+    parts = tables["findings"].assign(kind=ESSENTIAL, effect=float("nan"), condition=MET)
+    return parts[COLUMNS]
 
 
 def findings(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:

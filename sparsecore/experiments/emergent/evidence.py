@@ -1,16 +1,17 @@
-"""What the second rule looks at of one run: correlations and differences, with their resamples.
+"""What the rules look at of one run: correlations and differences, with their resamples.
 
 Resample r of the words is the same in every seed of a configuration, whose words are the same, so
-that :mod:`sparsecore.experiments.emergent.judging` can put seeds together word by word.
+that :mod:`sparsecore.experiments.emergent.findings` can put seeds together word by word.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import pandas as pd
 
-from sparsecore.experiments.emergent.findings import METHODS, TOP, Evidence, evidence_of
+from sparsecore.errors import InputError
 from sparsecore.measure.words import matched_samples
 from sparsecore.stats.bootstrap import Floats
 from sparsecore.stats.correlation import Replicates, correlation_replicates
@@ -19,9 +20,30 @@ from sparsecore.stats.tables import EXCLUDED
 
 EXPOSURE = 3_000  # occurrences × epochs
 OFTEN = 1_000  # occurrences, Fig. 5
-MATCHED = 120
+MATCHED = 120  # words of each class in the paper's samples
+METHODS = ("pearson", "pearson_log")
+
+ACTIVATIONS = [("embedding", "activation"), ("lstm1", "activation"), ("lstm2", "activation")]
+GRADIENTS = [
+    ("embedding", "gradient"),
+    ("lstm1", "gradient"),
+    ("lstm2", "gradient"),
+    ("softmax", "gradient"),
+]
+TOP = ("lstm2", "gradient")
 
 Estimate = tuple[float, Floats]  # of one run: the statistic, and in each resample of the words
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Correlations with frequency over all words, of one run and by one method."""
+
+    last: int  # E
+    cut: int | None  # the first epoch at whose end the learning rate decays
+    chi: Replicates  # by epoch, layer, signal, role
+    l1: Replicates  # by epoch: of the top gradient, target
+    classes: Replicates  # by epoch, word_class: of the top gradient, target
 
 
 @dataclass(frozen=True)
@@ -48,9 +70,22 @@ class Seed:
 def seed_of(
     statistics: pd.DataFrame, words: pd.DataFrame, epochs: pd.DataFrame, *, n_boot: int = 1000
 ) -> Seed:
-    """One run's statistics of all epochs (as :func:`.findings.findings`), ready for the rules."""
-    everything = evidence_of(statistics, epochs, n_boot=n_boot)
-    last = everything[METHODS[0]].last
+    """What the rules look at, from one run's tables.
+
+    Args:
+        statistics: all epochs: epoch, word, frequency, word_class, layer, signal, role, chi, l1.
+        words: word, frequency, word_class.
+        epochs: epoch, step_cut.
+        n_boot: resamples of the words.
+
+    Raises:
+        InputError: missing columns, or a run without a trained epoch.
+    """
+    last = int(epochs["epoch"].max())
+    if last < 1:
+        raise InputError("the run has no trained epoch yet; the findings need at least one")
+    cuts = epochs.loc[epochs["step_cut"].astype(bool), "epoch"]
+    cut = int(cuts.min()) if len(cuts) else None
     known = words[~words["word"].isin(EXCLUDED)]
     exposed = known[known["frequency"] * last >= EXPOSURE]
     often = known[known["frequency"] > OFTEN]
@@ -58,25 +93,33 @@ def seed_of(
     for name, chosen in (("exposed", exposed), ("often", often)):
         sizes = chosen["word_class"].value_counts()
         counts |= {f"{name} {c}": int(sizes.get(c, 0)) for c in ("open", "closed")}
-    layer, signal = TOP
-    top = statistics[
-        (statistics["layer"] == layer)
-        & (statistics["signal"] == signal)
-        & (statistics["role"] == "target")
-    ]
-    of_exposed = top[top["word"].isin(exposed["word"])]
-    of_classes = of_exposed[of_exposed["word_class"].isin(["open", "closed"])]
+    signals, classes = ["epoch", "layer", "signal", "role"], ["epoch", "word_class"]
+    top = rows_of(statistics, *TOP, "target")
+    of_classes = top[top["word_class"].isin(["open", "closed"])]
+    of_exposed, of_exposed_classes = (t[t["word"].isin(exposed["word"])] for t in (top, of_classes))
+    everything: dict[str, Evidence] = {}
     by_word: dict[str, Replicates] = {}
     by_class: dict[str, Replicates] = {}
+    rho = partial(correlation_replicates, n_boot=n_boot)
     for method in METHODS:
+        everything[method] = Evidence(
+            last,
+            cut,
+            chi=rho(statistics, signals, method),
+            l1=rho(top, ["epoch"], method, "l1"),
+            classes=rho(of_classes, classes, method),
+        )
         if counts["exposed"] >= 3:
-            by_word[method] = correlation_replicates(of_exposed, ["epoch"], method, n_boot=n_boot)
+            by_word[method] = rho(of_exposed, ["epoch"], method)
         if min(counts["exposed open"], counts["exposed closed"]) >= 3:
-            by_class[method] = correlation_replicates(
-                of_classes, ["epoch", "word_class"], method, n_boot=n_boot
-            )
+            by_class[method] = rho(of_exposed_classes, classes, method)
     end = top[top["epoch"] == last]
     return Seed(everything, by_word, by_class, _differences(end, exposed, often, n_boot), counts)
+
+
+def rows_of(table: pd.DataFrame, layer: str, signal: str, role: str) -> pd.DataFrame:
+    """The rows of one layer, signal and role."""
+    return table[(table["layer"] == layer) & (table["signal"] == signal) & (table["role"] == role)]
 
 
 def _differences(

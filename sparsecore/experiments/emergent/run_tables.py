@@ -12,14 +12,13 @@ import numpy as np
 import pandas as pd
 
 from sparsecore.errors import InputError
-from sparsecore.experiments.emergent.evidence import EXPOSURE, OFTEN
+from sparsecore.experiments.emergent.evidence import EXPOSURE, MATCHED, OFTEN, TOP, rows_of
 from sparsecore.measure.words import matched_samples
 from sparsecore.stats.correlation import DEFAULT_METHODS, frequency_correlation
 from sparsecore.stats.groups import group_means, mean_difference
 from sparsecore.stats.influence import without_most_frequent
 from sparsecore.stats.tables import EXCLUDED
 
-MATCHED = 120  # words of each class in the paper's samples
 CHI_METHODS = (*DEFAULT_METHODS, "partial_class_length")  # statistics keep no surprisal
 L1_METHODS = ("pearson", "spearman", "pearson_log")
 CLASS_METHODS = ("pearson", "pearson_log")
@@ -27,12 +26,8 @@ CLASS_METHODS = ("pearson", "pearson_log")
 
 def top_gradient(statistics: pd.DataFrame) -> pd.DataFrame:
     """Rows of the h² gradient with words as targets, without <unk> and <eos>."""
-    return statistics[
-        (statistics["layer"] == "lstm2")
-        & (statistics["signal"] == "gradient")
-        & (statistics["role"] == "target")
-        & ~statistics["word"].isin(EXCLUDED)
-    ]
+    top = rows_of(statistics, *TOP, "target")
+    return top[~top["word"].isin(EXCLUDED)]
 
 
 def correlation_table(statistics: pd.DataFrame, n_boot: int = 1000) -> pd.DataFrame:
@@ -113,7 +108,7 @@ def exposure_table(statistics: pd.DataFrame, words: int = 300) -> pd.DataFrame:
 def exposed_table(statistics: pd.DataFrame, words: pd.DataFrame, epochs: int) -> pd.DataFrame:
     """Mean chi of the h² gradient in every epoch, for words of large exposure or frequency.
 
-    The words of the second rule (:mod:`sparsecore.experiments.emergent.judging`), which can be
+    The words of the rules (:mod:`sparsecore.experiments.emergent.findings`), which can be
     decided anew from this table. Columns: epoch, word, frequency, word_class, chi.
     """
     known = words[(words["frequency"] * epochs >= EXPOSURE) | (words["frequency"] > OFTEN)]

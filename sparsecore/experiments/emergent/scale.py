@@ -11,8 +11,15 @@ from typing import Any
 
 import pandas as pd
 
-from sparsecore.experiments.emergent.evidence import EXPOSURE, OFTEN
-from sparsecore.experiments.emergent.findings import ACTIVATIONS, GRADIENTS, METHODS, TOP
+from sparsecore.experiments.emergent.evidence import (
+    ACTIVATIONS,
+    EXPOSURE,
+    GRADIENTS,
+    METHODS,
+    OFTEN,
+    TOP,
+    rows_of,
+)
 from sparsecore.stats.correlation import Replicates, correlation_replicates
 from sparsecore.stats.groups import mean_difference
 from sparsecore.stats.tables import EXCLUDED
@@ -72,7 +79,7 @@ def _correlations(
     table: pd.DataFrame, exposed: pd.DataFrame, n_boot: int
 ) -> Iterator[dict[str, Any]]:
     moments = sorted(table["updates"].unique())
-    top = _rows(table, *TOP, "target")
+    top = rows_of(table, *TOP, "target")
     over_w = top[top["word"].isin(exposed["word"])]
     for method in METHODS:
         every = ["updates", "layer", "signal", "role"]
@@ -106,7 +113,7 @@ def _over(
 def _differences(
     table: pd.DataFrame, exposed: pd.DataFrame, often: pd.DataFrame, n_boot: int
 ) -> Iterator[dict[str, Any]]:
-    top = _rows(table, *TOP, "target")
+    top = rows_of(table, *TOP, "target")
     sets = {
         "mean χ, closed less open, words seen more than 1,000 times": (often, None),
         "mean χ, closed less open, W, at equal log frequency": (exposed, "log_frequency"),
@@ -120,10 +127,6 @@ def _differences(
         for row in found.to_dict("records"):
             interval = (row["difference"], row["low"], row["high"])
             yield _row(7, name, row["updates"], "mean", interval)
-
-
-def _rows(table: pd.DataFrame, layer: str, signal: str, role: str) -> pd.DataFrame:
-    return table[(table["layer"] == layer) & (table["signal"] == signal) & (table["role"] == role)]
 
 
 def _row(

@@ -8,10 +8,9 @@
     trajectories  word, frequency, word_class, sample, epoch, chi of each signal (mean over seeds)
     words         word, frequency, pos, word_class, chi of each signal (last epoch, mean over seeds)
     influence     seed, dropped, rho, words, frequency_share
-    findings      finding, part, method, value, low, high, outcome, seeds: by the first rule
-    verdicts      the parts by the second rule, see :mod:`sparsecore.stats.judgement`
+    verdicts      the parts of the findings, see :mod:`sparsecore.stats.judgement`
     exposed       seed, epoch, word, frequency, word_class, chi of the h² gradient: words whose
-                  exposure is large, from which the second rule can be recomputed
+                  exposure is large, from which the verdicts can be recomputed
     scale         seed, finding, statistic, epoch, updates, exposure, method, value, low, high
 
 A run's statistics are too many to stack, so they are read run by run and epoch by epoch.
@@ -26,8 +25,7 @@ import pandas as pd
 
 from sparsecore.experiments.emergent import run_tables as per_run
 from sparsecore.experiments.emergent.evidence import Seed, seed_of
-from sparsecore.experiments.emergent.findings import findings, over_runs
-from sparsecore.experiments.emergent.judging import parts_of_seeds
+from sparsecore.experiments.emergent.findings import parts_of_seeds
 from sparsecore.experiments.emergent.scale import scale_table
 from sparsecore.training.run_folder import Run
 
@@ -64,7 +62,6 @@ def tables_of_runs(runs: Sequence[Run], n_boot: int = 1000) -> Summary:
     ):
         stacked = pd.concat([part[name] for part in parts], ignore_index=True)
         tables[name] = stacked.groupby(keys, sort=False, as_index=False).mean()
-    tables["findings"] = over_runs([part["findings"] for part in parts])
     tables["verdicts"] = parts_of_seeds(evidence)
     return {name: _compact(table, name) for name, table in tables.items()}
 
@@ -93,9 +90,6 @@ def _tables_of_run(run: Run, n_boot: int) -> tuple[Summary, Seed]:
         "epochs": run.epochs,
         "words": per_run.word_table(epochs[-1]),
         "influence": per_run.influence_table(epochs[-1]),
-        "findings": findings(
-            everything, run.words, run.epochs, n_boot=n_boot, evidence=seed.everything
-        ),
         "exposed": per_run.exposed_table(everything, run.words, last),
         "scale": scale_table(
             run.part_statistics() if run.has_parts else everything,

@@ -1,4 +1,4 @@
-"""The small tables of a language-modelling study: Table 1, curves, findings."""
+"""The small tables of a language-modelling study: Table 1 and curves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from sparsecore.experiments.language.findings import findings, gap
+from sparsecore.experiments.language.findings import gap
 from sparsecore.stats.seeds import mean_interval
 
 Summary = dict[str, pd.DataFrame]
@@ -21,7 +21,7 @@ def tables_of(tables: Summary) -> Summary:
 
     ``perplexity`` (Table 1): a row a model and step, mean test perplexity over seeds with its t
     interval and standard deviation, means of the other texts, sizes. ``runs``: a row a run.
-    ``curves``: losses epoch by epoch. ``findings``.
+    ``curves``: losses epoch by epoch.
 
     Args:
         tables: ``results`` and ``epochs`` of all runs on top of one another, with ``seed``,
@@ -33,7 +33,6 @@ def tables_of(tables: Summary) -> Summary:
         "perplexity": perplexities(results),
         "runs": results.drop(columns="run").reset_index(drop=True),
         "curves": epochs[curves].reset_index(drop=True),
-        "findings": findings(results),
     }
 
 

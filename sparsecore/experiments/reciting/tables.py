@@ -1,4 +1,4 @@
-"""The small tables of a reciting study: Table 4, curves, findings."""
+"""The small tables of a reciting study: Table 4 and curves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sparsecore.experiments.reciting.config import TUNING_SEED
-from sparsecore.experiments.reciting.findings import BOTH, DENSE, RNN, findings
+from sparsecore.experiments.reciting.findings import BOTH, DENSE, RNN
 from sparsecore.stats.seeds import mean_interval
 
 Summary = dict[str, pd.DataFrame]
@@ -31,7 +31,7 @@ def tables_of(tables: Summary) -> Summary:
     ``accuracy`` (Table 4): a row a model, mean accuracy over seeds in percent with its t interval
     and standard deviation, by either way of measuring, and the paper's. ``runs``: a row a run.
     ``curves``: accuracy epoch by epoch. ``tuning``: a row a run that chose the learning rate, if
-    there are any. ``findings``.
+    there are any.
 
     Args:
         tables: ``results`` and ``epochs`` of all runs on top of one another, with ``seed`` and the
@@ -46,7 +46,6 @@ def tables_of(tables: Summary) -> Summary:
         "accuracy": accuracies(results),
         "runs": results.drop(columns="run").reset_index(drop=True),
         "curves": epochs[curves].reset_index(drop=True),
-        "findings": findings(results),
     }
     if len(tuning):
         names = ["family", "part", "learning_rate", "accuracy", "best_epoch"]

@@ -1,4 +1,4 @@
-"""The small tables of a sentiment study: trade-off, searches, ablation, findings."""
+"""The small tables of a sentiment study: trade-off, searches, ablation, verdicts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sparsecore.experiments.sentiment.findings import Samples, findings, samples_of
-from sparsecore.experiments.sentiment.verdicts import judged
+from sparsecore.experiments.sentiment.contrasts import Samples, samples_of
+from sparsecore.experiments.sentiment.findings import parts_of_runs
 from sparsecore.stats.seeds import mean_interval
 
 Summary = dict[str, pd.DataFrame]
@@ -23,8 +23,7 @@ def tables_of(tables: Summary, n_boot: int = N_BOOT) -> Summary:
     ``tradeoff``: a row a point of Fig. 3, accuracy with both intervals. ``runs``: a row a run.
     ``ablation``: fine-tuned from the extraction less trained from scratch. ``trials``: what the
     searches tried. ``patterns`` and ``states``: of the smallest learned model of each category.
-    ``corpora``. ``findings``: see :mod:`sparsecore.experiments.sentiment.findings`; ``verdicts``:
-    by the second rule, :mod:`sparsecore.experiments.sentiment.verdicts`.
+    ``corpora``. ``verdicts``: see :mod:`sparsecore.experiments.sentiment.findings`.
 
     Args:
         tables: those of the runs on top of one another (see
@@ -39,8 +38,7 @@ def tables_of(tables: Summary, n_boot: int = N_BOOT) -> Summary:
         "runs": runs.drop(columns=["run", "test_correct"]),
         "trials": _trials(tables["trials"]),
         "corpora": _corpora(tables["corpora"]),
-        "findings": findings(runs, samples),
-        "verdicts": judged(runs, samples),
+        "verdicts": parts_of_runs(runs, samples),
     }
     found = ablation(runs)
     if len(found):

@@ -1,4 +1,4 @@
-"""The small tables of a tagging study: accuracy by setting, the trade-off of Fig. 3, findings.
+"""The small tables of a tagging study: accuracy by setting, the trade-off of Fig. 3.
 
 *Size* is how many values the embedding stores for a word on average: k of a dense embedding, 20 δ
 of a sparse one.
@@ -10,7 +10,6 @@ import math
 
 import pandas as pd
 
-from sparsecore.experiments.tagging.findings import findings
 from sparsecore.experiments.tagging.study import DROPOUTS, FULL, SETTING, TUNING_SEED
 from sparsecore.stats.seeds import mean_interval
 
@@ -23,7 +22,6 @@ def tables_of(tables: Summary) -> Summary:
     ``accuracy``: a row a setting, mean over seeds with its t interval and standard deviation.
     ``tradeoff``: those of Fig. 3. ``runs``: a row a run of the study. ``tuning``: a row a tuning
     run, if there are any. ``frequencies``: accuracy by how often a word was seen in training.
-    ``findings``: see :mod:`.findings`.
 
     Args:
         tables: ``results`` and ``frequencies`` of all runs on top of one another, with ``seed`` and
@@ -41,7 +39,6 @@ def tables_of(tables: Summary) -> Summary:
         "tradeoff": tradeoff(accuracy),
         "runs": study[[*names, "seed", *own]].reset_index(drop=True),
         "frequencies": by_frequency(tables["frequencies"]),
-        "findings": findings(study),
     }
     if len(tuning):
         summary["tuning"] = tuning[[*names, "dev_accuracy"]].reset_index(drop=True)

@@ -26,8 +26,10 @@ from sparsecore.report.pages.parts import (
     signed,
 )
 from sparsecore.runs.execute import execute
+from sparsecore.runs.judged import parts_of
 from sparsecore.runs.reference import Summary, read_summary
 from sparsecore.runs.store import Run
+from sparsecore.stats.judgement import ESSENTIAL
 
 METHODS = {"mean": "over seeds", "documents": "over documents"}
 """The two intervals that a part is asked by."""
@@ -149,9 +151,9 @@ def ablation_sentence(page: Study) -> Any:
 
 def gain_sentence(page: Study) -> Any:
     """Heaviest regularisation against the unigram baseline, in numbers."""
-    tables = page.main
-    rows = tables["findings"]
-    row = rows[(rows["finding"] == 2) & (rows["method"] == "mean")]
+    parts = parts_of(page.experiment, page.main)
+    assert parts is not None
+    row = parts[(parts["finding"] == 2) & (parts["kind"] == ESSENTIAL)]
     if row.empty:
         return markdown("The study has no unigram baseline beside a heavily regularised model.")
     first = row.iloc[0]

@@ -1,4 +1,4 @@
-"""What the notebooks say of their findings: the parts of the second rule, and the verdicts.
+"""What the notebooks say of their findings: their parts, and the verdicts.
 
 The rule is that of ``book/registrations.md``, *Verdicts, second rule*; the code that judges is
 :mod:`sparsecore.stats.judgement`.
@@ -108,7 +108,7 @@ def in_words(part: str) -> str:
 
 
 def _sides(page: Page, whose: Sequence[str]) -> list[tuple[str, pd.DataFrame]]:
-    """The parts of the second rule in the reference runs and in the reader's, where shown."""
+    """The parts of the findings in the reference runs and in the reader's, where shown."""
     found = []
     for name, tables in zip(whose, (page.reference, page.own), strict=True):
         parts = None if tables is None else parts_of(page.experiment, tables)

@@ -1,31 +1,37 @@
-"""The second rule on committed tables that were made before it: no resamples, no words by seed.
+"""Evidence from committed tables that were made before the rule: no resamples, no words by seed.
 
 These runs suggested the rule's statistics, so that they decide nothing; the values are shown.
 
-What the tables keep is rho of every seed and epoch, and for each part of the first rule the widest
-interval over words. The interval over seeds is taken from the one and put together with the other
-in quadrature (:func:`sparsecore.stats.two_level.both_variances`), which is wider than the bootstrap
-of both would be, never narrower.
+What the tables keep is rho of every seed and epoch, and in the table ``findings``, of a first rule
+that this one replaced, the widest interval over words for each part. The interval over seeds is
+taken from the one and put together with the other in quadrature
+(:func:`sparsecore.stats.two_level.both_variances`), which is wider than the bootstrap of both would
+be, never narrower.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sparsecore.experiments.emergent.evidence import EXPOSURE, OFTEN, Seed
-from sparsecore.experiments.emergent.findings import METHODS, Evidence
-from sparsecore.experiments.emergent.judging import parts_of_seeds as of_seeds
+from sparsecore.experiments.emergent.evidence import (
+    EXPOSURE,
+    METHODS,
+    OFTEN,
+    TOP,
+    Evidence,
+    Seed,
+    rows_of,
+)
 from sparsecore.stats.correlation import Replicates
 from sparsecore.stats.judgement import ESSENTIAL
 from sparsecore.stats.two_level import both_variances
 from sparsecore.stats.verdict import MET, side
 
 SUGGESTED = "exploratory: these runs suggested the statistics of the second rule"
-FIRST_RULE = {  # part of the second rule -> part of the first, where the names differ
+FIRST_RULE = {  # part -> part of the first rule, where the names differ
     "ρ of hᵉ less ρ of h¹, last epoch": (
         "ρ of hᵉ less ρ of h¹, last epoch (and the reverse at epoch 1)"
     ),
@@ -33,15 +39,18 @@ FIRST_RULE = {  # part of the second rule -> part of the first, where the names 
 SIMPLE = (3, 5)  # findings whose parts are one interval each, against 0
 
 
-def verdict_parts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The parts of the second rule from a summary without them: see ``parts_table``."""
-    seeds = [_seed(tables, int(seed)) for seed in sorted(tables["epochs"]["seed"].unique())]
+def seeds_of(tables: dict[str, pd.DataFrame]) -> list[Seed]:
+    """What the tables ``epochs``, ``correlations``, ``classes`` and ``words`` tell of each seed."""
+    return [_seed(tables, int(seed)) for seed in sorted(tables["epochs"]["seed"].unique())]
+
+
+def widened(parts: pd.DataFrame, findings: pd.DataFrame) -> pd.DataFrame:
+    """Parts over seeds, with the interval over words of the first rule's ``findings`` added."""
     first: dict[Any, Any] = {
-        (row["finding"], row["part"], row["method"]): row
-        for row in tables["findings"].to_dict("records")
+        (row["finding"], row["part"], row["method"]): row for row in findings.to_dict("records")
     }
     rows = []
-    known: Any = of_seeds(seeds).to_dict("records")
+    known: Any = parts.to_dict("records")
     for row in known:
         name = FIRST_RULE.get(row["part"], row["part"])
         rows.append(_widened(row, first.get((row["finding"], name, row["method"]))))
@@ -68,24 +77,21 @@ def _seed(tables: dict[str, pd.DataFrame], seed: int) -> Seed:
         for table in (tables["epochs"], tables["correlations"], tables["classes"])
     )
     cuts = epochs.loc[epochs["step_cut"].astype(bool), "epoch"]
-    nothing = Replicates((), {}, np.empty(0), np.empty((0, 0)))
-    blank = Evidence("", int(epochs["epoch"].max()), None, nothing, nothing, nothing)
-    blank = replace(blank, cut=int(cuts.min()) if len(cuts) else None)
+    last, cut = int(epochs["epoch"].max()), int(cuts.min()) if len(cuts) else None
     everything = {}
     for method in METHODS:
         chosen = rhos[rhos["method"] == method]
         signals = chosen[chosen["value"] == "chi"]
-        l1 = chosen[(chosen["value"] == "l1") & (chosen["layer"] == "lstm2")]
-        l1 = l1[(l1["signal"] == "gradient") & (l1["role"] == "target")]
+        l1 = rows_of(chosen[chosen["value"] == "l1"], *TOP, "target")
         groups = classes[(classes["method"] == method) & classes["group"].isin(["open", "closed"])]
-        everything[method] = replace(
-            blank,
-            method=method,
+        everything[method] = Evidence(
+            last,
+            cut,
             chi=_estimates(signals, ["epoch", "layer", "signal", "role"]),
             l1=_estimates(l1, ["epoch"]),
             classes=_estimates(groups, ["epoch", "group"]),
         )
-    return Seed(everything, counts=_counts(tables["words"], blank.last))
+    return Seed(everything, counts=_counts(tables["words"], last))
 
 
 def _estimates(table: pd.DataFrame, by: list[str]) -> Replicates:
