@@ -44,12 +44,8 @@ def load_lm(
         InputError: an extra is missing, or the model cannot be had: no such file, no network, not
             causal, weights that are not there or are pickles, no tokenizer.
     """
-    import torch
-
     kit = import_transformers()
-    of_type = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
-    if not isinstance(of_type, torch.dtype) or not of_type.is_floating_point:
-        raise InputError(f"dtype must be 'float32', 'bfloat16' or 'float16', got {dtype!r}")
+    of_type = floating_type(dtype)
     where, file = locate_lm(name)
     if revision is not None and Path(where).exists():
         raise InputError(f"{name} is on this machine: revision={revision!r} is for the hub")
@@ -84,6 +80,20 @@ def load_lm(
             f"{', '.join(lacks[:3])}"
         )
     return model.eval().to(device or "cpu"), tokenizer
+
+
+def floating_type(dtype: str | torch.dtype | None) -> torch.dtype | None:
+    """A type by itself or by name.
+
+    Raises:
+        InputError: of no floating-point numbers.
+    """
+    import torch
+
+    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if dtype is None or (isinstance(found, torch.dtype) and found.is_floating_point):
+        return found
+    raise InputError(f"dtype must be 'float32', 'bfloat16' or 'float16', got {dtype!r}")
 
 
 def locate_lm(name: str | Path) -> tuple[str, str | None]:

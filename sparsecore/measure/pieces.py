@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -100,6 +100,8 @@ def cut(tokenizer: Any, texts: Iterable[Text], words: str, max_pieces: int | Non
         raise InputError(f"words must be a rule{near_match(str(words), WORDS)}, got {words!r}")
     if max_pieces is not None and max_pieces < 1:
         raise InputError(f"max_tokens must be at least 1, got {max_pieces}")
+    if not isinstance(texts, Iterable) or isinstance(texts, Mapping | bytes):
+        raise InputError(f"texts must be strings in a list, or one string, got {texts!r:.60}")
     joined = words != "pieces"
     if joined and not getattr(tokenizer, "is_fast", False):
         raise InputError(

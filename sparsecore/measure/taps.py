@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -33,9 +34,10 @@ class Taps:
         table: WordTable,
         gradients: bool,
         total: bool,
+        flat: bool = False,
     ) -> None:
         self.signals, self.measures, self.table = signals, measures, table
-        self.gradients, self.total = gradients, total
+        self.gradients, self.total, self.flat = gradients, total, flat
         self.passes, self.seen = Passes(), Seen()
         self._handles: list[Any] = []
 
@@ -92,17 +94,22 @@ class Taps:
         """
         shape = tuple(next(iter(ids.values())).shape)
         axes = values.ndim - 1
+        in_line = axes == 1 < len(shape) and len(values) == math.prod(shape)
+        if in_line and self.flat:
+            ids = of.flat if ids is of.ids else flatten(ids)
+            shape = (len(values),)
         if tuple(values.shape[: len(shape)]) != shape or (
             axes > len(shape) and len(shape) < 2 and not changed
         ):
             raise InputError(
                 f"layer {layer!r} has positions {tuple(values.shape[:-1])}, but ids {shape}: give "
                 "ids in the same layout (T, B) or (B, T), or rearrange with transform="
+                + ("; or flat=True, where they stand as ids.flatten() does" if in_line else "")
             )
         if axes > len(shape):
             values = values.nanmean(tuple(range(len(shape), axes)))
-        flat = ids if len(shape) == 1 else of.flat if ids is of.ids else flatten(ids)
-        self.table.add(of.number, layer, signal, flat, values.flatten(0, -2))
+        one_axis = ids if len(shape) == 1 else of.flat if ids is of.ids else flatten(ids)
+        self.table.add(of.number, layer, signal, one_axis, values.flatten(0, -2))
 
     def _after(self, name: str, signal: Signal) -> Callable[..., Any]:
         def after_forward(args: Any, kwargs: Any, output: Any) -> Any:

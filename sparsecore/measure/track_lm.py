@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sparsecore.data.causal_lm import floating_type
 from sparsecore.errors import InputError
 from sparsecore.measure.measures import Measure
 from sparsecore.measure.pieces import Batch, Text, Windows, Words, cut
@@ -47,7 +48,7 @@ def track_lm(
     transform: Transform | Mapping[str, Transform] | None = None,
     rows: str | Path | None = None,
     device: str | torch.device | None = None,
-    dtype: torch.dtype | None = None,
+    dtype: str | torch.dtype | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Concentration of a causal language model's values and gradients, word by word.
@@ -94,11 +95,13 @@ def track_lm(
     Source: Saphra & Lopez 2019, §2-3, for any causal language model.
     """
     windows = windows_of(model, tokenizer, texts, words, length, stride, batch_size, max_tokens)
-    with LMTracking(
-        model, windows, layers, gradients, counts, measures, transform, rows, device, dtype
-    ) as tracking:
-        tracking.run(progress)
-        return tracking.table()
+    with torch.inference_mode(False):
+        tracking = LMTracking(
+            model, windows, layers, gradients, counts, measures, transform, rows, device, dtype
+        )
+        with tracking:
+            tracking.run(progress)
+            return tracking.table()
 
 
 def windows_of(
@@ -134,10 +137,15 @@ class LMTracking:
         transform: Transform | Mapping[str, Transform] | None = None,
         rows: str | Path | None = None,
         device: str | torch.device | None = None,
-        dtype: torch.dtype | None = None,
+        dtype: str | torch.dtype | None = None,
     ) -> None:
         self.model, self.windows, self.gradients = model, windows, gradients
-        self.device, self.dtype = device, dtype
+        self.device, self.dtype = _known_device(device), floating_type(dtype)
+        if getattr(getattr(model, "config", None), "is_encoder_decoder", False):
+            raise InputError(
+                f"{type(model).__name__} has an encoder and is not a causal language model; "
+                "sc.track() follows any model"
+            )
         pieces = windows.pieces
         self.tracker = track(
             model,
@@ -148,6 +156,7 @@ class LMTracking:
             measures=measures,
             transform=transform,
             rows=rows,
+            flat=True,
         )
         self.at = 0  # batches done
         self.surprisal = empty_sums(len(pieces.words))
@@ -158,7 +167,7 @@ class LMTracking:
     def __enter__(self) -> LMTracking:
         with contextlib.ExitStack() as stack:
             stack.enter_context(_borrowed(self.model, self.gradients, self.device))
-            _check_causal(self._logits, self.windows)
+            _check_causal(self._logits, self.windows, self.dtype)
             stack.enter_context(self.tracker)
             self._open = stack.pop_all()
         return self
@@ -271,6 +280,8 @@ def default_layers(model: nn.Module) -> list[str]:
 def window_length(model: nn.Module, length: int | None) -> int:
     """Positions of a window, no more than the model's configuration says that it reads."""
     config = getattr(model, "config", None)
+    if length is not None and (isinstance(length, bool) or not isinstance(length, int)):
+        raise InputError(f"length must be a whole number of positions, got {length!r:.60}")
     longest = getattr(config, "max_position_embeddings", None)
     longest = longest if isinstance(longest, int) and longest > 0 else None
     if length is None:
@@ -278,6 +289,16 @@ def window_length(model: nn.Module, length: int | None) -> int:
     if longest is not None and length > longest:
         raise InputError(f"length must be at most {longest}, which the model reads; got {length}")
     return length
+
+
+def _known_device(device: str | torch.device | None) -> str | torch.device | None:
+    if device is not None:
+        try:
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).partition("\n")[0]
+            raise InputError(f"device {device!r} cannot be used: {reason:.120}") from error
+    return device
 
 
 def _parameters(model: nn.Module) -> set[str]:
@@ -332,7 +353,7 @@ def _begin_graph(_module: nn.Module, _inputs: Any, output: Any) -> Tensor | None
     return output.detach().requires_grad_().clone()
 
 
-def _check_causal(logits_of: Any, windows: Windows) -> None:
+def _check_causal(logits_of: Any, windows: Windows, dtype: torch.dtype | None) -> None:
     """Another last piece must leave the predictions before it as they are."""
     ids = windows.batch(0).input_ids[:1, :8]
     if ids.shape[1] < 2:
@@ -342,8 +363,10 @@ def _check_causal(logits_of: Any, windows: Windows) -> None:
     full = torch.ones_like(pair)
     probe = Batch(pair, full, pair, {}, pair, pair, 0)
     with torch.no_grad():
-        a, b = logits_of(probe)[:, :-1].float()
-    if (a - b).abs().max() > 0.02 * a.std().clamp_min(1e-6):
+        logits = logits_of(probe)[:, :-1]
+    rounding = max(torch.finfo(kind).eps for kind in (logits.dtype, dtype or logits.dtype))
+    a, b = logits.float()
+    if (a - b).abs().max() > max(1e-4, 4 * rounding) * a.std().clamp_min(1e-6):
         raise InputError(
             "the model is not causal: what it says of a word changes with the words after it; "
             "sc.track() follows any model"

@@ -53,6 +53,7 @@ def track(
     transform: Transform | Mapping[str, Transform] | None = None,
     rows: str | Path | None = None,
     dense: bool = False,
+    flat: bool = False,
 ) -> Tracker:
     """Track chi = ||v||2/||v||1 and ||v||1 of the outputs or inputs of ``layers``, per word.
 
@@ -82,6 +83,8 @@ def track(
         rows: a Parquet file to which the values of every position are written as well.
         dense: keep sums of the whole vocabulary and add to them in place at once, which a step
             recorded as a CUDA graph needs; otherwise only words that occur take memory.
+        flat: layers may return their positions in one axis, (B·T, D), in the order of
+            ``ids.flatten()``: experts of a mixture, the MLP of OPT.
 
     Returns:
         A :class:`Tracker`, to be used as a context manager.
@@ -99,7 +102,7 @@ def track(
         _check_total(signals)
     words, found = words_by_id(vocabulary), find_measures(measures)
     table = WordTable(None if words is None else len(words), found, dense, rows)
-    taps = Taps(signals, found, table, gradients, gradient == "total")
+    taps = Taps(signals, found, table, gradients, gradient == "total", flat)
     return Tracker(model, taps, second_names, words, counts_by_id(counts, words))
 
 

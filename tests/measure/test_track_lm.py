@@ -221,6 +221,49 @@ def test_a_model_that_is_not_causal_is_refused():
         track(Recurrent(both=True), layers=["rnn"])
 
 
+def test_tiny_masked_models_and_encoder_decoders_are_refused():
+    from transformers import BertConfig, BertForMaskedLM, T5Config, T5ForConditionalGeneration
+
+    torch.manual_seed(0)
+    small = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    bert = BertForMaskedLM(BertConfig(vocab_size=300, intermediate_size=24, **small))
+    with pytest.raises(InputError, match="not causal"):
+        track(bert, layers=["bert.encoder.layer.0"])
+    sizes = {"d_model": 8, "d_kv": 4, "d_ff": 8, "num_layers": 1, "num_heads": 2}
+    with pytest.raises(InputError, match="T5ForConditionalGeneration has an encoder"):
+        track(T5ForConditionalGeneration(T5Config(vocab_size=300, **sizes)), layers=["encoder"])
+
+
+def test_layers_that_put_their_positions_in_one_axis_count_for_their_words():
+    from transformers import OPTConfig, OPTForCausalLM
+
+    torch.manual_seed(0)
+    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "ffn_dim": 24}
+    opt = OPTForCausalLM(OPTConfig(vocab_size=300, max_position_embeddings=32, **small)).eval()
+    block = "model.decoder.layers.0"
+    layers = [f"{block}.final_layer_norm:input", f"{block}.final_layer_norm", f"{block}.fc2:input"]
+    table = track(opt, [TEXT], layers, words="pieces", batch_size=1, length=16)
+    ids = torch.tensor([byte_level()(TEXT).input_ids[:16]])
+    seen = []
+    hook = opt.model.decoder.layers[0].fc2.register_forward_pre_hook(lambda m, x: seen.append(x[0]))
+    opt(ids)
+    hook.remove()
+    once = [i for i in ids[0].tolist() if byte_level()(TEXT).input_ids.count(i) == 1]
+    by = table.query("signal == 'activation' and role == 'input'").set_index(["layer", "word"])
+    for i in once:
+        expected = sc.chi(seen[0][ids[0].tolist().index(i)]).item()
+        piece = byte_level().convert_ids_to_tokens(i)
+        assert by["chi"][layers[2], piece] == pytest.approx(expected, rel=1e-5)
+    assert len(once) > 3 and set(table["layer"]) == set(layers)
+
+
+def test_a_type_may_be_given_by_name_and_modes_outside_do_not_matter(model):
+    with torch.inference_mode():
+        table = track(model, dtype="bfloat16")
+    assert table.equals(track(model, dtype=torch.bfloat16))
+    assert set(table["signal"]) == {"activation", "gradient"}
+
+
 def test_a_model_without_logits_is_refused(model):
     with pytest.raises(InputError, match=r"without logits \(2, 8, V\)"):
         track(model.model, layers=["layers.0"])
@@ -237,6 +280,11 @@ def test_a_model_without_logits_is_refused(model):
         ({"batch_size": 0}, "batch_size must be at least 1"),
         ({"texts": ["", ""]}, "no text to read"),
         ({"texts": [3]}, "number 0 is 3"),
+        ({"texts": {"a": TEXT}}, "strings in a list"),
+        ({"texts": Path("text.txt")}, "strings in a list"),
+        ({"length": "long"}, "whole number of positions"),
+        ({"dtype": "float31"}, "dtype must be 'float32'"),
+        ({"device": "gpu"}, "device 'gpu' cannot be used"),
         ({"layers": ["*.mlp.down_prog:input"]}, r"did you mean '\*.mlp.down_proj'"),
     ],
 )
