@@ -30,7 +30,8 @@ ARMS = {
     "reward": "χ rewarded",
     "curriculum": "frequent words first",
 }
-LOOKS = marks.looks_of(ARMS, ARMS)
+FIRST = ("sgd-20", "normal-init", "sgd-5", "adam")  # rate 20 in the colour of Wikipedia's run at 20
+LOOKS = marks.looks_of(dict.fromkeys((*FIRST, *ARMS)), ARMS)
 THOUSANDTHS = 1e3
 PER_NAT = rf"${style.TOP_GRADIENT}$ per nat of frequency, thousandths"
 

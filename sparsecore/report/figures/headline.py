@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from sparsecore.report.figures import marks, style
-from sparsecore.report.figures.causes import ARMS
+from sparsecore.report.figures import causes, marks, style
 from sparsecore.report.figures.figure_data import keep_rows, label_rows
 from sparsecore.report.figures.style import Look
 from sparsecore.stats.tables import require_columns
@@ -14,12 +13,7 @@ from sparsecore.stats.tables import require_columns
 SCALES = {"pearson_log": ("log", style.SOLID), "pearson": ("raw", style.DASHED)}
 TEXTS = {"enwiki": ("Wikipedia", style.ORANGE), "wikitext-2": ("WikiText-2", style.BLUE)}
 OPTIMISERS = ("sgd-20", "sgd-5", "adam")
-LOOKS = {
-    arm: Look(ARMS[arm], colour, marker=marker)
-    for arm, colour, marker in zip(
-        OPTIMISERS, (style.ORANGE, style.GREEN, style.VIOLET), ("s", "o", "^"), strict=True
-    )
-}
+LOOKS = {arm: causes.LOOKS[arm] for arm in OPTIMISERS}
 RHO = r"correlation $\rho_{\leftarrow}(\overline{h}^2)$"
 
 
