@@ -21,6 +21,7 @@ def concentration(v: Tensor, dim: int = -1) -> tuple[Tensor, Tensor]:
     Entries are divided by the largest magnitude before they are squared, so that gradients of
     1e-30 neither underflow nor overflow. A zero vector has chi NaN and ℓ1 0.
     """
+    _check_tensor(v)
     if v.ndim == 0 or v.shape[dim] == 0:
         raise InputError(
             f"chi needs at least one entry along dim={dim}, got a vector of shape {tuple(v.shape)}"
@@ -32,6 +33,11 @@ def concentration(v: Tensor, dim: int = -1) -> tuple[Tensor, Tensor]:
     l1 = torch.linalg.vector_norm(scaled, 1, dim)
     l2 = torch.linalg.vector_norm(scaled, 2, dim)
     return l2 / l1, l1 * scale.squeeze(dim).clamp_min(tiny)
+
+
+def _check_tensor(v: Tensor) -> None:
+    if not isinstance(v, Tensor):
+        raise InputError(f"chi takes a tensor, got {type(v).__name__}: give torch.as_tensor(v)")
 
 
 def real(v: Tensor) -> Tensor:
@@ -88,6 +94,7 @@ def hoyer(v: Tensor, dim: int = -1) -> Tensor:
     >>> hoyer(torch.tensor([[5.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]]))
     tensor([1., 0.])
     """
+    _check_tensor(v)
     if v.ndim and v.shape[dim] == 1:
         raise InputError(f"hoyer needs vectors of at least 2 entries, got shape {tuple(v.shape)}")
     root = v.shape[dim] ** 0.5

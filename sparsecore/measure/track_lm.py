@@ -366,7 +366,8 @@ def _check_causal(logits_of: Any, windows: Windows, dtype: torch.dtype | None) -
         logits = logits_of(probe)[:, :-1]
     rounding = max(torch.finfo(kind).eps for kind in (logits.dtype, dtype or logits.dtype))
     a, b = logits.float()
-    if (a - b).abs().max() > max(1e-4, 4 * rounding) * a.std().clamp_min(1e-6):
+    least = 1e-4 if a.device.type == "cpu" else 2e-3  # elsewhere products may be in TF32
+    if (a - b).abs().max() > max(least, 4 * rounding) * a.std().clamp_min(1e-6):
         raise InputError(
             "the model is not causal: what it says of a word changes with the words after it; "
             "sc.track() follows any model"

@@ -93,6 +93,8 @@ def test_softmax_gradient_of_two_words_and_grad():
         (lambda: sc.chi(torch.empty(3, 0)), "at least one entry"),
         (lambda: sc.chi(torch.tensor(1.0)), "at least one entry"),
         (lambda: sc.hoyer(torch.ones(3, 1)), "at least 2 entries"),
+        (lambda: sc.chi([3.0, 4.0]), r"got list: give torch\.as_tensor"),
+        (lambda: sc.hoyer([3.0, 4.0]), r"got list: give torch\.as_tensor"),
         (lambda: sc.chi_softmax_gradient(torch.ones(2, 1), torch.zeros(2).long()), "2 logits"),
         (lambda: sc.chi_softmax_gradient(torch.ones(2, 3), torch.zeros(3).long()), r"\(3,\)"),
     ],
