@@ -146,6 +146,11 @@ class LMTracking:
                 f"{type(model).__name__} has an encoder and is not a causal language model; "
                 "sc.track() follows any model"
             )
+        if gradients and any(parameter.is_inference() for parameter in model.parameters()):
+            raise InputError(
+                "the model was made in inference mode, in which nothing has gradients: make it "
+                "outside, or give gradients=False"
+            )
         pieces = windows.pieces
         self.tracker = track(
             model,
@@ -319,7 +324,7 @@ def _borrowed(
     (embeddings) is where the graph begins.
     """
     modes = [(module, module.training) for module in model.modules()]
-    thawed = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    thawed = [p for p in model.parameters() if p.requires_grad and not p.is_inference()]
     home = next((parameter.device for parameter in model.parameters()), None)
     hooks = []
     try:

@@ -260,6 +260,10 @@ def test_layers_that_put_their_positions_in_one_axis_count_for_their_words():
 def test_a_type_may_be_given_by_name_and_modes_outside_do_not_matter(model):
     with torch.inference_mode():
         table = track(model, dtype="bfloat16")
+        made = llama()
+    with pytest.raises(InputError, match="made in inference mode"):
+        track(made)
+    assert len(track(made, gradients=False))
     assert table.equals(track(model, dtype=torch.bfloat16))
     assert set(table["signal"]) == {"activation", "gradient"}
 

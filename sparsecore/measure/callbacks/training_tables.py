@@ -38,8 +38,8 @@ class TrainingTables:
 
     Args:
         folder: where to write; a training from its first step on needs one without tables.
-        layers, gradients, vocabulary, counts, measures, transform: as :func:`sparsecore.track` has
-            them.
+        layers, gradients, vocabulary, counts, measures, transform, flat: as for
+            :func:`sparsecore.track`.
         every: steps of the optimiser between two tables; None: only the final one.
         words: a function of a batch that returns the arguments of
             :meth:`Tracker.words() <sparsecore.measure.tracker.Tracker.words>`, such as
@@ -61,6 +61,7 @@ class TrainingTables:
         counts: Any = None,
         measures: Iterable[str] | Mapping[str, str | Measure] = (),
         transform: Transform | Mapping[str, Transform] | None = None,
+        flat: bool = False,
         words: WordsOf | None = None,
         shift_labels: bool | None = None,
     ) -> None:
@@ -69,7 +70,9 @@ class TrainingTables:
         self.folder, self.every = Path(folder), every
         self.vocabulary = vocabulary
         self._layers, self._gradients = layers, gradients
-        self._options = {"counts": counts, "measures": measures, "transform": transform}
+        self._options = {
+            "counts": counts, "measures": measures, "transform": transform, "flat": flat
+        }  # fmt: skip
         self._words, self._shift = words, shift_labels
         self._model: nn.Module | None = None
         self._part: Tracker | None = None  # since the last table
