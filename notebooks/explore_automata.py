@@ -13,19 +13,26 @@
 # %% [markdown]
 # # Read the automata
 #
-# A classifier whose every unit is a small automaton ({term}`WFSA`), trained with a {term}`group
-# lasso` over its states. Pick a text or type one, and see which words each automaton takes, which it
-# skips, and what its score adds to the decision. Then take states away with the slider, as pruning
-# does, and watch what the decision loses.
+# A classifier of product reviews whose every unit is a small automaton ({term}`WFSA`), trained with a {term}`group
+# lasso` over its states. Type a review: which words does each automaton take, which does it skip, and what does its score add to
+# the decision? Then remove states with the slider, as pruning does, and watch the decision move.
 
 # %% tags=["parameters"]
 preset = "quick"  # quick | small | paper
-corpus = None  # embedded, amazon-reviews, a path; None: preset's
+reference = "reviews"  # whose model is read
+corpus = None  # to train one of your own on instead: embedded, amazon-reviews, a path
 category = None  # one kind of product, or mix; None: the preset's
 vectors = None  # embedded, glove-6b, a GloVe file; None: preset's
 goal = None  # transitions to be left; None: the preset's smallest
 seed = 0
 device = "auto"  # auto | cpu | cuda
+texts = [
+    "I bought this coffee maker for my wife and at first it worked very well. After two weeks it stopped heating the "
+    "water. I called the company and they would not give me my money back. Very disappointed, do not waste your money.",
+    "A great little knife. It is easy to use, easy to clean and the price was right. I love it and highly recommend it.",
+    "The first half of this book is wonderful, but the ending is boring and I was glad when it was over.",
+    "I expected a cheap toy. I was wrong: the sound is excellent and it still works after a year.",
+]  # any review of yours
 
 # %% tags=["remove-input"]
 from sparsecore.runs.notebook import check_parameters
@@ -33,12 +40,12 @@ from sparsecore.runs.notebook import check_parameters
 check_parameters(globals())
 
 # %% tags=["hide-input"]
-from sparsecore.report.explorers import AutomataReader
-from sparsecore.report.pages.automata import readable
-from sparsecore.report.pages.sentiment import about_reader, open_reader
+from sparsecore.report.pages.automata import open_automata
 
-reader = open_reader(
+automata = open_automata(
     preset,
+    reference,
+    texts,
     corpus=corpus,
     category=category,
     vectors=vectors,
@@ -46,31 +53,27 @@ reader = open_reader(
     seed=seed,
     device=device,
 )
-about_reader(reader)
+automata.about
 
-# %% tags=["hide-input"]
-explorer = AutomataReader(**readable(reader.trained))
+# %%
+from sparsecore.report.explorers import AutomataReader
+
+explorer = AutomataReader(**automata.readable)
 explorer
 
 # %% [markdown]
 # ## What to look for
 #
-# - **Move the slider to the left end**: all states are back. How many of them took part in the
-#   decision at all? Most norms are near zero, and the bar of the decision hardly moves until the slider meets
-#   the first state that the group lasso spared. The dashed mark stays where it was with every state.
-# - **Read the phrases beside an automaton**: those of the training texts that score highest in the last state it still has. What
-#   does it look for when its last state is gone?
-# - **Change one word.** A pattern that takes *returns* may not care for *return*; it knows words by
-#   their vectors, so that near words often do as well.
-# - **Look at the order.** The automata stand by the size of their part in the decision. Is it one
-#   that decides, or a vote?
+# - **Drag the slider to the left end**: all states are back. The chart shows how the decision changes as they go, the weakest
+#   first. For how long does nothing happen? Those states the group lasso has already silenced.
+# - **Read the phrases beside an automaton**: the ones in the training reviews that score highest in the last state it still has.
+#   What does it look for once its last state is gone?
+# - **Change one word.** The automata know words by their vectors, so a near-synonym often does as well. Does *not* do anything?
+# - **Look at the order.** Automata are sorted by the size of their contribution. Does one of them decide, or do they vote?
 # - **What is the path?** An automaton adds up every way to match; shown is the one with the largest
-#   part. [What do the automata look for?](learned_patterns.ipynb) shows the best and worst of a
-#   whole corpus.
+#   part. [What do the automata look for?](learned_patterns.ipynb) has the best and worst phrases of a whole corpus.
 #
-# The weights are those before fine-tuning, so that every state is there to be taken away; the
-# fine-tuned model of the sentence above decides a little better. Words are carried in 16 bits,
-# which changes scores in the fourth digit.
+# The weights are those before fine-tuning, so that every state is there to be removed.
 #
-# A text of your own corpus: `corpus = "reviews.tsv"`, a file of `label<TAB>text` lines. In a live
-# notebook `explorer.text = "…"` reads any text.
+# `python tools/explorer_models.py automata` trains the model of this page again. With a corpus of your own (`papermill … -p
+# corpus reviews.tsv`, a file of `label<TAB>text` lines) the page trains a model on it and reads with that one.

@@ -13,9 +13,9 @@
 # %% [markdown]
 # # Your own text and geometry
 #
-# The explorers before this page work wherever it is read. What trains a network of your own needs
-# Python: `make lab` opens the notebooks in JupyterLab; run this one there, and each cell below
-# becomes a panel with a button. `press()` does what the button does, so that this page can show what came of it.
+# The explorers on the pages before this one work wherever they are read. Training a network of your own needs Python:
+# `make lab` opens the notebooks in JupyterLab; run this one there, and each cell below becomes a panel with a button.
+# `press()` presses it, so that this page can show the result.
 
 # %% tags=["parameters"]
 preset = "quick"  # the panels train small models: all presets show the same
@@ -31,9 +31,9 @@ check_parameters(globals())
 # %% [markdown]
 # ## A text of your own
 #
-# Upload a text, or give the path of one. A small language model is trained on it while $\chi$ is
-# recorded: a minute for some 300,000 words. The run is kept; the pages of the first part show it
-# beside the reference runs when they are given the same `corpus`.
+# Upload a text, or give the path of one. A small language model is trained on it while $\chi$ is recorded, which takes about a
+# minute for 300,000 words. The run is kept: the pages of the first part show it beside the reference runs when they are given
+# the same `corpus`.
 
 # %%
 from sparsecore.live import your_geometry, your_text
@@ -45,8 +45,8 @@ text
 # %% [markdown]
 # ## A geometry of your own
 #
-# Blocks, {term}`window` and width of a sparse LSTM; beside it a dense one with as many parameters.
-# Both learn the same text in turn, step by step, and the curve grows while they do.
+# Choose the blocks, {term}`window` and width of a sparse LSTM; a dense one with as many parameters stands beside it. Both learn
+# the same text in turn, step by step, and the curve grows as they do.
 
 # %%
 geometry = your_geometry(duration=10, seed=seed)

@@ -13,9 +13,8 @@
 # %% [markdown]
 # # Explore the masks
 #
-# Which weights of a predefined-sparse layer exist at all? Choose sizes and see: a filled square is a
-# weight that is trained, everything else is zero from the start and is never stored. Numbers
-# and sliders answer at once; nothing is sent anywhere.
+# Which weights of a predefined-sparse layer exist at all? Choose sizes and see: what is filled is trained; everything else is
+# zero from the start and never stored.
 
 # %% tags=["parameters"]
 preset = "quick"  # nothing is trained here: all show the same
@@ -38,7 +37,7 @@ explorer
 #   weights are left, whatever γ is. Set N to 1 and you have the dense layer.
 # - **γ decides how much of the input each block sees.** At γ = 1 all blocks read everything, which is
 #   what {cite:t}`demeester2018` recommend. At γ = 1/N the blocks share nothing: N separate networks.
-# - **The dense layer with as many parameters is narrower.** The table says how much, for a layer on
+# - **A dense layer with as many parameters is narrower.** The table says by how much, for a layer with
 #   the same inputs. In the paper's language model the dense inputs are narrower too: its middle layer
 #   is 1,725 wide on both sides where the dense one is 1,150.
 # - **An embedding's rare words are short.** At δ = 0.2 most words of the tagger's vocabulary have a

@@ -36,19 +36,20 @@ explorer
 # %% [markdown]
 # ## What to look for
 #
-# - **SGD at 20**, the paper's rate. Within some two hundred updates frequent words rise above rare ones, and ρ with them. Then
-#   it falls, and by the end hardly anything is left of it, while the loss still improves.
+# - **SGD at 20**, the paper's rate. Within about two hundred updates frequent words rise above rare ones, and ρ with them. Then
+#   it falls, and by the end hardly any of it is left, while the loss still improves.
 # - **SGD at 5** learns more slowly, and ρ falls more slowly; at **1** most of it is left when the run ends.
-# - **Adam is no other world.** At a rate of 0.002 most of ρ is there at the end; at 0.01 it vanishes as it does with SGD at 20.
-# - **So is it the optimiser, or how far the training has come?** Show ρ against the loss: the curves move together. What
-#   remains of their distance is for the optimiser to explain. On this small model most of the difference between
+# - **Adam is not a different story.** At a rate of 0.002 most of ρ is still there at the end; at 0.01 it vanishes, as with SGD
+#   at 20.
+# - **So is it the optimiser, or how far training has come?** Plot ρ against the loss: the curves move together, and only the gap
+#   that remains is left for the optimiser to explain. On this small model most of the difference between
 #   optimisers is a difference in progress.
 # - **Change the seed.** Another start gives another peak, often by more than a tenth; the rise and the fall stay.
 #
 # This is a demonstration, not one of the reference runs: one layer of 32 units, 2,000 updates of 200 words, and a text that is read
-# several times. It is made of sentences of the documentation of Python packages, those of the 600 commonest words. The same model in PyTorch behaved the same
-# with two or three seeds an optimiser; in the tests every gradient and every step of either optimiser here is compared with
-# PyTorch's. The studies are on [another page](../../book/causes/index.md).
+# several times: sentences from the documentation of Python packages that use only the 600 commonest words. The same model in
+# PyTorch behaved the same with two or three seeds for each optimiser, and the tests compare every gradient and every step of either
+# optimiser with PyTorch's. The studies are on [another page](../../book/causes/index.md).
 #
 # In a live notebook `explorer.curves` has the numbers of finished runs, and `common_sentences("text.txt")` trains on a text of
 # yours.

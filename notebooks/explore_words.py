@@ -13,9 +13,9 @@
 # %% [markdown]
 # # Explore chi, word by word
 #
-# Every word of a run, against how often it occurs in the text: how {term}`concentrated <chi>` are the network's signals for it?
-# Point at a word to see its name, play through the epochs, and drag across the chart to choose a range of frequency: the
-# correlation ρ over its words stands below. Every number was measured in the training step itself.
+# Each point is a word of the training text: how often does it occur, and how {term}`concentrated <chi>` are the network's signals
+# for it? Point at a word to see its name, play through the epochs, and drag across the chart to choose a range of frequency;
+# the correlation ρ within that range is given below. Every number was measured during training itself.
 
 # %% tags=["parameters"]
 preset = "quick"  # quick | small | paper
@@ -46,17 +46,17 @@ explorer
 #
 # - **Play.** The signal shown first, the gradient of the upper LSTM by target word, is that of the paper's headline finding. Watch
 #   whether frequent words rise above rare ones, and for how long.
-# - **Choose the commonest words alone**, some thousand occurrences and more, and then the rare ones. Is it one relation, or does
-#   it change its sign on the way? [Exposure](emergent_exposure.ipynb) asks this with rules fixed in advance.
+# - **Choose only the commonest words**, say those with a thousand occurrences or more, and then the rare ones. Is it the same
+#   relation, or does its sign change? [Exposure](emergent_exposure.ipynb) asks this with rules fixed in advance.
 # - **The same words as inputs**: choose an activation *by input word*. Is the lower layer or the
 #   embedding the more concentrated for *the* and *of*?
 # - **Function words against content words** of the same frequency: show the matched samples. How far apart are
 #   their means, beside the spread of the points?
-# - **How little it is.** The scale on the right of the second chart translates $\chi$ into
+# - **See how small it is.** The scale on the right of the second chart translates $\chi$ into
 #   {term}`effective units`. Few signals are sparse in the sense that most units are idle.
 #
-# The ρ above the chart is the chapter's: the mean over seeds of the correlation over all words, and the widest ends of their intervals. The one
-# below is over the points that are drawn, whose $\chi$ is a mean over seeds first.
+# The ρ above the chart is the chapter's: the correlation over all words, averaged over seeds, with the widest of their intervals.
+# The one below is taken over the points drawn, each of which is an average over seeds.
 #
-# Run with a text or a preset of your own (`papermill … -p corpus text.txt`), the page shows that run in place of the reference runs. In a
-# live notebook `explorer.words = ["the", "model"]` shows other words, and `explorer.low, explorer.high = 1000, 50000` chooses a range.
+# Run with a text or a preset of your own (`papermill … -p corpus text.txt`), the page shows that run in place of the reference
+# runs. In a live notebook `explorer.words = ["the", "model"]` shows other words, and `explorer.low, explorer.high = 1000, 50000` chooses a range.

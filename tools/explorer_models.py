@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,7 @@ def automata(out: Path, vectors: str) -> None:
     corpus = trained.inputs.corpus
     accuracy: dict[str, Any] = {"documents": len(corpus.train)}
     for split in ("dev", "test"):
-        whole, pruned = (100 * right(model, corpus, split, at) for at in (-1.0, config.threshold))
+        whole, pruned = 100 * right(model, corpus, split, (-1.0, config.threshold))
         accuracy |= {split: round(whole, 2), f"{split}_pruned": round(pruned, 2)}
     wfsas = range(len(model["lengths"]))
     states = [(d, i) for d in wfsas for i in range(1, model["lengths"][d] + 1)]
@@ -154,29 +155,28 @@ def automata(out: Path, vectors: str) -> None:
     print(tables["accuracy"].to_string(index=False), run.results.T.to_string(), sep="\n")
 
 
-def right(model: dict[str, Any], corpus: ReviewCorpus, split: str, threshold: float) -> float:
+def right(
+    model: dict[str, Any], corpus: ReviewCorpus, split: str, thresholds: Sequence[float]
+) -> NDArray[np.float64]:
     """The share of documents that the page decides rightly, the states up to a norm removed."""
     starts = np.cumsum([0, *model["lengths"][:-1]])
-    kept = np.concatenate(
-        [
-            np.logical_and.accumulate(model["norms"][first : first + length] > threshold)
-            for first, length in zip(starts, model["lengths"], strict=True)
-        ]
-    )
-    weight = np.repeat(model["weight"], model["lengths"]) * kept
+    norms = np.split(model["norms"], starts[1:])
+    kept = [[np.logical_and.accumulate(own > at) for own in norms] for at in thresholds]
+    weight = np.repeat(model["weight"], model["lengths"]) * [np.concatenate(k) for k in kept]
     index = {word: n for n, word in enumerate(model["words"])}
-    f = 1 / (1 + np.exp(-np.asarray(model["loop"], dtype=np.float64)))
-    u = model["main"] * (1 - f)
-    correct = 0
-    for number, label in enumerate(getattr(corpus, split).labels):
-        states = np.zeros(len(weight))
+    f = 1 / (1 + np.exp(-model["loop"].T.astype(np.float64)))  # V S
+    u = model["main"].T * (1 - f)
+    correct = np.zeros(len(thresholds))
+    labels = getattr(corpus, split).labels
+    for number, label in enumerate(labels):
+        states = np.zeros(f.shape[1])
         for token in ["<s>", *corpus.tokens(split, number), "</s>"]:
             if (n := index.get(token)) is not None:
                 before = np.roll(states, 1)
                 before[starts] = 1.0
-                states = f[:, n] * states + u[:, n] * before
-        correct += (states @ weight + model["offset"] > 0) == bool(label)
-    return correct / len(getattr(corpus, split))
+                states = f[n] * states + u[n] * before
+        correct += (weight @ states + model["offset"] > 0) == bool(label)
+    return correct / len(labels)
 
 
 if __name__ == "__main__":

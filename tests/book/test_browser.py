@@ -283,11 +283,12 @@ def test_the_decision_moves_when_states_go(explorer):
     slider = own.locator("input[type=range]")
     slider.press("Home")
     assert "With all its states" not in decision.inner_text()
-    assert own.locator(".track .before").count() == 0
+    dot = own.locator(".chart .here")
+    before = dot.get_attribute("cy")
     assert "Highest in the corpus" in own.inner_text()
     slider.press("End")
     assert "With all its states" in decision.inner_text()
-    assert own.locator(".track .before").count() == 1 and "removed" in own.inner_text()
+    assert dot.get_attribute("cy") != before and "removed" in own.inner_text()
 
 
 def test_any_sentence_is_read_in_the_page(explorer):

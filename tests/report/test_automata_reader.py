@@ -14,6 +14,7 @@ from sparsecore.pruning.paths import best_paths
 from sparsecore.pruning.patterns import explain
 from sparsecore.report.explorers import AutomataReader
 from sparsecore.report.explorers.bundle import STATIC
+from sparsecore.report.pages.automata import open_automata
 from tests.browser import run_node
 
 IMPORT = f"import * as r from {json.dumps((STATIC / 'rational.js').as_uri())};"
@@ -153,3 +154,20 @@ def test_the_widget_carries_the_model(model):
 def test_sizes_that_do_not_fit_are_named(model, changed, message):
     with pytest.raises(InputError, match=message):
         reader(model, **changed)
+
+
+def test_the_committed_model_tells_praise_from_blame_and_pruning_moves_it():
+    found = open_automata("quick", "reviews", ["a b"]).readable
+    assert AutomataReader(**found).text == "a b"
+    words, layer = found["words"], {n: found[n].tolist() for n in ("main", "loop", "norms")}
+    layer["lengths"] = found["lengths"]
+    texts = ["an excellent book , i love it", "boring , a waste of my money"]
+    ids = [[words.index(word) for word in f"<s> {text} </s>".split()] for text in texts]
+    scores = run_node(
+        f"""{IMPORT} const layer = {json.dumps(layer)};
+        print({ids}.map((read) => [layer.lengths, r.keptLengths(layer.lengths, layer.norms, 5)]
+          .map((left) => r.scores(layer, left, r.arcs(layer, read)))));"""
+    )
+    logits = scores @ found["weight"] + found["offset"]  # text, all states or few
+    assert logits[0, 0] > 0.5 and logits[1, 0] < -0.5
+    assert abs(logits[0, 1] - logits[0, 0]) > 0.1

@@ -226,8 +226,8 @@ def explored(page: Page) -> Any:
     shown = trajectories(page)
     every, followed = shown["last"]["word"].nunique(), shown["trajectories"]["word"].nunique()
     words = (
-        f"All {every:,} words are in it for the last epoch, and for every epoch {followed}: the"
-        " most frequent ones, and those matched in frequency."
+        f"All {every:,} words are shown for the last epoch; {followed} of them, the most frequent "
+        "ones and those matched in frequency, for every epoch."
     )
     return markdown(f"{whose} {words}")
 

@@ -110,7 +110,7 @@ function render({ model, el }) {
     }
     const yes = data.labels[1];
     const { picture, x, y, inner, margin } = frame({
-      width: 460, height: 190, xs: [0, rows], ys: [0, 1], xLabel: "states removed", yLabel: `probability of ${yes}`,
+      width: 460, height: 190, xs: [0, rows], ys: [0, 1], xLabel: "states removed", yLabel: `P(${yes})`,
       label: `Line chart: the probability of ${yes} as states are removed; ${probability(logit).toFixed(2)} with ${removed} removed`,
     });
     const line = [...points].map(([gone, left]) => [x(gone), y(probability(logitOf(left)))]);
@@ -127,7 +127,8 @@ function render({ model, el }) {
     const told = (state) => (data.phrases?.[d]?.[state - 1] ?? []).map((words) => `“${words}”`).join(", ");
     const [all, now] = [told(length), left ? told(left) : ""];
     if (!all) return "";
-    return element("p", { class: "note" }, "Highest in the corpus: ", now || "nothing, it is removed", left < length ? ` (with all its states: ${all})` : "", ".");
+    const before = left < length ? ` (with all its states: ${all})` : "";
+    return element("p", { class: "note" }, now ? `Highest in the corpus: ${now}${before}.` : `Removed. Highest in the corpus with all its states: ${all}.`);
   }
 
   function draw() {
