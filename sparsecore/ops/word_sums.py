@@ -94,19 +94,28 @@ def pack(words: Tensor, sums: Tensor) -> Tensor:
     Each sum is written with digits from -2^31 to 2^31 - 1; P of them are not zero for all words.
     Row 0 says which, column 0 has the words (below 2^31).
     """
-    digits = []
+    columns, present = sums.t().contiguous(), sums.any(0).tolist()
+    digits: dict[int, Tensor] = {}
+    part = 0
     for group in _GROUPS:
-        carry = torch.zeros_like(words)
+        carry = None
         for column in group:
-            value = sums[:, column] + carry
-            carry = (value + 2**31) >> 32
-            digits.append(value - (carry << 32))
-        digits.append(carry)
-    digits = torch.stack(digits, 1)  # K 19
-    used = digits.any(0).nonzero()[:, 0]
-    packed = words.new_zeros(1 + len(words), 1 + len(used))
-    packed[0, 1:], packed[1:, 0], packed[1:, 1:] = used, words, digits[:, used]
-    return packed.int()
+            if carry is not None or present[column]:
+                value = columns[column] if carry is None else columns[column] + carry
+                carry = (value + 2**31) >> 32
+                digits[part] = value - (carry << 32)
+                carry = carry if carry.any() else None
+            part += 1
+        if carry is not None:
+            digits[part] = carry
+        part += 1
+    digits = {part: digit for part, digit in digits.items() if digit.any()}
+    packed = words.new_zeros(1 + len(words), 1 + len(digits), dtype=torch.int32)
+    packed[1:, 0] = words
+    for place, (part, digit) in enumerate(digits.items(), 1):
+        packed[0, place] = part
+        packed[1:, place] = digit
+    return packed
 
 
 def unpack(packed: Tensor) -> tuple[Tensor, Tensor]:
