@@ -59,8 +59,8 @@ def open_automata(preset: str, reference: str, texts: Sequence[str], **overrides
     folder = reference_folder("explore", reference)
     arguments, accuracy = _reference(folder)
     told = markdown(
-        f"The model has read {accuracy['documents']:,} reviews of books, films, electronics and "
-        "kitchenware, and knows words by their GloVe vectors; its "
+        f"The model has read {int(accuracy['documents']):,} reviews of books, films, electronics "
+        "and kitchenware, and knows words by their GloVe vectors; its "
         f"{len(arguments['words']) - 2:,} commonest words are in this page, their scores in 8 bits."
         f" So it gets **{accuracy['dev']:.1f} %** of the development reviews right with all of its "
         f"states, and **{accuracy['dev_pruned']:.1f} %** at the threshold of the run; of the test "

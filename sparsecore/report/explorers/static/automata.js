@@ -134,7 +134,7 @@ function render({ model, el }) {
   function draw() {
     const tokens = tokenise(state.text);
     const read = ["<s>", ...tokens, "</s>"].filter((word) => idOf.has(word));
-    const missing = [...new Set(tokens.filter((word) => !idOf.has(word)))];
+    const missing = [...new Set(tokens.filter((word) => /[\p{L}\p{N}]/u.test(word) && !idOf.has(word)))];
     const weights = arcs(layer, read.map((word) => idOf.get(word)));
     const { counts, states } = kept(lengths, data.norms, state.threshold);
     const found = scores(layer, counts, weights);
@@ -165,7 +165,7 @@ function render({ model, el }) {
           "li",
           {},
           element("div", { class: "head" }, diagram(lengths[d], counts[d], data.norms.slice(starts[d], starts[d] + lengths[d]), mostNorm, telling ? telling.state : 0),
-            element("div", { class: "share" }, bar, element("span", {}, counts[d] ? `${parts[d] >= 0 ? "+" : "−"}${Math.abs(parts[d]).toFixed(2)} for ${side}` : "removed"))),
+            element("div", { class: "share" }, counts[d] ? bar : "", element("span", {}, counts[d] ? `${parts[d] >= 0 ? "+" : "−"}${Math.abs(parts[d]).toFixed(2)} for ${side}` : "removed"))),
           phrasesOf(d, lengths[d], counts[d]),
           counts[d] === 0 ? "" : element("p", { class: "tokens" }, ...read.flatMap((word, t) => [
             element("span", { class: `token ${did[t].role}`, title: did[t].role === "taken" ? `transition ${did[t].transition}` : did[t].role },
