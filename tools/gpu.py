@@ -3,14 +3,18 @@
     python -m tools.gpu pack --corpus wikitext-2        # here: the text as _build/gpu-inputs.tar.xz
     make gpu ARGS="--inputs gpu-inputs.tar.xz"          # there: no network is needed
 
-Each step is a process of its own. After each one its tables and a row of ``steps.csv`` are written,
-so that what was found so far is there whenever the machine is taken away; the same command then
-goes on: finished steps are not repeated, training continues from its checkpoint (every 20 s).
+Each step is a process of its own, which ends with this one. After each one, and every 20 s within
+it, its tables and then a row of ``steps.csv`` are written, so that what was found so far is there
+whenever the machine is taken away; the same command then goes on: finished steps are not repeated,
+training continues from its checkpoint (every 20 s).
 
     tests.csv            the outcome of every test marked ``gpu``
     bench/SUITE/         results.parquet and environment.json, as ``sparsecore bench`` writes them
+    bench/all/           the same of all suites, a folder for ``benchmarks/results`` and the page on
+                         speed as it is (``-p results FOLDER``); bench/history.csv: its ratios
     replay-off/          the suite lm with steps launched one by one in place of CUDA graphs
     emergent/            epochs, timing and settings of the run, as far as it came
+    tables/emergent/     once that is finished: a folder for ``book/results/emergent``
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
+import ctypes
 import io
 import os
 import shutil
@@ -38,8 +43,9 @@ ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "_build" / "gpu"
 INPUTS = ROOT / "_build" / "gpu-inputs.tar.xz"
 MOST_BYTES = 60_000_000
+GATHER = 20.0  # seconds between looks at what a step has written so far
 SUITES = ("lstm", "rational", "embedding", "sweep", "lm")
-GRACE = 20.0  # seconds between SIGTERM and SIGKILL: a checkpoint is written
+GRACE = 20.0  # seconds between SIGINT and SIGKILL: a checkpoint is written
 TINY = (
     "--preset quick --max-tokens 20000 --threshold 3 --class-threshold 3 --hidden-size 8 "
     "--embedding-size 8 --epochs 1"
@@ -48,12 +54,16 @@ TINY = (
 
 @dataclass(frozen=True)
 class Step:
-    """A process, the most seconds that it may take (None: all that are left), its variables."""
+    """A process, the most seconds that it may take (None: all that are left), its variables.
+
+    ``after``: the step without whose end there is nothing to do.
+    """
 
     name: str
     command: list[str]
     seconds: float | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    after: str | None = None
 
 
 def steps(out: Path, rehearse: bool, training: Sequence[str]) -> list[Step]:
@@ -68,7 +78,7 @@ def steps(out: Path, rehearse: bool, training: Sequence[str]) -> list[Step]:
     def measure(name: str, suite: str, environment: dict[str, str] | None = None) -> Step:
         command = [python, "-m", "sparsecore", "bench", "--suite", suite, "--device", device]
         command += [*rounds, "--no-progress", "--out", str(out / name)]
-        return Step(name, command, limit(60), environment or {})
+        return Step(name, command, limit(50), environment or {})
 
     tests = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "gpu"]
     tests += [f"--junitxml={out / 'tests.xml'}"]
@@ -78,8 +88,9 @@ def steps(out: Path, rehearse: bool, training: Sequence[str]) -> list[Step]:
     return [
         Step("tests", tests, limit(150)),
         *(measure(f"bench/{suite}", suite) for suite in suites),
-        measure("replay-off", suites[-1], {"SPARSECORE_CUDA_GRAPHS": "0"}),
+        measure(f"replay-off/{suites[-1]}", suites[-1], {"SPARSECORE_CUDA_GRAPHS": "0"}),
         Step("emergent", [*run, *training]),
+        Step("tables", [python, "-m", "tools.gpu", "tables", str(out)], limit(60), {}, "emergent"),
     ]
 
 
@@ -88,14 +99,16 @@ def run_steps(chosen: Sequence[Step], out: Path, minutes: float) -> list[dict[st
     end = time.monotonic() + 60 * minutes
     (out / "logs").mkdir(parents=True, exist_ok=True)
     rows = read_rows(out)
-    for step in chosen:
-        if any(row["step"] == step.name and row["outcome"] == "finished" for row in rows):
+    for number, step in enumerate(chosen):
+        finished = {row["step"] for row in rows if row["outcome"] == "finished"}
+        if step.name in finished or not {step.after} <= {None, *finished}:
             continue
         left = end - time.monotonic() - GRACE
         if left <= 0:
             break
+        later = sum(other.seconds or 0.0 for other in chosen[number + 1 :])
         started = time.monotonic()
-        outcome = run_step(step, out, min(left, step.seconds or left))
+        outcome = run_step(step, out, min(left, step.seconds or max(left - later, left / 2)))
         gather(step, out)
         seconds = f"{time.monotonic() - started:.1f}"
         rows.append({"step": step.name, "outcome": outcome, "seconds": seconds})
@@ -116,21 +129,39 @@ def run_step(step: Step, out: Path, seconds: float) -> str:
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_begin,
         )
+        end = time.monotonic() + seconds
         try:
-            code = process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            _stop(process)
-            return "cut off"
+            while (code := _code(process, min(GATHER, end - time.monotonic()))) is None:
+                gather(step, out)
+                if time.monotonic() >= end:
+                    _stop(process)
+                    return "cut off"
         except BaseException:
             _stop(process)
             raise
     return "finished" if code == 0 else f"failed (exit code {code})"
 
 
+def _code(process: subprocess.Popen[bytes], seconds: float) -> int | None:
+    """The exit code, as soon as there is one; None if it still runs after so many seconds."""
+    try:
+        return process.wait(max(seconds, 0.0))
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def _begin() -> None:
+    """In a new process: hear SIGINT; get SIGTERM when the one that started it is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process and those that it started: first by SIGTERM, so that it can save."""
-    os.killpg(process.pid, signal.SIGTERM)
+    """End a process and those that it started: first by SIGINT, so that it saves what there is."""
+    os.killpg(process.pid, signal.SIGINT)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(GRACE)
     with contextlib.suppress(ProcessLookupError):
@@ -139,15 +170,40 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def gather(step: Step, out: Path) -> None:
-    """The small tables of a step, out of what it wrote."""
+    """The small tables of a step, out of what it has written so far."""
     if step.name == "tests" and (out / "tests.xml").is_file():
         write_text(out / "tests.csv", outcomes((out / "tests.xml").read_text(encoding="utf-8")))
+    if step.name.startswith("bench/"):
+        combine(out / "bench")
     if step.name == "emergent":
         for run in (out / "home" / "runs" / "emergent").glob("*"):
             (out / "emergent").mkdir(exist_ok=True)
             for name in ("config.json", "environment.json", "epochs.parquet", "timing.parquet"):
                 if (run / name).is_file():
                     shutil.copy(run / name, out / "emergent" / name)
+
+
+def combine(folder: Path) -> None:
+    """One table of all suites that were measured, with the machine of the last: ``all``."""
+    import pandas as pd
+
+    suites = [path for name in SUITES if (path := folder / name / "results.parquet").is_file()]
+    if suites:
+        table = pd.concat([pd.read_parquet(path) for path in suites], ignore_index=True)
+        (folder / "all").mkdir(exist_ok=True)
+        shutil.copy(suites[-1].with_name("environment.json"), folder / "all" / "environment.json")
+        with atomic_path(folder / "all" / "results.parquet") as temporary:
+            table.to_parquet(temporary, index=False)
+
+
+def write_tables(out: Path) -> None:
+    """The tables of the last run that is finished, as the book has them."""
+    os.environ["SPARSECORE_HOME"] = str(out / "home")
+    from sparsecore.runs.reference import summarise
+    from sparsecore.runs.store import list_runs
+
+    finished = [run for run in list_runs("emergent") if run.done]
+    summarise(finished[-1:], out / "tables" / "emergent")
 
 
 def outcomes(report: str) -> str:
@@ -207,10 +263,13 @@ def pack(corpus: Sequence[str], archive: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the steps, or pack the text; 1 if a step failed."""
+    """Run the steps, pack the text, or write a run's tables; 1 if a step failed."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["pack"]:
         pack(given[1:], INPUTS)
+        return 0
+    if given[:1] == ["tables"]:
+        write_tables(Path(given[1]))
         return 0
     parser = argparse.ArgumentParser(prog="python -m tools.gpu", description=__doc__)
     parser.add_argument("--out", type=Path, default=OUT)

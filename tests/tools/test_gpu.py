@@ -7,8 +7,12 @@ import sys
 import time
 
 import pandas as pd
+import psutil
 import pytest
 
+from sparsecore import cli
+from sparsecore.report.pages import speed
+from sparsecore.runs.reference import read_summary
 from tools import gpu
 from tools.gpu import Step, read_rows, run_steps, steps
 
@@ -34,19 +38,32 @@ def test_each_step_leaves_a_row_and_a_failure_stops_no_other(tmp_path):
     assert len(read_rows(tmp_path)) == 5  # the two others were tried again
 
 
+def running(log):
+    """The processes whose ids are in a log and which have not ended."""
+    ids = [int(line) for line in log.read_text().split()] if log.is_file() else []
+    alive = [psutil.Process(one) for one in ids if psutil.pid_exists(one)]
+    return [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+
+
 def test_killed_within_a_step_it_keeps_the_steps_before(tmp_path):
+    sleeper = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
     code = f"""
 from pathlib import Path
 from tools.gpu import Step, run_steps
 steps = [Step("first", {write(tmp_path / "first.txt")!r}),
-         Step("second", [{PYTHON!r}, "-c", "import time; time.sleep(5)"])]
+         Step("second", [{PYTHON!r}, "-c", {sleeper!r}])]
 run_steps(steps, Path({str(tmp_path)!r}), 5)
 """
     process = subprocess.Popen([PYTHON, "-c", code], env={**os.environ, "PYTHONPATH": "."})
-    while not read_rows(tmp_path) and process.poll() is None:
+    log = tmp_path / "logs" / "second.txt"
+    while not running(log) and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    until = time.monotonic() + 30
+    while running(log):  # a step ends with the command
+        assert time.monotonic() < until, "the step outlives the command"
+        time.sleep(0.05)
     assert [row["step"] for row in read_rows(tmp_path)] == ["first"]
     run_steps([Step("first", write(tmp_path / "first.txt"))], tmp_path, minutes=5)
     assert (tmp_path / "first.txt").read_text() == "done"
@@ -55,11 +72,33 @@ run_steps(steps, Path({str(tmp_path)!r}), 5)
 def test_on_a_gpu_every_suite_is_measured_and_training_gets_the_rest(tmp_path):
     chosen = {step.name: step for step in steps(tmp_path, rehearse=False, training=["--seed", "3"])}
     assert {f"bench/{suite}" for suite in gpu.SUITES} < set(chosen)
-    assert list(chosen)[-1] == "emergent" and chosen["emergent"].seconds is None
+    assert list(chosen)[-2:] == ["emergent", "tables"] and chosen["emergent"].seconds is None
     assert chosen["emergent"].command[-2:] == ["--seed", "3"]
-    assert all("cuda" in step.command for step in chosen.values() if step.name != "tests")
-    assert sum(step.seconds or 0 for step in chosen.values()) < 9.5 * 60
-    assert chosen["replay-off"].environment == {"SPARSECORE_CUDA_GRAPHS": "0"}
+    assert all("cuda" in chosen[name].command for name in set(chosen) - {"tests", "tables"})
+    assert sum(step.seconds or 0 for step in chosen.values()) < 9 * 60
+    assert chosen["replay-off/lm"].environment == {"SPARSECORE_CUDA_GRAPHS": "0"}
+
+
+def test_the_rehearsal_s_steps_leave_folders_for_the_book_and_the_benchmarks(
+    tmp_path, text_file, monkeypatch
+):
+    """Its commands as they are, in this process; what starts pytest is left out."""
+    monkeypatch.setenv("SPARSECORE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(gpu, "run_step", in_this_process)
+    training = ["--corpus", str(text_file), "--batch-size", "2"]
+    run_steps(steps(tmp_path, True, training)[1:], tmp_path, minutes=20)
+    found = [(row["step"], row["outcome"]) for row in read_rows(tmp_path)]
+    names = ["bench/lstm", "replay-off/lstm", "emergent", "tables"]
+    assert found == [(name, "finished") for name in names]
+    assert set(speed.open_page(str(tmp_path / "bench" / "all")).table["suite"]) == {"lstm"}
+    assert len(pd.read_parquet(tmp_path / "emergent" / "epochs.parquet")) == 2
+    tables = read_summary(tmp_path / "tables" / "emergent")
+    assert set(tables["findings"]["finding"]) and tables["correlations"]["rho"].notna().any()
+
+
+def in_this_process(step, out, seconds):
+    main = {"sparsecore": cli.main, "tools.gpu": gpu.main}[step.command[2]]
+    return "finished" if main(step.command[3:]) == 0 else "failed"
 
 
 @pytest.mark.slow
@@ -67,5 +106,6 @@ def test_rehearsed_from_beginning_to_end_it_leaves_every_table(tmp_path):
     assert gpu.main(["--rehearse", "--out", str(tmp_path), "--minutes", "20"]) == 0
     assert {row["outcome"] for row in read_rows(tmp_path)} == {"finished"}
     assert len(pd.read_csv(tmp_path / "tests.csv")) > 0
-    assert len(pd.read_parquet(tmp_path / "bench" / "lstm" / "results.parquet")) > 0
+    assert len(pd.read_parquet(tmp_path / "bench" / "all" / "results.parquet")) > 0
+    assert read_summary(tmp_path / "tables" / "emergent") is not None
     assert len(pd.read_parquet(tmp_path / "emergent" / "epochs.parquet")) == 2
