@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from sparsecore.cli import main
 from sparsecore.errors import InputError
 from sparsecore.files import (
     atomic_folder,
@@ -146,18 +147,16 @@ def test_sha256(tmp_path):
 
 
 @pytest.mark.parametrize("kibibytes", [1, 12, 60])
-def test_full_disk_ends_in_one_line(tmp_path, own_home, kibibytes):
+def test_full_disk_ends_in_one_line(tmp_path, own_home, capsys, kibibytes):
     """Files may not grow past a limit, as on a full disk, wherever in the run that hits."""
     (tmp_path / "text.txt").write_text(small_text(2000))
     command = "run emergent --threshold 2 --class-threshold 2 --epochs 1 --no-progress --corpus"
-    limit = kibibytes * 1024
-    done = subprocess.run(
-        [sys.executable, "-m", "sparsecore.cli", *command.split(), str(tmp_path / "text.txt")],
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2 and done.stderr.startswith("error: cannot write")
-    assert done.stderr.count("\n") == 1
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (kibibytes * 1024, hard))
+    try:
+        code = main([*command.split(), str(tmp_path / "text.txt")])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    said = capsys.readouterr().err
+    assert code == 2 and said.startswith("error: cannot write") and said.count("\n") == 1
     assert not list(own_home.rglob("*.tmp")) and not list(own_home.rglob("DONE"))

@@ -39,8 +39,7 @@ def compare(lengths, T, B, wanted, device="cpu"):
 def through_the_interpreter():
     from sparsecore.ops.rational.triton import matches_reference
 
-    for dtype in (torch.float64, torch.float32):
-        assert matches_reference(torch.device("cpu"), dtype)
+    assert matches_reference(torch.device("cpu"), torch.float32)  # more lanes than a program has
     compare([2, 1, 3], 18, 1, ALL)
     compare([2, 2], 3, 2, {})
 
