@@ -1,4 +1,4 @@
-"""The command line: ``sparsecore run|sweep|track|runs|data|reference|claims|bench``.
+"""The command line: ``sparsecore run|sweep|track|runs|data|reference|reproduce|claims|bench``.
 
 Every error a user can cause is one line, ``error: …``, with exit code 2; a run that fails on its
 own (divergence) exits with 1, one that is stopped by Ctrl-C with 130, by SIGTERM with 143.

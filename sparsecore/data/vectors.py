@@ -27,7 +27,6 @@ from sparsecore.home import REMAKE
 VERSION = 2  # raise when the same sources would give other vectors
 UNKNOWN_RANGE = 0.25  # words without a vector: U(-0.25, 0.25), before they get length 1
 SEED = 0  # of those
-BOUNDARIES = ("<s>", "</s>")
 DEFAULT_SIZE = 50
 LARGEST = 1e15  # of a number; float32 holds the square
 KIND = "word vectors"

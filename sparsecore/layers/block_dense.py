@@ -9,8 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from sparsecore.errors import InputError
-from sparsecore.layers.block_stack import SparseLayer, num_directions
-from sparsecore.ops.cells import cell_weights, copy_flags, reading_weights, unwrapped, weight_names
+from sparsecore.layers.block_stack import SparseLayer
+from sparsecore.ops.cells import num_directions
+from sparsecore.ops.weights import (
+    cell_weights,
+    copy_flags,
+    reading_weights,
+    unwrapped,
+    weight_names,
+)
 
 
 def matching_entries(layer: SparseLayer, dense: nn.RNNBase) -> Iterator[tuple[Tensor, Tensor]]:

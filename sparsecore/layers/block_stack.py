@@ -17,8 +17,9 @@ from torch.nn.utils.rnn import PackedSequence
 from sparsecore.errors import InputError
 from sparsecore.layers.block_sweep import sweep_blocks, sweeps
 from sparsecore.ops.autocast import lstm_lacks_autocast, without_autocast
-from sparsecore.ops.cells import States, cell_weights, zero_states
+from sparsecore.ops.cells import States, num_directions, zero_states
 from sparsecore.ops.compilers import opaque
+from sparsecore.ops.weights import cell_weights
 
 Sequence = Tensor | PackedSequence
 
@@ -41,11 +42,6 @@ class SparseLayer(Protocol):
     units: list[slice]  # of each block, the same in every layer
     blocks: nn.ModuleList
     states: int  # 2 for an LSTM, (h, c), else 1
-
-
-def num_directions(layer: SparseLayer) -> int:
-    """D: 2 where the layer also reads backwards."""
-    return 2 if layer.bidirectional else 1
 
 
 def run(layer: SparseLayer, x: Sequence, state: States | None) -> tuple[Sequence, States]:

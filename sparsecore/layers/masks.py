@@ -18,6 +18,7 @@ from sparsecore.layers.geometry import (
     lstm_parameters,
 )
 from sparsecore.layers.sparse_rnn import SparseGRU, SparseLSTM, SparseRNN
+from sparsecore.ops.cells import num_directions
 
 SPARSE = (SparseLSTM, SparseGRU, SparseRNN)
 
@@ -236,13 +237,13 @@ def _components(layer: nn.Module) -> list[dict[str, int]]:
                 "begin": window.start,
                 "end": window.stop,
                 "input_size": size,
-                "outputs": block.hidden_size * (2 if layer.bidirectional else 1),  # pyright: ignore
+                "outputs": block.hidden_size * num_directions(layer),  # pyright: ignore
                 "parameters": sum(p.numel() for p in block.parameters()),
             }
             for window, size, block in zip(windows, sizes, layer.blocks, strict=True)
         ]
     assert isinstance(layer, nn.RNNBase)
-    outputs = (layer.proj_size or layer.hidden_size) * (2 if layer.bidirectional else 1)
+    outputs = (layer.proj_size or layer.hidden_size) * num_directions(layer)
     components = []
     for level in range(layer.num_layers):
         size = layer.input_size if level == 0 else outputs

@@ -22,6 +22,7 @@ from torch.nn.utils.rnn import PackedSequence
 from sparsecore.errors import InputError
 from sparsecore.layers import block_dense, block_stack
 from sparsecore.layers.geometry import block_sizes, input_windows
+from sparsecore.ops.cells import num_directions
 
 OURS = {"gamma", "num_layers", "weight_drop"}  # naming one shows that nn.LSTM's order is not meant
 
@@ -307,6 +308,6 @@ def _windows(layer: SparseRecurrent) -> list[list[slice]]:
     """Windows of each layer's blocks: over the i inputs, above the first over all D·h outputs."""
     if layer.num_layers < 1:
         raise InputError(f"num_layers must be at least 1, got {layer.num_layers}")
-    above = block_stack.num_directions(layer) * layer.hidden_size
+    above = num_directions(layer) * layer.hidden_size
     widths = [layer.input_size] + [above] * (layer.num_layers - 1)
     return [input_windows(width, layer.num_blocks, layer.gamma) for width in widths]

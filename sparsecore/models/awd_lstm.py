@@ -17,9 +17,8 @@ from torch import Tensor, nn
 
 from sparsecore.errors import InputError
 from sparsecore.layers.dropout import LockedDropout
+from sparsecore.models.language_model import State
 from sparsecore.ops.linear_cross_entropy import linear_cross_entropy
-
-State = list[tuple[Tensor, Tensor]]  # one (h, c) a layer
 
 
 class TiedEmbedding(Protocol):
@@ -129,8 +128,3 @@ def activation_penalty(dropped: Tensor, raw: Tensor, alpha: float, beta: float) 
     if len(raw) > 1:
         penalty = penalty + beta * (raw[1:] - raw[:-1]).square().mean()
     return penalty
-
-
-def detach(state: State) -> State:
-    """The same numbers, cut from the graph (truncated backpropagation through time)."""
-    return [(h.detach(), c.detach()) for h, c in state]

@@ -9,7 +9,8 @@ import torch
 
 from sparsecore.errors import InputError
 from sparsecore.layers.rational import RationalRNN
-from sparsecore.ops.cells import reading_weights, refresh
+from sparsecore.ops.cells import num_directions
+from sparsecore.ops.weights import reading_weights, refresh
 from sparsecore.pruning.groups import group_norms
 
 THRESHOLD = 0.1  # of the paper
@@ -40,7 +41,7 @@ def kept_wfsas(rnn: RationalRNN, threshold: float = THRESHOLD) -> list[int]:
 
     A linear layer above keeps these columns: ``weight[:, kept_wfsas(rnn)]``.
     """
-    last = kept_lengths(rnn, threshold)[-2 if rnn.bidirectional else -1 :]
+    last = kept_lengths(rnn, threshold)[-num_directions(rnn) :]
     return [d for d, n in enumerate(n for lengths in last for n in lengths) if n]
 
 
@@ -104,7 +105,7 @@ def compact(rnn: RationalRNN, threshold: float = THRESHOLD) -> RationalRNN:
         num_layers=rnn.num_layers,
         bidirectional=rnn.bidirectional,
     ).to(rnn.main)
-    directions = 2 if rnn.bidirectional else 1
+    directions = num_directions(rnn)
     columns = list(range(rnn.input_size))
     for number, (source, target) in enumerate(zip(cells, small.cells(), strict=True)):
         if number and number % directions == 0:

@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_map_only
 
 from sparsecore.errors import InputError
+from sparsecore.ops.cells import num_directions
 
 MOVES = frozenset(
     "view reshape flatten unflatten permute transpose t swapaxes movedim squeeze unsqueeze select "
@@ -225,7 +226,7 @@ class Trace:
         names: dict[int, str] = {}
         for name, layer in layers.items():
             self.first[name] = len(names) + 1
-            units = layer.num_layers * (2 if layer.bidirectional else 1) * layer.hidden_size
+            units = layer.num_layers * num_directions(layer) * layer.hidden_size
             names |= {self.first[name] + n: name for n in range(units)}
         self._mode = Labels(names)
 
@@ -293,7 +294,7 @@ class Trace:
         """Label the outputs of a recurrent layer, and its final states with negative numbers."""
         y, state = output
         y = y.data if isinstance(y, PackedSequence) else y
-        H, directions = module.hidden_size, 2 if module.bidirectional else 1
+        H, directions = module.hidden_size, num_directions(module)
         units = self.first[self.name_of[module]] + torch.arange(
             module.num_layers * directions * H, device=y.device
         )

@@ -20,7 +20,8 @@ from torch.utils._pytree import tree_leaves_with_path
 
 from sparsecore.errors import InputError
 from sparsecore.layers.sparse_rnn import SparseRecurrent
-from sparsecore.ops.cells import copy_flags, reading_weights, refresh, unwrapped, weight_names
+from sparsecore.ops.cells import num_directions
+from sparsecore.ops.weights import copy_flags, reading_weights, refresh, unwrapped, weight_names
 from sparsecore.pruning.compact import THRESHOLD
 from sparsecore.pruning.follow import Trace
 from sparsecore.pruning.stack import cut_stack
@@ -151,7 +152,7 @@ def _recurrent_layers(model: nn.Module) -> dict[str, nn.RNNBase]:
 
 def _kept(name: str, layer: nn.RNNBase, norms: Tensor, threshold: float) -> Kept:
     """Of each layer and direction the units that stay, as many in both directions."""
-    directions = 2 if layer.bidirectional else 1
+    directions = num_directions(layer)
     kept: Kept = []
     for level in range(layer.num_layers):
         where = name if layer.num_layers == 1 else f"{name} (layer {level})"

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from sparsecore.ops.cells import cell_weights, copy_flags, reading_weights, weight_names
+from sparsecore.ops.cells import num_directions
+from sparsecore.ops.weights import cell_weights, copy_flags, reading_weights, weight_names
 from sparsecore.pruning.units import Kept, columns_above, cut_cell, cut_layers, new_layer
 
 
@@ -37,7 +38,7 @@ class RecurrentStack(nn.Module):
 
     def forward(self, input: Tensor | PackedSequence, hx: Any = None) -> tuple[Any, Any]:
         """Outputs of the last layer, and the final states of all."""
-        pair, directions = self.mode == "LSTM", 2 if self.bidirectional else 1
+        pair, directions = self.mode == "LSTM", num_directions(self)
         given = None if hx is None else (hx if pair else (hx,))
         y: Any = input
         finals: list[tuple[Tensor, ...]] = []
@@ -66,7 +67,7 @@ def cut_stack(rnn: nn.RNNBase, kept: Kept, columns: Sequence[int]) -> nn.Module:
     """The layer with these units and input columns: one module if its layers stay of one size."""
     if len({len(units) for units in kept}) == 1:
         return cut_layers(rnn, kept, columns)
-    directions, layers = 2 if rnn.bidirectional else 1, []
+    directions, layers = num_directions(rnn), []
     with reading_weights(rnn):
         weights = cell_weights(rnn)
     with torch.no_grad():

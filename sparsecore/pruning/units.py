@@ -13,7 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from sparsecore.errors import InputError
-from sparsecore.ops.cells import cell_weights, copy_flags, reading_weights, unwrapped, weight_names
+from sparsecore.ops.cells import GATES, num_directions
+from sparsecore.ops.weights import (
+    cell_weights,
+    copy_flags,
+    reading_weights,
+    unwrapped,
+    weight_names,
+)
 from sparsecore.pruning.compact import THRESHOLD
 from sparsecore.pruning.groups import NO_GROUP, Grouping
 
@@ -47,8 +54,8 @@ def unit_groups(rnn: nn.RNNBase, prefix: str = "", readers: Sequence[str] = ()) 
     True
     """
     _check(rnn)
-    H, directions = rnn.hidden_size, 2 if rnn.bidirectional else 1
-    gates = _gates(rnn)
+    H, directions = rnn.hidden_size, num_directions(rnn)
+    gates = GATES[rnn.mode]
     unit = torch.arange(H).repeat(gates)  # of each gate row
     labels: dict[str, list[Tensor]] = {}
     for place, (w_ih, w_hh, *biases) in enumerate(weight_names(rnn)):
@@ -75,7 +82,7 @@ def entering_norms(rnn: nn.RNNBase) -> Tensor:
     norms = []
     with reading_weights(rnn):
         for weights in cell_weights(rnn):
-            rows = [w.detach().view(_gates(rnn), rnn.hidden_size, -1) for w in weights]
+            rows = [w.detach().view(GATES[rnn.mode], rnn.hidden_size, -1) for w in weights]
             norms.append(torch.cat(rows, 2).square().sum((0, 2)).sqrt())
     return torch.stack(norms)
 
@@ -140,7 +147,7 @@ def compact_lstm(lstm: nn.LSTM, threshold: float = THRESHOLD) -> nn.LSTM:
 
 def cut_layers(rnn: nn.RNNBase, kept: Kept, columns: Sequence[int]) -> nn.RNNBase:
     """A plain layer of the same kind with these units, as many in each, and these input columns."""
-    directions = 2 if rnn.bidirectional else 1
+    directions = num_directions(rnn)
     with reading_weights(rnn):
         weights = cell_weights(rnn)
     with torch.no_grad():
@@ -156,7 +163,7 @@ def cut_layers(rnn: nn.RNNBase, kept: Kept, columns: Sequence[int]) -> nn.RNNBas
 
 def columns_above(rnn: nn.RNNBase, kept: Kept, place: int) -> list[int]:
     """The columns of W_ih that cell ``place``, above the first layer, has left."""
-    directions = 2 if rnn.bidirectional else 1
+    directions = num_directions(rnn)
     first = place // directions * directions
     below = kept[first - directions : first]
     return [number * rnn.hidden_size + j for number, units in enumerate(below) for j in units]
@@ -196,10 +203,6 @@ KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
     "RNN_TANH": (nn.RNN, {"nonlinearity": "tanh"}),
     "RNN_RELU": (nn.RNN, {"nonlinearity": "relu"}),
 }
-
-
-def _gates(rnn: nn.RNNBase) -> int:
-    return {"LSTM": 4, "GRU": 3}.get(rnn.mode, 1)
 
 
 def _check(rnn: nn.RNNBase) -> None:

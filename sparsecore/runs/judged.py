@@ -12,8 +12,7 @@ import pandas as pd
 
 from sparsecore.errors import InputError
 from sparsecore.experiments.registry import EXPERIMENTS, part_of
-
-Summary = dict[str, pd.DataFrame]
+from sparsecore.stats.tables import Summary
 
 
 def _rules(experiment: str) -> ModuleType | None:

@@ -24,8 +24,7 @@ from sparsecore.files import atomic_path, local_path, read_json, reading, write_
 from sparsecore.home import RECOMPUTE, cache_dir
 from sparsecore.runs import judged
 from sparsecore.runs.store import Run
-
-Summary = dict[str, pd.DataFrame]
+from sparsecore.stats.tables import Summary
 
 VERSION = 5  # raise when the same run would give other tables
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from sparsecore.errors import InputError
 from sparsecore.stats.bootstrap import weighted_correlation
-from sparsecore.stats.tables import EXCLUDED, group_columns, select_words, word_blocks
+from sparsecore.stats.tables import EXCLUDED, group_columns, word_blocks
 
 
 def without_most_frequent(
@@ -61,45 +61,6 @@ def without_most_frequent(
                 )
     result = pd.DataFrame(rows)
     return result.sort_values([*by, "dropped"], kind="stable", ignore_index=True)
-
-
-def word_influence(
-    table: pd.DataFrame,
-    value: str = "chi",
-    top: int = 10,
-    *,
-    min_frequency: float = 0,
-    exclude: Iterable[str] = EXCLUDED,
-) -> pd.DataFrame:
-    """The words of one group without which rho would differ most.
-
-    Columns: word, frequency, the value, rho_without (Pearson on raw frequency without this word),
-    influence (rho - rho_without), largest absolute influence first, ``top`` rows.
-    Raises InputError where the table holds more than one group (a word occurs twice).
-    """
-    chosen = select_words(table, value, exclude=exclude, min_frequency=min_frequency)
-    (block,) = word_blocks(chosen, value, [], exclude=exclude, min_frequency=min_frequency, least=4)
-    n = len(block.words)
-    rho = _rho(block.frequency, block.values)[0]
-    without = np.empty(n)
-    for start in range(0, n, 512):  # leave one out: weights of one, and one zero
-        width = min(512, n - start)
-        weights = np.ones((n, width))
-        weights[start + np.arange(width), np.arange(width)] = 0.0
-        without[start : start + width] = weighted_correlation(
-            weights, block.frequency, block.values, np.empty((n, 0))
-        )[:, 0]
-    result = pd.DataFrame(
-        {
-            "word": block.words,
-            "frequency": block.frequency,
-            value: block.values[:, 0],
-            "rho_without": without,
-            "influence": rho - without,
-        }
-    )
-    order = np.argsort(-result["influence"].abs().to_numpy(), kind="stable")
-    return result.iloc[order[:top]].reset_index(drop=True)
 
 
 def _rho(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -16,6 +16,8 @@ GROUP_COLUMNS = ("seed", "revision", "epoch", "layer", "signal", "role")
 EXCLUDED = ("<unk>", "<eos>")
 CLASSES = ("open", "closed", "none")
 
+Summary = dict[str, pd.DataFrame]  # the small tables of a study, by name
+
 
 @dataclass(frozen=True)
 class Block:

@@ -1,4 +1,4 @@
-"""THE training loop: what every experiment shares, once.
+"""The training loop that all experiments share.
 
 It owns epochs and steps, the progress bar, checkpoints, signals, the check for divergence, the
 tables of epochs and of times, and the sharing of a batch between processes. An experiment is a

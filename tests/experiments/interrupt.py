@@ -1,8 +1,9 @@
-"""A run that is interrupted within an epoch and goes on, as it would in a process of its own."""
+"""Runs that are interrupted within an epoch and go on, and the undisturbed ones beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +12,26 @@ import torch
 from sparsecore.experiments.registry import part_of
 from sparsecore.runs.execute import execute
 from sparsecore.runs.store import Run, list_runs
+from tests.conftest import small_text
 
 
 def slow(values: Iterable[Any]) -> list[Any]:
     """The values as parameters of tests that only `make test-slow` runs."""
     return [pytest.param(value, marks=pytest.mark.slow) for value in values]
+
+
+def undisturbed(config_of: Callable[[Path], Any], folder: Path) -> Run:
+    """A finished run of a small text, with a home of its own in ``folder``."""
+    (folder / "small.txt").write_text(small_text())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPARSECORE_HOME", str(folder))
+        return execute(config_of(folder / "small.txt"), progress=False)
+
+
+def contents(run: Run) -> dict[str, bytes]:
+    """Every file whose content must not depend on interruptions."""
+    names = ("results.parquet", "epochs.parquet", "weights.safetensors")
+    return {name: (run.path / name).read_bytes() for name in names}
 
 
 def interrupt(config: Any, monkeypatch: pytest.MonkeyPatch, steps: int) -> tuple[Run, int]:

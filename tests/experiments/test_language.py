@@ -18,7 +18,7 @@ from sparsecore.layers.embedding import frequency_order
 from sparsecore.runs.execute import execute
 from sparsecore.runs.store import list_runs
 from tests.conftest import small_text
-from tests.experiments.interrupt import interrupt, slow
+from tests.experiments.interrupt import contents, interrupt, slow, undisturbed
 
 CPU = torch.device("cpu")
 
@@ -44,20 +44,10 @@ def small(text_file, **changes):
     return Language(**{**fields, **changes})
 
 
-def tables(run):
-    """Every file whose content must not depend on interruptions, as bytes."""
-    names = ("results.parquet", "epochs.parquet", "weights.safetensors")
-    return {name: (run.path / name).read_bytes() for name in names}
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """The uninterrupted run, computed once."""
-    folder = tmp_path_factory.mktemp("finished")
-    (folder / "small.txt").write_text(small_text())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SPARSECORE_HOME", str(folder))
-        return execute(small(folder / "small.txt"), progress=False)
+    return undisturbed(small, tmp_path_factory.mktemp("finished"))
 
 
 def test_tables_of_a_run(finished):
@@ -114,7 +104,7 @@ def test_ids_ascend_with_frequency(text_file):
 def test_interrupted_anywhere_resumes_to_equal_tables(finished, text_file, monkeypatch, steps):
     run, begun = interrupt(small(text_file), monkeypatch, steps)
     assert begun > steps + 20
-    assert tables(run) == tables(finished)
+    assert contents(run) == contents(finished)
 
 
 @pytest.mark.parametrize("phase", ["train", "finetune"])
@@ -129,7 +119,7 @@ def test_interrupted_between_the_phases(finished, text_file, monkeypatch, phase)
     with pytest.raises(KeyboardInterrupt):
         execute(small(text_file), progress=False)
     monkeypatch.setattr(Task, "reached", original)
-    assert tables(execute(small(text_file), progress=False)) == tables(finished)
+    assert contents(execute(small(text_file), progress=False)) == contents(finished)
 
 
 def test_a_sparse_model_trains_too(text_file):

@@ -13,9 +13,9 @@ from sparsecore.experiments.language.build import (
     build_model,
     parameter_counts,
     stack_geometry,
-    stack_parameters,
 )
 from sparsecore.experiments.language.config import Language, sparse_match
+from sparsecore.layers.geometry import lstm_parameters
 
 WORDS = 10_000
 ROWS = {  # k, h, stack, f, δ_E -> parameters of the layers, of the model as printed
@@ -33,6 +33,10 @@ ROWS = {  # k, h, stack, f, δ_E -> parameters of the layers, of the model as pr
 def sizes(k, h, stack="dense", f=1.0, density=1.0, **more):
     fields = {"embedding_size": k, "hidden_size": h, "stack": stack, "reduction": f}
     return Language(**fields, embedding_density=density, **more)
+
+
+def stack_parameters(config):
+    return [lstm_parameters(*geometry) for geometry in stack_geometry(config)]
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)

@@ -25,8 +25,7 @@ from sparsecore.runs.execute import execute
 from sparsecore.runs.store import list_runs
 from sparsecore.training.batches import random_windows
 from sparsecore.training.loop import train
-from tests.conftest import small_text
-from tests.experiments.interrupt import interrupt, slow
+from tests.experiments.interrupt import contents, interrupt, slow, undisturbed
 
 CPU = torch.device("cpu")
 
@@ -48,20 +47,10 @@ def small(text_file, **changes):
     return Reciting(**{**fields, **changes})
 
 
-def tables(run):
-    """Every file whose content must not depend on interruptions, as bytes."""
-    names = ("results.parquet", "epochs.parquet", "weights.safetensors")
-    return {name: (run.path / name).read_bytes() for name in names}
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """The uninterrupted run, computed once."""
-    folder = tmp_path_factory.mktemp("finished")
-    (folder / "small.txt").write_text(small_text())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SPARSECORE_HOME", str(folder))
-        return execute(small(folder / "small.txt"), progress=False)
+    return undisturbed(small, tmp_path_factory.mktemp("finished"))
 
 
 def test_a_small_model_recites_a_small_text_whole(text_file):
@@ -139,7 +128,7 @@ def test_rare_words_of_a_piece_are_one_unknown_word(text_file):
 @pytest.mark.parametrize("steps", [13, *slow([1, 34])])
 def test_interrupted_anywhere_resumes_to_equal_tables(finished, text_file, monkeypatch, steps):
     run, begun = interrupt(small(text_file), monkeypatch, steps)
-    assert begun > steps + 1 and tables(run) == tables(finished)
+    assert begun > steps + 1 and contents(run) == contents(finished)
 
 
 def test_divergence_is_named(text_file):

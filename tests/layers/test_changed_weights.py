@@ -9,7 +9,7 @@ from torch.nn.utils import parametrizations, parametrize, prune
 
 import sparsecore as sc
 from sparsecore.errors import InputError
-from sparsecore.ops.cells import cell_weights
+from sparsecore.ops.weights import cell_weights
 from sparsecore.pruning.units import compact_lstm
 
 LAYERS = {sc.SparseLSTM: nn.LSTM, sc.SparseGRU: nn.GRU, sc.SparseRNN: nn.RNN}

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from sparsecore.errors import InputError
 from sparsecore.layers.embedding import SparseEmbedding
 from sparsecore.layers.sparse_rnn import SparseLSTM
-from sparsecore.models.awd_lstm import AWDLanguageModel, activation_penalty, detach
+from sparsecore.models.awd_lstm import AWDLanguageModel, activation_penalty
+from sparsecore.models.language_model import detach
 
 V, E, H, T, B = 31, 6, 9, 8, 5
 

@@ -14,7 +14,7 @@ import sparsecore as sc
 from sparsecore.errors import InputError
 from sparsecore.models.language_model import LSTMLanguageModel
 from sparsecore.models.tagger import Tagger
-from sparsecore.ops.cells import weight_names
+from sparsecore.ops.weights import weight_names
 from sparsecore.pruning.stack import RecurrentStack
 
 KINDS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}

@@ -10,7 +10,7 @@ import statsmodels.api as sm
 
 from sparsecore.errors import InputError
 from sparsecore.stats.groups import group_means, mean_difference
-from sparsecore.stats.influence import without_most_frequent, word_influence
+from sparsecore.stats.influence import without_most_frequent
 
 scipy: Any = scipy_stats  # its stubs know no named results
 
@@ -104,10 +104,6 @@ def test_one_heavy_word_carries_pearson():
     assert found["rho"][1] == pytest.approx(expected)
     assert found["words"][1] == 99
     assert found["frequency_share"][1] == pytest.approx(1e5 / table["frequency"].sum())
-    heaviest = word_influence(table, top=3)
-    assert heaviest.loc[0, "word"] == "w000"
-    assert heaviest.loc[0, "rho_without"] == pytest.approx(expected)
-    assert len(heaviest) == 3
 
 
 def test_dropping_more_words_than_there_are_is_skipped():

@@ -25,8 +25,8 @@ from sparsecore.experiments.causes.aliases import CONDITIONS
 from sparsecore.experiments.causes.arms import ARMS
 from sparsecore.experiments.causes.findings import HELD_OUT, TRAINING, findings
 from sparsecore.experiments.causes.statistics import FEW, Draws, Estimate
+from sparsecore.stats.tables import Summary
 
-Summary = dict[str, pd.DataFrame]
 Key = tuple[str, int, int, str]  # arm, seed, update, measure
 Statistic = Callable[[pd.DataFrame, Draws], Estimate]
 

@@ -22,6 +22,7 @@ import pandas as pd
 
 from sparsecore.stats.judgement import COLUMNS, ESSENTIAL
 from sparsecore.stats.seeds import difference_interval, mean_interval
+from sparsecore.stats.tables import Summary
 from sparsecore.stats.verdict import MET, side
 
 SIGNALS = {  # of the upper LSTM: signal, role
@@ -35,13 +36,13 @@ LOOKS = {
 FINDINGS = ["finding", "part", "method", "value", "low", "high", "outcome", "seeds"]
 
 
-def verdict_parts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def verdict_parts(tables: Summary) -> pd.DataFrame:
     """The parts from the table ``findings``: see :func:`sparsecore.stats.judgement.parts_table`."""
     parts = tables["findings"].assign(kind=ESSENTIAL, effect=float("nan"), condition=MET)
     return parts[COLUMNS]
 
 
-def findings(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def findings(tables: Summary) -> pd.DataFrame:
     """The parts of the four findings; see the module's text for the rules."""
     table, vote, kept = (tables[name] for name in ("concentration", "votes", "survival"))
     last = table[table["epoch"] == table["epoch"].max()]

@@ -23,9 +23,8 @@ from sparsecore.measure.chi import chi
 from sparsecore.models.classifier import SequenceClassifier
 from sparsecore.pruning.groups import group_norms
 from sparsecore.stats.correlation import frequency_correlation
+from sparsecore.stats.tables import Summary
 from sparsecore.training.run_folder import Run
-
-Summary = dict[str, pd.DataFrame]
 
 BATCH = 64
 

@@ -27,6 +27,7 @@ from sparsecore.experiments.emergent.evidence import (
 )
 from sparsecore.stats.correlation import Replicates
 from sparsecore.stats.judgement import ESSENTIAL
+from sparsecore.stats.tables import Summary
 from sparsecore.stats.two_level import both_variances
 from sparsecore.stats.verdict import MET, side
 
@@ -39,7 +40,7 @@ FIRST_RULE = {  # part -> part of the first rule, where the names differ
 SIMPLE = (3, 5)  # findings whose parts are one interval each, against 0
 
 
-def seeds_of(tables: dict[str, pd.DataFrame]) -> list[Seed]:
+def seeds_of(tables: Summary) -> list[Seed]:
     """What the tables ``epochs``, ``correlations``, ``classes`` and ``words`` tell of each seed."""
     return [_seed(tables, int(seed)) for seed in sorted(tables["epochs"]["seed"].unique())]
 
@@ -70,7 +71,7 @@ def _widened(row: dict[str, Any], over_words: dict[str, Any] | None) -> dict[str
     return {**row, "low": low, "high": high, "outcome": outcome}
 
 
-def _seed(tables: dict[str, pd.DataFrame], seed: int) -> Seed:
+def _seed(tables: Summary, seed: int) -> Seed:
     """A seed's rho of every epoch, without resamples."""
     epochs, rhos, classes = (
         table[table["seed"] == seed]

@@ -27,9 +27,8 @@ from sparsecore.experiments.emergent import run_tables as per_run
 from sparsecore.experiments.emergent.evidence import Seed, seed_of
 from sparsecore.experiments.emergent.findings import parts_of_seeds
 from sparsecore.experiments.emergent.scale import scale_table
+from sparsecore.stats.tables import Summary
 from sparsecore.training.run_folder import Run
-
-Summary = dict[str, pd.DataFrame]
 
 PARQUET = ("correlations", "classes", "exposure", "trajectories", "words")
 DIGITS = 4  # kept of chi, rho and their intervals

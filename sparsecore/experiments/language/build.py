@@ -20,7 +20,7 @@ from typing import Protocol
 
 from sparsecore.errors import InputError, near_match
 from sparsecore.layers.embedding import SparseEmbedding
-from sparsecore.layers.geometry import lstm_parameters, matching_geometry
+from sparsecore.layers.geometry import matching_geometry
 from sparsecore.layers.sparse_rnn import SparseLSTM
 from sparsecore.models.awd_lstm import AWDLanguageModel
 from sparsecore.models.language_model import num_parameters
@@ -94,11 +94,6 @@ def stack_geometry(sizes: Sizes) -> list[Geometry]:
         num_blocks, gamma = (1, 1.0) if a == b == 1 else matching_geometry(inputs, units, a, b)
         layers.append((inputs, units, num_blocks, gamma))
     return layers
-
-
-def stack_parameters(sizes: Sizes) -> list[int]:
-    """Parameters of each recurrent layer, bottom to top, without making one."""
-    return [lstm_parameters(*geometry) for geometry in stack_geometry(sizes)]
 
 
 def build_model(

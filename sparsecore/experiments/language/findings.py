@@ -18,6 +18,7 @@ import pandas as pd
 
 from sparsecore.stats.judgement import ESSENTIAL, MET, SIDE, Part, parts_table
 from sparsecore.stats.seeds import difference_interval
+from sparsecore.stats.tables import Summary
 from sparsecore.stats.verdict import side
 
 FROM_RUNS = True  # the table of runs alone decides, so rounds can be put together
@@ -26,7 +27,7 @@ EFFECTS = {1: 0.0154, 2: 0.0070, 3: 0.02}  # nats: ln(58.8 / 57.9), ln(57.0 / 56
 OVERFITS = 0.2  # nats, the dense model's gap after fine-tuning
 
 
-def verdict_parts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def verdict_parts(tables: Summary) -> pd.DataFrame:
     """The parts of the three findings from the table ``runs``: see ``parts_table``."""
     runs = tables["runs"]
     before, later = gap(runs), gap(runs, "_finetuned")

@@ -9,8 +9,7 @@ import pandas as pd
 
 from sparsecore.experiments.language.findings import gap
 from sparsecore.stats.seeds import mean_interval
-
-Summary = dict[str, pd.DataFrame]
+from sparsecore.stats.tables import Summary
 
 SPLITS = ("train", "valid", "test")
 STEPS = {"no": "", "yes": "_finetuned"}  # fine-tuned? -> suffix of the columns

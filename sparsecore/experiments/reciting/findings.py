@@ -23,6 +23,7 @@ from sparsecore.experiments.reciting.config import TUNING_SEED
 from sparsecore.stats.judgement import ESSENTIAL, MET, SIDE, Part, parts_table
 from sparsecore.stats.proportions import difference_of, share_interval
 from sparsecore.stats.seeds import Interval
+from sparsecore.stats.tables import Summary
 from sparsecore.stats.two_level import LEAST_SEEDS
 from sparsecore.stats.verdict import side
 
@@ -67,7 +68,7 @@ def failures(runs: pd.DataFrame) -> pd.DataFrame:
     return grouped.rename(columns={"size": "runs", "sum": "failed"}).reset_index()
 
 
-def verdict_parts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def verdict_parts(tables: Summary) -> pd.DataFrame:
     """The parts of the three findings from the table ``runs``: see ``parts_table``."""
     study = trained(tables["runs"])
     everything = tables["runs"][tables["runs"]["seed"] != TUNING_SEED]

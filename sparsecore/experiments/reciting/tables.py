@@ -10,8 +10,7 @@ import pandas as pd
 from sparsecore.experiments.reciting.config import TUNING_SEED
 from sparsecore.experiments.reciting.findings import BOTH, DENSE, RNN
 from sparsecore.stats.seeds import mean_interval
-
-Summary = dict[str, pd.DataFrame]
+from sparsecore.stats.tables import Summary
 
 FAMILIES = {"dense": DENSE, "sparse_hidden": RNN, "sparse_all": BOTH}  # by stack
 PAPER = {  # Table 4, percent

@@ -20,7 +20,7 @@ from sparsecore.data.language import Corpus
 from sparsecore.experiments.language.build import build_model, parameter_counts
 from sparsecore.experiments.language.passes import accuracy, piece_columns, prepare_text
 from sparsecore.experiments.reciting.config import Reciting
-from sparsecore.models.awd_lstm import detach
+from sparsecore.models.language_model import detach
 from sparsecore.training.batches import columns, random_windows
 from sparsecore.training.language import CarriedState
 from sparsecore.training.loop import Outputs, Row, Sums, update

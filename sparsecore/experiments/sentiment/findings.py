@@ -32,6 +32,7 @@ from sparsecore.experiments.sentiment.contrasts import (
 from sparsecore.stats.judgement import ESSENTIAL, MET, SHOWN, SIDE, Part, parts_table
 from sparsecore.stats.proportions import difference_of, wilson_interval
 from sparsecore.stats.seeds import Interval
+from sparsecore.stats.tables import Summary
 from sparsecore.stats.two_level import both_variances, two_level_interval
 from sparsecore.stats.verdict import side
 
@@ -58,7 +59,7 @@ def parts_of_runs(runs: pd.DataFrame, samples: Samples) -> pd.DataFrame:
     )
 
 
-def verdict_parts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def verdict_parts(tables: Summary) -> pd.DataFrame:
     """The same from a summary that was made before the rule, and no longer has the predictions.
 
     Its table ``findings`` is of the rule that this one replaced. Intervals over seeds and over

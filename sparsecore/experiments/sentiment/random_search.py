@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 
 from sparsecore.errors import InputError
 
-# The paper's ranges with GloVe; with BERT the learning rate is drawn from [7e-5, 5e-3].
+# The paper's ranges with GloVe.
 LOG_UNIFORM = {"learning_rate": (7e-3, 0.5), "weight_decay": (1e-7, 1e-5)}
 UNIFORM = {"clip": (1.0, 5.0), "rnn_dropout": (0.0, 0.5), "embed_dropout": (0.0, 0.5)}
-CONTEXTUAL = {"learning_rate": (7e-5, 5e-3)}
 
 
-def random_search(
-    seed: int, count: int, ranges: Mapping[str, tuple[float, float]] | None = None
-) -> list[dict[str, float]]:
+def random_search(seed: int, count: int) -> list[dict[str, float]]:
     """``count`` assignments of learning rate (rising), weight decay, clip and dropouts.
 
-    ``ranges`` replaces the ranges of some. The same seed gives the same draws; more of them hold
-    these too. Source: the random search of Dodge et al. (2019), §3 and appendix A.
+    The same seed gives the same draws; more of them hold these too. Source: the random search of
+    Dodge et al. (2019), §3 and appendix A.
 
     >>> [round(draw["learning_rate"], 3) for draw in random_search(0, 3)]
     [0.106, 0.228, 0.345]
@@ -30,13 +25,12 @@ def random_search(
         raise InputError(f"count must be at least 1, got {count}")
     generator = np.random.default_rng(seed)
     known = {**LOG_UNIFORM, **UNIFORM}
-    given = {**known, **(ranges or {})}
     drawn = []
     for _ in range(count):
         shares = dict(zip(known, generator.random(len(known)), strict=True))
         one = {}
         for name, share in shares.items():
-            low, high = given[name]
+            low, high = known[name]
             log = name in LOG_UNIFORM
             one[name] = float(low * (high / low) ** share if log else low + (high - low) * share)
         drawn.append({name: float(f"{value:.3g}") for name, value in one.items()})

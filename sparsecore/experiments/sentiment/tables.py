@@ -11,8 +11,7 @@ import pandas as pd
 from sparsecore.experiments.sentiment.contrasts import Samples, samples_of
 from sparsecore.experiments.sentiment.findings import parts_of_runs
 from sparsecore.stats.seeds import mean_interval
-
-Summary = dict[str, pd.DataFrame]
+from sparsecore.stats.tables import Summary
 
 N_BOOT = 1000
 

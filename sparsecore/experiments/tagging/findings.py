@@ -26,6 +26,7 @@ import pandas as pd
 from sparsecore.experiments.tagging.study import FULL, TUNING_SEED
 from sparsecore.stats.judgement import ESSENTIAL, SHOWN, Part, parts_table
 from sparsecore.stats.seeds import difference_interval
+from sparsecore.stats.tables import Summary
 from sparsecore.stats.verdict import side
 
 FROM_RUNS = True  # the table of runs alone decides, so rounds can be put together
@@ -35,7 +36,7 @@ FEW = 0.15  # the density of finding 2
 LITTLE = 0.5  # points of accuracy, finding 2: the bound, and the half width that tests it
 
 
-def verdict_parts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def verdict_parts(tables: Summary) -> pd.DataFrame:
     """The parts of the four findings from the table ``runs``: see ``parts_table``."""
     runs = tables["runs"]
     runs = runs[runs["seed"] != TUNING_SEED].assign(percent=100 * runs["test_accuracy"])

@@ -12,8 +12,7 @@ import pandas as pd
 
 from sparsecore.experiments.tagging.study import DROPOUTS, FULL, SETTING, TUNING_SEED
 from sparsecore.stats.seeds import mean_interval
-
-Summary = dict[str, pd.DataFrame]
+from sparsecore.stats.tables import Summary
 
 
 def tables_of(tables: Summary) -> Summary:

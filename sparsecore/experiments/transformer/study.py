@@ -15,8 +15,9 @@ from sparsecore.experiments.transformer.measure import (
     outlier_dimensions,
     read_part,
 )
-from sparsecore.experiments.transformer.tables import Summary, tables_of
+from sparsecore.experiments.transformer.tables import tables_of
 from sparsecore.measure.pieces import count_words
+from sparsecore.stats.tables import Summary
 
 
 def study(

@@ -10,8 +10,7 @@ from sparsecore.errors import InputError
 from sparsecore.experiments.transformer.findings import findings
 from sparsecore.experiments.transformer.measure import ROLES
 from sparsecore.stats.correlation import frequency_correlation
-
-Summary = dict[str, pd.DataFrame]
+from sparsecore.stats.tables import Summary
 
 MIN_COUNT = 10  # positions that a word needs in a role
 RESAMPLES = 2000

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from sparsecore.experiments.crossing.tables import Summary, tables_of
+from sparsecore.experiments.crossing.tables import tables_of
 from sparsecore.experiments.emergent.config import Emergent
 from sparsecore.experiments.sentiment.config import study
 from sparsecore.report.pages.parts import (
+    Sides,
     as_typed,
     executed_anew,
     html_table,
@@ -22,7 +23,7 @@ from sparsecore.report.pages.parts import (
     signed,
 )
 from sparsecore.report.pages.sentiment import GOAL_NOTE
-from sparsecore.runs.reference import read_provenance, read_summary
+from sparsecore.runs.reference import Summary, read_provenance, read_summary
 from sparsecore.runs.store import Run
 from sparsecore.runs.sweep import grid, run_all
 
@@ -44,7 +45,7 @@ class Runs(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Crossing:
+class Crossing(Sides):
     """The reference tables (None where absent), and the reader's, computed when asked for."""
 
     preset: str
@@ -63,16 +64,6 @@ class Crossing:
     def yours(self) -> Summary:
         """The reader's tables."""
         return self.made.tables
-
-    @property
-    def main(self) -> Summary:
-        """The reference tables, or the reader's where there are none yet."""
-        return self.yours if self.reference is None else self.reference
-
-    @property
-    def own(self) -> Summary | None:
-        """The reader's tables where the page is to show them; None on the page as published."""
-        return self.yours if self.executed or self.reference is None else None
 
 
 def open_page(

@@ -17,7 +17,7 @@ from sparsecore.errors import InputError
 from sparsecore.experiments.emergent.config import Emergent
 from sparsecore.experiments.emergent.run_tables import matched_words
 from sparsecore.report.pages import parts as common
-from sparsecore.report.pages.parts import as_typed, html_table, markdown, reference_folder
+from sparsecore.report.pages.parts import Sides, as_typed, html_table, markdown, reference_folder
 from sparsecore.report.pages.verdicts import parts_table
 from sparsecore.report.pages.verdicts import verdict_sentence as told_verdicts
 from sparsecore.runs.claims import format_value
@@ -32,7 +32,7 @@ WHOSE = ("reference runs", "your run")
 
 
 @dataclass(frozen=True)
-class Page:
+class Page(Sides):
     """The reference runs (None where absent), and the reader's run, computed when asked for.
 
     ``compute``: finds or makes that run, and its tables. ``executed``: with a preset or a parameter
@@ -59,16 +59,6 @@ class Page:
     def yours(self) -> Summary:
         """The tables of the reader's run."""
         return self._made[1]
-
-    @property
-    def main(self) -> Summary:
-        """The reference tables, or the reader's where there are none yet."""
-        return self.yours if self.reference is None else self.reference
-
-    @property
-    def own(self) -> Summary | None:
-        """The reader's tables where the page is to show them; None on the page as published."""
-        return self.yours if self.executed or self.reference is None else None
 
     @property
     def settings(self) -> tuple[dict[str, Any], dict[str, Any]]:

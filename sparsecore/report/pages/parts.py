@@ -5,6 +5,7 @@ Numbers in sentences come from the tables; where there is no reference yet, the 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,8 +25,30 @@ PUBLISHED = "quick"  # the preset of the notebooks as the book shows them
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>$|~#&!^])")
 
 
+class Sides:
+    """The tables that a page shows: of the reference runs, of the reader's, or of both."""
+
+    executed: bool
+    reference: Summary | None
+
+    @property
+    def yours(self) -> Summary:
+        """The tables of the reader's runs."""
+        raise NotImplementedError
+
+    @property
+    def main(self) -> Summary:
+        """The reference tables, or the reader's where there are none yet."""
+        return self.yours if self.reference is None else self.reference
+
+    @property
+    def own(self) -> Summary | None:
+        """The reader's tables where the page is to show them; None on the page as published."""
+        return self.yours if self.executed or self.reference is None else None
+
+
 @dataclass(frozen=True)
-class Study:
+class Study(Sides):
     """The reference runs of an experiment's study (None where absent), and the reader's own.
 
     ``compute``: finds or makes the reader's runs, and their tables; nothing is computed before
@@ -54,15 +77,10 @@ class Study:
         """The tables of the reader's runs."""
         return self._made[1]
 
-    @property
-    def main(self) -> Summary:
-        """The reference tables, or the reader's where there are none yet."""
-        return self.yours if self.reference is None else self.reference
 
-    @property
-    def own(self) -> Summary | None:
-        """The reader's tables where the page is to show them; None on the page as published."""
-        return self.yours if self.executed or self.reference is None else None
+def mean_and_sd(row: Mapping[Any, Any]) -> str:
+    """Accuracy: mean ± standard deviation, which a single run does not have."""
+    return f"{row['accuracy']:.2f}" + ("" if math.isnan(row["sd"]) else f" ± {row['sd']:.2f}")
 
 
 def open_study(

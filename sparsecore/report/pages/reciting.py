@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pandas as pd
@@ -13,6 +12,7 @@ from sparsecore.report.pages.parts import (
     duration,
     html_table,
     markdown,
+    mean_and_sd,
     open_study,
 )
 from sparsecore.runs.reference import Summary
@@ -62,7 +62,7 @@ def accuracy_table(page: Study) -> Any:
     )
     for name, tables in known.items():
         rows = tables["accuracy"].to_dict("records")
-        by_model = {(row["family"], row["part"]): _shown(row) for row in rows}
+        by_model = {(row["family"], row["part"]): mean_and_sd(row) for row in rows}
         keys = zip(first["family"], first["part"], strict=True)
         shown[name] = [by_model.get(key, "–") for key in keys]
     shown["in evaluation mode"] = [f"{value:.2f}" for value in first["evaluated_accuracy"]]
@@ -95,8 +95,3 @@ def _text(tables: Summary, corpus: dict[str, Any]) -> str:
         f"{models} models, each with {words:,} words of {name} to learn; parameters a word at the "
         f"three sizes: {a_word} (in the paper 26.1, 7.6, 3.9)"
     )
-
-
-def _shown(row: dict[Any, Any]) -> str:
-    """Mean ± standard deviation, which a single run does not have."""
-    return f"{row['accuracy']:.2f}" + ("" if math.isnan(row["sd"]) else f" ± {row['sd']:.2f}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pandas as pd
@@ -13,6 +12,7 @@ from sparsecore.report.pages.parts import (
     duration,
     html_table,
     markdown,
+    mean_and_sd,
     open_study,
 )
 from sparsecore.report.pages.verdicts import parts_table
@@ -115,7 +115,7 @@ def accuracy_table(page: Study) -> Any:
                 "in the embedding": [f"{value:,}" for value in rows["embedding_parameters"]],
                 "in all": [f"{value:,}" for value in rows["parameters"]],
                 "dropouts": [_dropouts(row) for row in rows.to_dict("records")],
-                "accuracy": [_shown(row) for row in rows.to_dict("records")],
+                "accuracy": [mean_and_sd(row) for row in rows.to_dict("records")],
             }
         )
     )
@@ -140,12 +140,7 @@ def orders_table(page: Study) -> Any:
 def _by_order(tables: Summary) -> dict[tuple[str, float], str]:
     accuracy = tables["accuracy"]
     full = accuracy[accuracy["embedding_dim"] == accuracy["embedding_dim"].max()]
-    return {(row["order"], row["density"]): _shown(row) for row in full.to_dict("records")}
-
-
-def _shown(row: dict[Any, Any]) -> str:
-    """Mean ± standard deviation, which a single run does not have."""
-    return f"{row['accuracy']:.2f}" + ("" if math.isnan(row["sd"]) else f" ± {row['sd']:.2f}")
+    return {(row["order"], row["density"]): mean_and_sd(row) for row in full.to_dict("records")}
 
 
 def tuning_table(page: Study) -> Any:
