@@ -15,7 +15,7 @@
 #
 # :::{admonition} What we found
 # :class: found
-# - With SGD at a learning rate of 20 the frequent half of a word ends, in training, with the *more* concentrated gradient:
+# - With SGD at a learning rate of 20 the frequent half of a word has, at the end of training, the *more* concentrated gradient:
 #   $\chi$ is larger by {result}`causes/enwiki-2 slopes arm=sgd-20 measure=training kind=split update=last * 1000` thousandths per
 #   nat; with Adam with the *less* concentrated one
 #   ({result}`causes/enwiki-2 slopes arm=adam measure=training kind=split update=last * 1000`). At equal loss the two are closer.
@@ -24,13 +24,13 @@
 #   split words by {result}`causes/enwiki-2 slopes arm=sgd-5 measure="held out" kind=split update=last * 1000`: much of the tie
 #   to frequency is something else about frequent words.
 # - Over words $\chi$ goes with that of the output rows alone
-#   ({result}`causes/enwiki-2 carriers arm=sgd-5 statistic="χ with χ of rows alone"` at SGD 5), but its tie to frequency is not
-#   theirs alone ({result}`causes/enwiki-2 carriers arm=sgd-5 statistic="χ with log frequency given χ of rows alone"` is left
+#   ({result}`causes/enwiki-2 carriers arm=sgd-5 statistic="χ with χ of rows alone"` at SGD 5), but the rows explain
+#   only part of its correlation with frequency ({result}`causes/enwiki-2 carriers arm=sgd-5 statistic="χ with log frequency given χ of rows alone"` is left
 #   when they are held fixed).
 # :::
 #
-# Frequent words send more concentrated gradients into the upper layer of a language model than rare
-# ones. But *the* differs from *barometer* in more than frequency. To find out what frequency does by
+# Early in training frequent words send more concentrated gradients into the upper layer of a language model
+# than rare ones. But *the* differs from *barometer* in more than frequency. To find out what frequency does by
 # itself, take one word and split it: at each of its occurrences a coin decides whether it is written
 # as word A or as word B. A and B mean the same, belong to the same class and stand in the same contexts.
 # With a coin that falls on A nineteen times in twenty they differ in one thing: how often they occur.
@@ -76,7 +76,8 @@ about(page)
 # A run leaves two tables: `types` says what each type is, `probe` how concentrated the gradient is that
 # it sends down on held-out text, both halves of a split word being the target at the same positions.
 # The mean difference within a word, by how much more often its frequent half occurs (in nats: 0 is
-# 1 : 1, 2.94 is 19 : 1), in thousandths of $\chi$:
+# 1 : 1, 2.94 is 19 : 1), in thousandths of $\chi$. The run is the first of the study that your machine makes in a
+# minute (SGD at 5, a small network, one seed): an example, and not the result, which follows below.
 
 # %%
 run = page.runs[0]
@@ -99,7 +100,7 @@ by_ratio.agg(["mean", "sem", "count"]).round(2)
 # which most occurrences were replaced by `<unk>`: that makes them rarer without a second word of their
 # own that competes as a wrong guess.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-dose", "caption": "On held-out text. See whether the marks rise from left to right, and whether they start at zero: by how much $\\chi$ of the upper gradient is larger for the frequent half of a split word than for its rare half (filled), and for an intact word than for a thinned one that would be as frequent (open). Bars: 95 % intervals over seeds and words, where there are three seeds."}, "image": {"alt": "Line chart: difference in concentration at ratios 1 to 1, 4 to 1 and 19 to 1, for several ways of training.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-dose", "caption": "By how much $\\chi$ of the upper gradient is larger, on held-out text, for the frequent half of a split word than for its rare half (filled), and for an intact word than for one that was as frequent before it was thinned (open). See whether the marks rise from left to right, and whether they start at zero. Bars: 95 % intervals over seeds and words, where there are three seeds."}, "image": {"alt": "Line chart: difference in concentration at ratios 1 to 1, 4 to 1 and 19 to 1, for several ways of training.", "classes": "dark-light"}}
 whose = ("reference runs", "your runs")
 axes = figures.beside(
     figures.dose_response,
@@ -110,7 +111,7 @@ axes = figures.beside(
     titles=whose,
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-updates", "caption": "The slope of these lines, $\\chi$ per nat of frequency on held-out text, over training. See which way of training shows it first, and whether it stays. Bands: from the least to the most of the seeds."}, "image": {"alt": "Line chart: effect of frequency on concentration over updates, a line for each way of training.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-updates", "caption": "The slope of these lines, $\\chi$ per nat of frequency on held-out text, over training. See which way of training shows it first, and whether it stays. Bands: the range over the seeds, which is no 95 % interval."}, "image": {"alt": "Line chart: effect of frequency on concentration over updates, a line for each way of training.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.slopes_over_updates,
     page.reference,
@@ -136,7 +137,7 @@ axes = figures.beside(
 # An arm that has learned less is not comparable with one that has learned more. So here are the same
 # slopes by how well a network predicts (this was not registered, and decides nothing):
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-loss", "caption": "The split slope in training against held-out loss. See where the lines lie above each other: what an arm does at a loss that another never reaches cannot be compared. Marks are joined in the order of training. Bars: 95 % intervals over seeds and words."}, "image": {"alt": "Line chart: effect of frequency on concentration against held-out loss, a line for each of three optimisers.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-loss", "caption": "The split slope in training against held-out loss. Compare the lines only at losses that both reach. Marks are joined in the order of training. Bars: 95 % intervals over seeds and words."}, "image": {"alt": "Line chart: effect of frequency on concentration against held-out loss, a line for each of three optimisers.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.slopes_over_loss,
     progress(page.reference),
@@ -182,12 +183,13 @@ assert h.grad is not None
 # %% tags=["hide-input"]
 carriers_table(page)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-acquisition", "caption": "Word acquisition, to be read from left to right: does a line rise while its words are being learned? Mean surprisal of held-out words against the concentration of their gradient, over training, by how often a word occurs in the training text. Each line begins on the left and goes on as its words are learned."}, "image": {"alt": "Line chart: mean concentration against mean surprisal, a line for each band of frequency.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-acquisition", "caption": "Word acquisition with SGD at 5: mean surprisal of held-out words against the concentration of their gradient, over training, by how often a word occurs in the training text. A line goes to the right as its words are learned. See that all rise, by a thousandth or three, the commonest words first."}, "image": {"alt": "Line chart: mean concentration against mean surprisal, a line for each band of frequency.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.acquisition,
     page.reference,
     page.own,
     "bands",
+    arm="sgd-5",
     same_y=False,
     titles=whose,
 )

@@ -113,7 +113,7 @@ table[(table["signal"] == "gradient") & (table["role"] == "target")].head(3).rou
 # *not* sparse in any useful sense, whatever its correlation with frequency. $D$ is here the number of
 # units that dropout leaves, since the gradient of the others is zero: 160 of 200.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-exposure-lines", "caption": "The same, averaged over bands of frequency ranks. See how far the few most frequent words are from all others, and all of them from what random numbers would give (grey lines)."}, "image": {"alt": "Line chart: mean concentration over epochs, one line for each band of frequency ranks, with two grey reference levels.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-exposure-lines", "caption": "The same, averaged over bands of frequency ranks. Only the few commonest words stand clear of what random numbers would give (dotted); the others lie on it."}, "image": {"alt": "Line chart: mean concentration over epochs, one line for each band of frequency ranks, with two grey reference levels.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.exposure_lines,
     page.reference,
@@ -128,8 +128,9 @@ axes = figures.beside(
 HoverPoints(axes)
 
 # %% [markdown]
-# Training itself went as follows. Dashed vertical lines mark where the {term}`learning rate` was
-# cut, because the loss on held-out text had not improved.
+# Training itself went as follows. A dashed vertical line would mark where the {term}`learning rate` was
+# cut because the loss on held-out text had not improved; in these runs that came at the very end or not at all. In the
+# first epochs the training loss is the higher one: it is an average over the epoch, and has dropout.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training", "caption": "Loss on the training and validation text, in nats a token (left) and as perplexity (right). Where the lines part, the network begins to know its training text by heart."}, "image": {"alt": "Line chart: training and validation loss over epochs, dashed vertical lines where the learning rate was cut.", "classes": "dark-light"}}
 axes = figures.beside(
@@ -142,7 +143,7 @@ axes = figures.beside(
 # One correlation sums the picture up: over words, between mean $\chi(\bar h^2)$ and frequency. It
 # should be above 0 at the end, and should have grown since the first epoch. It is computed twice,
 # on raw frequency as in the paper, and on its logarithm: word frequencies are so uneven that a
-# handful of words decide the first. The rule wants words seen at least 3,000 times, as in the paper;
+# handful of words decide the first. The rule wants words seen at least 3,000 times (the paper's rarest are seen 5,000 times);
 # [the parts and their values](../../book/emergent/verdicts.md) have a page of their own.
 
 # %% tags=["remove-input"]

@@ -18,7 +18,7 @@
 # - The gradient of the upper layer stands out, as in the paper: on log frequency its correlation reaches
 #   {result}`emergent/wikitext-2 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=3 %+.2f` on WikiText-2 and
 #   {result}`emergent/enwiki correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=1 %+.2f` on Wikipedia; no other
-#   signal comes near it at any epoch.
+#   signal ever reaches such a value.
 # - But while the learning rate stays at 20 it does not last: it ends at {result}`emergent/wikitext-2 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f` and
 #   {result}`emergent/enwiki correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f`, on WikiText-2 no higher than
 #   the softmax gradient ({result}`emergent/wikitext-2 correlations.rho layer=softmax signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f`).

@@ -45,7 +45,7 @@ check_parameters(globals())
 #
 # where $f$ is the weight of the self-loop and $u$ that of the main path, and $w$, $v$, $b$ are the
 # parameters of the state that is entered. Here a word vector has a one for its word and zeros
-# elsewhere, so $w$ and $v$ simply list the words.
+# elsewhere, so $w$ and $v$ list the words; the helper `automaton` takes $u$ and divides it by $1 - f$.
 
 # %%
 from sparsecore.pruning.describe import automaton, one_hot, reading, states_of
@@ -122,8 +122,8 @@ score, steps = sc.best_paths(both, one_hot(text, vocabulary))
 round(score[0, 1].item(), 3), [text[t] for t in steps[0, 1].tolist()]
 
 # %% [markdown]
-# *bad bad* is worth $(-1)\cdot(-1)$, minus what waiting at the end costs, and beats *not … good* with
-# $0.5 \cdot 0.5$. The search here keeps the largest and the smallest way into each state at once, which is
+# *bad bad* is worth $(-1)\cdot(-1)$, times what waiting at *good* costs, and beats *not … good* with
+# $0.5 \cdot 0.5$ and two words of waiting. The search here keeps the largest and the smallest way into each state at once, which is
 # exact. The paper's results do not depend on it, its published phrases may.
 #
 # ## What the penalty does

@@ -123,20 +123,21 @@ reference_phrases(reference)
 decision(reader, sentence)
 
 # %% [markdown]
-# In code: `sc.best_paths` gives for every automaton and state the way with the largest score (or, with
-# `largest=False`, the smallest) and the words that it takes.
+# In code: `sc.best_paths` gives for every text and state the way with the largest score (or, with
+# `largest=False`, the smallest) and the words that it takes. The ways into the last state of each automaton:
 
 # %%
+import numpy as np
+
 import sparsecore as sc
 from sparsecore.experiments.sentiment.structure import rnn_of
 from sparsecore.experiments.sentiment.trained import vectors_of
 
 vectors, tokens = vectors_of(reader.trained, sentence)
-score, steps = sc.best_paths(rnn_of(reader.trained.model), vectors)
-last = [
-    path[-1] for path in steps
-]  # of each automaton: the way into its last state
-[[tokens[t] for t in path.tolist() if t >= 0] for path in last]
+rnn = rnn_of(reader.trained.model)
+score, steps = sc.best_paths(rnn, vectors)  # texts × states; × positions
+last = np.cumsum(rnn.lengths) - 1
+[[tokens[t] for t in steps[0, state].tolist() if t >= 0] for state in last]
 
 # %% [markdown]
 # The path that is shown is one of many that the automaton adds up, the one with the largest part.

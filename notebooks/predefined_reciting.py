@@ -105,16 +105,17 @@ accuracy_sentence(page)
 
 # %% [markdown]
 # *In evaluation mode*: the best accuracy of a separate pass after each epoch, with fixed weights. It is
-# what one would get from the finished model. The paper's way of counting is a little behind it while
+# what one would get from the finished model. The paper's way of counting is usually a little behind it while
 # the model still learns: a word at the beginning of the text is predicted by weights that have not yet
 # been updated in this epoch.
 #
-# In code: the best epoch of every run, and the spread over seeds. Where the least and the most of a
-# row lie far apart, some seeds have learned and others have not.
+# In code: the best epoch of every run in percent, and the spread over seeds. `part` is the size, as one part in so many of
+# the original's widths. Where the least and the most of a row lie far apart, some seeds have learned and others have not.
 
 # %%
 runs = page.main["runs"]
-by_model = runs.groupby(["part", "family"])["accuracy"]
+percent = runs.assign(accuracy=100 * runs["accuracy"])
+by_model = percent.groupby(["part", "family"])["accuracy"]
 by_model.agg(["mean", "min", "max", "count"]).round(1)
 
 # %% [markdown]

@@ -20,7 +20,7 @@
 # - It is the rare words that should be short. With the long vectors given to random words accuracy falls by
 #   {claim}`tagging-3` points, and by as much as {claim}`tagging-4` more if the rare words get them.
 # - Whether little is lost at 15 % of the parameters was not tested: the difference is {claim}`tagging-2` points, and half a
-#   point was to be seen.
+#   point was to be detected.
 # :::
 #
 # A network that reads words keeps a vector for each of them, and most of its parameters are in

@@ -23,7 +23,7 @@ from tables import plain, table
 from sparsecore.errors import InputError, near_match
 from sparsecore.report.pages.verdicts import OUTCOMES, in_words
 from sparsecore.runs.claims import Claim, format_value, read_claims
-from sparsecore.runs.judged import studies_of
+from sparsecore.runs.judged import studies_of, tuning_seed
 from sparsecore.stats.verdict import NOT_TESTED, VERDICTS
 
 METHODS = {
@@ -184,7 +184,7 @@ def tally(verdicts: Iterable[str]) -> list[nodes.Node]:
 
 
 def run_size(provenance: dict[str, Any]) -> str:
-    """``wikitext-2, 0.73 million words, 12 times, 3 seeds``, as far as it is known."""
+    """``wikitext-2, 0.73 million words, 12 passes, 3 seeds``, as far as it is known."""
     corpus, settings = provenance["corpus"], provenance["settings"]
     words, limit = (corpus.get("tokens") or {}).get("train"), settings.get("max_tokens")
     told = [text_name(str(corpus.get("name", "")))]
@@ -192,8 +192,9 @@ def run_size(provenance: dict[str, Any]) -> str:
         count = min(words, limit or words)
         told.append(f"{count / 1e6:.2g} million words" if count >= 1e5 else f"{count:,} words")
     if settings.get("epochs", 1) > 1 and "num_updates" not in settings:
-        told.append(f"{settings['epochs']} times")
-    seeds = len(provenance["seeds"])
+        told.append(f"{settings['epochs']} passes")
+    tuning = tuning_seed(str(provenance.get("experiment", "")))
+    seeds = len(set(provenance["seeds"]) - {tuning})
     return ", ".join([*told, "one seed" if seeds == 1 else f"{seeds} seeds"])
 
 
@@ -222,7 +223,8 @@ def label_of(result: dict[str, Any]) -> str:
     corpus, tables = str(result.get("corpus", "")), str(result.get("tables", ""))
     rest = tables.removeprefix(corpus).strip("-") if tables.startswith(corpus) else ""
     name = text_name(corpus)
-    return f"{name}, {rest.replace('-', ' ')}" if rest else name
+    what = f"round {rest}" if rest.isdigit() else rest.replace("-", " ")
+    return f"{name}, {what}" if rest else name
 
 
 def text_name(corpus: str) -> str:
@@ -250,7 +252,7 @@ def _ours(claim: Claim) -> nodes.Node:
     parts = deciding(claim)
     block = nodes.line_block(classes=["ours"])
     if parts:
-        shown = "" if parts[0].get("kind", "essential") == "essential" else " (does not count)"
+        shown = "" if parts[0].get("kind", "essential") == "essential" else " (shown only)"
         block += nodes.line("", f"{in_words(parts[0]['part'])}{shown}")
     for part in parts:
         named = [METHODS.get(part["method"], "")] if len(parts) > 1 else []

@@ -114,5 +114,6 @@ def _power(opened: pd.DataFrame) -> tuple[str, str]:
         if math.isnan(width):
             return NOT_TESTED, f"{name}: the runs do not give it"
         if width > effect:
-            return NOT_TESTED, f"{name}: known to ±{width:.2g}, and {effect:.2g} was to be seen"
+            known = f"{name}: known to ±{width:.2g}"
+            return NOT_TESTED, f"{known}, where {effect:.2g} was to be detected"
     return "undecided", ""

@@ -141,7 +141,7 @@ def test_verdicts_are_counted_and_what_was_not_tested_stands_apart():
 def test_the_size_of_a_run_is_told():
     corpus = {"name": "enwiki", "tokens": {"train": 6_298_422}}
     known = {"corpus": corpus, "settings": {"epochs": 5}, "seeds": [0]}
-    assert run_size(known) == "Wikipedia, 6.3 million words, 5 times, one seed"
+    assert run_size(known) == "Wikipedia, 6.3 million words, 5 passes, one seed"
     short = {**known, "settings": {"max_tokens": 6000, "epochs": 1}, "seeds": [0, 1]}
     assert run_size(short) == "Wikipedia, 6,000 words, 2 seeds"
 

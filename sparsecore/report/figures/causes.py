@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -156,17 +157,23 @@ def slopes_over_loss(
 
 
 @style.theme()
-def acquisition(bands: pd.DataFrame, arm: str = "sgd-20", ax: Axes | None = None) -> Axes:
+def acquisition(
+    bands: pd.DataFrame, arm: str = "sgd-20", least: int = 10, ax: Axes | None = None
+) -> Axes:
     """Surprisal against χ over training, a line a band of frequency: what comes first?
 
-    ``bands``: arm, update, from_count, words, chi, surprisal.
+    ``bands``: arm, update, from_count, words, chi, surprisal. Bands of fewer than ``least`` words
+    are left out.
     """
     columns = ["arm", "update", "from_count", "words", "chi", "surprisal"]
     require_columns(bands, columns)
     ax = style.new_axes(ax)
-    shown = bands[bands["arm"] == arm].sort_values(["from_count", "update"])
-    counts = shown["from_count"].unique()
-    looks = marks.looks_of(counts, {count: f"seen {count:,} times or more" for count in counts})
+    shown = bands[(bands["arm"] == arm) & (bands["words"] >= least)]
+    shown = shown.sort_values(["from_count", "update"])
+    counts = sorted(bands["from_count"].unique())
+    names = {a: f"seen {a:,} to {b - 1:,} times" for a, b in itertools.pairwise(counts)}
+    names[counts[-1]] = f"seen {counts[-1]:,} times or more"
+    looks = marks.looks_of(shown["from_count"].unique(), names)
     for count, look in looks.items():
         rows = shown[shown["from_count"] == count]
         ax.plot(rows["surprisal"], rows["chi"], color=look.colour, marker=look.marker,

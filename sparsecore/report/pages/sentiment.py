@@ -143,9 +143,9 @@ def ablation_sentence(page: Study) -> Any:
     worse = int((rows["high"] < 0).sum())
     mean = signed(rows["difference"].mean(), 1)
     return markdown(
-        f"Averaged over the {len(rows)} points, fine-tuning from the extraction is **{mean} "
-        "points** away from training the same structure from scratch. It is better beyond the "
-        f"interval over seeds in {better} of them, worse in {worse}."
+        f"Averaged over the {len(rows)} points, fine-tuning from the extraction gives **{mean} "
+        "points** against training the same structure from scratch. The interval over seeds is "
+        f"above zero in {better} of them, below zero in {worse}."
     )
 
 
