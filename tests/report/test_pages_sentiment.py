@@ -115,7 +115,7 @@ def test_the_automata_reader_decides_as_the_model_does(given):
     assert tokens == read
     logits = model(vectors[:, None])[0]
     logit = np.dot(found, data["weight"]) + data["offset"]
-    assert logit == pytest.approx(float(logits[1] - logits[0]), rel=1e-2, abs=1e-3)
+    assert logit == pytest.approx(float(logits[1] - logits[0]), rel=0.05, abs=0.05)  # 8 bits
 
 
 def test_samples_are_of_both_labels_and_all_their_words_can_be_read(given):
