@@ -1,173 +1,262 @@
-"""Hooks on a layer's output or input that see each value and each gradient once.
-
-What a layer returns may be a view, its own input, a parameter, or a tensor of another pass, and may
-be changed in place afterwards. A gradient hook on such a tensor would be dropped, fire twice or
-stay for ever; there the model goes on with a copy, and the hook is on the copy.
-"""
+"""The tracker's hooks on layers' outputs: they measure vectors, hand them on, keep no tensor."""
 
 from __future__ import annotations
 
-import copy
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
 
 from sparsecore.errors import InputError
-from sparsecore.ops.compilers import opaque
+from sparsecore.measure.chi import concentration, real
+from sparsecore.measure.ids import Ids, flat_nested, flatten, pack_ids
+from sparsecore.measure.measures import Measure
+from sparsecore.measure.outputs import Found, Hook, check_plain, find_vectors, hooked
+from sparsecore.measure.passes import Pass, Passes, Run, in_backward
+from sparsecore.measure.select import Signal, Transform
+from sparsecore.measure.unseen import Seen
+from sparsecore.measure.word_table import WordTable
+from sparsecore.ops.unrolled import stack_steps, unroll
+
+CONVOLUTIONS = nn.Conv1d | nn.Conv2d | nn.Conv3d
 
 
-class Hook:
-    """A hook of one module; what is copied or pickled with the module does nothing."""
+class Hooks:
+    """What sees the values and gradients of ``signals``, from :meth:`open` to :meth:`close`."""
 
-    def __init__(self, name: str, module: nn.Module, function: Callable[..., Any]) -> None:
-        self.name, self.module, self.function = name, module, function
+    def __init__(
+        self,
+        signals: Mapping[str, Signal],
+        measures: Mapping[str, Measure],
+        table: WordTable,
+        gradients: bool,
+        total: bool,
+        flat: bool = False,
+    ) -> None:
+        self.signals, self.measures, self.table = signals, measures, table
+        self.gradients, self.total, self.flat = gradients, total, flat
+        self.passes, self.seen = Passes(), Seen()
+        self._handles: list[Any] = []
 
-    def __call__(self, module: nn.Module, *values: Any) -> Any:
-        """What PyTorch calls; the compiler does not look into it."""
-        call = opaque(self._call) if torch.compiler.is_compiling() else self._call
-        return call(module, *values)
+    @property
+    def is_open(self) -> bool:
+        """Whether hooks are in place."""
+        return bool(self._handles)
 
-    def _call(self, module: nn.Module, *values: Any) -> Any:
-        if module is self.module:
-            return self.function(*values)
-        if getattr(module, "_is_replica", False):
+    def open(self, model: nn.Module) -> None:
+        """Register the hooks.
+
+        Raises:
+            InputError: a module that takes none.
+        """
+        try:
+            self._register(model)
+        except RuntimeError as error:
+            self.close()
+            if "ScriptModule" not in str(error):
+                raise
             raise InputError(
-                f"layer {self.name!r} runs in the copies of nn.DataParallel, which cannot be "
-                "tracked; use nn.parallel.DistributedDataParallel, or the model itself"
+                f"{type(model).__name__} is or holds TorchScript, which takes no hooks: track the "
+                "module that it was made from"
+            ) from error
+
+    def _register(self, model: nn.Module) -> None:
+        begins = Hook("the model", model, lambda *_: self.passes.model_begins())
+        ends = Hook("the model", model, lambda *_: self.passes.model_ends())
+        self._handles.append(model.register_forward_pre_hook(begins))
+        for name, signal in self.signals.items():
+            module = signal.module
+            if signal.of_input:
+                hook = Hook(name, module, self._before(name, signal))
+                handle = module.register_forward_pre_hook(hook, with_kwargs=True)
+            else:
+                hook = Hook(name, module, self._after(name, signal))
+                handle = module.register_forward_hook(hook, with_kwargs=True)
+            self._handles.append(handle)
+        self._handles.append(model.register_forward_hook(ends))
+
+    def close(self) -> None:
+        """Remove the hooks; gradients that come later are not counted."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        self.passes.current = None
+
+    def count(
+        self, of: Pass, ids: Ids, layer: str, signal: str, values: Tensor, changed: bool = False
+    ) -> None:
+        """Hand on values (..., M) whose leading axes are those of ``ids``.
+
+        Axes between them are averaged, where a transform or a layer made them (heads).
+        """
+        shape = tuple(next(iter(ids.values())).shape)
+        axes = values.ndim - 1
+        in_line = axes == 1 < len(shape) and len(values) == math.prod(shape)
+        if in_line and self.flat:
+            ids = of.flat if ids is of.ids else flatten(ids)
+            shape = (len(values),)
+        if tuple(values.shape[: len(shape)]) != shape or (
+            axes > len(shape) and len(shape) < 2 and not changed
+        ):
+            raise InputError(
+                f"layer {layer!r} has positions {tuple(values.shape[:-1])}, but ids {shape}: give "
+                "ids in the same layout (T, B) or (B, T), or rearrange with transform="
+                + ("; or flat=True, where they stand as ids.flatten() does" if in_line else "")
             )
-        return None
+        if axes > len(shape):
+            values = values.nanmean(tuple(range(len(shape), axes)))
+        one_axis = ids if len(shape) == 1 else of.flat if ids is of.ids else flatten(ids)
+        self.table.add(of.number, layer, signal, one_axis, values.flatten(0, -2))
 
-    def __deepcopy__(self, memo: Any) -> Callable[..., None]:
-        return no_hook
+    def _after(self, name: str, signal: Signal) -> Callable[..., Any]:
+        def after_forward(args: Any, kwargs: Any, output: Any) -> Any:
+            run = self._run(name)
+            recurrent = self.total and isinstance(signal.module, nn.RNNBase)
+            if run is None:
+                again = recurrent and in_backward() and torch.is_grad_enabled()
+                return self._steps(signal.module, args, kwargs)[2] if again else None
+            return self._visit(name, signal, run, output, (args, kwargs), recurrent)
 
-    def __reduce__(self) -> Any:
-        return _no_hook, ()
+        return after_forward
 
+    def _before(self, name: str, signal: Signal) -> Callable[..., Any]:
+        def before_forward(args: Any, kwargs: Any) -> Any:
+            run = self._run(name)
+            if run is None:
+                return None
+            return self._visit(name, signal, run, (args, kwargs), (args, kwargs), False)
 
-def no_hook(*_: Any) -> None:
-    """What a copy of a tracked model has in the place of its hooks."""
+        return before_forward
 
+    def _run(self, name: str) -> Run | None:
+        try:
+            return self.passes.run(name)
+        except InputError:
+            self.seen.refused.add(name)
+            raise
 
-def _no_hook() -> Callable[..., None]:
-    return no_hook
+    def _visit(
+        self, name: str, signal: Signal, run: Run, value: Any, inputs: Any, recurrent: bool
+    ) -> Any:
+        """Count the vectors in ``value`` and wait for their gradient; what is to replace it."""
+        if name in self.seen.left_out:
+            return None
+        try:
+            if isinstance(signal.module, CONVOLUTIONS) and signal.transform is None:
+                raise InputError(
+                    f"layer {name!r} has its vectors along axis 1: give transform=lambda h: "
+                    "h.movedim(1, -1)"
+                )
+            found = find_vectors(value, run.of.shape, name)
+            check_plain(found.tensor, name)
+            ids = self._ids(run.of, found, signal.module, name)
+            if not run.counted:
+                values = self._values(found.tensor, signal.transform)
+                self.count(run.of, ids, run.label, "activation", values, bool(signal.transform))
+        except InputError as error:
+            if not signal.by_pattern or name in self.seen.ran:
+                self.seen.refused.add(name)
+                raise
+            self.seen.left_out[name] = str(error).replace(f"layer {name!r}", "it")
+            return None
+        self.seen.ran.add(name)
+        if not self.gradients or not found.tensor.requires_grad:
+            return None
+        self.seen.differentiable.add(name)
+        count = self._gradient_hook(run, ids, name, signal)
+        if recurrent:
+            steps, stack, output = self._steps(signal.module, *inputs)
+            self._hook_steps(steps, stack, count)
+            return output
+        tensor = hooked(found.tensor, inputs, count)
+        return None if tensor is found.tensor else found.put(tensor)
 
+    def _ids(self, of: Pass, found: Found, module: nn.Module, name: str) -> Ids:
+        if found.packed is not None:
+            return pack_ids(of.ids, found.packed, module, name)
+        return of.ids
 
-@dataclass(frozen=True)
-class Found:
-    """A tensor in what a layer returned, and how to put another in its place."""
+    def _values(
+        self, vectors: Tensor, transform: Transform | None, scale: float | Tensor = 1.0
+    ) -> Tensor:
+        """(..., D) -> (..., M): chi, ℓ1 and the further measures."""
+        vectors = vectors.detach()
+        if vectors.is_nested:
+            vectors = flat_nested(vectors)
+        if transform is not None:
+            vectors = transform(vectors)
+        chi, l1 = concentration(vectors)
+        if not self.measures:
+            return torch.stack([chi, l1 * scale], -1)
+        wide, others = real(vectors), []
+        for name, measure in self.measures.items():
+            value = measure(wide)
+            if value.shape != chi.shape:
+                raise InputError(
+                    f"measure {name!r} made {tuple(value.shape)} of vectors {tuple(wide.shape)}, "
+                    f"not {tuple(chi.shape)}: it must reduce the last axis"
+                )
+            others.append(value.to(l1.dtype))
+        return torch.stack([chi, l1 * scale, *others], -1)
 
-    tensor: Tensor
-    put: Callable[[Tensor], Any]
-    packed: PackedSequence | None = None
+    def _gradient_hook(
+        self, run: Run, ids: Ids, name: str, signal: Signal
+    ) -> Callable[[Tensor | None], None]:
+        came = False
 
+        def on_gradient(gradient: Tensor | None) -> None:
+            nonlocal came
+            if gradient is None or self.passes.paused or not self.is_open:
+                return
+            if came:
+                raise InputError(
+                    f"the gradient of layer {name!r} came twice for one forward pass: call "
+                    "backward() once, on the sum of the losses, or put the other backward pass "
+                    "(retain_graph, create_graph) inside tracker.paused()"
+                )
+            came = True
+            self._count_gradient(run, ids, name, signal, gradient)
 
-def tensors(value: Any) -> Iterator[Found]:
-    """The tensors in tuples, lists, mappings, dataclasses and packed sequences, first to last."""
-    return _tensors(value, lambda tensor: tensor, None)
+        return on_gradient
 
+    def _count_gradient(
+        self, run: Run, ids: Ids, name: str, signal: Signal, gradient: Tensor
+    ) -> None:
+        values = self._values(gradient, signal.transform, run.of.scale)
+        self.count(run.of, ids, run.label, "gradient", values, bool(signal.transform))
+        self.seen.gradients.add(name)
 
-def _tensors(
-    value: Any, put: Callable[[Any], Any], packed: PackedSequence | None
-) -> Iterator[Found]:
-    if isinstance(value, Tensor):
-        yield Found(value, put, packed)
-    elif isinstance(value, PackedSequence):
-        yield from _tensors(value.data, lambda data: put(value._replace(data=data)), value)
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _tensors(item, lambda new, key=key: put(_with_item(value, key, new)), packed)
-    elif isinstance(value, tuple | list):
-        for i, item in enumerate(value):
-            yield from _tensors(item, lambda new, i=i: put(_with_index(value, i, new)), packed)
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        for field in dataclasses.fields(value):
-            yield from _tensors(
-                getattr(value, field.name, None),
-                lambda new, name=field.name: put(_with_attribute(value, name, new)),
-                packed,
-            )
+    def _steps(
+        self, module: nn.Module, args: Any, kwargs: Any
+    ) -> tuple[list[Tensor], Callable[[list[Tensor]], Tensor], Any]:
+        """The hidden states of a fused layer, a tensor each, how they stack, and the output."""
+        assert isinstance(module, nn.RNNBase)
+        x = args[0] if args else kwargs["input"]
+        state = args[1] if len(args) > 1 else kwargs.get("hx")
+        steps, final = unroll(module, x, state)
+        stack = partial(stack_steps, module, x)
+        return steps, stack, (stack(steps), final)
 
+    def _hook_steps(
+        self,
+        steps: list[Tensor],
+        stack: Callable[[list[Tensor]], Tensor],
+        count: Callable[[Tensor], None],
+    ) -> None:
+        """Count the gradients of all steps together, when the first step's, the last, has come."""
+        gradients: dict[int, Tensor] = {}
 
-def _with_item(value: Any, key: Any, new: Any) -> Any:
-    changed = copy.copy(value)
-    changed[key] = new
-    return changed
+        def on_step(gradient: Tensor | None, t: int) -> None:
+            if gradient is not None:
+                gradients[t] = gradient.detach()
+            if t == 0 and gradients:
+                zeros = torch.zeros_like(steps[0])
+                every = [gradients.get(t, zeros) for t in range(len(steps))]
+                gradients.clear()
+                count(stack(every))
 
-
-def _with_index(value: Any, index: int, new: Any) -> Any:
-    items = [*value[:index], new, *value[index + 1 :]]
-    return value._make(items) if hasattr(value, "_make") else type(value)(items)
-
-
-def _with_attribute(value: Any, name: str, new: Any) -> Any:
-    changed = copy.copy(value)
-    object.__setattr__(changed, name, new)
-    return changed
-
-
-def find_vectors(value: Any, shape: tuple[int, ...], layer: str) -> Found:
-    """The tensor whose vectors are tracked: the first (..., D) of real or complex numbers.
-
-    One whose leading axes are ``shape``, those of the ids, goes before others; scalars, as a loss
-    in front of the logits, are passed over.
-
-    Raises:
-        InputError: there is none.
-    """
-    found = [one for one in tensors(value) if one.tensor.ndim >= 2]
-    real = [
-        one for one in found if one.tensor.dtype.is_floating_point or one.tensor.dtype.is_complex
-    ]
-    for one in real:
-        if one.packed is not None or _axes(one.tensor) == shape:
-            return one
-    for one in real or [one for one in found if _axes(one.tensor) == shape]:
-        return one
-    raise InputError(
-        f"layer {layer!r} has {describe(value)}: track one with a tensor (..., D) of real or "
-        "complex numbers"
-    )
-
-
-def _axes(tensor: Tensor) -> tuple[int, ...] | None:
-    """Those before the last; None of a nested tensor that has no shape."""
-    has_none = tensor.is_nested and tensor.layout is torch.strided
-    return None if has_none else tuple(tensor.shape[:-1])
-
-
-def describe(value: Any) -> str:
-    """``a tensor of shape ()``, or the type and the shapes that it holds."""
-    shapes = [str(tuple(one.tensor.shape)) for one in tensors(value)]
-    if isinstance(value, Tensor):
-        return f"a tensor of shape {shapes[0]}"
-    if len(shapes) == 0:
-        return f"a {type(value).__name__} without tensors"
-    return f"a {type(value).__name__} of tensors of shape {', '.join(shapes)}"
-
-
-def check_plain(tensor: Tensor, layer: str) -> None:
-    """Raise :class:`InputError` inside ``torch.func`` (``vmap``, ``grad``)."""
-    if torch._C._functorch.is_functorch_wrapped_tensor(tensor):  # pyright: ignore
-        raise InputError(
-            f"layer {layer!r} runs inside torch.func (vmap, grad), where values cannot be taken "
-            "out; track the plain forward and backward pass, or use tracker.paused()"
-        )
-
-
-def hooked(tensor: Tensor, inputs: Any, hook: Callable[[Tensor], None]) -> Tensor:
-    """A tensor with the same values whose gradient goes to ``hook``, once.
-
-    It is ``tensor`` itself where nothing else can hold it; otherwise a copy: of a view (which a
-    change in place would cut off), a leaf (whose hooks would stay), an input that was handed
-    through (whose gradient has other parts too), and a tensor that has a hook already.
-    """
-    shared = tensor.is_leaf or tensor._is_view() or tensor._backward_hooks
-    if shared or any(one.tensor is tensor for one in tensors(inputs)):
-        tensor = tensor.clone()
-    tensor.register_hook(hook)
-    return tensor
+        for t, step in enumerate(steps):
+            step.register_hook(partial(on_step, t=t))

@@ -29,10 +29,10 @@ from torch import Tensor, nn
 from sparsecore.errors import InputError
 from sparsecore.layers.sparse_rnn import SparseGRU, SparseLSTM, SparseRNN
 from sparsecore.measure.columns import Columns
+from sparsecore.measure.hooks import Hooks
 from sparsecore.measure.ids import check_known, counts_by_id, pass_ids, words_by_id
 from sparsecore.measure.measures import Measure, find_measures
 from sparsecore.measure.select import Layers, Signal, Transform, find_signals
-from sparsecore.measure.taps import Taps
 from sparsecore.measure.unseen import TrackingWarning, unseen
 from sparsecore.measure.word_table import Key, WordTable
 from sparsecore.ops.unrolled import check_unrollable
@@ -102,8 +102,8 @@ def track(
         _check_total(signals)
     words, found = words_by_id(vocabulary), find_measures(measures)
     table = WordTable(None if words is None else len(words), found, dense, rows)
-    taps = Taps(signals, found, table, gradients, gradient == "total", flat)
-    return Tracker(model, taps, second_names, words, counts_by_id(counts, words))
+    hooks = Hooks(signals, found, table, gradients, gradient == "total", flat)
+    return Tracker(model, hooks, second_names, words, counts_by_id(counts, words))
 
 
 class Tracker:
@@ -124,21 +124,21 @@ class Tracker:
     def __init__(
         self,
         model: nn.Module,
-        taps: Taps,
+        hooks: Hooks,
         second_names: Mapping[str, str],
         vocabulary: np.ndarray | None,
         counts: np.ndarray | None,
     ) -> None:
         self.model, self.second_names = model, second_names
         self.vocabulary, self.counts = vocabulary, counts
-        self._taps, self._table, self._passes = taps, taps.table, taps.passes
+        self._hooks, self._table, self._passes = hooks, hooks.table, hooks.passes
         self._largest: dict[str, Tensor] = {}
         self._stance: Any = None
 
     @property
     def layers(self) -> dict[str, nn.Module]:
         """The tracked modules by name."""
-        return {name: signal.module for name, signal in self._taps.signals.items()}
+        return {name: signal.module for name, signal in self._hooks.signals.items()}
 
     @property
     def sums(self) -> dict[Key, Tensor]:
@@ -151,7 +151,7 @@ class Tracker:
         return self._table.sums
 
     def __enter__(self) -> Tracker:
-        if self._taps.is_open:
+        if self._hooks.is_open:
             raise InputError("this tracker is tracking already; leave its block before the next")
         if self._table.rows is not None and self._table.rows.finished:
             raise InputError(
@@ -159,11 +159,11 @@ class Tracker:
             )
         if "torch._dynamo" in sys.modules:  # compiled code would not call the hooks
             self._stance = torch.compiler.set_stance("force_eager")
-        self._taps.open(self.model)
+        self._hooks.open(self.model)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._taps.close()
+        self._hooks.close()
         if self._stance is not None:
             self._stance.__exit__(None, None, None)
             self._stance = None
@@ -174,9 +174,9 @@ class Tracker:
     def _warn(self, not_finite: bool) -> None:
         """Say what has not come; numbers in dense sums only at the end, where one may wait."""
         numbers = self._table.not_finite() if not_finite else {}
-        taps = self._taps
+        hooks = self._hooks
         text = unseen(
-            taps.seen, taps.signals, self.second_names, self.model, taps.gradients, numbers
+            hooks.seen, hooks.signals, self.second_names, self.model, hooks.gradients, numbers
         )
         if text:
             warnings.warn(f"tracker: {text}", TrackingWarning, stacklevel=3)
@@ -219,7 +219,7 @@ class Tracker:
             gradient_scale = float(gradient_scale)
         if (broken := self._passes.begin(ids, gradient_scale)) is not None:
             self._table.discard(broken.number)
-            self._taps.seen.unfinished += 1
+            self._hooks.seen.unfinished += 1
         if self._table.is_full():
             self._table.flush()
 
@@ -241,14 +241,14 @@ class Tracker:
         """
         if self._passes.paused:
             return
-        if self._taps.measures:
+        if self._hooks.measures:
             raise InputError("add() takes chi and l1 only; this tracker has further measures")
         at = self._passes.get(layer)
         at.runs[f"{layer} {signal}"] += 1
         if at.runs[f"{layer} {signal}"] > 1:
             raise InputError(f"{signal} of {layer!r} was added before in this pass: call words()")
         values = torch.stack([chi.detach(), l1.detach()], -1)
-        self._taps.count(at, at.ids, layer, signal, values)
+        self._hooks.count(at, at.ids, layer, signal, values)
 
     def merge(self, other: Tracker) -> None:
         """Add another tracker's sums (of another process or another part of the data)."""
@@ -282,16 +282,16 @@ class Tracker:
             self._warn(not_finite=True)
         keys = [key for key in self._table.sums if ":" not in key[1]]
         if not keys:
-            why = "; ".join(f"{name}: {text}" for name, text in self._taps.seen.left_out.items())
+            why = "; ".join(f"{name}: {text}" for name, text in self._hooks.seen.left_out.items())
             raise InputError(
                 "nothing was tracked: " + (why or "call words() and run the model inside the block")
             )
-        columns = Columns(self.vocabulary, self.counts, tuple(self._taps.measures), compact)
+        columns = Columns(self.vocabulary, self.counts, tuple(self._hooks.measures), compact)
         return columns.frame(self._table, sorted(keys, key=self._order))
 
     def _order(self, key: Key) -> tuple[int, int, Key]:
         """Layers as they were given, each with its later runs, then what was added by name."""
-        names = list(self._taps.signals)
+        names = list(self._hooks.signals)
         name, _, run = key[0].rpartition("#")
         name, run = (name, int(run)) if name in names and run.isdigit() else (key[0], 1)
         return names.index(name) if name in names else len(names), run, key

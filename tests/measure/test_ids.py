@@ -210,7 +210,7 @@ def test_vectors_are_found_and_put_back_in_what_a_layer_returns(kind):
         def forward(self, output):
             (hidden,) = [
                 found.tensor
-                for found in sc.measure.hooks.tensors(output)
+                for found in sc.measure.outputs.tensors(output)
                 if found.tensor.shape == (B, T, D)
             ]
             return hidden.relu_().sum()

@@ -15,7 +15,7 @@ from torch import nn
 from sparsecore.errors import check_installed
 from sparsecore.files import atomic_path
 from sparsecore.measure.callbacks.training_tables import TrainingTables
-from sparsecore.measure.hooks import Hook
+from sparsecore.measure.outputs import Hook
 from sparsecore.measure.passes import in_backward
 
 if TYPE_CHECKING:
