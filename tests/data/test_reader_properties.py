@@ -14,7 +14,8 @@ from sparsecore.data.tagged_files import read_tagged
 from sparsecore.data.vectors import read_vectors
 
 FILES = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 COMPRESS = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress}
 # every sign but blanks, controls, and those that end lines

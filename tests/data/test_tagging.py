@@ -87,7 +87,7 @@ def test_accuracy_counts_right_words(nlp: Any) -> None:
         accuracy(nlp, [])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data(), block=st.sampled_from([1, 3, 7, 2048]))
 def test_fast_tags_equal_plain_tags(nlp: Any, data: Any, block: int) -> None:
     _, words = stream(gold())

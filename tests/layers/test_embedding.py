@@ -113,7 +113,7 @@ def test_tied_logits_equal_the_dense_product(geometry, ordered, biased):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(geometries())
 def test_any_geometry_keeps_the_promised_entries(geometry):
     words, dim, density, num_bins = geometry

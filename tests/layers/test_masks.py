@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -27,7 +27,6 @@ def test_masks_are_where_the_layer_has_weights(make, gates):
     assert np.array_equal(w_hi, dense.weight_ih_l0.detach().numpy() != 0)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.floats(0, 1), st.data())
 def test_masks_have_the_promised_entries(inputs, hidden, extra, data):
     num_blocks = data.draw(st.integers(1, hidden))

@@ -129,7 +129,7 @@ def test_calling_conventions_are_those_of_the_dense_layer(cell, num_layers, bidi
         torch.testing.assert_close(final, expected_final, **EXACT)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data())
 def test_parameters_are_as_promised_and_every_input_is_seen(data):
     inputs, hidden = data.draw(st.integers(1, 24)), data.draw(st.integers(1, 24))
@@ -153,7 +153,7 @@ def noisy(layer):
     return layer
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(20, 90), st.integers(20, 90), st.floats(0.3, 1), st.floats(0.3, 1))
 def test_matched_layer_has_as_many_parameters_as_the_smaller_dense_one(inputs, hidden, a, b):
     try:

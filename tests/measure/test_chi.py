@@ -14,7 +14,6 @@ vectors = st.lists(
 ).filter(any)
 
 
-@settings(deadline=None)
 @given(vectors, st.floats(1e-3, 1e3), st.randoms())
 def test_bounds_and_invariances(values, factor, random):
     v = torch.tensor(values, dtype=torch.float64)
@@ -63,7 +62,7 @@ def test_differentiable():
     assert torch.autograd.gradcheck(sc.hoyer, v)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(2, 30), st.integers(0, 10**6), st.floats(0.01, 30))
 def test_softmax_gradient_closed_form(vocabulary, seed, scale):
     g = torch.Generator().manual_seed(seed)

@@ -51,7 +51,7 @@ def test_l1_of_any_size_that_float32_has(size):
 sizes = st.floats(2**-126, 2.0**120, width=32)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(-1, 3), sizes), min_size=1, max_size=20), st.randoms())
 def test_sums_without_absent_words_are_exact_in_any_order(rows, random):
     def summed(rows):
@@ -137,7 +137,7 @@ def test_many_layers_take_a_tenth_of_what_sums_of_all_words_take():
 limbs = st.integers(0, 2**62)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     st.lists(st.lists(limbs, min_size=COLUMNS, max_size=COLUMNS), max_size=4),
     st.sampled_from([1, -1]),

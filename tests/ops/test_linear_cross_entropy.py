@@ -19,7 +19,7 @@ def problem(rows, width, vocabulary, seed=0, dtype=torch.float64, scale=1.0):
     return [t.requires_grad_() for t in (hidden, weight, bias)], target
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     rows=st.integers(1, 23),
     width=st.integers(1, 9),

@@ -59,7 +59,7 @@ def outputs_and_gradients(function, inputs, lengths, options, seed=0):
     return [*results, *torch.autograd.grad(loss, leaves, materialize_grads=True)]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     T=st.integers(1, 7),
     B=st.integers(1, 4),

@@ -1,7 +1,7 @@
 """Per-word sums are exact, independent of order, and mean what they say."""
 
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sparsecore.ops.word_sums import add_words, empty_sums, means, naive_means, quantise
@@ -24,7 +24,6 @@ def summed(rows):
     return sums
 
 
-@settings(deadline=None)
 @given(positions)
 def test_equals_naive(rows):
     chi, l1, count = means(summed(rows))
@@ -39,7 +38,6 @@ def test_equals_naive(rows):
         torch.testing.assert_close(l1[word].item(), n, rtol=1e-12, atol=2**-50)
 
 
-@settings(deadline=None)
 @given(positions, st.randoms())
 def test_order_and_grouping_do_not_matter(rows, random):
     shuffled = list(rows)

@@ -76,7 +76,7 @@ def test_the_gradient_of_a_zero_group_is_zero():
     torch.testing.assert_close(rnn.main.grad[0], (rnn.main[0] / norm).detach())
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(amount=st.floats(0, 6), seed=st.integers(0, 50))
 def test_the_proximal_step_minimises_its_objective(amount, seed):
     """½||g − g0||² + amount·||g||: the result is no worse than anything near it, and 0 if small."""
@@ -146,7 +146,7 @@ def test_stacked_layers_lose_the_inputs_that_are_gone(bidirectional):
     assert small.output_size == len(kept_wfsas(rnn)) == (5 if bidirectional else 2)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     lengths=st.lists(st.integers(1, 4), min_size=1, max_size=4),
     seed=st.integers(0, 99),

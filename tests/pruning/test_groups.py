@@ -51,7 +51,7 @@ def groupings(draw):
     return Grouping(labels)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(groupings())
 def test_norms_equal_the_loop_over_entries(grouping):
     torch.manual_seed(0)

@@ -122,7 +122,7 @@ def test_weights_are_resamples_of_the_same_size_and_of_every_word():
     shift=st.floats(-10, 10),
     method=st.sampled_from(list(METHODS)),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_affine_maps_of_chi_leave_rho_and_its_interval(seed, n, scale, shift, method):
     table = words_table(n, seed=seed)
     moved = table.assign(chi=table["chi"] * scale + shift)
@@ -135,7 +135,7 @@ def test_affine_maps_of_chi_leave_rho_and_its_interval(seed, n, scale, shift, me
 
 
 @given(seed=st.integers(0, 10_000), n=st.integers(3, 40), method=st.sampled_from(list(METHODS)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_interval_contains_rho_within_minus_one_and_one(seed, n, method):
     row = one(words_table(n, seed=seed), method, n_boot=60)
     if np.isnan(row["rho"]):  # fewer words than controls leave nothing to correlate
@@ -145,7 +145,7 @@ def test_the_interval_contains_rho_within_minus_one_and_one(seed, n, method):
 
 
 @given(seed=st.integers(0, 10_000), method=st.sampled_from(["spearman", "pearson_log"]))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_row_order_does_not_matter(seed, method):
     table = words_table(40, seed=seed)
     shuffled = table.sample(frac=1, random_state=seed)

@@ -139,7 +139,7 @@ def no_edit_breaks(reader, edits, which):
 FAST = sorted({reader.name for reader in (*texts.READERS, *runs.READERS)} - SLOW)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.sampled_from(FAST), EDITS, st.integers(0, 50))
 def test_no_edit_of_a_file_breaks_its_reader(reader, edits, which):
     no_edit_breaks(reader, edits, which)
@@ -148,7 +148,7 @@ def test_no_edit_of_a_file_breaks_its_reader(reader, edits, which):
 @pytest.mark.slow
 @pytest.mark.parametrize("reader", FAST)
 def test_no_edit_of_a_file_breaks_this_reader(reader):
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(EDITS, st.integers(0, 50))
     def check(edits, which):
         no_edit_breaks(reader, edits, which)
