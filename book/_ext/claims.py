@@ -175,11 +175,9 @@ def tally(verdicts: Iterable[str]) -> list[nodes.Node]:
     counts = Counter(verdicts)
     told: list[nodes.Node] = []
     for name in VERDICTS:
-        if counts[name]:
-            told += [
-                nodes.Text(" " if told else ""),
-                _badge(name, f"{counts[name]} {PLURAL.get(name, name)}"),
-            ]
+        if count := counts[name]:
+            what = name if count == 1 else PLURAL.get(name, name)
+            told += [nodes.Text(" " if told else ""), _badge(name, f"{count} {what}")]
     return told
 
 

@@ -133,9 +133,9 @@ def test_the_deciding_part_stands_with_its_values_the_paper_and_other_texts():
 
 def test_verdicts_are_counted_and_what_was_not_tested_stands_apart():
     told = nodes.paragraph(
-        "", "", *tally(["undecided", "holds", "not tested at this size", "holds"])
+        "", "", *tally(["undecided", "holds", "not tested at this size", "holds", "fails"])
     )
-    assert told.astext() == "2 hold 1 undecided 1 not tested at this size"
+    assert told.astext() == "2 hold 1 fails 1 undecided 1 not tested at this size"
 
 
 def test_the_size_of_a_run_is_told():
