@@ -13,7 +13,8 @@ and effects stand in ``book/registrations.md`` (*Language modelling, second roun
 
 from __future__ import annotations
 
-import numpy as np
+import math
+
 import pandas as pd
 
 from sparsecore.stats.judgement import ESSENTIAL, MET, SIDE, Part, parts_table
@@ -69,4 +70,4 @@ def gap(runs: pd.DataFrame, suffix: str = "") -> pd.Series:
 
 
 def _loss(runs: pd.DataFrame, split: str, suffix: str = "") -> pd.Series:
-    return np.log(runs[f"{split}_perplexity{suffix}"].astype(float))
+    return runs[f"{split}_perplexity{suffix}"].astype(float).apply(math.log)
