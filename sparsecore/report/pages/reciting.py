@@ -66,7 +66,11 @@ def accuracy_table(page: Study) -> Any:
         keys = zip(first["family"], first["part"], strict=True)
         shown[name] = [by_model.get(key, "–") for key in keys]
     shown["in evaluation mode"] = [f"{value:.2f}" for value in first["evaluated_accuracy"]]
-    return html_table(shown)
+    return html_table(
+        shown,
+        note="k: width of the embedding; δ: share of its entries that are trained; h: units of a "
+        "layer. Accuracies in percent; ±: standard deviation over seeds.",
+    )
 
 
 def accuracy_sentence(page: Study) -> Any:
