@@ -26,7 +26,8 @@ def test_every_committed_folder_of_tables_is_of_a_study():
         if "experiment" in read_provenance(path.parent)  # pyright: ignore[reportOperatorIssue]
     }
     listed = {study.tables for study in studies.read_studies()}
-    assert folders - listed - {"emergent/wikitext-2-first"} == set()
+    others = {"emergent/wikitext-2-first"}  # and what tools/explorer_models.py makes
+    assert {f for f in folders - listed if not f.startswith("explore/")} == others
 
 
 def test_the_runs_of_a_study_are_those_of_its_provenance():
@@ -117,7 +118,9 @@ def test_a_study_is_made_from_its_runs_and_compared_with_the_claims(tmp_path, mo
     lines = list(studies.compared(study, folder))
     assert len(lines) == 8
     assert lines[1].startswith("emergent-2: not tested at this size")
-    assert lines[1].endswith("(1 seed; an interval needs three); the claims say holds")
+    assert lines[1].endswith(
+        "(1 seed; an interval needs three); the claims say not tested at this size"
+    )
 
 
 def few_resamples(runs, out, earlier):

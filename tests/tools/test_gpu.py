@@ -93,7 +93,7 @@ def test_the_rehearsal_s_steps_leave_folders_for_the_book_and_the_benchmarks(
     assert set(speed.open_page(str(tmp_path / "bench" / "all")).table["suite"]) == {"lstm"}
     assert len(pd.read_parquet(tmp_path / "emergent" / "epochs.parquet")) == 2
     tables = read_summary(tmp_path / "tables" / "emergent")
-    assert set(tables["findings"]["finding"]) and tables["correlations"]["rho"].notna().any()
+    assert set(tables["verdicts"]["finding"]) and tables["correlations"]["rho"].notna().any()
 
 
 def in_this_process(step, out, seconds):

@@ -83,6 +83,8 @@ def networks_of_run(run: Run) -> Networks:
     words = run.words
     with reading(run.path, RECOMPUTE):
         weights = load_file(run.path / "weights.safetensors")
+        if not len(weights["embedding.weight"]) == len(weights["decoder.weight"]) == len(words):
+            raise ValueError(f"the weights are not those of {len(words)} words")
         return Networks(words["word"].tolist(), words["frequency"].tolist(), {"trained": weights})
 
 
