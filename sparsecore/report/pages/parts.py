@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,16 +26,16 @@ PUBLISHED = "quick"  # the preset of the notebooks as the book shows them
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>$|~#&!^])")
 
 
-class Sides:
+class Sides(ABC):
     """The tables that a page shows: of the reference runs, of the reader's, or of both."""
 
     executed: bool
     reference: Summary | None
 
     @property
+    @abstractmethod
     def yours(self) -> Summary:
         """The tables of the reader's runs."""
-        raise NotImplementedError
 
     @property
     def main(self) -> Summary:
