@@ -183,7 +183,7 @@ assert h.grad is not None
 # %% tags=["hide-input"]
 carriers_table(page)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-acquisition", "caption": "Word acquisition with SGD at 5: mean surprisal of held-out words against the concentration of their gradient, over training, by how often a word occurs in the training text. A line goes to the right as its words are learned. See that all rise, by a thousandth or three, the commonest words first."}, "image": {"alt": "Line chart: mean concentration against mean surprisal, a line for each band of frequency.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-acquisition", "caption": "Word acquisition with SGD at 5: mean surprisal of held-out words against the concentration of their gradient, over training, by how often a word occurs in the training text. A line goes to the right as its words are learned. See that all lines rise, those of common words first and most."}, "image": {"alt": "Line chart: mean concentration against mean surprisal, a line for each band of frequency.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.acquisition,
     page.reference,
