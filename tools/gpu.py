@@ -172,7 +172,9 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def gather(step: Step, out: Path) -> None:
     """The small tables of a step, out of what it has written so far."""
     if step.name == "tests" and (out / "tests.xml").is_file():
-        write_text(out / "tests.csv", outcomes((out / "tests.xml").read_text(encoding="utf-8")))
+        with contextlib.suppress(ElementTree.ParseError):  # half written: it is read again later
+            report = (out / "tests.xml").read_text(encoding="utf-8")
+            write_text(out / "tests.csv", outcomes(report))
     if step.name.startswith("bench/"):
         combine(out / "bench")
     if step.name == "emergent":

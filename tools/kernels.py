@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
@@ -101,5 +102,14 @@ def run_kernel(arguments: list[str], env: dict[str, str], cwd: str) -> None:
     os.setsid()
     os.chdir(cwd)
     os.environ.clear()
-    os.environ.update(env, JPY_PARENT_PID=str(os.getppid()))  # it ends with the fork server
+    os.environ.update(env)
+    threading.Thread(target=_end_with_starter, daemon=True).start()
     IPKernelApp.launch_instance(argv=arguments)
+
+
+def _end_with_starter() -> None:
+    """A kernel whose starter was killed has nobody to talk to."""
+    starter = parent_process()
+    assert starter is not None
+    starter.join()
+    os._exit(1)

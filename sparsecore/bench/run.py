@@ -56,7 +56,8 @@ def run_and_save(
     """
     folder = Path(out) if out else bench_dir(f"{datetime.now(UTC):%Y-%m-%d-%H%M%S}")
     past = folder.parent / bench_history.NAME
-    bench_history.read(past)  # before any work
+    if not quick:
+        bench_history.read(past)  # before any work
     settings = Settings(resolve_device(device), seconds, quick)
     if threads is None:
         choose_threads()

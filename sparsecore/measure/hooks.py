@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -21,6 +22,7 @@ from sparsecore.measure.unseen import Seen
 from sparsecore.measure.word_table import WordTable
 from sparsecore.ops.unrolled import stack_steps, unroll
 
+ONE_EXPERT = re.compile(r"(^|\.)experts\.\d+")  # whose positions are sorted by rank
 CONVOLUTIONS = nn.Conv1d | nn.Conv2d | nn.Conv3d
 
 
@@ -95,6 +97,7 @@ class Hooks:
         shape = tuple(next(iter(ids.values())).shape)
         axes = values.ndim - 1
         in_line = axes == 1 < len(shape) and len(values) == math.prod(shape)
+        in_line = in_line and not ONE_EXPERT.search(layer)
         if in_line and self.flat:
             ids = of.flat if ids is of.ids else flatten(ids)
             shape = (len(values),)
@@ -105,6 +108,7 @@ class Hooks:
                 f"layer {layer!r} has positions {tuple(values.shape[:-1])}, but ids {shape}: give "
                 "ids in the same layout (T, B) or (B, T), or rearrange with transform="
                 + ("; or flat=True, where they stand as ids.flatten() does" if in_line else "")
+                + ("; one expert has an order of its own" if ONE_EXPERT.search(layer) else "")
             )
         if axes > len(shape):
             values = values.nanmean(tuple(range(len(shape), axes)))

@@ -141,7 +141,8 @@ def words_by_id(vocabulary: Any) -> np.ndarray | None:
         return None
     pairs = vocabulary.get_vocab() if hasattr(vocabulary, "get_vocab") else None
     vocabulary = getattr(vocabulary, "words", vocabulary) if pairs is None else pairs
-    if isinstance(vocabulary, str | bytes | Set) and not isinstance(vocabulary, KeysView):
+    unordered = isinstance(vocabulary, str | bytes | Set) and not isinstance(vocabulary, KeysView)
+    if unordered or not hasattr(vocabulary, "__iter__"):
         kind = type(vocabulary).__name__
         raise InputError(f"vocabulary must be the words by id, got the {kind} {vocabulary!r:.60}")
     if isinstance(vocabulary, pd.Series):

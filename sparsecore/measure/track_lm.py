@@ -172,7 +172,8 @@ class LMTracking:
     def __enter__(self) -> LMTracking:
         with contextlib.ExitStack() as stack:
             stack.enter_context(_borrowed(self.model, self.gradients, self.device))
-            _check_causal(self._logits, self.windows, self.dtype)
+            kinds = {p.dtype for p in self.model.parameters() if p.is_floating_point()}
+            _check_causal(self._logits, self.windows, kinds | {self.dtype or torch.float32})
             stack.enter_context(self.tracker)
             self._open = stack.pop_all()
         return self
@@ -358,7 +359,7 @@ def _begin_graph(_module: nn.Module, _inputs: Any, output: Any) -> Tensor | None
     return output.detach().requires_grad_().clone()
 
 
-def _check_causal(logits_of: Any, windows: Windows, dtype: torch.dtype | None) -> None:
+def _check_causal(logits_of: Any, windows: Windows, kinds: set[torch.dtype]) -> None:
     """Another last piece must leave the predictions before it as they are."""
     ids = windows.batch(0).input_ids[:1, :8]
     if ids.shape[1] < 2:
@@ -369,7 +370,7 @@ def _check_causal(logits_of: Any, windows: Windows, dtype: torch.dtype | None) -
     probe = Batch(pair, full, pair, {}, pair, pair, 0)
     with torch.no_grad():
         logits = logits_of(probe)[:, :-1]
-    rounding = max(torch.finfo(kind).eps for kind in (logits.dtype, dtype or logits.dtype))
+    rounding = max(torch.finfo(kind).eps for kind in kinds | {logits.dtype})
     a, b = logits.float()
     least = 1e-4 if a.device.type == "cpu" else 2e-3  # elsewhere products may be in TF32
     if (a - b).abs().max() > max(least, 4 * rounding) * a.std().clamp_min(1e-6):

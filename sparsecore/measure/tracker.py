@@ -84,7 +84,8 @@ def track(
         dense: keep sums of the whole vocabulary and add to them in place at once, which a step
             recorded as a CUDA graph needs; otherwise only words that occur take memory.
         flat: layers may return their positions in one axis, (B·T, D), in the order of
-            ``ids.flatten()``: experts of a mixture, the MLP of OPT.
+            ``ids.flatten()``: the MLP of OPT, the block of a mixture's experts as a whole (one
+            expert alone has its positions in an order of its own, and is refused).
 
     Returns:
         A :class:`Tracker`, to be used as a context manager.

@@ -132,12 +132,16 @@ class WordTable:
             InputError: they are of the other kind, or have more words.
         """
         for key, value in sums.items():
-            packed = value.dtype == torch.int32 and value.ndim == 2 and min(value.shape) > 0
-            if packed if self.dense else not packed:
+            if self.dense:
+                fits = value.dtype == torch.int64 and value.shape[1:] == (COLUMNS,)
+            else:
+                fits = value.dtype == torch.int32 and value.ndim == 2 and min(value.shape) > 0
+            if not fits:
+                needed = f"int64 (V, {COLUMNS})" if self.dense else "int32 (1 + K, 1 + P)"
                 raise InputError(
                     f"sums of {key} are {value.dtype} {tuple(value.shape)}, but a tracker with "
-                    f"dense={self.dense} needs "
-                    f"{f'int64 (V, {COLUMNS})' if self.dense else 'int32 (1 + K, 1 + P)'}"
+                    f"dense={self.dense} needs {needed}; sums of an older version have to be "
+                    "made again"
                 )
             if not self.dense:
                 self._add(key, value)

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from sparsecore.errors import InputError
-from sparsecore.files import write_error
+from sparsecore.files import write_text
 
 NAME = "history.csv"
 OURS = "sparsecore"  # whose time the others are divided by
@@ -45,7 +45,7 @@ def rows_of(table: pd.DataFrame, machine: dict[str, Any]) -> pd.DataFrame:
 
 
 def append(path: Path, table: pd.DataFrame, machine: dict[str, Any]) -> None:
-    """Add a run to the file, in one write: whole, or not at all.
+    """Add a run to the file: whole, or not at all.
 
     Raises:
         InputError: the file cannot be written.
@@ -53,11 +53,7 @@ def append(path: Path, table: pd.DataFrame, machine: dict[str, Any]) -> None:
     text = rows_of(table, machine).to_csv(
         index=False, header=not path.exists(), float_format="%.4g", lineterminator="\n"
     )
-    try:
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise write_error(path, error) from error
+    write_text(path, (path.read_text(encoding="utf-8") if path.exists() else "") + text)
 
 
 def read(path: Path) -> pd.DataFrame:

@@ -51,7 +51,7 @@ class TrackedLM:
     """
 
     name: ClassVar[str] = "track"
-    format: ClassVar[int] = 1
+    format: ClassVar[int] = 2
 
     model: str
     corpus: str

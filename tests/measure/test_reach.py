@@ -204,3 +204,47 @@ def test_a_finished_file_of_rows_is_not_written_again(tmp_path):
 def test_ids_are_no_vectors():
     with pytest.raises(sc.InputError, match=r"'embed:input' has .* track one with a tensor"):
         tracked(["embed:input"])
+
+
+class InOneAxis(nn.Module):
+    """A block whose layers see (B·T, D), as those of OPT and of mixtures do."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.embed, self.mlp = nn.Embedding(V, D), Mlp()
+        self.experts = nn.ModuleList([Mlp()])
+
+    def forward(self, ids):
+        h = self.embed(ids).flatten(0, 1)
+        return (self.mlp(h) + self.experts[0](h)).view(B, T, D)
+
+
+def test_positions_in_one_axis_are_those_of_the_ids_and_one_expert_is_refused():
+    model = InOneAxis()
+    with sc.track(model, ["mlp"], gradients=False, flat=True) as tracker:
+        tracker.words(input_ids=IDS)
+        model(IDS)
+    table = tracker.table().set_index("word_id")["chi"]
+    expected = sc.chi(model.mlp(model.embed(IDS)))
+    assert table.to_dict() == pytest.approx(
+        dict(zip(IDS.flatten().tolist(), expected.flatten().tolist(), strict=True)), rel=1e-5
+    )
+    with sc.track(model, ["experts.0"], gradients=False, flat=True) as tracker:
+        tracker.words(input_ids=IDS)
+        with pytest.raises(sc.InputError, match="one expert has an order of its own"):
+            model(IDS)
+
+
+def test_sums_of_another_kind_are_refused():
+    model = Net()
+    with sc.track(
+        model, ["embed"], gradients=False, vocabulary=[str(n) for n in range(V)], dense=True
+    ) as tracker:
+        tracker.words(input_ids=IDS)
+        model(IDS)
+    with pytest.raises(sc.InputError, match="must be the words by id, got the int 7"):
+        sc.track(model, ["embed"], vocabulary=V)
+    key = ("embed", "activation", "input")
+    with pytest.raises(sc.InputError, match="have to be made again"):
+        tracker._table.load({key: torch.zeros(2, 6, dtype=torch.int64)})

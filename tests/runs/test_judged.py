@@ -107,6 +107,12 @@ def test_a_larger_gap_of_the_sparse_models_holds_where_the_dense_one_overfits():
     assert "overfits by" in verdict(language.verdict_parts({"runs": little}), 3)[1]
 
 
+def test_runs_of_one_model_alone_have_no_parts_and_no_error():
+    tables, _ = committed("language")
+    for _, runs in tables["runs"].groupby("model"):
+        assert language.verdict_parts({"runs": runs}).empty
+
+
 # reciting
 
 

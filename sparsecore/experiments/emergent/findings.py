@@ -1,11 +1,12 @@
 """The eight findings of Saphra & Lopez 2019, and the rules that decide them.
 
 Statistics, kinds, conditions and margins stand in ``book/registrations.md`` (*Emergent sparsity,
-second round*), written before the runs that they judge. Intervals are over seeds and words at once
-(:mod:`sparsecore.stats.two_level`). The words W of findings 1, 6 and 7 are those whose exposure,
-occurrences × epochs, is at least 3,000; F those that occur more than 1,000 times. Epoch 1 is the
-first epoch of training, E the last, M = ceil(E / 2) the middle. A part that rests on a correlation
-is asked of raw frequency (the paper's) and of log frequency.
+second round*), written before the runs that they judge (the condition of finding 2 when the first
+of them had begun). Intervals are over seeds and words at once (:mod:`sparsecore.stats.two_level`).
+The words W of findings 1, 6 and 7 are those whose exposure, occurrences × epochs, is at least
+3,000; F those that occur more than 1,000 times. Epoch 1 is the first epoch of training, E the
+last, M = ceil(E / 2) the middle. A part that rests on a correlation is asked of raw frequency (the
+paper's) and of log frequency.
 """
 
 from __future__ import annotations

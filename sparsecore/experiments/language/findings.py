@@ -33,6 +33,8 @@ def verdict_parts(tables: Summary) -> pd.DataFrame:
     runs = tables["runs"]
     before, later = gap(runs), gap(runs, "_finetuned")
     dense = runs["model"] == "dense"
+    if dense.all() or not dense.any():
+        return parts_table([])
     size = runs.loc[dense, "parameters"].iloc[0] / runs.loc[dense, "train_tokens"].iloc[0]
     enough = MET
     if 2 * size < PARAMETERS_A_TOKEN:
