@@ -58,6 +58,21 @@ def test_what_was_put_in_is_found(parts):
 def test_an_effect_of_the_other_sign_fails():
     falling = parts_of(growth=-1.0)
     assert verdict(falling, 1)[0] == "fails"
+    found, reason = verdict(falling, 2)
+    assert found == NOT_TESTED and reason.startswith("ρ of the h² gradient itself is")
+
+
+@pytest.mark.parametrize(("ahead", "outcome"), [("embedding", "yes"), ("lstm1", "no")])
+def test_the_third_finding_asks_which_layer_is_ahead_in_the_end(ahead, outcome):
+    def change(t):
+        chosen = (t["signal"] == "activation") & (t["role"] == "input")
+        strength = np.where(t["layer"] == ahead, 0.004 * t["epoch"] / EPOCHS, 0.001)
+        noise = np.random.default_rng(len(t)).normal(0.1, 0.006, len(t))
+        followed = noise + strength * np.log(t["frequency"])
+        return t.assign(chi=t["chi"].where(~chosen, followed).astype(np.float32))
+
+    found = parts_of(change=change).query("finding == 3 and kind == 'essential'")
+    assert set(found["outcome"]) == {outcome}
 
 
 def test_signals_that_the_paper_denies_fail_and_a_turn_at_the_cut_holds():
