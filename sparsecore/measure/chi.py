@@ -14,6 +14,9 @@ from torch import Tensor
 
 from sparsecore.errors import InputError
 
+BLOCK = 2**17  # entries
+IN_RANGE = 2.0**40  # a norm whose square, and that of any entry that matters, is a normal float
+
 
 def concentration(v: Tensor, dim: int = -1) -> tuple[Tensor, Tensor]:
     """chi and the ℓ1 norm together, in one pass: both have the shape of ``v`` without ``dim``.
@@ -21,18 +24,44 @@ def concentration(v: Tensor, dim: int = -1) -> tuple[Tensor, Tensor]:
     Entries are divided by the largest magnitude before they are squared, so that gradients of
     1e-30 neither underflow nor overflow. A zero vector has chi NaN and ℓ1 0.
     """
+    _check_vectors(v, dim)
+    v = real(v)
+    scale = v.detach().abs().amax(dim, keepdim=True)
+    tiny = torch.finfo(v.dtype).tiny
+    scaled = v / scale.clamp_min(tiny)
+    l1 = scaled.abs().sum(dim)  # a tenth of the rounding error of vector_norm(scaled, 1)
+    l2 = torch.linalg.vector_norm(scaled, 2, dim)
+    return l2 / l1, l1 * scale.squeeze(dim).clamp_min(tiny)
+
+
+def concentration_of_values(v: Tensor) -> tuple[Tensor, Tensor]:
+    """:func:`concentration` along the last axis, of plain values: no gradient goes through.
+
+    On a CPU the norms are taken without the division, a tenth of the work, and only vectors whose
+    squares could leave the range of a float go through it. What a vector gets depends on it alone.
+    """
+    _check_vectors(v, -1)
+    v = real(v.detach())
+    plain = type(v) is Tensor and v.device.type == "cpu" and v.is_contiguous()
+    if not plain or torch.compiler.is_compiling():
+        return concentration(v)
+    rows = v.flatten(0, -2) if v.ndim > 1 else v.unsqueeze(0)
+    l2 = torch.linalg.vector_norm(rows, 2, -1)
+    blocks = rows.split(max(1, BLOCK // rows.shape[1]))  # whose magnitudes stay in the cache
+    l1 = torch.cat([block.abs().sum(-1) for block in blocks])
+    chi = l2 / l1
+    if len(l2) and not (float(l2.min()) > 1 / IN_RANGE and float(l2.max()) < IN_RANGE):
+        far = ~((l2 > 1 / IN_RANGE) & (l2 < IN_RANGE) | (l1 == 0))
+        chi[far], l1[far] = concentration(rows[far])
+    return chi.view(v.shape[:-1]), l1.view(v.shape[:-1])
+
+
+def _check_vectors(v: Tensor, dim: int) -> None:
     _check_tensor(v)
     if v.ndim == 0 or v.shape[dim] == 0:
         raise InputError(
             f"chi needs at least one entry along dim={dim}, got a vector of shape {tuple(v.shape)}"
         )
-    v = real(v)
-    scale = v.detach().abs().amax(dim, keepdim=True)
-    tiny = torch.finfo(v.dtype).tiny
-    scaled = v / scale.clamp_min(tiny)
-    l1 = torch.linalg.vector_norm(scaled, 1, dim)
-    l2 = torch.linalg.vector_norm(scaled, 2, dim)
-    return l2 / l1, l1 * scale.squeeze(dim).clamp_min(tiny)
 
 
 def _check_tensor(v: Tensor) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsecore.errors import InputError
-from sparsecore.measure.chi import concentration, real
+from sparsecore.measure.chi import concentration_of_values, real
 from sparsecore.measure.ids import Ids, flat_nested, flatten, pack_ids
 from sparsecore.measure.measures import Measure
 from sparsecore.measure.outputs import Found, Hook, check_plain, find_vectors, hooked
@@ -192,7 +192,7 @@ class Hooks:
             vectors = flat_nested(vectors)
         if transform is not None:
             vectors = transform(vectors)
-        chi, l1 = concentration(vectors)
+        chi, l1 = concentration_of_values(vectors)
         if not self.measures:
             return torch.stack([chi, l1 * scale], -1)
         wide, others = real(vectors), []

@@ -2,7 +2,8 @@
 
 What a layer returns may be a view, its own input, a parameter, or a tensor of another pass, and may
 be changed in place afterwards. A gradient hook on such a tensor would be dropped, fire twice or
-stay for ever; there the model goes on with a copy, and the hook is on the copy.
+stay for ever; there the model goes on with a copy, and the hook is on the copy. The view that a
+linear layer makes of its product needs none: nothing else holds it, and another name will do.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from torch.nn.utils.rnn import PackedSequence
 
 from sparsecore.errors import InputError
 from sparsecore.ops.compilers import opaque
+
+PRODUCTS = ("AddmmBackward0", "MmBackward0")
 
 
 class Hook:
@@ -166,8 +169,38 @@ def hooked(tensor: Tensor, inputs: Any, hook: Callable[[Tensor], None]) -> Tenso
     change in place would cut off), a leaf (whose hooks would stay), an input that was handed
     through (whose gradient has other parts too), and a tensor that has a hook already.
     """
-    shared = tensor.is_leaf or tensor._is_view() or tensor._backward_hooks
-    if shared or any(one.tensor is tensor for one in tensors(inputs)):
+    if _is_product(tensor):
+        tensor = _Renamed.apply(tensor)  # pyright: ignore[reportAssignmentType]
+    elif (
+        tensor.is_leaf
+        or tensor._is_view()
+        or tensor._backward_hooks
+        or any(one.tensor is tensor for one in tensors(inputs))
+    ):
         tensor = tensor.clone()
     tensor.register_hook(hook)
     return tensor
+
+
+def _is_product(tensor: Tensor) -> bool:
+    """Whether it is all of a product of matrices in the shape of the input: nn.Linear's output."""
+    base = tensor._base
+    if base is None or base.grad_fn is None or base.numel() != tensor.numel():
+        return False
+    return not tensor._backward_hooks and base.grad_fn.name() in PRODUCTS
+
+
+class _Renamed(torch.autograd.Function):
+    """The same values in the same place, but no view: a hook on it outlives changes in place."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.detach()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return gradients[0]
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Tensor) -> Tensor:
+        return tangents[0]

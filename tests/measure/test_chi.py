@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sparsecore as sc
+from sparsecore.measure.chi import concentration, concentration_of_values
 
 vectors = st.lists(
     st.floats(-1e6, 1e6).filter(lambda x: x == 0 or abs(x) > 1e-6), min_size=1, max_size=40
@@ -42,6 +43,30 @@ def test_known_values():
 def test_neither_underflow_nor_overflow(scale):
     v = torch.tensor([3.0, -4.0, 0.0]) * scale
     assert sc.chi(v).item() == pytest.approx(5 / 7, rel=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_values_are_those_of_the_reference_at_any_scale(dtype):
+    torch.manual_seed(0)
+    scales = torch.tensor([1.0, 1e-8, 1e-25, 1e25, 0.0, float("nan"), float("inf")])
+    v = (torch.randn(7, 3, 700) * scales[:, None, None]).to(dtype)
+    chi, l1 = concentration_of_values(v)
+    expected = concentration(v)
+    torch.testing.assert_close((chi, l1), expected, rtol=2e-6, atol=0, equal_nan=True)
+    for row in range(7):  # each by itself, whatever stands beside it
+        alone = concentration_of_values(v[row])
+        assert torch.equal(alone[0].nan_to_num(), chi[row].nan_to_num())
+        assert torch.equal(alone[1].nan_to_num(), l1[row].nan_to_num())
+    wide = torch.randn(3, 2**18 + 5).to(dtype)  # a row is longer than a block
+    torch.testing.assert_close(
+        concentration_of_values(wide), concentration(wide), rtol=1e-5, atol=0
+    )
+    exact = concentration(wide.double())
+    for norm, truth in zip(concentration(wide), exact, strict=True):
+        torch.testing.assert_close(norm.double(), truth, rtol=4e-6, atol=0)
+    assert concentration_of_values(v[:0])[0].shape == (0, 3)
+    assert concentration_of_values(v[0, 0])[0].shape == ()
+    assert not concentration_of_values(v.requires_grad_())[0].requires_grad
 
 
 def test_zero_vector_is_nan_and_others_are_not_touched():

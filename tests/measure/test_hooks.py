@@ -6,6 +6,7 @@ import threading
 
 import pytest
 import torch
+import torch.autograd.forward_ad as fwAD
 import torch.nn.functional as F
 from torch import nn
 
@@ -79,6 +80,37 @@ def test_changes_in_place_leave_every_gradient(layer, after):
     for parameter, value in zip(model.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, value)
         parameter.grad = None
+
+
+def test_the_output_of_a_linear_layer_is_not_copied():
+    """Which would cost as much as all the rest of its hook."""
+    model, found = net(), []
+    model.layer.register_forward_hook(lambda m, i, output: found.append(output.data_ptr()))
+    with sc.track(model, ["layer"]) as tracker:
+        handle = model.layer.register_forward_hook(lambda m, i, out: found.append(out.data_ptr()))
+        tracker.words(input_ids=IDS)
+        loss_of(model).backward()
+        handle.remove()
+    assert len(found) == 2 and found[0] == found[1]
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # PyTorch's own
+def test_forward_derivatives_go_through_tracked_linear_layers():
+    model, embeddings = net(), torch.randn(B, T, D)
+    forward = nn.Sequential(model.layer, model.head)
+
+    def tangent():
+        with fwAD.dual_level():
+            dual = fwAD.make_dual(embeddings, torch.ones_like(embeddings))
+            return fwAD.unpack_dual(forward(dual)).tangent
+
+    expected = tangent()
+    with sc.track(forward, ["0"], gradients=True) as tracker:
+        tracker.words(input_ids=IDS)
+        found = tangent()
+        tracker.words(input_ids=IDS)
+        forward(embeddings).sum().backward()
+    torch.testing.assert_close(found, expected)
 
 
 def test_a_layer_that_works_in_place_has_its_gradient():
