@@ -20,7 +20,7 @@ from sparsecore.data.causal_lm import floating_type
 from sparsecore.errors import InputError
 from sparsecore.measure.measures import Measure
 from sparsecore.measure.pieces import Batch, Text, Windows, Words, cut
-from sparsecore.measure.select import Layers, Transform
+from sparsecore.measure.select import Layers, Transform, find_signals
 from sparsecore.measure.tracker import track
 from sparsecore.ops.autocast import backward_in_eval
 from sparsecore.ops.word_sums import MISSED, add_words, empty_sums, means, quantise
@@ -94,6 +94,8 @@ def track_lm(
 
     Source: Saphra & Lopez 2019, §2-3, for any causal language model.
     """
+    layers = list(layers) if isinstance(layers, Iterator) else layers
+    check_options(model, layers, transform, device, dtype)
     windows = windows_of(model, tokenizer, texts, words, length, stride, batch_size, max_tokens)
     with torch.inference_mode(False):
         tracking = LMTracking(
@@ -102,6 +104,24 @@ def track_lm(
         with tracking:
             tracking.run(progress)
             return tracking.table()
+
+
+def check_options(
+    model: nn.Module,
+    layers: Layers | None,
+    transform: Transform | Mapping[str, Transform] | None = None,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
+) -> None:
+    """What can be known before a long text is cut into pieces.
+
+    Raises:
+        InputError: an unknown layer, transform, device or type.
+    """
+    if layers is not None:
+        find_signals(model, layers, transform)
+    _known_device(device)
+    floating_type(dtype)
 
 
 def windows_of(

@@ -197,8 +197,9 @@ def _identity(config: TrackedLM, inputs: Inputs) -> dict[str, Any]:
 def _compute(
     folder: Path, config: TrackedLM, inputs: Inputs, model: Any, tokenizer: Any, progress: bool
 ) -> None:
-    from sparsecore.measure.track_lm import LMTracking, windows_of
+    from sparsecore.measure.track_lm import LMTracking, check_options, windows_of
 
+    check_options(model, config.layers)
     texts = read_documents(inputs.path, form=inputs.form, running=config.running)
     how = config.words, config.length, config.stride, config.batch_size, config.max_tokens
     windows = windows_of(model, tokenizer, texts, *how)

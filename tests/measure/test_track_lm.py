@@ -297,6 +297,23 @@ def test_bad_input_is_one_line(model, options, message):
         track(model, **options)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"layers": iter(["model.layers.00"])}, "model.layers.0"),
+        ({"device": "cpuu"}, "cpuu"),
+        ({"dtype": "float31"}, "float31"),
+    ],
+)
+def test_options_are_checked_before_a_text_is_read(model, options, message):
+    def texts():
+        raise AssertionError("a text was read")
+        yield ""
+
+    with pytest.raises(InputError, match=message):
+        track(model, texts(), **options)
+
+
 def test_a_tracking_goes_on_where_another_stopped(model):
     windows = Windows(cut(byte_level(), TEXTS, "every"), "every", 10, 4, 2)
     with LMTracking(model, windows, LAYERS, True) as whole:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ builtins.marked = True
 
 @pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux alone")
 def test_kernels_share_imports_and_nothing_else(place, monkeypatch):  # noqa: F811
+    forkserver._forkserver._stop()  # one that runs already has not imported what this one shall
     factory = KernelProvisionerFactory.instance()
     monkeypatch.setattr(kernels, "LOADED", ("xml.dom.pulldom",))  # nothing else imports it
     monkeypatch.setattr(factory, "default_provisioner_name", factory.default_provisioner_name)

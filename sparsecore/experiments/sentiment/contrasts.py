@@ -6,7 +6,7 @@ accuracies in percentage points. The test documents are redrawn, the same redraw
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,8 +99,8 @@ def gains_over_unigrams(runs: pd.DataFrame) -> Contrast:
         unigrams = base[base["transitions"] == UNIGRAMS * base["wfsas"]]
         if unigrams.empty or learned.empty:
             continue
-        heavy = _nearest(learned, float(unigrams["transitions"].iloc[0]))
-        weights = {heavy: 1.0, str(unigrams["run"].iloc[0]): -1.0}
+        heavy = nearest(learned, float(unigrams["transitions"].iloc[0]))
+        weights = {str(learned.loc[heavy, "run"]): 1.0, str(unigrams["run"].iloc[0]): -1.0}
         contrast.setdefault(category, {})[seed] = weights
     return contrast
 
@@ -112,7 +112,7 @@ def _by_seed(runs: pd.DataFrame) -> Iterator[tuple[str, int, pd.DataFrame, pd.Da
         yield category, seed, group[~learned], group[learned]
 
 
-def _nearest(learned: pd.DataFrame, transitions: float) -> str:
-    """The run whose goal (or, without one, whose size) is nearest to a number of transitions."""
+def nearest(learned: pd.DataFrame, transitions: float) -> Hashable:
+    """The label of the run whose goal (or else whose size) is nearest to so many transitions."""
     size = learned["goal"].astype(float).fillna(learned["transitions"])
-    return str(learned["run"].iloc[int((size - transitions).abs().argmin())])
+    return (size - transitions).abs().idxmin()

@@ -24,10 +24,12 @@ import numpy as np
 import pandas as pd
 
 from sparsecore.experiments.sentiment.contrasts import (
+    UNIGRAMS,
     Contrast,
     Samples,
     gains_at_equal_size,
     gains_over_unigrams,
+    nearest,
 )
 from sparsecore.stats.judgement import ESSENTIAL, MET, SHOWN, SIDE, Part, parts_table
 from sparsecore.stats.proportions import difference_of, wilson_interval
@@ -135,13 +137,12 @@ def _heavy(runs: pd.DataFrame, category: str) -> pd.DataFrame:
     """For each seed the learned model nearest to the unigram baseline's transitions."""
     own = runs[runs["category"] == category]
     base = own[own["family"] == "baseline"]
-    unigrams = base.loc[base["transitions"] == base["wfsas"], "transitions"]
+    unigrams = base.loc[base["transitions"] == UNIGRAMS * base["wfsas"], "transitions"]
     learned = own[own["family"] == "regularised"]
-    if unigrams.empty or learned.empty:
+    if unigrams.empty:
         return learned.iloc[:0]
-    size = learned["goal"].astype(float).fillna(learned["transitions"])
-    distance = (size - float(unigrams.iloc[0])).abs()
-    return learned.loc[distance.groupby(learned["seed"]).idxmin()]
+    size = float(unigrams.iloc[0])
+    return learned.loc[[nearest(group, size) for _, group in learned.groupby("seed")]]
 
 
 def _existence(runs: pd.DataFrame, samples: Samples | None, few: pd.DataFrame) -> Part:
