@@ -23,7 +23,7 @@ corpus = None  # embedded, a name or a path; None: the preset's
 epochs = None  # passes over the text; None: the preset's
 seed = 0
 device = "auto"  # auto | cpu | cuda
-reference = "wikitext-2"  # which committed runs come first
+reference = "wikitext-2-lr20"  # which committed runs come first
 
 # %% tags=["remove-input"]
 from sparsecore.runs.notebook import check_parameters

@@ -1,6 +1,6 @@
 """Draw the README's picture from the tables of a reference run.
 
-`python -m tools.picture book/results/emergent/wikitext-2` writes `book/_static/picture.png`.
+`python -m tools.picture book/results/emergent/wikitext-2-lr20` writes `book/_static/picture.png`.
 """
 
 from __future__ import annotations

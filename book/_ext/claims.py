@@ -259,7 +259,9 @@ def _ours(claim: Claim) -> nodes.Node:
         block += nodes.line("", "", nodes.strong("", _value(part)), label)
     for other in claim.elsewhere:
         if other.get("value") is not None:
-            label = nodes.inline("", f" {label_of(other)}", classes=["where"])
+            name = label_of(other)
+            name += ", first round" if name == text_name(claim.corpus) else ""
+            label = nodes.inline("", f" {name}", classes=["where"])
             block += nodes.line("", "", nodes.Text(_value(other)), label)
     paper = nodes.inline("", f"paper: {claim.paper_value}", classes=["where"])
     if claim.paper != OURS:
@@ -285,13 +287,21 @@ def _judged(claim: Claim) -> nodes.Node:
 
 
 def _before(claim: Claim) -> nodes.Node:
-    """The verdicts that it had, a line each: by which rule, and why that was changed."""
+    """The verdicts that it had, folded: by which rule, and why that was changed."""
+    if not claim.earlier:
+        return nodes.paragraph()
     block = nodes.line_block()
     for entry in claim.earlier:
         value = format_value(entry.get("value"), entry.get("interval"))
         told = f"{entry['verdict']}, {value}, by the rule “{in_words(entry['rule'])}” "
         block += nodes.line("", f"{told}Changed because: {entry['because']}.")
-    return block
+    count = len(claim.earlier)
+    summary = "an earlier verdict" if count == 1 else f"{count} earlier verdicts"
+    opened = f'<details class="before"><summary>{summary}</summary>'
+    folded = nodes.container()
+    folded += [nodes.raw("", opened, format="html"), block]
+    folded += nodes.raw("", "</details>", format="html")
+    return folded
 
 
 def verdict_badge(verdict: str) -> nodes.Element:

@@ -26,9 +26,9 @@ from sparsecore.report.pages.front import by_optimiser, over_training
 NAME = "fig-headline"
 PICTURE = "_build/headline.png"  # of the source folder: Sphinx copies it from there
 ALT = (
-    "Two line charts. Above: the correlation of concentration with target-word frequency over the "
-    "words read, for Wikipedia and WikiText-2, log and raw frequency. Below: the same over updates "
-    "for SGD at two learning rates and for Adam."
+    "Three line charts of the correlation of concentration with target-word frequency over the "
+    "words read, on log and raw frequency: over all words of Wikipedia and WikiText-2, over those "
+    "seen at least 3,000 times, and for SGD at two learning rates and Adam."
 )
 SCRIPTS = """<div class="cell">
 <script type="application/vnd.jupyter.widget-state+json">{state}</script>

@@ -105,15 +105,15 @@ def test_divergence_names_the_same_step(text_file, monkeypatch, on_cpu):
 class NoWaiting(TorchDispatchMode):
     """Refuses what would make the host wait for a GPU.
 
-    Two checks are made on a CPU only, where nothing waits: of ids, and for an underflow. A tensor
-    made of Python's numbers (``lift_fresh``) would be copied to the GPU.
+    Three checks are made on a CPU only, where nothing waits: of ids, for an underflow, and of the
+    range of norms. A tensor made of Python's numbers (``lift_fresh``) would be copied to the GPU.
     """
 
     REFUSED = (
         "_local_scalar_dense", "nonzero", "masked_select", "unique", "is_nonzero", "equal", "item",
         "_unique2", "repeat_interleave", "bincount", "lift_fresh",
     )  # fmt: skip
-    ON_CPU = ("words", "_from_p")
+    ON_CPU = ("words", "_from_p", "concentration_of_values")
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         name, target = func.overloadpacket.__name__, (kwargs or {}).get("device")

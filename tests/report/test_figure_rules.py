@@ -14,6 +14,7 @@ from sparsecore.report import figures
 from sparsecore.report.figures import marks, style
 from sparsecore.report.figures.figure_data import points_of
 from sparsecore.report.figures.style import Look
+from sparsecore.report.pages.emergent import paper_place
 from sparsecore.report.pages.tagging import FIG3, SHOWN
 from sparsecore.runs.reference import read_summary
 
@@ -21,11 +22,13 @@ mpl.use("agg")
 RESULTS = Path(__file__).resolve().parents[2] / "book" / "results"
 WORDS = {"value": "chi_lstm2_gradient_target"}
 DRAWN = {
-    "targets": (figures.correlations_over_epochs, "emergent/wikitext-2", "correlations", {}),
-    "classes": (figures.class_correlations, "emergent/wikitext-2", "classes", {}),
-    "methods": (figures.methods_compared, "emergent/wikitext-2", "correlations", {}),
-    "few words": (figures.without_words, "emergent/wikitext-2", "influence", {}),
-    "exposure": (figures.exposure_lines, "emergent/wikitext-2", "exposure", {"width": 200}),
+    "targets": (figures.correlations_over_epochs, "emergent/wikitext-2-lr20", "correlations", {}),
+    "classes": (figures.class_correlations, "emergent/wikitext-2-lr20", "classes", {}),
+    "methods": (figures.methods_compared, "emergent/wikitext-2-lr20", "correlations", {}),
+    "few words": (figures.without_words, "emergent/wikitext-2-lr20", "influence", {}),
+    "scales": (figures.findings_by_scale, "emergent/wikitext-2-lr20", "scale",
+               {"paper": paper_place()}),
+    "exposure": (figures.exposure_lines, "emergent/wikitext-2-lr20", "exposure", {"width": 200}),
     "words": (figures.chi_against_frequency, "emergent/enwiki", "words", WORDS),
     "blocks": (figures.chi_by_blocks, "crossing/ptb-reviews", "concentration", {}),
     "survival": (figures.survival, "crossing/ptb-reviews", "survival", {}),
@@ -68,11 +71,12 @@ def test_a_figure_of_the_book_is_named_legible_and_nothing_overlaps(name):
     tables = read_summary(RESULTS / folder)
     assert tables is not None
     before = dict(mpl.rcParams)
-    ax = draw(tables[table], **options)
+    axes = np.ravel(draw(tables[table], **options))
     assert dict(mpl.rcParams) == before
-    assert ax.get_xlabel() or [t.get_text() for t in ax.get_xticklabels()]
-    assert ax.get_ylabel() or [t.get_text() for t in ax.get_yticklabels()]
-    figure = ax.get_figure(root=True)
+    for ax in axes:
+        assert ax.get_xlabel() or [t.get_text() for t in ax.get_xticklabels()]
+        assert ax.get_ylabel() or [t.get_text() for t in ax.get_yticklabels()]
+    figure = axes[0].get_figure(root=True)
     assert figure.get_figwidth() == style.WIDTH
     points = points_of(figure)
     assert len(points) and points[["left", "top"]].apply(lambda s: s.between(0, 1)).all(axis=None)

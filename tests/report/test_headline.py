@@ -18,25 +18,32 @@ RESULTS = Path(__file__).resolve().parents[2] / "book" / "results"
 
 def test_words_read_are_epochs_times_the_words_of_the_text():
     table = over_training(RESULTS)
+    assert table.groupby(["words", "text"])["seed"].nunique().to_dict() == {
+        ("all", "enwiki"): 1,
+        ("all", "wikitext-2-lr20"): 3,
+        ("often seen", "wikitext-2-lr20"): 3,
+    }
+    often = table[(table["words"] == "often seen") & (table["method"] == "pearson")]
+    assert often["millions"].max() == pytest.approx(20 * 0.734761, rel=1e-3)
+    table = table[table["words"] == "all"]
     wikipedia = table[(table["text"] == "enwiki") & (table["method"] == "pearson_log")]
     assert wikipedia["millions"].tolist() == pytest.approx([6.298422 * n for n in range(6)])
     assert wikipedia["rho"].iloc[1] > 0.7 and wikipedia["rho"].iloc[-1] < -0.2
     arms = by_optimiser(RESULTS)  # 3,000 updates of 10 texts by 35 words
     assert arms["millions"].max() == pytest.approx(1.05) and set(arms["seeds"]) == {3}
-    assert table.groupby("text")["seed"].nunique().to_dict() == {"enwiki": 1, "wikitext-2": 3}
 
 
-def test_every_line_of_both_panels_has_points_that_say_what_they_are():
+def test_every_line_of_all_panels_has_points_that_say_what_they_are():
     axes = figures.headline(over_training(RESULTS), by_optimiser(RESULTS))
     figure = axes[0].get_figure()
     told = points_of(figure)["text"]
     for name in ("Wikipedia, log", "Wikipedia, raw", "WikiText-2, log", "Adam", "SGD, rate 20"):
         assert told.str.startswith(f"{name}, ").any(), name
     rows = rows_of(figure)
-    assert rows is not None and set(rows["panel"]) == {"texts", "optimisers"}
+    assert rows is not None and set(rows["panel"]) == {"all", "often seen", "optimisers"}
     plt.close("all")
 
 
 def test_missing_columns_are_named():
-    with pytest.raises(InputError, match="no column 'method'"):
+    with pytest.raises(InputError, match="no column 'words'"):
         figures.headline(pd.DataFrame({"text": []}), pd.DataFrame({"arm": []}))

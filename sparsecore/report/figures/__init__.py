@@ -28,6 +28,7 @@ from sparsecore.report.figures.regularisation import (
     tradeoff_panels,
     transitions_left,
 )
+from sparsecore.report.figures.scale import findings_by_scale, rho_by_scale
 from sparsecore.report.figures.speed import beside_peers, growth_panels
 from sparsecore.report.figures.stack import stack
 from sparsecore.report.figures.tagging import accuracy_by_frequency, orders_compared
@@ -53,6 +54,7 @@ __all__ = [
     "embedding_masks",
     "exposure_heatmap",
     "exposure_lines",
+    "findings_by_scale",
     "growth_panels",
     "headline",
     "mark_step_cuts",
@@ -66,6 +68,7 @@ __all__ = [
     "reciting_over_epochs",
     "recurrent_masks",
     "rho_by_block",
+    "rho_by_scale",
     "samples_compared",
     "slopes_compared",
     "slopes_over_loss",

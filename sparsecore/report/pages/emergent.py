@@ -16,8 +16,16 @@ import pandas as pd
 from sparsecore.errors import InputError
 from sparsecore.experiments.emergent.config import Emergent
 from sparsecore.experiments.emergent.run_tables import matched_words
+from sparsecore.experiments.emergent.scale import PAPER
 from sparsecore.report.pages import parts as common
-from sparsecore.report.pages.parts import Sides, as_typed, html_table, markdown, reference_folder
+from sparsecore.report.pages.parts import (
+    Sides,
+    as_typed,
+    checkout_folder,
+    html_table,
+    markdown,
+    reference_folder,
+)
 from sparsecore.report.pages.verdicts import parts_table
 from sparsecore.report.pages.verdicts import verdict_sentence as told_verdicts
 from sparsecore.runs.claims import format_value
@@ -79,7 +87,7 @@ def _left(settings: dict[str, Any]) -> float:
     return int(settings["hidden_size"]) * (1 - before * float(settings.get("dropout", 0)))
 
 
-def open_page(preset: str, reference: str = "wikitext-2", **overrides: Any) -> Page:
+def open_page(preset: str, reference: str = "wikitext-2-lr20", **overrides: Any) -> Page:
     """The reference tables named ``reference``, and the reader's run beside them.
 
     That run is computed (or found) here with a preset or a parameter of one's own; on the page as
@@ -208,6 +216,31 @@ def _spread(rows: pd.DataFrame, value: str, low: str, high: str) -> str:
 def about_yours(page: Page) -> Any:
     """A sentence: what the reader's run is."""
     return markdown(_about_yours(page))
+
+
+def paper_place() -> dict[str, tuple[float, float]]:
+    """The paper's first and last epoch on the axes of the curves by scale."""
+    updates, seen = float(PAPER["updates_an_epoch"]), float(PAPER["exposure_an_epoch"])
+    last = PAPER["epochs"]
+    return {"updates": (updates, last * updates), "exposure": (seen, last * seen)}
+
+
+def scales(page: Page) -> pd.DataFrame:
+    """The curves by scale of all committed runs that have them, and of the reader's own.
+
+    Rows of their tables ``scale``, with a column ``run``: the text and its learning rate.
+    """
+    found, results = [], checkout_folder("book", "results", "emergent")
+    for path in sorted(results.glob("*/provenance.json")):
+        tables, known = read_summary(path.parent), read_provenance(path.parent)
+        if tables is not None and known is not None and "scale" in tables:
+            name = f"{known['corpus']['name']}, rate {known['settings']['learning_rate']:g}"
+            found.append(tables["scale"].assign(run=name))
+    if page.own is not None:
+        found.append(page.own["scale"].assign(run="your run"))
+    if not found:
+        raise InputError(f"no tables in {results} have curves by scale")
+    return pd.concat(found, ignore_index=True)
 
 
 def explored(page: Page) -> Any:

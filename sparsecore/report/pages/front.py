@@ -9,15 +9,16 @@ import pandas as pd
 from sparsecore.errors import InputError
 from sparsecore.runs.reference import read_provenance, read_summary
 
-TEXTS = ("enwiki", "wikitext-2")
+TEXTS = ("enwiki", "wikitext-2-lr20")
 HEADLINE = {"layer": "lstm2", "signal": "gradient", "role": "target", "value": "chi"}
 METHODS = ("pearson_log", "pearson")
 
 
 def over_training(results: Path) -> pd.DataFrame:
-    """rho of the h2 gradient with target frequency: text, method, seed, epoch, millions, rho.
+    """rho of the h2 gradient with target frequency, by words, text, method, seed and epoch.
 
-    ``millions``: words of training text read by the end of the epoch that rho is of.
+    ``words``: ``all``, or ``often seen``: at least 3,000 times by the end of the run, where the
+    tables tell them apart. ``millions``: words of training text read by the end of the epoch.
     """
     found = []
     for text in TEXTS:
@@ -29,8 +30,14 @@ def over_training(results: Path) -> pd.DataFrame:
         for column, wanted in HEADLINE.items():
             rows = rows[rows[column] == wanted]
         rows = rows[rows["method"].isin(METHODS)]
-        millions = rows["epoch"] * known["corpus"]["tokens"]["train"] / 1e6
-        found.append(rows[["method", "seed", "epoch", "rho"]].assign(text=text, millions=millions))
+        parts = {"all": rows}
+        if "scale" in tables:
+            over_w = tables["scale"].query("finding == 1")
+            parts["often seen"] = over_w.rename(columns={"value": "rho"})
+        for words, part in parts.items():
+            millions = part["epoch"] * known["corpus"]["tokens"]["train"] / 1e6
+            part = part[["method", "seed", "epoch", "rho"]]
+            found.append(part.assign(words=words, text=text, millions=millions))
     return pd.concat(found, ignore_index=True)
 
 

@@ -1,0 +1,114 @@
+"""The findings by scale: a statistic over updates and over exposure, with the paper's place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import EngFormatter
+
+from sparsecore.report.figures import marks, style
+from sparsecore.report.figures.figure_data import keep_rows, label_rows
+from sparsecore.report.figures.style import Look
+from sparsecore.stats.tables import require_columns
+
+AXES = {"updates": "updates", "exposure": "times the median word of W was seen"}
+PAPER = {"updates": "the paper, epochs 1 to 50", "exposure": "the paper's rarest word"}
+METHODS = {"pearson_log": ("log", style.SOLID), "pearson": ("raw", style.DASHED)}
+COLUMNS = ["finding", "statistic", "updates", "exposure", "method", "value", "low", "high", "seed"]
+THOUSANDTHS = 1e3
+COLOURS = (style.BLUE, style.ORANGE, style.GREEN, style.PINK, style.OCHRE, style.VIOLET)
+PANELS = {  # finding -> what is drawn of it: statistic, method -> name, colour, dashes
+    2: {("largest ρ of another signal", "pearson_log"): ("log", style.GREEN, ""),
+        ("largest ρ of another signal", "pearson"): ("raw", style.GREEN, (4, 2))},
+    3: {("ρ of hᵉ less ρ of h¹, input words", "pearson_log"): ("log", style.BLUE, ""),
+        ("ρ of hᵉ less ρ of h¹, input words", "pearson"): ("raw", style.BLUE, (4, 2))},
+    6: {("ρ over the closed classes of W", "pearson_log"): ("closed", style.OCHRE, ""),
+        ("ρ over the open classes of W", "pearson_log"): ("open", style.VIOLET, "")},
+    7: {("mean χ, closed less open, words seen more than 1,000 times", "mean"):
+        ("over 1,000 times", style.ORANGE, ""),
+        ("mean χ, closed less open, W, at equal log frequency", "mean"):
+        ("W, equal frequency", style.ORANGE, (4, 2))},
+}  # fmt: skip
+TITLES = {
+    2: "2: largest ρ of other signals",
+    3: "3: embedding minus lower layer",
+    6: "6: log ρ within classes of W",
+    7: "7: closed minus open, $10^{-3}$ χ",
+}
+
+
+@style.theme()
+def rho_by_scale(scale: pd.DataFrame, paper: Mapping[str, tuple[float, float]]) -> np.ndarray:
+    """Finding 1: ρ over W, above over updates, below over exposure, both on log axes.
+
+    ``scale``: the tables of that name, on top of one another, with a column ``run``, whose values
+    have a colour each. ``paper``: its first and last epoch on either axis.
+    """
+    require_columns(scale, [*COLUMNS, "run"])
+    shown = _trained(scale[(scale["finding"] == 1) & scale["method"].isin(list(METHODS))])
+    colours = dict(zip(shown["run"].unique(), COLOURS, strict=False))
+    looks = {
+        f"{run} {method}": Look(f"{run}, {name}", colour, dashes, width=1.6 if dashes else 2.6)
+        for run, colour in colours.items()
+        for method, (name, dashes) in METHODS.items()
+    }
+    drawn = shown.assign(series=shown["run"] + " " + shown["method"])
+    _, axes = style.new_figure(6.6, rows=2)
+    for ax, x in zip(axes[:, 0], AXES, strict=True):
+        marks.lines(ax, drawn, x, "value", "series", looks, ends=("low", "high"), alpha=0.14)
+        _mark_paper(ax, x, paper, PAPER[x])
+        ax.set_ylabel(r"$\rho_{\leftarrow}(\overline{h}^2)$ over W")
+        keep_rows(ax, shown[["run", *COLUMNS]])
+        label_rows(ax, "panel", x)
+    style.figure_legend(axes[0, 0].get_figure(root=True), axes[:1, 0], ncols=2)
+    return axes[:, 0]
+
+
+@style.theme()
+def findings_by_scale(scale: pd.DataFrame, paper: Mapping[str, tuple[float, float]]) -> np.ndarray:
+    """Findings 2, 3, 6 and 7 over updates: a panel each; ``scale``: of one configuration."""
+    require_columns(scale, COLUMNS)
+    _, axes = style.new_figure(6.8, rows=2, columns=2)
+    for ax, (finding, series) in zip(axes.flat, PANELS.items(), strict=True):
+        shown = _trained(scale[scale["finding"] == finding])
+        unit = THOUSANDTHS if finding == 7 else 1.0
+        columns = ["value", "low", "high"]
+        drawn = shown.assign(
+            series=list(zip(shown["statistic"], shown["method"], strict=True)),
+            **{column: unit * shown[column] for column in columns},
+        )
+        looks = {key: Look(name, colour, dashes) for key, (name, colour, dashes) in series.items()}
+        marks.lines(
+            ax, drawn, "updates", "value", "series", looks, ends=("low", "high"), alpha=0.14
+        )
+        _mark_paper(ax, "updates", paper, "")
+        ax.set_title(TITLES[finding], loc="left", fontsize=style.TEXT)
+        ax.set_ylabel("")
+        style.legend(ax, loc="best", fontsize=style.TEXT - 2)
+        keep_rows(ax, shown[COLUMNS])
+    for ax in axes[0]:
+        ax.set_xlabel("")
+    return axes
+
+
+def _trained(rows: pd.DataFrame) -> pd.DataFrame:
+    """Without the untrained network, which has no place on a log axis."""
+    return rows[rows["updates"] > 0]
+
+
+def _mark_paper(ax: Axes, x: str, paper: Mapping[str, tuple[float, float]], name: str) -> None:
+    """Shade what the paper's epochs cover."""
+    marks.zero_line(ax)
+    ax.set_xscale("log")
+    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    ax.set_xlabel(AXES[x])
+    first, last = paper[x]
+    ax.axvspan(first, last, color=style.INK, alpha=0.12, linewidth=0)
+    if name:
+        ax.annotate(
+            name, (np.sqrt(first * last), 0.02), xycoords=("data", "axes fraction"),
+            ha="center", va="bottom", fontsize=style.TEXT - 1, color=style.INK,
+        )  # fmt: skip

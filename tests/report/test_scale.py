@@ -1,0 +1,73 @@
+"""The findings by scale: figures over updates and exposure, with the paper's place."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from sparsecore.errors import InputError
+from sparsecore.experiments.emergent.evidence import EXPOSURE
+from sparsecore.report import figures
+from sparsecore.report.figures.figure_data import points_of, rows_of
+from sparsecore.report.pages.emergent import open_page, paper_place, scales
+from sparsecore.runs.reference import read_summary
+
+mpl.use("agg")
+RESULTS = Path(__file__).resolve().parents[2] / "book" / "results"
+
+
+@pytest.fixture(scope="module")
+def scale():
+    tables = read_summary(RESULTS / "emergent" / "wikitext-2-lr20")
+    assert tables is not None
+    return tables["scale"]
+
+
+def test_the_papers_place_is_fifty_epochs_on_either_axis():
+    place = paper_place()
+    for first, last in place.values():
+        assert last == 50 * first
+    assert place["updates"][0] == pytest.approx(227e6 / (40 * 35), rel=1e-2)
+    assert place["exposure"][1] == 5000
+
+
+def test_curves_of_committed_runs_are_named_by_text_and_rate():
+    page = open_page("quick")
+    table = scales(page)
+    assert "wikitext-2, rate 20" in set(table["run"]) and page.own is None
+    assert table["exposure"].max() >= EXPOSURE  # of the median word of W, by the last epoch
+
+
+def test_the_curves_end_where_the_training_did_and_have_a_band_and_a_place_each(scale):
+    axes = figures.rho_by_scale(scale.assign(run="a, rate 20"), paper_place())
+    figure = axes[0].get_figure()
+    assert [ax.get_xscale() for ax in axes] == ["log", "log"]
+    for ax, x in zip(axes, ("updates", "exposure"), strict=True):
+        named = [line for line in ax.lines if not str(line.get_label()).startswith("_")]
+        assert [line.get_label() for line in named] == ["a, rate 20, log", "a, rate 20, raw"]
+        assert max(named[0].get_xdata()) == scale[x].max()
+        assert ax.get_xlim()[1] >= paper_place()[x][1]
+    rows = rows_of(figure)
+    assert rows is not None and set(rows["panel"]) == {"updates", "exposure"}
+    assert points_of(figure)["text"].str.startswith("a, rate 20, log, updates").any()
+    plt.close("all")
+
+
+def test_each_of_the_other_findings_has_its_panel(scale):
+    axes = figures.findings_by_scale(scale, paper_place())
+    titles = [ax.get_title(loc="left") for ax in axes.flat]
+    assert [title[0] for title in titles] == ["2", "3", "6", "7"]
+    for ax in axes.flat:
+        assert len(ax.get_legend_handles_labels()[1]) == 2
+    closed = scale[scale["finding"] == 7]
+    drawn = np.concatenate([line.get_ydata() for line in axes.flat[3].lines[2:]])
+    assert np.nanmax(drawn) == pytest.approx(1e3 * closed["value"].max(), rel=0.6)
+    plt.close("all")
+
+
+def test_a_table_without_runs_is_named():
+    with pytest.raises(InputError, match="no column 'finding'"):
+        figures.rho_by_scale(pd.DataFrame(columns=list("ab")), paper_place())
