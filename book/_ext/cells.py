@@ -19,6 +19,7 @@ from typing import Any
 
 import pandas as pd
 from docutils import nodes
+from pandas.api.types import is_float_dtype
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxRole
 
@@ -63,7 +64,12 @@ def _chosen(root: Path, folder: str, name: str, conditions: list[str], column: s
     for condition in conditions:
         asked, _, wanted = condition.partition("=")
         own = rows[asked]
-        rows = rows[own == own.max()] if wanted == "last" else rows[own.astype(str) == wanted]
+        if wanted == "last":
+            rows = rows[own == own.max()]
+        elif is_float_dtype(own):
+            rows = rows[own == pd.to_numeric(wanted, errors="coerce")]
+        else:
+            rows = rows[own.astype(str) == wanted]
     return rows
 
 
