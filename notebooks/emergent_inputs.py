@@ -152,12 +152,10 @@ verdict_sentence(page, 3, 4, 5)
 # %% [markdown]
 # Finding 4 is a claim about *every* gradient in *every* epoch, so one clear exception decides
 # against it; the value shown is the one furthest from 0. Finding 5 needs a cut with at least two
-# epochs on either side. It is also the weakest of all by design: a cut happens once or twice in a
-# run, at a moment that training itself chooses, and something that merely happens at the same
-# time looks the same.
+# epochs on either side, which the reference runs have by plan (after epochs 8 and 14). It is also the weakest of all by
+# design: a cut happens once or twice in a run, and something that merely happens at the same time looks the same.
 #
 # ## What to try next
 #
-# - Whether the cut *causes* the trend could be tested by moving it: another initial learning rate,
-#   `sparsecore run emergent --preset quick --learning-rate 5`, makes the loss stall elsewhere.
-# - A longer run has more room on either side of the cut: `make book ARGS="-p epochs 12"`.
+# - Whether a cut *causes* what follows it can be tested by moving it:
+#   `sparsecore run emergent --preset quick --epochs 12 --cuts 4`, then `--cuts 8`.

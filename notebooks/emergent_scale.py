@@ -73,7 +73,8 @@ axes = figures.rho_by_scale(scales(page), paper_place())
 HoverPoints(axes)
 
 # %% [markdown]
-# How W is made, and the correlation over it at the last epoch, from the table of words (averages over seeds):
+# How W is made, and the correlation over it at the last epoch, from the table of words. Its
+# χ is averaged over seeds, which leaves less noise and makes the correlation a little higher than that of a single run:
 
 # %%
 import sparsecore as sc

@@ -281,9 +281,20 @@ def _judged(claim: Claim) -> nodes.Node:
         "fails": "this essential part is false",
         "undecided": "this essential part is open: its interval holds the bound",
     }.get(claim.verdict, "")
+    if claim.verdict == "partly" and _divided(claim):
+        why = "raw and log frequency contradict each other"
     told = verdict_badge(claim.verdict)
     told += nodes.inline("", f" {in_words(claim.reason) or why}", classes=["why"])
     return told
+
+
+def _divided(claim: Claim) -> bool:
+    """Whether an essential part is true by one method and false by another."""
+    found: dict[str, set[str]] = {}
+    for part in claim.parts:
+        if part.get("kind") == "essential":
+            found.setdefault(part["part"], set()).add(part["outcome"])
+    return any({"yes", "no"} <= outcomes for outcomes in found.values())
 
 
 def _before(claim: Claim) -> nodes.Node:
