@@ -230,14 +230,21 @@ def data(arguments: list[str]) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="list|info|fetch")
     actions.add_parser("list", help="the corpora that can be named")
     for action, text in (("info", "describe one corpus"), ("fetch", "download one corpus")):
-        actions.add_parser(action, help=text).add_argument("name")
+        added = actions.add_parser(action, help=text)
+        added.add_argument("name")
+    added.add_argument(
+        "--from",
+        dest="copies",
+        metavar="FOLDER",
+        help="use copies of its files in this folder, plain or packed, in place of a download",
+    )
     chosen = parser.parse_args(arguments)
     if chosen.action == "list":
         commands.list_sources()
     elif chosen.action == "info":
         commands.info(chosen.name)
     else:
-        commands.fetch(chosen.name)
+        commands.fetch(chosen.name, chosen.copies)
 
 
 def reference(arguments: list[str]) -> None:

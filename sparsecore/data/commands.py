@@ -19,7 +19,7 @@ def list_sources() -> None:
     lines += [
         "",
         "sparsecore data info NAME   licence, citation, addresses, checksums",
-        "sparsecore data fetch NAME  download it",
+        "sparsecore data fetch NAME  download it (--from FOLDER: use copies of your own)",
         "A path of your own can be given wherever a name can: a text file, or a folder with train,",
         "valid and test files.",
     ]
@@ -48,8 +48,8 @@ def info(name: str) -> None:
     _say("\n".join(lines))
 
 
-def fetch(name: str, progress: bool = True) -> None:
-    """Download one data set over https, check it and unpack it."""
+def fetch(name: str, copies: str | None = None, progress: bool = True) -> None:
+    """Download one data set over https, check it and unpack it; or take it from ``copies``."""
     if name == "embedded":
         _say("embedded needs no download")
         return
@@ -57,9 +57,9 @@ def fetch(name: str, progress: bool = True) -> None:
     there = sources.resolve(name)
     if there is None:
         _say(f"{source.title}\nlicence: {source.licence}")
-        if not source.pinned:
+        if not source.pinned and copies is None:
             _say(sources.UNPINNED)
-        there = sources.fetch(name, progress)
+        there = sources.take(name, copies) if copies else sources.fetch(name, progress)
     _say(f"{name}: {there}")
 
 

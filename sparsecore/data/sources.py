@@ -13,14 +13,15 @@ from urllib.parse import urlsplit
 
 from sparsecore.data.catalogue import SOURCES, DataSource, Remote
 from sparsecore.data.download import download, extract, is_archive
+from sparsecore.data.text_files import open_binary
 from sparsecore.errors import InputError, near_match
-from sparsecore.files import atomic_folder, read_json, sha256_file, write_json
+from sparsecore.files import atomic_folder, local_path, read_json, sha256_file, write_json
 from sparsecore.home import cache_dir
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SOURCES", "describe", "fetch", "find", "require", "resolve", "table"]
+__all__ = ["SOURCES", "describe", "fetch", "find", "require", "resolve", "table", "take"]
 
 MANIFEST = "source.json"
 UNPINNED = "no published sha256: pinned at first download"
@@ -90,12 +91,51 @@ def fetch(name: str, progress: bool = True) -> Path:
                 else:
                     for target in members:
                         shutil.copyfile(path, temporary / target)
-            _write_manifest(source, temporary, loads)
+            downloads = [
+                {"urls": list(remote.urls), "sha256": sha256_file(path)}
+                for remote, path in zip(source.remotes, loads, strict=True)
+            ]
+            _write_manifest(source, temporary, downloads)
         for path in loads:
             _pin(source, path)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return folder
+
+
+def take(name: str, copies: str | Path) -> Path:
+    """Use copies of your own as the data set ``name``, where nothing can be downloaded.
+
+    ``copies``: a folder with its files, under the names that they have here (``train.txt``) or
+    with the publisher (``wiki.train.tokens``), plain or packed as .xz, .gz or .bz2. No checksum is
+    known of single files: ``source.json`` records theirs, and that nothing was downloaded.
+
+    Raises :class:`~sparsecore.errors.InputError`, with nothing written: unknown name, a file that
+    is not there or damaged.
+    """
+    source, copies = find(name), local_path(copies, "folder of copies")
+    found = {target: _copy_of(copies, target, member) for target, member in source.files.items()}
+    folder = _folder(source)
+    if folder.exists() and resolve(name) is None:  # incomplete or changed by hand
+        shutil.rmtree(folder)
+    if folder.exists():
+        return folder
+    with atomic_folder(folder) as temporary:
+        for target, path in found.items():
+            (temporary / target).parent.mkdir(parents=True, exist_ok=True)
+            with open_binary(path) as packed, (temporary / target).open("wb") as plain:
+                shutil.copyfileobj(packed, plain)
+        _write_manifest(source, temporary, [])
+    return folder
+
+
+def _copy_of(copies: Path, target: str, member: str) -> Path:
+    names = dict.fromkeys((target, member, PurePosixPath(member).name))
+    for name in names:
+        for packed in ("", ".xz", ".gz", ".bz2"):
+            if (path := copies / f"{name}{packed}").is_file():
+                return path
+    raise InputError(f"{copies} has no {' or '.join(names)}, plain or as .xz, .gz, .bz2")
 
 
 def table() -> pd.DataFrame:
@@ -166,14 +206,10 @@ def _load(source: DataSource, remote: Remote, work: Path, progress: bool) -> Pat
     return download(remote, work / name, remote.sha256 or pin, progress)
 
 
-def _write_manifest(source: DataSource, folder: Path, loads: list[Path]) -> None:
+def _write_manifest(source: DataSource, folder: Path, downloads: list[dict[str, Any]]) -> None:
     files = [
         {"name": name, "size": (folder / name).stat().st_size, "sha256": sha256_file(folder / name)}
         for name in source.files
-    ]
-    downloads = [
-        {"urls": list(remote.urls), "sha256": sha256_file(path)}
-        for remote, path in zip(source.remotes, loads, strict=True)
     ]
     record = {
         "name": source.name,

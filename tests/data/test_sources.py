@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import lzma
 import tarfile
 import threading
 import zipfile
@@ -164,6 +165,29 @@ def test_fetch_unpacks_checks_and_records(
     (folder / "train.txt").write_text("cut")
     assert sources.resolve("toy") is None
     assert (sources.fetch("toy", progress=False) / "train.txt").read_text() == "train text\n"
+
+
+def test_copies_of_ones_own_take_the_place_of_a_download(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    add(monkeypatch, Remote((f"{server.url}/toy.zip",), "0" * 64, 10))
+    copies = tmp_path / "my copies"
+    copies.mkdir()
+    names = list(sources.find("toy").files.items())
+    (copies / Path(names[0][1]).name).write_bytes(b"as the publisher names it\n")
+    (copies / f"{names[1][0]}.xz").write_bytes(lzma.compress(b"packed\n"))
+    with pytest.raises(InputError, match=rf"has no {names[2][0]} or .*, plain or as \.xz"):
+        sources.take("toy", copies)
+    assert sources.resolve("toy") is None and not server.asked
+    (copies / names[2][0]).write_bytes(b"plain\n")
+    folder = sources.take("toy", copies)
+    assert folder == sources.require("toy") == sources.fetch("toy", progress=False)
+    texts = [(folder / target).read_text() for target, _ in names]
+    assert texts == ["as the publisher names it\n", "packed\n", "plain\n"]
+    assert json.loads((folder / "source.json").read_text())["downloads"] == []
+    (folder / names[0][0]).write_text("changed by hand, and longer than it was before\n")
+    assert sources.take("toy", copies) == folder == sources.resolve("toy")
+    assert not server.asked
 
 
 def test_plain_files_are_renamed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,9 @@ accuracies in percentage points. The test documents are redrawn, the same redraw
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -112,7 +113,7 @@ def _by_seed(runs: pd.DataFrame) -> Iterator[tuple[str, int, pd.DataFrame, pd.Da
         yield category, seed, group[~learned], group[learned]
 
 
-def nearest(learned: pd.DataFrame, transitions: float) -> Hashable:
+def nearest(learned: pd.DataFrame, transitions: float) -> Any:
     """The label of the run whose goal (or else whose size) is nearest to so many transitions."""
     size = learned["goal"].astype(float).fillna(learned["transitions"])
     return (size - transitions).abs().idxmin()

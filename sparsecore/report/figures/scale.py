@@ -75,11 +75,9 @@ def findings_by_scale(scale: pd.DataFrame, paper: Mapping[str, tuple[float, floa
     for ax, (finding, series) in zip(axes.flat, PANELS.items(), strict=True):
         shown = _trained(scale[scale["finding"] == finding])
         unit = THOUSANDTHS if finding == 7 else 1.0
-        columns = ["value", "low", "high"]
-        drawn = shown.assign(
-            series=list(zip(shown["statistic"], shown["method"], strict=True)),
-            **{column: unit * shown[column] for column in columns},
-        )
+        drawn = shown.copy()
+        drawn["series"] = list(zip(shown["statistic"], shown["method"], strict=True))
+        drawn[["value", "low", "high"]] *= unit
         looks = {key: Look(name, colour, dashes) for key, (name, colour, dashes) in series.items()}
         marks.lines(
             ax, drawn, "updates", "value", "series", looks, ends=("low", "high"), alpha=0.14
