@@ -22,10 +22,9 @@
 #   {result}`emergent/wikitext-2-lr20 scale.value finding=6 statistic="ρ over the open classes of W" method=pearson_log epoch=last %+.2f`, though rising.
 # - Not everything is a matter of time: that the lower layer is ahead of the embedding (finding 3, the reverse of the paper) was settled by the
 #   ninth epoch.
-# - Nobody knows what comes next: the curves end where the paper has done a fifteenth of its first epoch.
 # :::
 #
-# The paper trains on 227 million words, 50 times over; its figures begin where these runs have long ended. A verdict on a
+# The paper trains on 227 million words, 50 times over; its figures begin where these runs have long ended, after a fifteenth of its first epoch. A verdict on a
 # short run is a verdict on the beginning of training. So here is each finding's first statistic as a curve, with the place
 # of the paper on the same axis. Two axes are possible. *Updates* count how often the weights changed. *Exposure* counts
 # how often a word was seen, here the median word of W, the set of words seen at least 3,000 times by the end. In updates we are
