@@ -169,14 +169,10 @@ def hooked(tensor: Tensor, inputs: Any, hook: Callable[[Tensor], None]) -> Tenso
     change in place would cut off), a leaf (whose hooks would stay), an input that was handed
     through (whose gradient has other parts too), and a tensor that has a hook already.
     """
-    if _is_product(tensor):
+    handed_through = any(one.tensor is tensor for one in tensors(inputs))
+    if _is_product(tensor) and not handed_through:
         tensor = _Renamed.apply(tensor)  # pyright: ignore[reportAssignmentType]
-    elif (
-        tensor.is_leaf
-        or tensor._is_view()
-        or tensor._backward_hooks
-        or any(one.tensor is tensor for one in tensors(inputs))
-    ):
+    elif tensor.is_leaf or tensor._is_view() or tensor._backward_hooks or handed_through:
         tensor = tensor.clone()
     tensor.register_hook(hook)
     return tensor

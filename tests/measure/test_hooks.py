@@ -94,6 +94,28 @@ def test_the_output_of_a_linear_layer_is_not_copied():
     assert len(found) == 2 and found[0] == found[1]
 
 
+def test_a_product_that_is_handed_through_is_copied_as_any_input():
+    class Through(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding, self.first = nn.Embedding(V, D), nn.Linear(D, V)
+            self.layer = nn.Identity()
+
+        def forward(self, ids):
+            h = self.first(self.embedding(ids))
+            return self.layer(h).mul_(2) + h.detach() * 0
+
+    torch.manual_seed(0)
+    model, found = Through(), []
+    model.first.register_forward_hook(lambda m, i, output: found.append(output.data_ptr()))
+    with sc.track(model, ["layer"]) as tracker:
+        handle = model.layer.register_forward_hook(lambda m, i, out: found.append(out.data_ptr()))
+        tracker.words(input_ids=IDS)
+        loss_of(model).backward()
+        handle.remove()
+    assert len(found) == 2 and found[0] != found[1]
+
+
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # PyTorch's own
 def test_forward_derivatives_go_through_tracked_linear_layers():
     model, embeddings = net(), torch.randn(B, T, D)
