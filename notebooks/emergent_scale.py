@@ -25,7 +25,7 @@
 #   ninth epoch.
 # :::
 #
-# The paper trains on 227 million words, 50 times over; its figures begin where these runs have long ended, after a fifteenth of its first epoch. A verdict on a
+# The paper trains on 227 million words, 50 times over; its figures begin where these runs have long ended, well within its first epoch. A verdict on a
 # short run is a verdict on the beginning of training. So here is each finding's first statistic as a curve, with the place
 # of the paper on the same axis. Two axes are possible. *Updates* count how often the weights changed. *Exposure* counts
 # how often a word was seen, here the median word of W, the set of words seen at least 3,000 times by the end. In updates we are

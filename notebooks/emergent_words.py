@@ -21,7 +21,7 @@
 # - In the one run on Wikipedia function words are ahead of content words of the same frequency by
 #   {result}`emergent/enwiki differences.difference epoch=last sample=matched * 1000 %+.1f` thousandths, on WikiText-2 by
 #   {result}`emergent/wikitext-2-lr20 differences.difference epoch=last sample=matched * 1000 %+.1f`.
-# - One seed of Wikipedia is not enough for a verdict, and on WikiText-2 only four content words are as frequent as the paper's: finding 7 is
+# - One seed of Wikipedia is not enough for a verdict, and on WikiText-2 too few content words are as frequent as the paper's: finding 7 is
 #   {verdict}`emergent-7`.
 # :::
 #
