@@ -143,6 +143,7 @@ def test_pointing_at_a_term_shows_what_it_means_and_escape_hides_it(browser, boo
     with Visit(browser, f"{book.as_uri()}/book/index.html") as visit:
         card = visit.page.locator("#book-card")
         link = visit.page.locator('article a[href*="glossary.html#term-chi"]').first
+        visit.page.wait_for_selector(".hover-points", state="attached")  # and moves what is below
         assert not card.is_visible()
         link.hover()
         assert card.inner_text().startswith("chi")
