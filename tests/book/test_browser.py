@@ -144,6 +144,8 @@ def test_pointing_at_a_term_shows_what_it_means_and_escape_hides_it(browser, boo
         card = visit.page.locator("#book-card")
         link = visit.page.locator('article a[href*="glossary.html#term-chi"]').first
         visit.page.wait_for_selector(".hover-points", state="attached")  # and moves what is below
+        link.scroll_into_view_if_needed()  # a scroll hides the card, and is told a frame later
+        visit.page.evaluate("new Promise(go => requestAnimationFrame(() => setTimeout(go, 100)))")
         assert not card.is_visible()
         link.hover()
         assert card.inner_text().startswith("chi")
