@@ -53,12 +53,14 @@ def test_a_round_with_seeds_of_its_own_is_the_study_at_these_seeds():
 
 
 def test_a_round_can_take_the_dropouts_of_an_earlier_one_and_tunes_nothing():
-    (tagging,) = studies.choose_studies(["tagging-2"], studies.read_studies())
-    configs = [config for sweep in tagging.sweep for config in studies.configs_of(sweep)]
-    pair = [c for c in configs if c.embedding_dim == 20 and c.density in (0.15, 1.0)]
-    assert sorted({c.seed for c in pair}) == list(range(4, 34)) and len(pair) == 60
-    assert {c.seed for c in configs} == set(range(4, 34))
-    (quarter,) = {c.word_dropout for c in configs if c.density == 0.25}
+    deciding, further = (
+        [config for sweep in study.sweep for config in studies.configs_of(sweep)]
+        for study in studies.choose_studies(["tagging-2", "tagging-3"], studies.read_studies())
+    )
+    assert {(c.embedding_dim, c.density) for c in deciding} == {(20, 0.15), (20, 1.0)}
+    assert sorted({c.seed for c in deciding}) == list(range(4, 34)) and len(deciding) == 60
+    assert {c.seed for c in further} == set(range(4, 12)) and not set(deciding) & set(further)
+    (quarter,) = {c.word_dropout for c in further if c.density == 0.25}
     assert quarter == 0.1  # the best of that setting in the table of the first round
     untuned = studies.Sweep("tagging", "small", tuned="language/ptb")
     with pytest.raises(InputError, match=r"ptb has no tuning\.csv"):
