@@ -80,7 +80,7 @@ about(page)
 # minute (SGD at 5, a small network, one seed): an example, and not the result, which follows below.
 
 # %%
-run = page.runs[0]
+run = page.first()
 types, probe = run.table("types"), run.table("probe")
 chi = probe[probe["update"] == probe["update"].max()].set_index("type")["chi"]
 

@@ -37,10 +37,9 @@ vectors = None  # embedded, glove-6b, a GloVe file, an encoder
 goal = None  # transitions to be left; None: the preset's smallest
 seed = 0
 device = "auto"  # auto | cpu | cuda
-sentence = (
-    "The index of the first element to return, or None if there is no such value."
-)
-reference = "reviews"  # which committed runs stand beside yours
+sentence = "I was wrong: the sound is excellent and it still works after a year."
+reference = "reviews"  # which committed study is read
+explorer = "reviews"  # which committed model decides about the sentence
 
 # %% tags=["remove-input"]
 from sparsecore.runs.notebook import check_parameters
@@ -49,19 +48,20 @@ check_parameters(globals())
 
 # %% tags=["hide-input"]
 from sparsecore.report import figures
-from sparsecore.report.pages.sentiment import (
+from sparsecore.report.pages.patterns import (
     about_reader,
     check_sentence,
     decision,
     kept_automata,
     open_reader,
     phrase_rows,
-    reference_phrases,
 )
 
 check_sentence(sentence)
 reader = open_reader(
     preset,
+    reference,
+    explorer,
     corpus=corpus,
     category=category,
     vectors=vectors,
@@ -85,14 +85,14 @@ about_reader(reader)
 # the ℓ2 norm of the weights that lead into it. States with a norm below 0.1, and all behind
 # them, were taken out.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-states", "caption": "The automata before and after (Figure 1 of the paper), in your run: filled states are kept, hollow ones were removed."}, "image": {"alt": "Rows of circles joined by lines, one row a WFSA; few states are filled, the others are hollow and small.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-states", "caption": "The automata before and after (Figure 1 of the paper): filled states are kept, hollow ones were removed. See how few are left, and that those at the front of a row stay longest."}, "image": {"alt": "Rows of circles joined by lines, one row a WFSA; few states are filled, the others are hollow and small.", "classes": "dark-light"}}
 axes = figures.states_kept(reader.states)
 
 # %% [markdown]
 # Those with a state left, as automata: the arrow in front of a state takes a word, the loop above
 # it skips one.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-automata", "caption": "The automata that are left, in your run (Figure 2 of the paper): dotted states were taken out. The area of a disc is the norm of the state's weights."}, "image": {"alt": "A row of circles for each automaton, joined by arrows, with a loop above each circle; removed states are dotted.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-automata", "caption": "The automata that are left (Figure 2 of the paper): dotted states were taken out. The area of a disc is the norm of the state's weights. See how many words each can still take."}, "image": {"alt": "A row of circles for each automaton, joined by arrows, with a loop above each circle; removed states are dotted.", "classes": "dark-light"}}
 states, names = kept_automata(reader)
 axes = figures.automata(states, names)
 
@@ -109,13 +109,12 @@ axes = figures.automata(states, names)
 # %% tags=["hide-input"]
 phrase_rows(reader.patterns)
 
-# %% tags=["remove-input"]
-reference_phrases(reference)
-
 # %% [markdown]
 # ## One sentence, step by step
 #
-# Any sentence can be given as the parameter `sentence`. <u>**Underlined**</u>: taken. Small print:
+# Any sentence can be given as the parameter `sentence`. On this page it is decided by the larger model of
+# [Read the automata](explore_automata.ipynb), without the states that pruning takes: its word scores are in the book,
+# those of the model above are not. Words that it does not know are left out. <u>**Underlined**</u>: taken. Small print:
 # skipped. Faint: before the pattern begins, free of charge. The share is that of the automaton's
 # part in the decision, among the parts of all.
 
@@ -130,13 +129,10 @@ decision(reader, sentence)
 import numpy as np
 
 import sparsecore as sc
-from sparsecore.experiments.sentiment.structure import rnn_of
-from sparsecore.experiments.sentiment.trained import vectors_of
 
-vectors, tokens = vectors_of(reader.trained, sentence)
-rnn = rnn_of(reader.trained.model)
-score, steps = sc.best_paths(rnn, vectors)  # texts × states; × positions
-last = np.cumsum(rnn.lengths) - 1
+vectors, tokens = reader.vectors(sentence)  # T × E; T words
+score, steps = sc.best_paths(reader.rnn, vectors)  # texts × states; × positions
+last = np.cumsum(reader.rnn.lengths) - 1
 [[tokens[t] for t in steps[0, state].tolist() if t >= 0] for state in last]
 
 # %% [markdown]

@@ -23,10 +23,11 @@ import yaml
 
 from sparsecore.experiments.emergent.config import Emergent
 from sparsecore.experiments.sentiment import config as experiment
+from sparsecore.experiments.sentiment.trained import Trained, load_trained
 from sparsecore.report.explorers import AutomataReader, ChiExplorer, SentenceExplorer
 from sparsecore.report.figures.figure_data import csv_of
 from sparsecore.report.figures.words import chi_against_frequency
-from sparsecore.report.pages import emergent, parts, sentiment
+from sparsecore.report.pages import emergent, parts, patterns, sentiment
 from sparsecore.report.pages.automata import readable
 from sparsecore.report.pages.emergent import Page
 from sparsecore.report.pages.sentences import networks_of_run
@@ -88,7 +89,9 @@ def emergent_page(folder: Path) -> Page:
     return Page(lambda: (run, tables), None, None, "quick")
 
 
-def trained_reader(folder: Path, monkeypatch: pytest.MonkeyPatch) -> sentiment.Reader:
+def trained_reader(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[patterns.Reader, Trained]:
     generator = np.random.default_rng(0)
     rows = []
     for number in range(160):
@@ -105,8 +108,10 @@ def trained_reader(folder: Path, monkeypatch: pytest.MonkeyPatch) -> sentiment.R
     )
     quick = {**experiment.PRESETS["quick"], "structure": "4,2", "max_epochs": 10, "batch_size": 8}
     monkeypatch.setitem(experiment.PRESETS, "quick", quick)
-    return sentiment.open_reader(
-        "quick", corpus=str(reviews), vectors=str(vectors), goal=None, strength=1e-5, device="cpu"
+    given = {"corpus": str(reviews), "vectors": str(vectors), "strength": 1e-5, "device": "cpu"}
+    run = sentiment.smallest_run("quick", **given)
+    return patterns.open_reader("quick", "reviews", "reviews", **given), load_trained(
+        run.path, run.config
     )
 
 
@@ -189,20 +194,20 @@ def hostile(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPARSECORE_HOME", str(folder / "home"))
         page = emergent_page(folder)
-        reader = trained_reader(folder, patch)
+        reader, trained = trained_reader(folder, patch)
         texts = f"{' '.join(WORDS)} so bad"
         shown = [
             emergent.about(page),
             emergent.extremes(page.yours, min_frequency=1, count=40),
             emergent.verdicts(page, 1),
-            sentiment.about_reader(reader),
-            sentiment.phrase_rows(reader.patterns),
-            sentiment.decision(reader, texts),
+            patterns.about_reader(reader),
+            patterns.phrase_rows(reader.patterns),
+            patterns.decision(reader, texts),
             parts.html_table(pd.DataFrame({word: [word] for word in WORDS})),
             parts.markdown("; ".join(map(parts.as_typed, WORDS))),
             ChiExplorer(**{**emergent.trajectories(page), "words": list(WORDS[:6])}),
             SentenceExplorer(**networks_of_run(page.run).readable, samples=[SENTENCE]),
-            AutomataReader(**{**readable(reader.trained), "threshold": 0.0}),
+            AutomataReader(**{**readable(trained), "threshold": 0.0}),
         ]
         return built(folder, shown), page
 

@@ -6,17 +6,18 @@ import re
 
 import numpy as np
 import pytest
+import torch
 
 from sparsecore.errors import InputError
 from sparsecore.experiments.sentiment import config as experiment
 from sparsecore.experiments.sentiment.config import Points
-from sparsecore.experiments.sentiment.trained import vectors_of
+from sparsecore.experiments.sentiment.trained import load_trained, vectors_of
 from sparsecore.report.explorers import AutomataReader
 from sparsecore.report.explorers.bundle import STATIC
 from sparsecore.report.explorers.numbers import from_eight_bits
-from sparsecore.report.pages import parts
+from sparsecore.report.pages import parts, patterns
 from sparsecore.report.pages import sentiment as pages
-from sparsecore.report.pages.automata import readable
+from sparsecore.report.pages.automata import pruned, readable, reference_automata
 from sparsecore.report.pages.verdicts import parts_table
 from tests.browser import run_node
 from tests.pruning.planted import write_planted
@@ -37,8 +38,7 @@ def home(tmp_path_factory):
 def given(home, monkeypatch):
     """A study of four short runs, computed once for all tests of this file."""
     monkeypatch.setenv("SPARSECORE_HOME", str(home))
-    for module in (parts, pages):
-        monkeypatch.setattr(module, "reference_folder", lambda *_: home / "none")  # no references
+    monkeypatch.setattr(parts, "reference_folder", lambda *_: home / "none")  # no references
     monkeypatch.setitem(experiment.STUDIES, "quick", SMALL)
     quick = {**experiment.PRESETS["quick"], "structure": "0,0,4", "max_epochs": 12, "batch_size": 8}
     monkeypatch.setitem(experiment.PRESETS, "quick", quick)
@@ -66,38 +66,75 @@ def test_the_study_and_its_tables(given):
     assert "not counted:" in shown and "your runs" in shown
 
 
-def test_a_model_is_read(given):
-    reader = pages.open_reader("quick", **given)
-    assert "of 12 transitions" in text_of(pages.about_reader(reader)).lower()
-    states, names = pages.kept_automata(reader)
+def shown_of(reader):
+    """All that the page of the patterns says of a model."""
+    states, names = patterns.kept_automata(reader)
     assert list(names.values()) == [f"pattern {n + 1}" for n in range(len(names))]
-    assert (
-        states.groupby("wfsa")["kept"].any().all()
-        and len(names) == reader.patterns["wfsa"].nunique()
-    )
-    phrases = text_of(pages.phrase_rows(reader.patterns))
+    assert states.groupby("wfsa")["kept"].any().all()
+    assert len(names) == reader.patterns["wfsa"].nunique()
+    phrases = text_of(patterns.phrase_rows(reader.patterns))
     assert "pattern 1" in phrases and "top" in phrases and "bottom" in phrases
-    shown = text_of(pages.decision(reader, "It was not really worth <b> the unheard-of time."))
-    assert "&lt;" in shown and "Together:" in shown and "bias" in shown
+    shown = text_of(patterns.decision(reader, "It was not really worth <b> the unheard-of time."))
+    assert "Together:" in shown and "bias" in shown
     shares = [int(share) for share in re.findall(r"(\d+) %", shown)]
     assert sum(shares) == pytest.approx(100, abs=3)
-    assert pages.reference_phrases("none") is None
+    return text_of(patterns.about_reader(reader)), shown
+
+
+def test_a_model_of_ones_own_is_read(given):
+    about, shown = shown_of(patterns.open_reader("quick", "reviews", "reviews", **given))
+    assert "of 12 transitions" in about.lower() and "&lt;" in shown
+
+
+def test_the_published_page_trains_nothing(monkeypatch):
+    monkeypatch.setattr(pages, "execute", lambda *_, **__: pytest.fail("a run was started"))
+    reader = patterns.open_reader("quick", "reviews", "reviews", corpus=None, seed=0)
+    about, shown = shown_of(reader)
+    assert "reviews of books" in about and "of 96 transitions" in about.lower()
+    assert "worth" in shown and "pattern 6" in shown  # of the explorer's model
+    with pytest.raises(InputError, match="no word that the model knows"):
+        patterns.decision(reader, "zyzzyva")
+    with pytest.raises(InputError, match="no reference tables 'review'"):
+        patterns.open_reader("quick", "review", "reviews")
+
+
+def test_a_pruned_model_of_word_scores_is_the_automata_without_the_weak_states():
+    arguments, _ = reference_automata("reviews")
+    model, text = pruned(arguments), [5, 70, 5, 301, 12]
+    logits = model(torch.eye(len(arguments["words"]))[text][:, None])[0]
+    f = 1 / (1 + np.exp(-arguments["loop"].astype(np.float64)))[:, text]
+    u = arguments["main"][:, text] * (1 - f)
+    expected, state = arguments["offset"], 0
+    for length, weight in zip(arguments["lengths"], arguments["weight"], strict=True):
+        c = np.zeros(length)
+        above = (arguments["norms"][state : state + length] > arguments["threshold"]).cumprod()
+        for t in range(len(text)):
+            rows = slice(state, state + length)
+            c = f[rows, t] * c + u[rows, t] * np.array([1.0, *c[:-1]])
+        expected += weight * (above * c).sum()
+        state += length
+    assert float(logits[1] - logits[0]) == pytest.approx(expected, rel=1e-4)
 
 
 def test_bad_parameters(given):
     with pytest.raises(InputError, match="sentence must hold at least one word"):
-        pages.check_sentence("  ")
+        patterns.check_sentence("  ")
     with pytest.raises(InputError, match="unknown preset 'quik'"):
-        pages.open_reader("quik", **given)
-    reader = pages.open_reader("quick", **given)
+        patterns.open_reader("quik", "reviews", "reviews", **given)
+    reader = patterns.open_reader("quick", "reviews", "reviews", **given)
     with pytest.raises(InputError, match="no words"):
-        pages.decision(reader, " ")
+        patterns.decision(reader, " ")
+
+
+def trained_of(given):
+    run = pages.smallest_run("quick", **given)
+    return load_trained(run.path, run.config)
 
 
 def test_the_automata_reader_decides_as_the_model_does(given):
     """For a sample: JavaScript's scores of all states, from scores in 8 bits, against PyTorch's."""
-    reader = pages.open_reader("quick", **given)
-    arguments = readable(reader.trained)
+    trained = trained_of(given)
+    arguments = readable(trained)
     sample = arguments["samples"][0]
     data = AutomataReader(**arguments).data
     read = ["<s>", *sample["text"].split(), "</s>"]
@@ -109,9 +146,9 @@ def test_the_automata_reader_decides_as_the_model_does(given):
         f"{start} const layer = {json.dumps(layer)};"
         f"print(r.scores(layer, layer.lengths, r.arcs(layer, {ids})));"
     )
-    model = reader.trained.regularised
+    model = trained.regularised
     assert model is not None
-    vectors, tokens = vectors_of(reader.trained, sample["text"])
+    vectors, tokens = vectors_of(trained, sample["text"])
     assert tokens == read
     logits = model(vectors[:, None])[0]
     logit = np.dot(found, data["weight"]) + data["offset"]
@@ -119,16 +156,15 @@ def test_the_automata_reader_decides_as_the_model_does(given):
 
 
 def test_samples_are_of_both_labels_and_all_their_words_can_be_read(given):
-    reader = pages.open_reader("quick", **given)
-    arguments = readable(reader.trained)
+    trained = trained_of(given)
+    arguments = readable(trained)
     labels = {sample["label"] for sample in arguments["samples"]}
-    assert labels == set(reader.trained.inputs.corpus.labels)
+    assert labels == set(trained.inputs.corpus.labels)
     for sample in arguments["samples"]:
         assert set(sample["text"].split()) <= set(arguments["words"])
 
 
 def test_a_baseline_has_nothing_to_prune(given):
-    reader = pages.open_reader("quick", **given)
-    bare = dataclasses.replace(reader.trained, regularised=None)
+    bare = dataclasses.replace(trained_of(given), regularised=None)
     with pytest.raises(InputError, match="needs a run with a penalty"):
         readable(bare)

@@ -37,12 +37,14 @@ def alone(tmp_path_factory):
     (folder / "environment.json").write_text(json.dumps({"corpus": CORPUS}))
     pd.DataFrame({"epoch": [1, 2], "seconds": [40.0, 50.0]}).to_parquet(folder / "timing.parquet")
     tables = tables_of(made_up(preset="quick", tuning=False))
-    return Study("tagging", lambda: ([Run(folder)] * 2, tables), None, None, "quick")
+    return Study(
+        "tagging", lambda: Run(folder), lambda: ([Run(folder)] * 2, tables), None, None, "quick"
+    )
 
 
 @pytest.fixture(scope="module")
 def beside(alone):
-    return Study("tagging", alone.compute, tables_of(made_up()), PROVENANCE, "quick")
+    return Study("tagging", alone.first, alone.compute, tables_of(made_up()), PROVENANCE, "quick")
 
 
 def cells(table):

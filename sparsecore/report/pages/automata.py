@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,14 +13,15 @@ import torch
 from sparsecore.errors import InputError
 from sparsecore.experiments.sentiment.patterns import padded
 from sparsecore.experiments.sentiment.structure import rnn_of
-from sparsecore.experiments.sentiment.trained import Trained
+from sparsecore.experiments.sentiment.trained import Trained, load_trained
 from sparsecore.files import reading
 from sparsecore.layers.rational import RationalRNN
+from sparsecore.models.classifier import SequenceClassifier
 from sparsecore.pruning.groups import group_norms
 from sparsecore.pruning.patterns import phrases
 from sparsecore.report.explorers.numbers import from_steps
 from sparsecore.report.pages.parts import executed_anew, markdown, reference_folder
-from sparsecore.report.pages.sentiment import about_reader, open_reader
+from sparsecore.report.pages.sentiment import about_run, smallest_run
 from sparsecore.runs.reference import read_provenance, read_summary
 
 MOST_WORDS = 5000  # that the page can read, the most frequent ones
@@ -52,12 +53,12 @@ def open_automata(preset: str, reference: str, texts: Sequence[str], **overrides
     """
     written = [{"label": "made up", "text": text} for text in texts]
     if executed_anew(preset, overrides):
-        reader = open_reader(preset, **overrides)
-        arguments = readable(reader.trained)
+        run = smallest_run(preset, **overrides)
+        arguments = readable(load_trained(run.path, run.config))
         samples = [*arguments["samples"], *written]
-        return Automata({**arguments, "samples": samples}, about_reader(reader))
-    folder = reference_folder("explore", reference)
-    arguments, accuracy = _reference(folder)
+        about = markdown(about_run(dict(run.results.iloc[0]), len(arguments["norms"])))
+        return Automata({**arguments, "samples": samples}, about)
+    arguments, accuracy = reference_automata(reference)
     told = markdown(
         f"The model has read {int(accuracy['documents']):,} reviews of books, films, electronics "
         "and kitchenware, and knows words by their GloVe vectors; its "
@@ -69,9 +70,11 @@ def open_automata(preset: str, reference: str, texts: Sequence[str], **overrides
     return Automata({**arguments, "samples": written}, told)
 
 
-def _reference(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def reference_automata(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Arguments of the explorer but for samples, from ``book/results/explore``; its accuracies."""
     from safetensors.numpy import load_file
 
+    folder = reference_folder("explore", name)
     tables, provenance = read_summary(folder), read_provenance(folder)
     if tables is None or provenance is None:
         raise InputError(f"{folder} has no tables: {REMAKE}")
@@ -93,6 +96,28 @@ def _reference(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             **provenance["model"],  # offset, labels, threshold
         }
         return arguments, dict(tables["accuracy"].iloc[0])
+
+
+def pruned(arguments: dict[str, Any]) -> SequenceClassifier:
+    """The model that is left at the threshold, with a word's number, one-hot, for its vector.
+
+    The weights of a state are then the scores of the words: ``main`` and ``loop`` (S, V), the
+    latter with the bias.
+    """
+    starts = np.cumsum([0, *arguments["lengths"]])
+    above = arguments["norms"] > arguments["threshold"]
+    kept = [int(above[a:b].cumprod().sum()) for a, b in pairwise(starts)]
+    states = np.concatenate([np.arange(a, a + n) for a, n in zip(starts, kept, strict=False)])
+    left = [d for d, n in enumerate(kept) if n]
+    rnn = RationalRNN(len(arguments["words"]), [kept[d] for d in left])
+    model = SequenceClassifier(rnn, len(left))
+    with torch.no_grad():
+        for name in ("main", "loop"):
+            getattr(rnn, name).copy_(torch.from_numpy(arguments[name][states]))
+        rnn.bias.zero_()
+        model.output.weight.zero_()[1] = torch.from_numpy(arguments["weight"][left])
+        model.output.bias.zero_()[1] = arguments["offset"]
+    return model.eval().requires_grad_(False)
 
 
 def readable(trained: Trained) -> dict[str, Any]:

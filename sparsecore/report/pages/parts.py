@@ -53,11 +53,12 @@ class Study(Sides):
     """The reference runs of an experiment's study (None where absent), and the reader's own.
 
     ``compute``: finds or makes the reader's runs, and their tables; nothing is computed before
-    something asks for them. ``executed``: with a preset or a parameter of the reader's own
-    (:func:`executed_anew`).
+    something asks for them. ``first``: finds or makes the first of them alone. ``executed``: with
+    a preset or a parameter of the reader's own (:func:`executed_anew`).
     """
 
     experiment: str
+    first: Callable[[], Run]
     compute: Callable[[], tuple[list[Run], Summary]]
     reference: Summary | None
     provenance: dict[str, Any] | None
@@ -107,9 +108,12 @@ def open_study(
         runs = [run_all(stage, progress=False) for stage in configs][-1]
         return runs, summary_of(runs)
 
+    def first() -> Run:
+        return run_all(configs[-1][:1], progress=False)[0]
+
     theirs, known = read_summary(folder), read_provenance(folder)
     executed = executed_anew(preset, overrides)
-    study = Study(experiment, compute, theirs, known, preset, executed)
+    study = Study(experiment, first, compute, theirs, known, preset, executed)
     _ = study.own  # what the page shows is computed before anything is drawn
     return study
 

@@ -1,18 +1,15 @@
-"""What the notebooks of the learned part show: the study of Fig. 3, and a model to read."""
+"""What the notebooks of the learned part show of the study of Fig. 3."""
 
 from __future__ import annotations
 
 import html
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from sparsecore.errors import InputError, near_match
 from sparsecore.experiments.sentiment.config import STUDIES, Sentiment
-from sparsecore.experiments.sentiment.patterns import explain_document
-from sparsecore.experiments.sentiment.trained import Trained, load_trained, vectors_of
 from sparsecore.report.figures.marks import PERCENT, ends_to_draw
 from sparsecore.report.pages.parts import (
     Study,
@@ -21,13 +18,11 @@ from sparsecore.report.pages.parts import (
     html_table,
     markdown,
     open_study,
-    reference_folder,
-    scrolling,
     signed,
 )
 from sparsecore.runs.execute import execute
 from sparsecore.runs.judged import parts_of
-from sparsecore.runs.reference import Summary, read_summary
+from sparsecore.runs.reference import Summary
 from sparsecore.runs.store import Run
 from sparsecore.stats.judgement import ESSENTIAL
 
@@ -39,8 +34,6 @@ GOAL_NOTE = (
     "about as many are left."
 )
 """What the tables of learned structures call a goal."""
-
-SHOWN_TOP = 4  # phrases at either end, as in the paper's Table 1
 
 
 def open_page(preset: str, reference: str, **overrides: Any) -> Study:
@@ -167,18 +160,8 @@ def gain_sentence(page: Study) -> Any:
     )
 
 
-@dataclass(frozen=True)
-class Reader:
-    """One learned model to read, the run it comes from, and the reference runs' phrases."""
-
-    run: Run
-    trained: Trained
-    patterns: pd.DataFrame
-    states: pd.DataFrame
-
-
-def open_reader(preset: str, **overrides: Any) -> Reader:
-    """The smallest learned model of a preset's study, with fields of your own.
+def smallest_run(preset: str, **overrides: Any) -> Run:
+    """The smallest learned model of a preset's study, with fields of your own, found or trained.
 
     Raises:
         InputError: unknown preset or field.
@@ -191,121 +174,23 @@ def open_reader(preset: str, **overrides: Any) -> Reader:
         given = {"goal": goal, "tolerance": tolerance, "strength": strength, **given}
     elif given.get("goal") is not None and "strength" not in given:
         given["strength"] = 1e-3
-    config = Sentiment.preset(preset, **{"finetune_from": "both", **given})
-    run = execute(config, progress=False)
-    trained = load_trained(run.path, run.config)
-    return Reader(run, trained, run.table("patterns"), run.table("states"))
+    return execute(Sentiment.preset(preset, **{"finetune_from": "both", **given}), progress=False)
 
 
-def about_reader(reader: Reader) -> Any:
-    """What was learned, in one paragraph."""
-    row = reader.run.results.iloc[0]
-    before = len(reader.states)
-    plural = "" if row["wfsas"] == 1 else "s"
+def about_run(results: Mapping[str, Any], states: int) -> str:
+    """What was learned: results of one run, which began with so many states. A sentence or two."""
+    plural = "" if results["wfsas"] == 1 else "s"
     tries = (
         "one value of λ was tried"
-        if row["trials"] == 1
-        else f"{row['trials']} values of λ were tried"
+        if results["trials"] == 1
+        else f"{results['trials']:.0f} values of λ were tried"
     )
-    return markdown(
-        f"Of {before} transitions the model kept **{row['transitions']}**, in **{row['wfsas']} "
-        f"WFSA{plural}** ({tries}). It gets {100 * row['test_accuracy']:.1f} % of "
-        f"{row['test_documents']:,} test documents right, with {row['parameters']:,} parameters."
+    return (
+        f"Of {states} transitions it kept **{results['transitions']:.0f}**, in "
+        f"**{results['wfsas']:.0f} WFSA{plural}** ({tries}). It gets "
+        f"{100 * results['test_accuracy']:.1f} % of {results['test_documents']:,.0f} test "
+        f"documents right, with {results['parameters']:,.0f} parameters."
     )
-
-
-def kept_automata(reader: Reader) -> tuple[pd.DataFrame, dict[int, str]]:
-    """The states of the WFSAs that were not wholly removed, and the names of these patterns."""
-    states = reader.states
-    left = states.loc[states["kept"], "wfsa"].unique().tolist()
-    names = {wfsa: f"pattern {number}" for number, wfsa in enumerate(left, 1)}
-    return states[states["wfsa"].isin(left)], names
-
-
-def phrase_rows(patterns: pd.DataFrame, top: int = SHOWN_TOP) -> Any:
-    """Table 1: for each WFSA the top and bottom phrases of its last state, step by step."""
-    if patterns.empty:
-        return markdown("The model has too many WFSAs to be read.")
-    steps = [c for c in patterns.columns if str(c).startswith("transition_")]
-    last = patterns.groupby("wfsa")["state"].transform("max")
-    rows = patterns[(patterns["state"] == last) & (patterns["rank"] <= top)]
-    used = [c for c in steps if rows[c].str.len().gt(0).any()]
-    parts = []
-    for row in rows.to_dict("records"):
-        cells = "".join(f"<td>{_marked(row[c])}</td>" for c in used)
-        first = row["rank"] == 1
-        head = (
-            f"<td>{'pattern ' + str(row['wfsa'] + 1) if first and row['end'] == 'top' else ''}</td>"
-        )
-        head += f"<td>{row['end'] if first else ''}</td>"
-        tail = f"<td>{_marked(row['after'])}</td><td>{html.escape(row['label'])}</td>"
-        parts.append(f"<tr>{head}{cells}{tail}</tr>")
-    names = ["", "", *(f"transition {i}" for i in range(1, len(used) + 1)), "after", "document"]
-    header = "".join(f"<th>{name}</th>" for name in names)
-    return _html(
-        scrolling(
-            f'<table class="findings"><thead><tr>{header}</tr></thead>'
-            f"<tbody>{''.join(parts)}</tbody></table>"
-        )
-    )
-
-
-def reference_phrases(reference: str, category: str | None = None) -> Any:
-    """Table 1 for the smallest model of the reference runs; None where there are none.
-
-    ``category``: of which reviews; None: the last of the study, the mix.
-    """
-    tables = read_summary(reference_folder("sentiment", reference))
-    if tables is None or tables["patterns"].empty:
-        return None
-    patterns = tables["patterns"].fillna("")
-    known = list(patterns["category"].unique())
-    chosen = known[-1] if category is None else category
-    if chosen not in known:
-        raise InputError(f"no phrases of category {chosen!r}{near_match(chosen, known)}")
-    table = phrase_rows(patterns[patterns["category"] == chosen])
-    return _html(
-        "<p>The same for the smallest model of the reference runs, trained on "
-        f"{html.escape(chosen)}:</p>{table.data}"
-    )
-
-
-def decision(reader: Reader, text: str) -> Any:
-    """What each automaton does at each word of a text, and its share of the decision.
-
-    Bold: taken by a transition. Grey and small: skipped by a self-loop, at a price. Faint: before
-    the pattern begins.
-    """
-    x, tokens = vectors_of(reader.trained, text)
-    shares, words = explain_document(reader.trained.model, x, tokens)
-    first, second = reader.trained.inputs.corpus.labels
-    total = float(shares["contribution"].sum())
-    rows = []
-    for row in shares.to_dict("records"):
-        own = words[words["wfsa"] == row["wfsa"]]
-        shown = " ".join(_role(w, r) for w, r in zip(own["word"], own["role"], strict=True))
-        name = "bias" if row["wfsa"] < 0 else f"pattern {row['wfsa'] + 1}"
-        votes = second if row["contribution"] > 0 else first
-        rows.append(
-            f"<tr><td>{name}</td><td>{shown}</td><td>{abs(100 * row['share']):.0f} %</td>"
-            f"<td>{html.escape(votes)}</td></tr>"
-        )
-    header = "<th></th><th>path</th><th>share</th><th>for</th>"
-    verdict = html.escape(second if total > 0 else first)
-    chance = 1 / (1 + math.exp(-min(abs(total), 700)))
-    return _html(
-        scrolling(
-            f'<table class="findings"><thead><tr>{header}</tr></thead>'
-            f"<tbody>{''.join(rows)}</tbody></table>"
-        )
-        + f"<p>Together: <b>{verdict}</b>, probability {chance:.2f}.</p>"
-    )
-
-
-def check_sentence(sentence: str) -> None:
-    """Refuse a sentence without words before anything is computed."""
-    if not str(sentence).strip():
-        raise InputError("parameter sentence must hold at least one word")
 
 
 def _documents(tables: Summary) -> str:
@@ -328,28 +213,3 @@ def _ends(low: float, high: float) -> str:
     if math.isnan(low) or math.isnan(high):
         return "–"
     return f"[{low:.1f}, {high:.1f}]".replace("-", "−")
-
-
-def _marked(words: str) -> str:
-    """Words of a main-path step, those of self-loops smaller and marked SL."""
-    shown = []
-    for word in str(words).split():
-        loop = word.endswith("_SL")
-        text = html.escape(word.removesuffix("_SL"))
-        shown.append(f"<small>{text}<sub>SL</sub></small>" if loop else f"<b>{text}</b>")
-    return " ".join(shown)
-
-
-def _role(word: str, role: str) -> str:
-    text = html.escape(word)
-    if role == "taken":
-        return f"<b><u>{text}</u></b>"
-    return (
-        f"<small>{text}</small>" if role == "loop" else f'<span style="opacity: 0.72">{text}</span>'
-    )
-
-
-def _html(text: str) -> Any:
-    from IPython.display import HTML
-
-    return HTML(text)
