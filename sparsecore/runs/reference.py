@@ -107,7 +107,10 @@ def tables_of(runs: Sequence[Run], **options: Any) -> Summary:
 
 
 def stacked(runs: Sequence[Run]) -> Summary:
-    """Every table that the runs have, on top of one another: seed, what varies and run in front."""
+    """Every table that the runs have, on top of one another: seed, what varies and run in front.
+
+    Of what varies, a table's own column is kept: a search tries other values than the run's first.
+    """
     varies = _varies(runs[0])
     tables: Summary = {}
     for name in sorted({path.stem for path in runs[0].path.glob("*.parquet")}):
@@ -117,8 +120,8 @@ def stacked(runs: Sequence[Run]) -> Summary:
             front = {"seed": int(run.config["seed"]), **{f: run.config[f] for f in varies}}
             front["run"] = run.path.name
             own = table.drop(columns=[column for column in front if column in table.columns])
-            described = pd.DataFrame({k: [v] * len(own) for k, v in front.items()}, own.index)
-            parts.append(pd.concat([described, own], axis=1))
+            known = {k: table[k] if k in table else [v] * len(own) for k, v in front.items()}
+            parts.append(pd.concat([pd.DataFrame(known, own.index), own], axis=1))
         tables[name] = pd.concat(parts, ignore_index=True)
     return tables
 

@@ -5,6 +5,7 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -61,6 +62,12 @@ def test_the_study_and_its_tables(given):
     assert "2 points" in text_of(pages.ablation_sentence(page))
     assert "points" in text_of(pages.gain_sentence(page)) and "your runs" in text_of(
         pages.gain_sentence(page)
+    )
+    tried = pd.concat([run.table("trials") for run in page.runs])
+    tried = tried[tried["strength"] > 0]
+    assert tried["strength"].nunique() > 2  # more values of λ than searches
+    assert sorted(page.yours["trials"]["log10_strength"]) == pytest.approx(
+        sorted(np.log10(tried["strength"])), abs=1e-6
     )
     shown = text_of(parts_table(page, 1, 2, 3))
     assert "not counted:" in shown and "your runs" in shown
