@@ -19,11 +19,11 @@
 #   frequency is {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=1 %+.2f` (raw) and {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=1 %+.2f` (log) in the first epoch, falls to {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=3 %+.2f` and {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=3 %+.2f`
 #   by the third, and from then on rises to {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=last %+.2f` and {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=last %+.2f` in the twentieth, much of it after the learning rate
 #   was cut ([by scale](emergent_scale.ipynb)).
+# - In the end some twenty words make it: without the twenty commonest words and punctuation marks it is {result}`emergent/wikitext-2-lr20 without.rho method=pearson epoch=last dropped=20 %+.2f` (raw) and
+#   {result}`emergent/wikitext-2-lr20 without.rho method=pearson_log epoch=last dropped=20 %+.2f` (log). After the first epoch it did not need them ({result}`emergent/wikitext-2-lr20 without.rho method=pearson epoch=1 dropped=20 %+.2f`, {result}`emergent/wikitext-2-lr20 without.rho method=pearson_log epoch=1 dropped=20 %+.2f`).
 # - Over all words it is the other way round on log frequency: {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=3 %+.2f` in the third epoch, {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f` in the last,
 #   on Wikipedia {result}`emergent/enwiki correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=1 %+.2f` in the first and {result}`emergent/enwiki correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f` in the fifth (one seed). Most words have been seen a few hundred
 #   times, and decide this.
-# - Nothing here is sparse in a useful sense: the gradient of *the* has a mean $\chi$ of
-#   {result}`emergent/wikitext-2-lr20 words.chi_lstm2_gradient_target word=the %.3f`, that of random numbers, a fifth of them zero as dropout leaves it, is 0.099.
 # :::
 #
 # A language model predicts the next word. When it has made its guess, the true word sends a
@@ -128,6 +128,22 @@ axes = figures.beside(
 
 # %% tags=["remove-input"]
 HoverPoints(axes)
+
+# %% [markdown]
+# Before training the rows of words lie lower, at 0.0913: the output rows, of which the gradient is a sum, are drawn from a uniform
+# distribution, and that is what uniform random numbers give ($2/\sqrt{3D}$). Much of the rise that all words share in the first
+# epoch is the way from uniform to normal.
+#
+# ## How many words make it?
+#
+# A correlation over hundreds of words may rest on a few of them. So here it is over the words seen at least 3,000 times, without the
+# commonest, after four epochs: the first, the third, the last before the learning rate is cut, and the last of all.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-without", "caption": "Correlation of $\\chi(\\bar h^2)$ with target-word frequency once the most frequent words are left out (log frequency left, raw right; thin lines: single seeds). After the first epoch the line stays up: all common words take part. After the last it falls to zero once twenty are gone, the comma, the full stop and *the* first. Looked at afterwards: no rule was written for it."}, "image": {"alt": "Two line charts: correlation against the number of most frequent words left out, a line for each of four epochs.", "classes": "dark-light"}}
+if "without" in page.main:  # tables of the first round lack it
+    axes = figures.without_words_by_epoch(
+        page.main["without"], epochs=(1, 3, 8, 20)
+    )
 
 # %% [markdown]
 # Training itself went as follows. Dashed vertical lines mark where the {term}`learning rate` was

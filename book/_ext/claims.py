@@ -283,6 +283,8 @@ def _judged(claim: Claim) -> nodes.Node:
     }.get(claim.verdict, "")
     if claim.verdict == "partly" and _divided(claim):
         why = "raw and log frequency contradict each other"
+    if claim.verdict == "holds" and _open_on_one_scale(claim):
+        why = "every part of its rule is true on raw or log frequency, and false on neither"
     told = verdict_badge(claim.verdict)
     told += nodes.inline("", f" {in_words(claim.reason) or why}", classes=["why"])
     return told
@@ -290,11 +292,21 @@ def _judged(claim: Claim) -> nodes.Node:
 
 def _divided(claim: Claim) -> bool:
     """Whether an essential part is true by one method and false by another."""
+    return any({"yes", "no"} <= outcomes for outcomes in _outcomes(claim, "essential"))
+
+
+def _open_on_one_scale(claim: Claim) -> bool:
+    """Whether a part that counts is true by one method and open by another."""
+    return any({"yes", "unsure"} <= outcomes for outcomes in _outcomes(claim, "essential", "side"))
+
+
+def _outcomes(claim: Claim, *kinds: str) -> list[set[str]]:
+    """Of each part of these kinds, what its methods say."""
     found: dict[str, set[str]] = {}
     for part in claim.parts:
-        if part.get("kind") == "essential":
+        if part.get("kind") in kinds:
             found.setdefault(part["part"], set()).add(part["outcome"])
-    return any({"yes", "no"} <= outcomes for outcomes in found.values())
+    return list(found.values())
 
 
 def _before(claim: Claim) -> nodes.Node:

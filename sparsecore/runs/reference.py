@@ -26,7 +26,7 @@ from sparsecore.runs import judged
 from sparsecore.runs.store import Run
 from sparsecore.stats.tables import Summary
 
-VERSION = 5  # raise when the same run would give other tables
+VERSION = 6  # raise when the same run would give other tables
 
 REWRITE = "write it with: sparsecore reference"
 LONG = 500  # rows from which a table is written as Parquet

@@ -1,4 +1,4 @@
-"""What a few words weigh: how far the most frequent words carry Pearson's rho on raw frequency."""
+"""How far a few words, the most frequent ones, carry a correlation with frequency."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ def without_most_frequent(
     by: Sequence[str] | None = None,
     value: str = "chi",
     *,
+    log_frequency: bool = False,
     min_frequency: float = 0,
     exclude: Iterable[str] = EXCLUDED,
 ) -> pd.DataFrame:
-    """Pearson's rho on raw frequency once the k most frequent words are left out.
+    """Pearson's rho on raw (or log) frequency once the k most frequent words are left out.
 
     Columns: the by-columns, dropped (k), rho, words (left), frequency_share (of all occurrences in
     the group, the share that the k words had). A k that leaves fewer than 3 words is skipped.
@@ -46,7 +47,8 @@ def without_most_frequent(
             kept = order[k:]
             if len(kept) < 3:
                 continue
-            rho = _rho(block.frequency[kept], block.values[kept])
+            frequency = block.frequency[kept]
+            rho = _rho(np.log(frequency) if log_frequency else frequency, block.values[kept])
             share = block.frequency[order[:k]].sum() / total
             for g, key in enumerate(block.keys):
                 group = dict(zip(by, key, strict=True))

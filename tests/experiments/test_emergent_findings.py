@@ -1,5 +1,7 @@
 """The rules of the eight findings, on seeds made from formulas where the answer is known."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,9 @@ import pytest
 from sparsecore.errors import InputError
 from sparsecore.experiments.emergent.evidence import seed_of
 from sparsecore.experiments.emergent.findings import parts_of_seeds
+from sparsecore.experiments.emergent.run_tables import without_table
 from sparsecore.experiments.emergent.scale import COLUMNS, PAPER, scale_table
+from sparsecore.runs.reference import read_summary
 from sparsecore.stats.judgement import NOT_TESTED, judge
 from tests import synthetic
 
@@ -160,3 +164,15 @@ def test_curves_within_an_epoch_take_their_own_updates():
     parts = table.assign(updates=100 * table["epoch"])
     curves = scale_table(parts, words, updates_an_epoch=100 * EPOCHS, n_boot=0)
     assert sorted(curves["epoch"].unique()) == pytest.approx(np.arange(EPOCHS + 1) / EPOCHS)
+
+
+def test_the_committed_table_without_frequent_words_is_made_of_the_committed_words():
+    folder = Path(__file__).parents[2] / "book" / "results" / "emergent" / "wikitext-2-lr20"
+    tables = read_summary(folder)
+    assert tables is not None
+    keys = ["seed", "epoch", "method", "dropped"]
+    for seed, words in tables["exposed"].groupby("seed"):
+        made = without_table(words.drop(columns="seed")).assign(seed=seed).set_index(keys)
+        known = tables["without"].set_index(keys).loc[made.index]
+        assert known["rho"].to_numpy() == pytest.approx(made["rho"].to_numpy(), abs=6e-5)
+        assert (known["words"] == made["words"]).all()

@@ -109,5 +109,9 @@ def test_one_heavy_word_carries_pearson():
 def test_dropping_more_words_than_there_are_is_skipped():
     table = two_groups(0.0, n=(3, 3)).assign(frequency=range(10, 16))
     assert without_most_frequent(table, drop=[0, 3, 4])["dropped"].tolist() == [0, 3]
+    on_log = without_most_frequent(table, drop=[1], log_frequency=True)
+    rarer = table.sort_values("frequency", ascending=False)[1:]
+    expected = np.corrcoef(np.log(rarer["frequency"]), rarer["chi"])[0, 1]
+    assert on_log["rho"].item() == pytest.approx(expected)
     with pytest.raises(InputError, match="drop must hold"):
         without_most_frequent(table, drop=[-1])

@@ -22,6 +22,7 @@ from sparsecore.stats.tables import EXCLUDED
 CHI_METHODS = (*DEFAULT_METHODS, "partial_class_length")  # statistics keep no surprisal
 L1_METHODS = ("pearson", "spearman", "pearson_log")
 CLASS_METHODS = ("pearson", "pearson_log")
+LEFT_OUT = (0, 3, 10, 20, 30, 50, 100)  # the most frequent words, of those of large exposure
 
 
 def top_gradient(statistics: pd.DataFrame) -> pd.DataFrame:
@@ -158,6 +159,16 @@ def _wide(statistics: pd.DataFrame) -> pd.DataFrame:
 def influence_table(statistics: pd.DataFrame) -> pd.DataFrame:
     """Pearson's rho of the h² gradient without the most frequent words, from one epoch."""
     return without_most_frequent(top_gradient(statistics), by=[])
+
+
+def without_table(exposed: pd.DataFrame) -> pd.DataFrame:
+    """Rho of :func:`exposed_table`'s words without the most frequent, after every trained epoch."""
+    trained = exposed[exposed["epoch"] > 0]
+    parts = [
+        without_most_frequent(trained, LEFT_OUT, ["epoch"], log_frequency=on_log).assign(method=m)
+        for m, on_log in (("pearson", False), ("pearson_log", True))
+    ]
+    return pd.concat(parts, ignore_index=True)
 
 
 def _grouped(top: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,8 @@
     verdicts      the parts of the findings, see :mod:`sparsecore.stats.judgement`
     exposed       seed, epoch, word, frequency, word_class, chi of the h² gradient: words whose
                   exposure is large, from which the verdicts can be recomputed
+    without       seed, epoch, method, dropped, rho, words, frequency_share: the same words without
+                  the most frequent of them
     scale         seed, finding, statistic, epoch, updates, exposure, method, value, low, high
 
 A run's statistics are too many to stack, so they are read run by run and epoch by epoch.
@@ -46,6 +48,7 @@ def tables_of_runs(runs: Sequence[Run], n_boot: int = 1000) -> Summary:
         "differences",
         "influence",
         "exposed",
+        "without",
         "scale",
     ):
         stacked = [
@@ -84,12 +87,14 @@ def _tables_of_run(run: Run, n_boot: int) -> tuple[Summary, Seed]:
     }
     everything = pd.concat(epochs, ignore_index=True)
     seed = seed_of(everything, run.words, run.epochs, n_boot=n_boot)
+    exposed = per_run.exposed_table(everything, run.words, last)
     summary = {
         **tables,
         "epochs": run.epochs,
         "words": per_run.word_table(epochs[-1]),
         "influence": per_run.influence_table(epochs[-1]),
-        "exposed": per_run.exposed_table(everything, run.words, last),
+        "exposed": exposed,
+        "without": per_run.without_table(exposed),
         "scale": scale_table(
             run.part_statistics() if run.has_parts else everything,
             run.words,

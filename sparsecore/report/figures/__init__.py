@@ -13,6 +13,7 @@ from sparsecore.report.figures.correlations import (
     correlations_over_epochs,
     methods_compared,
     without_words,
+    without_words_by_epoch,
 )
 from sparsecore.report.figures.crossing import chi_by_blocks, survival
 from sparsecore.report.figures.exposure import exposure_heatmap, exposure_lines
@@ -81,4 +82,5 @@ __all__ = [
     "training_curve",
     "transitions_left",
     "without_words",
+    "without_words_by_epoch",
 ]

@@ -17,6 +17,7 @@ from sparsecore.report.figures.style import Look
 from sparsecore.report.figures.training import mark_step_cuts
 from sparsecore.stats.tables import require_columns
 
+SCALES = {"pearson_log": "log", "pearson": "raw"}  # of frequency, by method
 HEADLINE = ("lstm2", "gradient")  # the signal of the paper's finding, drawn heavier
 
 
@@ -168,6 +169,35 @@ def without_words(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_xlabel("most frequent words left out (and their share of the text)")
     ax.set_ylabel(r"correlation, raw frequency, $\rho$")
     return keep_rows(ax, table)
+
+
+@style.theme()
+def without_words_by_epoch(table: pd.DataFrame, epochs: Sequence[int]) -> np.ndarray:
+    """rho over words of large exposure without the k most frequent: log left, raw right.
+
+    ``table``: seed, epoch, method, dropped, rho; ``epochs``: which are drawn, a line each.
+    """
+    require_columns(table, ["dropped", "rho", "method", "epoch"])
+    wanted = [epoch for epoch in epochs if epoch in set(table["epoch"])]
+    colours = sns.color_palette("plasma", as_cmap=True)(np.linspace(0.76, 0.1, len(wanted)))
+    looks = {
+        e: Look(f"after epoch {e}", c, marker="o") for e, c in zip(wanted, colours, strict=True)
+    }
+    places = {k: n for n, k in enumerate(sorted(table["dropped"].unique()))}
+    shown = table[table["epoch"].isin(wanted)]
+    _, axes = style.new_figure(4.4, columns=2, sharey=True)
+    for ax, (method, name) in zip(axes[0], SCALES.items(), strict=True):
+        own = shown[shown["method"] == method]
+        marks.zero_line(ax)
+        marks.lines(
+            ax, own.assign(place=own["dropped"].map(places)), "place", "rho", "epoch", looks
+        )
+        ax.set_xticks(list(places.values()), [str(k) for k in places])
+        ax.set(title=f"{name} frequency", xlabel="most frequent words left out", ylabel=r"$\rho$")
+        ax.tick_params(labelleft=True)
+        keep_rows(ax, own)
+    style.figure_legend(axes[0, 0].get_figure(root=True), axes[0, :1], ncols=2)
+    return axes[0]
 
 
 def _finish(ax: Axes, epochs: pd.DataFrame | None) -> None:
