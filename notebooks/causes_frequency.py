@@ -38,7 +38,7 @@
 # as word A or as word B. A and B mean the same, belong to the same class and stand in the same contexts.
 # With a coin that falls on A nineteen times in twenty they differ in one thing: how often they occur.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 preset = "quick"  # quick | small | paper
 corpus = None  # embedded, a name or a path; None: the preset's
 num_updates = None  # None: the preset's

@@ -33,7 +33,7 @@
 # - Does a network that has never met a penalty already show which of its states the {term}`group
 #   lasso` would remove?
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 preset = "quick"  # quick | small | paper
 corpus = None  # of the language models; None: embedded
 reviews = None  # embedded, amazon-reviews, a path; None: preset's

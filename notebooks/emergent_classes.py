@@ -33,7 +33,7 @@
 # tagger that comes with this project, or by any spaCy pipeline that you name. Words without a
 # majority belong to neither class.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 preset = "quick"  # quick | small | paper
 corpus = None  # embedded, a name or a path; None: the preset's
 epochs = None  # passes over the text; None: the preset's

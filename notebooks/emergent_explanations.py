@@ -33,7 +33,7 @@
 # left. Or perhaps the sparsity is inherited from above: the {term}`softmax gradient`, over the
 # words of the vocabulary, might itself be sparse for frequent words, and pass that on.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 preset = "quick"  # quick | small | paper
 corpus = None  # embedded, a name or a path; None: the preset's
 epochs = None  # passes over the text; None: the preset's

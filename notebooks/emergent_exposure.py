@@ -36,7 +36,7 @@
 # holds everything, $1/\sqrt{D}$ if all $D$ entries are equally large. The gradient is that of the
 # upper LSTM layer, $\bar h^2$, which the {term}`target word` sends down from the softmax.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 preset = "quick"  # quick | small | paper
 corpus = None  # embedded, a name or a path; None: the preset's
 epochs = None  # passes over the text; None: the preset's

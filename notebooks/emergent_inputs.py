@@ -30,7 +30,7 @@
 #
 # $$\rho_\rightarrow(h) = \operatorname{corr}_w\bigl(\operatorname{mean}_{t:\,x_{t-1}=w}\chi(h_t),\ \operatorname{freq}(w)\bigr).$$
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 preset = "quick"  # quick | small | paper
 corpus = None  # embedded, a name or a path; None: the preset's
 epochs = None  # passes over the text; None: the preset's

@@ -32,7 +32,7 @@
 # how often a word was seen, here the median word of W, the set of words seen at least 3,000 times by the end. In updates we are
 # far from the paper; in exposure the words of W are where its rarer words are in its last epochs.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 preset = "quick"  # quick | small | paper
 corpus = None  # embedded, a name or a path; None: the preset's
 epochs = None  # passes over the text; None: the preset's

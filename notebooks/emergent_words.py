@@ -29,7 +29,7 @@
 # by its frequency and the mean concentration of the gradient that it sends into the upper LSTM
 # layer when it is the {term}`target <target word>`.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 preset = "quick"  # quick | small | paper
 corpus = None  # embedded, a name or a path; None: the preset's
 epochs = None  # passes over the text; None: the preset's

@@ -17,7 +17,7 @@
 # lasso` over its states. Type a review: which words does each automaton take, which does it skip, and what does its score add to
 # the decision? Then remove states with the slider, as pruning does, and watch the decision move.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 preset = "quick"  # quick | small | paper
 reference = "reviews"  # whose model is read
 corpus = None  # to train one of your own on instead: embedded, amazon-reviews, a path

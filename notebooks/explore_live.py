@@ -17,7 +17,7 @@
 # `make lab` opens the notebooks in JupyterLab; run this one there, and each cell below becomes a panel with a button.
 # `press()` presses it, so that this page can show the result.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 preset = "quick"  # the panels train small models: all presets show the same
 corpus = None  # the text that is given at first: embedded, a name or a path
 seed = 0

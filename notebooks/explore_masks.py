@@ -16,7 +16,7 @@
 # Which weights of a predefined-sparse layer exist at all? Choose sizes and see: what is filled is trained; everything else is
 # zero from the start and never stored.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 preset = "quick"  # nothing is trained here: all show the same
 
 # %% tags=["remove-input"]

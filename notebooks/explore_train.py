@@ -17,7 +17,7 @@
 # correlation of {term}`chi` of the {term}`upward gradient` with log frequency over the words. Then choose another optimiser and
 # press *Start another*: the earlier curves stay.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 preset = "quick"  # nothing is trained in Python here: all show the same
 
 # %% tags=["remove-input"]

@@ -17,7 +17,7 @@
 # for it? Point at a word to see its name, play through the epochs, and drag across the chart to choose a range of frequency;
 # the correlation ρ within that range is given below. Every number was measured during training itself.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 preset = "quick"  # quick | small | paper
 corpus = None  # embedded, a name or a path; None: the preset's
 epochs = None  # passes over the text; None: the preset's

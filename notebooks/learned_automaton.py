@@ -17,7 +17,7 @@
 # page builds one without any training, for the pattern *not … good*, and watches it at work. Once
 # you have seen one, you can read them all.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 preset = "quick"  # nothing is trained here: all show the same
 sentence = "the soup was not at all good but it was cheap"  # in lower case
 stay = 0.9  # weight of a self-loop, between 0 and 1

@@ -29,7 +29,7 @@
 # {term}`group lasso` of the [page before](learned_tradeoff.ipynb) leaves, and asks each of its
 # automata what it has learned.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 preset = "quick"  # quick | small | paper
 corpus = None  # embedded, amazon-reviews, a path; None: preset's
 category = None  # one kind of product, or mix; None: the preset's

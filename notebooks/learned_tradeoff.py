@@ -37,7 +37,7 @@
 # and not on its square, the weights of some states shrink to about zero *together*, and the state can
 # be taken out. What is left is a smaller network, which is then trained further without the penalty.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 preset = "quick"  # quick | small | paper
 corpus = None  # embedded, amazon-reviews, a path; None: preset's
 category = None  # a kind of product, or mix; None: all there are

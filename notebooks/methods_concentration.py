@@ -17,7 +17,7 @@
 # is rather how few of a vector's entries hold how much of it. This page draws the measure used
 # throughout the first part, {term}`chi`, and its relatives.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 preset = "quick"  # nothing is trained here: all show the same
 widths = [20, 200, 1150]  # units a layer in the second figure
 

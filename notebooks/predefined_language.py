@@ -34,7 +34,7 @@
 #   unit sees those of its own group, and a window of the layer below. What is missing is chosen
 #   before training begins, so that both models have the same number of parameters.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 preset = "quick"  # quick | small | paper
 corpus = None  # embedded, ptb, a name or a path; None: preset's
 epochs = None  # passes over the text; None: the preset's

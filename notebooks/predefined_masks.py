@@ -17,7 +17,7 @@
 # shows where {cite:t}`demeester2018` put them, and what is saved. Nothing is trained here; change
 # the sizes and run it again.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 preset = "quick"  # nothing is trained here: all show the same
 input_size = 1725  # i, inputs of the recurrent layer
 hidden_size = 1725  # h, its hidden units

@@ -34,7 +34,7 @@
 # - **sparse RNN + sparse embedding**: the large model's embedding as well, in which rare words store
 #   only the first of their numbers.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 preset = "quick"  # quick | small | paper
 corpus = None  # embedded, ptb, a name or a path; None: preset's
 epochs = None  # passes over the text; None: the preset's

@@ -35,7 +35,7 @@
 #   have zeros elsewhere. The part that is stored is the density $\delta_E$, so that a word has
 #   $20\,\delta_E$ numbers on average, decided before training begins.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 preset = "quick"  # quick | small | paper
 corpus = None  # ud-english-ewt, embedded, a path; None: preset's
 tags = None  # xpos (treebank's) | upos (universal); None: preset's

@@ -18,7 +18,7 @@
 # compute the same numbers as the reference implementation in double precision is not timed at all. The
 # numbers on this page were measured on one machine; `sparsecore bench` measures yours.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 preset = "quick"  # nothing is trained here: all show the same
 results = "cpu-1thread"  # in benchmarks/results, or a path
 

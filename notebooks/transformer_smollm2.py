@@ -39,7 +39,7 @@
 # 30 blocks. Are its {term}`activations <activation>` more {term}`concentrated <chi>` at frequent input words, and the
 # {term}`gradients <gradient>` that it receives more concentrated from frequent {term}`target words <target word>`?
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 model = None  # a folder, a GGUF file, a package or a name on the hub: read it now; None: tables alone
 corpus = None  # a name or a path; None: wikitext-2
 layers = None  # of ["residual", "neurons", "attention", "norm"]; None: all
