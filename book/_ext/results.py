@@ -13,6 +13,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import costs
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -20,7 +21,6 @@ from tables import plain as _text
 from tables import table
 
 from sparsecore.experiments.emergent.config import Emergent
-from sparsecore.runs import costs
 from sparsecore.runs.claims import preset_name
 from sparsecore.runs.studies import read_studies
 

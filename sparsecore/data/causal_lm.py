@@ -9,9 +9,9 @@ import importlib.metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sparsecore.data.encoders import commit_of, import_transformers, quiet, reason_of
+from sparsecore.data.encoders import commit_of, import_transformers, loading
 from sparsecore.data.locate import content_hash
-from sparsecore.errors import InputError, check_installed, is_out_of_memory
+from sparsecore.errors import InputError, check_installed
 from sparsecore.files import local_path
 
 if TYPE_CHECKING:
@@ -55,25 +55,20 @@ def load_lm(
         source["gguf_file"] = file
     if revision is not None:
         source["revision"] = revision
-    try:
-        with quiet():
-            config = kit.AutoConfig.from_pretrained(where, **source)
-            if getattr(config, "is_encoder_decoder", False):
-                raise ValueError(f"{config.model_type} has an encoder and is not a causal model")
-            tokenizer = kit.AutoTokenizer.from_pretrained(where, **source)
-            # safetensors alone: other weights are pickles
-            model, about = kit.AutoModelForCausalLM.from_pretrained(
-                where,
-                config=config,
-                dtype=of_type,
-                use_safetensors=True,
-                output_loading_info=True,
-                **source,
-            )
-    except Exception as error:  # its parsers raise what they like
-        if is_out_of_memory(error):
-            raise
-        raise InputError(f"the language model {name} cannot be had: {reason_of(error)}") from error
+    with loading(f"the language model {name} cannot be had"):
+        config = kit.AutoConfig.from_pretrained(where, **source)
+        if getattr(config, "is_encoder_decoder", False):
+            raise ValueError(f"{config.model_type} has an encoder and is not a causal model")
+        tokenizer = kit.AutoTokenizer.from_pretrained(where, **source)
+        # safetensors alone: other weights are pickles
+        model, about = kit.AutoModelForCausalLM.from_pretrained(
+            where,
+            config=config,
+            dtype=of_type,
+            use_safetensors=True,
+            output_loading_info=True,
+            **source,
+        )
     if lacks := sorted(about["missing_keys"]):
         raise InputError(
             f"the language model {name} lacks weights, so that it is not a causal one or damaged: "

@@ -35,11 +35,11 @@ def info(name: str) -> None:
         )
         return
     facts = sources.describe(name)
-    width = max(len(str(key)) for key in facts.index)
+    width = max(map(len, facts))
     lines = []
     for key, value in facts.items():
         lines += textwrap.wrap(
-            f"{key!s:<{width}}  {value}",
+            f"{key:<{width}}  {value}",
             width=100,
             subsequent_indent=" " * (width + 2),
             break_long_words=False,

@@ -48,14 +48,12 @@ def read_conllu(
     path = Path(path)
     if not path.is_file():
         raise InputError(f"no CoNLL-U file at {path}")
-    counted: Counter[str] = Counter()
-    sentences = list(_sentences(read_lines(path), path, counted))
+    dropped = Counter() if dropped is None else dropped
+    sentences = list(_sentences(read_lines(path), path, dropped))
     if not sentences:
         raise InputError(f"{path} holds no CoNLL-U sentence")
     if all(word == _ABSENT for sentence in sentences for word in sentence.words):
         raise InputError(f"{path} leaves its words out (all are {_ABSENT!r}); merge the text first")
-    if dropped is not None:
-        dropped.update(counted)
     return sentences
 
 

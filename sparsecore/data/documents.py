@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from sparsecore.data.readers import TOKENISED, decode, read_chunks
+from sparsecore.data.readers import TOKENISED, read_chunks
 
 _TITLE = re.compile(r"^(?= ?= (?!=).*(?<!=) = ?$)", re.MULTILINE)
 _BLANK_LINES = re.compile(r"\n(?:[ \t]*+\n)++")
@@ -36,11 +36,10 @@ def read_documents(
     """
     whole = []
     for chunk in read_chunks(path, advance, form):
-        text = decode(chunk)
         if running:
-            whole.append(text)
+            whole.append(chunk.text)
         else:
-            yield from (one for one in split_documents(text, chunk.form) if one.strip())
+            yield from (one for one in split_documents(*chunk) if one.strip())
     if running:
         yield "".join(whole)
 

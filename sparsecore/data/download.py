@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import lzma
+import os
 import shutil
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from urllib.parse import urljoin, urlsplit
@@ -71,45 +73,27 @@ def extract(archive: Path, members: dict[str, str], folder: Path) -> None:
     that unpacks to more than :data:`BOMB` times its size.
 
     Raises:
-        InputError: an archive of another form, damaged, unsafe, or without one of the members;
-            what was written of it is gone.
+        InputError: an archive of another form, damaged, unsafe, or without one of the members.
     """
-    written: list[Path] = []
+    room = BOMB * archive.stat().st_size + (1 << 20)
     try:
-        room = BOMB * archive.stat().st_size + (1 << 20)
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as packed:
-                names = _check_names(packed.namelist(), archive)
-                for target, member in members.items():
-                    with packed.open(names[member]) as source:
-                        written.append(folder / target)
-                        room = _copy(source, folder / target, room, archive)
-        else:
-            with tarfile.open(archive) as packed:
-                entries = {entry.name: entry for entry in _entries(packed, room, archive)}
-                names = _check_names(entries, archive)
-                for target, member in members.items():
-                    entry = entries[names[member]]
-                    source = packed.extractfile(entry) if entry.isreg() else None
-                    if source is None:
-                        raise InputError(f"{member} in {archive.name} is not a plain file")
-                    with source:
-                        written.append(folder / target)
-                        room = _copy(source, folder / target, room, archive)
-    except KeyError as error:
-        _remove(written)
-        raise InputError(f"{archive.name} has no {error.args[0]}; nothing was kept") from error
+        with _opened(archive, room) as (names, open_member):
+            known = _check_names(names, archive)
+            for target, member in members.items():
+                if member not in known:
+                    raise InputError(f"{archive.name} has no {member}; nothing was kept")
+                source = open_member(known[member])
+                if source is None:
+                    raise InputError(f"{member} in {archive.name} is not a plain file")
+                with source:
+                    room = _copy(source, folder / target, room, archive)
     except InputError:
-        _remove(written)
         raise
-    except OSError as error:
-        _remove(written)
-        if error.errno in (None, errno.EINVAL):  # gzip, bzip2; a place before the file begins
+    except (OSError, *_UNSOUND) as error:
+        number = getattr(error, "errno", None)
+        if number in (None, errno.EINVAL):  # EINVAL: a place before the file begins
             raise InputError(f"{archive.name} is not a sound zip or tar archive") from error
-        raise InputError(f"cannot unpack {archive}: {error.strerror}") from error
-    except _UNSOUND as error:
-        _remove(written)
-        raise InputError(f"{archive.name} is not a sound zip or tar archive") from error
+        raise InputError(f"cannot unpack {archive}: {os.strerror(number)}") from error
 
 
 # of a member that is cut short, of another method, encrypted, with a name that is no text, …
@@ -119,11 +103,26 @@ _UNSOUND = (
     lzma.LZMAError,
     zlib.error,
     EOFError,
+    LookupError,
     RuntimeError,
-    UnicodeError,
     ValueError,
     OverflowError,
 )
+
+
+@contextlib.contextmanager
+def _opened(
+    archive: Path, room: int
+) -> Iterator[tuple[Iterable[str], Callable[[str], IO[bytes] | None]]]:
+    """The names in an archive, and what opens a plain file of it (None where it is a link, say)."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as packed:
+            yield packed.namelist(), packed.open
+    else:
+        with tarfile.open(archive) as packed:
+            entries = {entry.name: entry for entry in _entries(packed, room, archive)}
+            plain = {name: entry for name, entry in entries.items() if entry.isreg()}
+            yield entries, lambda name: packed.extractfile(plain[name]) if name in plain else None
 
 
 def is_archive(name: str) -> bool:
@@ -163,11 +162,6 @@ def _copy(source: IO[bytes], target: Path, room: int, archive: Path) -> int:
             if room < 0:
                 raise InputError(f"{archive.name} {_TOO_LARGE}")
             handle.write(block)
-
-
-def _remove(paths: Iterable[Path]) -> None:
-    for path in paths:
-        path.unlink(missing_ok=True)
 
 
 def _check_scheme(url: str) -> None:

@@ -14,18 +14,13 @@ import re
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sparsecore.data.cache import cached
 from sparsecore.data.docstrings import documentation_strings, paragraphs
 from sparsecore.data.pool import parallel_map
 from sparsecore.data.prose import sentences
 from sparsecore.errors import InputError
-from sparsecore.files import reading, write_json
-from sparsecore.home import REMAKE
-
-if TYPE_CHECKING:
-    import pandas as pd
+from sparsecore.files import write_json
 
 VERSION = 3  # raise when the same packages would give other sentences
 LARGEST = 1 << 20  # larger source files are data
@@ -44,7 +39,8 @@ def harvest(progress: bool = True) -> Path:
     """The folder of the harvested text, made now or kept from before for the same packages.
 
     ``text.txt``: a module a document, separated by blank lines; a sentence a line.
-    ``paragraphs.parquet``: module, kind, text. ``info.json``: packages and counts.
+    ``paragraphs.parquet``: module, kind (which part of a documentation string: ``description``,
+    ``parameter``, ``returned``, ``raised``), text. ``info.json``: packages and counts.
     """
     folders = site_folders()
     packages = installed(folders)
@@ -54,20 +50,6 @@ def harvest(progress: bool = True) -> Path:
         lambda folder: _write(folder, folders, packages, progress),
         lambda folder: folder,
     )
-
-
-def documentation(progress: bool = True) -> pd.DataFrame:
-    """The harvested paragraphs as a table: ``module``, ``kind``, ``text``.
-
-    ``kind`` is one of ``description``, ``parameter``, ``returned`` and ``raised``: which part of
-    the documentation string the paragraph stood in.
-    """
-    import pandas as pd
-
-    folder = harvest(progress)
-    with reading(folder, REMAKE):
-        table = pd.read_parquet(folder / "paragraphs.parquet")
-        return table[["module", "kind", "text"]]
 
 
 def site_folders() -> list[Path]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecore.data.pool import parallel_map
-from sparsecore.data.readers import TOKENISED, Chunk, decode, read_chunks
+from sparsecore.data.readers import TOKENISED, Chunk, read_chunks
 from sparsecore.data.text import EOS, UNK, normalise, split_sentences, tokenize
 
 UNK_ID, EOS_ID = 0, 1
@@ -79,14 +79,10 @@ def sentences_of(text: str, form: str, dropped: Counter[str] | None = None) -> s
 def encode_chunk(chunk: Chunk) -> Encoded:
     """Tokenise one chunk and number its words in the order they appear."""
     if chunk.form == TOKENISED:
-        return _encode_as_it_is(decode(chunk))
+        return _encode_as_it_is(chunk.text)
     dropped: Counter[str] = Counter()
-    tokens = tokenize(sentences_of(decode(chunk), chunk.form, dropped))
-    tokens.append("\n")
-    index: defaultdict[str, int] = defaultdict(count().__next__)
-    for special in (UNK, "\n", _DOCUMENT):
-        index[special]
-    ids = np.fromiter(map(index.__getitem__, tokens), np.int32, len(tokens))
+    tokens = tokenize(sentences_of(*chunk, dropped))
+    words, ids = _numbered([*tokens, "\n"], _DOCUMENT)
     mark = (ids == EOS_ID) | (ids == 2)
     empty = np.empty(len(ids), bool)
     empty[0] = ids[0] == EOS_ID
@@ -95,8 +91,6 @@ def encode_chunk(chunk: Chunk) -> Encoded:
     is_document = ids == 2
     documents = np.flatnonzero(is_document)
     documents = np.unique(documents - np.arange(len(documents)))  # without empty ones
-    words = list(index)
-    words[EOS_ID] = EOS
     return Encoded(words, ids[~is_document], documents, dropped[HEADINGS])
 
 
@@ -104,13 +98,19 @@ def _encode_as_it_is(text: str) -> Encoded:
     """Words are what spaces separate, every line ends in ``<eos>``, an empty one too."""
     text = text.removesuffix("\n")
     tokens = [word for line in text.split("\n") for word in (*line.split(), "\n")]
+    words, ids = _numbered(tokens)
+    return Encoded(words, ids, np.flatnonzero(ids == EOS_ID) + 1)
+
+
+def _numbered(tokens: list[str], *marks: str) -> tuple[list[str], NDArray[np.int32]]:
+    """The words by number and the numbers of the tokens: ``<unk>``, line ends and marks first."""
     index: defaultdict[str, int] = defaultdict(count().__next__)
-    for special in (UNK, "\n"):
+    for special in (UNK, "\n", *marks):
         index[special]
     ids = np.fromiter(map(index.__getitem__, tokens), np.int32, len(tokens))
     words = list(index)
     words[EOS_ID] = EOS
-    return Encoded(words, ids, np.flatnonzero(ids == EOS_ID) + 1)
+    return words, ids
 
 
 def encode_file(
@@ -131,7 +131,8 @@ def encode_file(
     written = 0
     with open(output, "wb") as sink:
         for part in parallel_map(encode_chunk, read_chunks(path, advance, form), workers):
-            ids = _renumber(part, index)
+            numbers = [index.setdefault(word, len(index)) for word in part.words]
+            ids = np.array(numbers, np.int32)[part.ids]
             sink.write(ids.astype("<i4", copy=False).tobytes())
             ends.append(part.documents + written)
             written += len(ids)
@@ -141,23 +142,6 @@ def encode_file(
     return np.unique(np.concatenate(ends)[np.concatenate(ends) > 0])
 
 
-def _renumber(part: Encoded, index: dict[str, int]) -> NDArray[np.int32]:
-    table = np.fromiter(
-        (index.setdefault(word, len(index)) for word in part.words), np.int32, len(part.words)
-    )
-    return table[part.ids]
-
-
 def new_index() -> dict[str, int]:
     """An index that knows ``<unk>``, ``<eos>`` and the document mark."""
     return {UNK: UNK_ID, EOS: EOS_ID, _DOCUMENT: 2}
-
-
-def save_words(path: Path, index: Iterable[str]) -> None:
-    """Write the words of an index, one a line, in the order of their ids."""
-    path.write_text("\n".join(index), encoding="utf-8")
-
-
-def load_words(path: Path) -> list[str]:
-    """Read what :func:`save_words` wrote."""
-    return path.read_text(encoding="utf-8").split("\n")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecore.errors import InputError, check_installed
+from sparsecore.errors import InputError, check_installed, is_out_of_memory
 
 if TYPE_CHECKING:
     import torch
@@ -39,19 +39,16 @@ def load_encoder(encoder: str, device: str) -> tuple[Any, Any]:
     """
     name = encoder.removeprefix(HUB)
     kit = import_transformers()
-    try:
-        with quiet():
-            config = kit.AutoConfig.from_pretrained(name, **_SAFE)
-            layers = getattr(config, "num_hidden_layers", 0)
-            if not isinstance(layers, int) or not 0 <= layers <= MOST_LAYERS:
-                raise ValueError(f"config.json says {layers!r} layers")
-            tokenizer = kit.AutoTokenizer.from_pretrained(name, use_fast=True, **_SAFE)
-            # safetensors alone: other weights are pickles
-            model, about = kit.AutoModel.from_pretrained(
-                name, config=config, use_safetensors=True, output_loading_info=True, **_SAFE
-            )
-    except Exception as error:  # its parsers raise what they like
-        raise InputError(f"the encoder {encoder} cannot be read: {reason_of(error)}") from error
+    with loading(f"the encoder {encoder} cannot be read"):
+        config = kit.AutoConfig.from_pretrained(name, **_SAFE)
+        layers = getattr(config, "num_hidden_layers", 0)
+        if not isinstance(layers, int) or not 0 <= layers <= MOST_LAYERS:
+            raise ValueError(f"config.json says {layers!r} layers")
+        tokenizer = kit.AutoTokenizer.from_pretrained(name, use_fast=True, **_SAFE)
+        # safetensors alone: other weights are pickles
+        model, about = kit.AutoModel.from_pretrained(
+            name, config=config, use_safetensors=True, output_loading_info=True, **_SAFE
+        )
     unused = ["pooler."]  # many encoders are saved without
     if config.is_encoder_decoder:
         model = model.get_encoder()
@@ -75,17 +72,21 @@ def commit_of(name: str, revision: str | None = None) -> str:
     """The commit that a name on the hub stands for now; empty where it cannot be told."""
     kit = import_transformers()
     given = {**_SAFE, **({} if revision is None else {"revision": revision})}
+    with loading(f"{HUB}{name}{f'@{revision}' if revision else ''} cannot be read"):
+        return str(getattr(kit.AutoConfig.from_pretrained(name, **given), "_commit_hash", ""))
+
+
+@contextlib.contextmanager
+def loading(failed: str) -> Iterator[None]:
+    """Quietly; what transformers raises inside becomes one line that begins with ``failed``."""
     try:
         with quiet():
-            return str(getattr(kit.AutoConfig.from_pretrained(name, **given), "_commit_hash", ""))
+            yield
     except Exception as error:  # its parsers raise what they like
-        which = name if revision is None else f"{name}@{revision}"
-        raise InputError(f"{HUB}{which} cannot be read: {reason_of(error)}") from error
-
-
-def reason_of(error: Exception) -> str:
-    """The first line of what an exception says, or its type."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        if is_out_of_memory(error):
+            raise
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{failed}: {reason}") from error
 
 
 def encode_windows(

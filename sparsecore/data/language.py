@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecore.data.cache import cached, settings_hash
-from sparsecore.data.encode import UNK_ID, Tokens, encode_file, load_words, new_index, save_words
+from sparsecore.data.encode import UNK_ID, Tokens, encode_file, new_index
 from sparsecore.data.locate import EMBEDDED, Source, find_source, say_dropped
 from sparsecore.data.readers import TOKENISED
 from sparsecore.data.splits import SPLITS, head, split_documents
@@ -116,7 +114,10 @@ def prepare_corpus(
 
     def make(folder: Path) -> None:
         tokens, words, dropped = load_tokens(source, content, progress)
-        splits = split_documents(tokens["all"], seed) if "all" in tokens else _ids(tokens)
+        if "all" in tokens:
+            splits = split_documents(tokens["all"], seed)
+        else:
+            splits = {split: np.asarray(tokens[split].ids) for split in SPLITS}
         if max_tokens is not None:
             splits = _cap(splits, max_tokens, source)
         if threshold is not None:
@@ -135,22 +136,25 @@ def load_tokens(
     source: Source, content: dict[str, str], progress: bool
 ) -> tuple[dict[str, Tokens], list[str], dict[str, int]]:
     """The ids of every word of the source, the words, and how many lines were left out; cached."""
+    from tqdm.auto import tqdm
 
     def make(folder: Path) -> None:
         index = new_index()
         dropped: Counter[str] = Counter()
-        with _bar(source, progress) as advance:
+        size = sum(path.stat().st_size for path in source.files.values())
+        show: dict[str, Any] = {"unit": "B", "unit_scale": True, "desc": f"reading {source.name}"}
+        with tqdm(total=size, disable=not progress, delay=0.5, **show) as bar:
             for split, path in source.files.items():
                 ids = folder / f"{split}.ids"
-                ends = encode_file(path, index, ids, advance, source.form, dropped=dropped)
+                ends = encode_file(path, index, ids, bar.update, source.form, dropped=dropped)
                 if not len(ends):
                     raise InputError(f"corpus file {path} has no words")
                 np.save(folder / f"{split}.documents.npy", ends)
-        save_words(folder / "words.txt", index)
+        (folder / "words.txt").write_text("\n".join(index), encoding="utf-8")
         write_json(folder / "dropped.json", dropped)
 
     def load(folder: Path) -> tuple[dict[str, Tokens], list[str], dict[str, int]]:
-        words = load_words(folder / "words.txt")
+        words = (folder / "words.txt").read_text(encoding="utf-8").split("\n")
         tokens = {}
         for split in source.files:
             ids = np.memmap(folder / f"{split}.ids", "<i4", "r")
@@ -174,22 +178,6 @@ def check_ids(ids: NDArray[Any], size: int, what: str) -> None:
         raise ValueError(f"{what} does not hold word ids")
     if ids.min() < 0 or ids.max() >= size:
         raise ValueError(f"{what} has ids outside the {size} words")
-
-
-@contextmanager
-def _bar(source: Source, progress: bool) -> Iterator[Callable[[int], object]]:
-    from tqdm.auto import tqdm
-
-    size = sum(path.stat().st_size for path in source.files.values())
-    label = f"reading {source.name}"
-    with tqdm(
-        total=size, unit="B", unit_scale=True, desc=label, disable=not progress, delay=0.5
-    ) as bar:
-        yield bar.update
-
-
-def _ids(tokens: dict[str, Tokens]) -> dict[str, NDArray[np.int32]]:
-    return {split: np.asarray(tokens[split].ids) for split in SPLITS}
 
 
 def _cap(

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import codecs
-import io
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
-from sparsecore.data.text_files import Unpacked, encoding_of, open_binary
+from sparsecore.data.text_files import Unpacked, decoder_of, decoding, encoding_of, open_binary
 from sparsecore.errors import InputError
 
 BLOCK = 1 << 20  # bytes read at once
@@ -24,18 +21,15 @@ FORMATS = {
 }
 TOKENISED = "tokenised"  # one line after another as they are; never detected, only asked for
 
-_BLANK = re.compile(rb"\n[ \t\r]*\n")
+_BLANK = re.compile(r"\n[ \t]*\n")
 _FIRST_TITLE = re.compile(r"\s*^ ?= (?!=).*(?<!=) = ?\n[ \t]*\n", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Chunk:
-    """Some bytes of a file, the offset of the first, the file's format and name."""
+class Chunk(NamedTuple):
+    """Some whole documents of a file, and the file's format."""
 
-    data: bytes
-    offset: int
+    text: str
     form: str
-    path: str
 
 
 def detect_format(sample: str) -> str:
@@ -64,103 +58,53 @@ def read_chunks(
 ) -> Iterator[Chunk]:
     """The text of ``path``, which may be compressed, in pieces of about a megabyte.
 
-    A piece ends after a document, unless the document is longer than 8 MB. ``advance`` is told how
-    many bytes of the file itself were read since the last call. ``form`` is detected unless it is
-    given. Raises :class:`InputError` if the file is empty, cannot be read, is cut short or is not
-    text.
+    A piece ends after a document, unless the document is longer than eight million characters.
+    ``advance`` is told how many bytes of the file itself were read since the last call. ``form`` is
+    detected unless it is given. Raises :class:`InputError` if the file is empty, cannot be read, is
+    cut short or is not text.
     """
-    with open_binary(path) as stream:
-        raw = cast("Unpacked", stream.raw).file
-        encoding = encoding_of(stream.peek(4))
-        if encoding in ("utf-16", "utf-32"):
-            read = _recoded(stream, encoding, path)
-        else:
-            read = stream.read
-        before, offset, rest = 0, 0, b""
-        first = read(BLOCK)
-        if not first:
+    with open_binary(path) as stream, decoding(path, stream):
+        file = cast("Unpacked", stream.raw).file
+        decoder = decoder_of(encoding_of(stream.peek(4)))
+        before, line, rest = 0, 1, ""
+        data = stream.read(BLOCK)
+        if not data:
             raise InputError(f"corpus file {path} is empty")
-        if first.startswith(codecs.BOM_UTF8):
-            first, offset = first[3:], 3
-        check_text(first, offset, path)
-        # with lone \r for line ends there would be no line break to cut at
-        old_mac = b"\r" in first and b"\n" not in first
-        first = first.replace(b"\r", b"\n") if old_mac else first
-        form = form or detect_format(_newlines(_prefix(first)))
-        block = first
-        while block:
+        while data:
+            block = decoder.decode(data)
+            form = form or detect_format(block)
             if advance is not None:
-                advance(raw.tell() - before)
-                before = raw.tell()
+                advance(file.tell() - before)
+                before = file.tell()
+            if "\0" in block:
+                line += block[: block.index("\0")].count("\n")
+                raise InputError(f"{path}, line {line}: a NUL character: not a text")
+            line += block.count("\n")
             rest += block
             cut = _cut(rest, form)
             if not cut and len(rest) > LONGEST:
                 raise InputError(
-                    f"corpus file {path} is not text: no space or line break in the "
-                    f"{len(rest) >> 20} MB from offset {offset} on"
+                    f"corpus file {path} is not text: no space or line break in "
+                    f"{len(rest):,} characters up to line {line}"
                 )
             if cut:
-                yield Chunk(rest[:cut], offset, form, str(path))
-                rest, offset = rest[cut:], offset + cut
-            block = read(BLOCK)
-            block = block.replace(b"\r", b"\n") if old_mac else block
-        if rest:
-            yield Chunk(rest, offset, form, str(path))
+                yield Chunk(rest[:cut], form)
+                rest = rest[cut:]
+            data = stream.read(BLOCK)
+        rest += decoder.decode(b"", final=True)
+        if form and rest:
+            yield Chunk(rest, form)
 
 
-def check_text(data: bytes, offset: int, path: Path | str) -> None:
-    """Raise :class:`InputError` if ``data``, which begins at ``offset``, has a NUL byte."""
-    position = data.find(b"\0")
-    if position >= 0:
-        raise InputError(
-            f"corpus file {path} is not text (a NUL byte at offset {offset + position}); "
-            "give UTF-8 text, plain or compressed as .gz or .xz"
-        )
-
-
-def decode(chunk: Chunk) -> str:
-    """The chunk's text, with ``\\n`` line ends; :class:`InputError` if it is not UTF-8."""
-    check_text(chunk.data, chunk.offset, chunk.path)
-    try:
-        text = chunk.data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"corpus file {chunk.path} is not UTF-8 text: byte 0x{chunk.data[error.start]:02x} at "
-            f"offset {chunk.offset + error.start}; convert it, e.g. with iconv"
-        ) from None
-    return _newlines(text)
-
-
-def _cut(data: bytes, form: str) -> int:
-    """Where the last document of ``data`` that is surely whole ends (0: nowhere yet)."""
+def _cut(text: str, form: str) -> int:
+    """Where the last document of ``text`` that is surely whole ends (0: nowhere yet)."""
     if form in ("lines", TOKENISED):
-        cut = data.rfind(b"\n") + 1
+        cut = text.rfind("\n") + 1
     elif form == "headings":
-        cut = max(data.rfind(b"\n = "), data.rfind(b"\n= ")) + 1
+        cut = max(text.rfind("\n = "), text.rfind("\n= ")) + 1
     else:
-        start = max(0, len(data) - BLOCK)
-        cut = max((match.end() for match in _BLANK.finditer(data, start)), default=0)
-    if not cut and len(data) > LONGEST:
-        cut = (data.rfind(b"\n") + 1) or (data.rfind(b" ") + 1)
+        start = max(0, len(text) - BLOCK)
+        cut = max((match.end() for match in _BLANK.finditer(text, start)), default=0)
+    if not cut and len(text) > LONGEST:
+        cut = (text.rfind("\n") + 1) or (text.rfind(" ") + 1)
     return cut
-
-
-def _prefix(block: bytes) -> str:
-    return codecs.getincrementaldecoder("utf-8")("replace").decode(block)
-
-
-def _newlines(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
-
-
-def _recoded(stream: io.BufferedReader, encoding: str, path: Path) -> Callable[[int], bytes]:
-    """``stream.read`` of a text in UTF-16 or UTF-32, as UTF-8; it counts characters, not bytes."""
-    text = io.TextIOWrapper(stream, encoding=encoding, newline="")
-
-    def read(count: int) -> bytes:
-        try:
-            return text.read(count).encode()
-        except UnicodeError as error:
-            raise InputError(f"corpus file {path} is not {encoding} text: {error}") from error
-
-    return read

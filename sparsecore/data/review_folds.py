@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from sparsecore.data.review_files import Review
 from sparsecore.errors import InputError
 from sparsecore.files import reading
 from sparsecore.home import REMAKE
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FOLDS = ("train", "dev", "test")
 SHARE = 0.2  # of all documents for test, then of the rest for dev
@@ -76,12 +80,15 @@ def embedded_folds(path: Path, seed: int, max_length: int | None = None) -> Fold
     """
     import pandas as pd
 
-    from sparsecore.data.text import tokenize
-
     with reading(path.parent, REMAKE):
         table = pd.read_parquet(path)
-        table = table[table["kind"].isin(KINDS)]
-        modules = np.array(sorted(table["module"].unique()))
+        return _dealt_out(table[table["kind"].isin(KINDS)], seed, max_length)
+
+
+def _dealt_out(table: pd.DataFrame, seed: int, max_length: int | None) -> Folds:
+    from sparsecore.data.text import tokenize
+
+    modules = np.array(sorted(table["module"].unique()))
     order = np.random.default_rng(seed).permutation(len(modules))
     splits: dict[str, list[Review]] = {split: [] for split in FOLDS}
     shares = {"test": SHARE, "dev": SHARE * (1 - SHARE), "train": (1 - SHARE) ** 2}

@@ -7,6 +7,8 @@ expects them.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from sparsecore.data.encode import EOS_ID
@@ -17,6 +19,9 @@ from sparsecore.data.tagging import OWN_FOLDER, UPOS, fast_tagger, load_tagger
 from sparsecore.data.text import EOS
 from sparsecore.errors import InputError
 from sparsecore.files import sha256_file
+
+if TYPE_CHECKING:
+    from spacy.language import Language
 
 LONGEST = 60  # words; longer "sentences" of documentation are mostly lists
 
@@ -36,7 +41,7 @@ def silver(source: Source, sizes: dict[str, int], progress: bool = True) -> dict
     ids, ends = np.asarray(tokens["all"].ids), tokens["all"].documents
     starts = np.concatenate([[0], ends[:-1]])
     modules = iter(np.random.default_rng(0).permutation(len(ends)).tolist())
-    tag = _Labeller(words)
+    tagger = load_tagger()
     splits: dict[str, list[Tagged]] = {}
     for split, size in sizes.items():
         found: list[np.ndarray] = []
@@ -46,25 +51,17 @@ def silver(source: Source, sizes: dict[str, int], progress: bool = True) -> dict
             found += [part for part in parts if 1 < len(part) <= LONGEST + 1]
         if not found:
             raise InputError(f"the embedded text is too short for a {split} split")
-        splits[split] = tag(found[:size])
+        splits[split] = _tagged(found[:size], words, tagger)
     return splits
 
 
-class _Labeller:
-    """The shipped tagger on sentences of word ids."""
-
-    def __init__(self, words: list[str]) -> None:
-        self.words = words
-        self.tagger = load_tagger()
-
-    def __call__(self, sentences: list[np.ndarray]) -> list[Tagged]:
-        ids = np.concatenate(sentences)
-        used, local = np.unique(ids, return_inverse=True)
-        words = [self.words[i] for i in used]
-        label = fast_tagger(self.tagger, words)
-        end = words.index(EOS)
-        found: list[Tagged] = []
-        for part in np.split(local, np.flatnonzero(local == end)[:-1] + 1):
-            tags = label(part)[:-1]
-            found.append(([words[i] for i in part[:-1]], [UPOS[i] for i in tags]))
-        return found
+def _tagged(sentences: list[np.ndarray], words: list[str], tagger: Language) -> list[Tagged]:
+    """Sentences of word ids with the tags that the shipped tagger gives them."""
+    used, local = np.unique(np.concatenate(sentences), return_inverse=True)
+    own = [words[i] for i in used]
+    label = fast_tagger(tagger, own)
+    ends = np.flatnonzero(local == own.index(EOS))
+    return [
+        ([own[i] for i in part[:-1]], [UPOS[i] for i in label(part)[:-1]])
+        for part in np.split(local, ends[:-1] + 1)
+    ]

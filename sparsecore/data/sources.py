@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from sparsecore.data.catalogue import SOURCES, DataSource, Remote
@@ -18,10 +18,7 @@ from sparsecore.errors import InputError, near_match
 from sparsecore.files import atomic_folder, local_path, read_json, sha256_file, write_json
 from sparsecore.home import cache_dir
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-__all__ = ["SOURCES", "describe", "fetch", "find", "require", "resolve", "table", "take"]
+__all__ = ["SOURCES", "describe", "fetch", "find", "require", "resolve", "take"]
 
 MANIFEST = "source.json"
 UNPINNED = "no published sha256: pinned at first download"
@@ -80,7 +77,11 @@ def fetch(name: str, progress: bool = True) -> Path:
         return ready
     folder, work = _folder(source), cache_dir("downloads", ".incoming", name)
     try:
-        loads = [_load(source, remote, work, progress) for remote in source.remotes]
+        loads = []
+        for remote in source.remotes:
+            file = _file_name(remote)
+            known = remote.sha256 or _pins().get(_pin_key(source, file))
+            loads.append(download(remote, work / file, known, progress))
         if folder.exists():  # incomplete or changed by hand
             shutil.rmtree(folder)
         with atomic_folder(folder) as temporary:
@@ -138,32 +139,11 @@ def _copy_of(copies: Path, target: str, member: str) -> Path:
     raise InputError(f"{copies} has no {' or '.join(names)}, plain or as .xz, .gz, .bz2")
 
 
-def table() -> pd.DataFrame:
-    """All data sets: name, kind, title, megabytes to download, licence, checksum, where it is."""
-    rows = []
-    for source in SOURCES.values():
-        folder = resolve(source.name)
-        rows.append(
-            {
-                "name": source.name,
-                "kind": source.kind,
-                "title": source.title,
-                "megabytes": None if source.size is None else round(source.size / 1e6, 1),
-                "licence": source.licence,
-                "checksum": "sha256" if source.pinned else "at first download",
-                "folder": "" if folder is None else str(folder),
-            }
-        )
-    import pandas as pd
-
-    return pd.DataFrame(rows)
-
-
-def describe(name: str) -> pd.Series:
-    """Everything known of one data set, as a column of named values."""
+def describe(name: str) -> dict[str, str]:
+    """Everything known of one data set, by what it is."""
     source = find(name)
     folder = resolve(name)
-    facts: dict[str, Any] = {
+    facts = {
         "name": source.name,
         "title": source.title,
         "kind": source.kind,
@@ -180,9 +160,7 @@ def describe(name: str) -> pd.Series:
         pin = _pins().get(_pin_key(source, file))
         known = f"{UNPINNED}{f' ({pin})' if pin else ''}"
         facts[f"sha256 of {file}"] = remote.sha256 or known
-    import pandas as pd
-
-    return pd.Series(facts, name=name)
+    return facts
 
 
 def _folder(source: DataSource) -> Path:
@@ -198,12 +176,6 @@ def _members(source: DataSource, file: str) -> dict[str, str]:
     if is_archive(file):
         return source.files
     return {target: member for target, member in source.files.items() if member == file}
-
-
-def _load(source: DataSource, remote: Remote, work: Path, progress: bool) -> Path:
-    name = _file_name(remote)
-    pin = _pins().get(_pin_key(source, name))
-    return download(remote, work / name, remote.sha256 or pin, progress)
 
 
 def _write_manifest(source: DataSource, folder: Path, downloads: list[dict[str, Any]]) -> None:

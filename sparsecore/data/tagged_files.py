@@ -53,20 +53,17 @@ def read_tagged(
         InputError: a line of the wrong form (with path and line number), not text, no sentence, a
             treebank whose ``column`` is empty, or columns of another format.
     """
-    counted: Counter[str] = Counter()
+    dropped = Counter() if dropped is None else dropped
     if _is_treebank(path):
-        sentences = _of_column(read_conllu(path, counted), column, path)
-    else:
-        sentences = list(_word_tags(read_lines(path), path, counted))
-        if not sentences:
-            raise InputError(f"{path} holds no tagged sentence")
-        if any(len(words) > 1 for words, _ in sentences) and _are_numbers(sentences):
-            raise InputError(
-                f"{path}: the first column numbers the words, so it is no word/tag file; CoNLL-U "
-                f"has 10 columns separated by tabs, and others need a first line {PLUS!r} …"
-            )
-    if dropped is not None:
-        dropped.update(counted)
+        return _of_column(read_conllu(path, dropped), column, path)
+    sentences = list(_word_tags(read_lines(path), path, dropped))
+    if not sentences:
+        raise InputError(f"{path} holds no tagged sentence")
+    if any(len(words) > 1 for words, _ in sentences) and _are_numbers(sentences):
+        raise InputError(
+            f"{path}: the first column numbers the words, so it is no word/tag file; CoNLL-U "
+            f"has 10 columns separated by tabs, and others need a first line {PLUS!r} …"
+        )
     return sentences
 
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sparsecore.data.cache import cached, settings_hash
-from sparsecore.data.conllu import Sentence
 from sparsecore.data.text import EOS
 from sparsecore.errors import InputError, check_installed, near_match
 from sparsecore.files import local_path, reading, sha256_file
@@ -58,7 +57,8 @@ def load_tagger(name: str = OWN) -> Language:
     if name == OWN:
         with reading(OWN_FOLDER, "install sparsecore again"):
             return spacy.load(OWN_FOLDER)
-    if not (_installed(name) or (local_path(name, "tagger") / "meta.json").is_file()):
+    installed = name.isidentifier() and importlib.util.find_spec(name) is not None
+    if not (installed or (local_path(name, "tagger") / "meta.json").is_file()):
         known = near_match(name, [OWN, *get_installed_models()])
         raise InputError(
             f"no spaCy pipeline {name!r} is installed{known}; "
@@ -186,23 +186,6 @@ def fast_tagger(nlp: Language, words: Sequence[str]) -> Tagger:
     return tag
 
 
-def accuracy(nlp: Language, sentences: Iterable[Sentence], lower: bool = True) -> float:
-    """Share of words, in gold tokenisation, whose universal part of speech ``nlp`` gets right.
-
-    ``lower`` lower-cases the words first, as the language-model corpora are.
-    """
-    sentences = list(sentences)
-    if not sentences:
-        raise InputError("accuracy needs at least one tagged sentence")
-    texts = [[w.lower() if lower else w for w in sentence.words] for sentence in sentences]
-    words = [*sorted({word for text in texts for word in text}), EOS]
-    index = {word: i for i, word in enumerate(words)}
-    ids = np.array([index[word] for text in texts for word in [*text, EOS]])
-    found = pipe_tagger(nlp, words)(ids)[ids != index[EOS]]
-    gold = np.array([UPOS.index(tag) for sentence in sentences for tag in sentence.upos])
-    return float((found == gold).mean())
-
-
 def _blocks(ids: np.ndarray, end: int, size: int = _BLOCK) -> Iterator[tuple[int, int]]:
     """Ranges of at most ``size`` tokens that end where a sentence ends, where one does."""
     start = 0
@@ -220,10 +203,6 @@ def _sentences(ids: np.ndarray, end: int) -> Iterator[list[int]]:
         part = part[part != end]
         if len(part):
             yield part.tolist()
-
-
-def _installed(name: str) -> bool:
-    return name.isidentifier() and importlib.util.find_spec(name) is not None
 
 
 def _identity(name: str) -> dict[str, str]:

@@ -57,6 +57,7 @@ class Unpacked(io.RawIOBase):
         except BaseException:
             self.file.close()
             raise
+        self.position = 0
         self.room = BOMB * path.stat().st_size + (1 << 20)
 
     def _unpack(self) -> IO[bytes]:
@@ -76,12 +77,16 @@ class Unpacked(io.RawIOBase):
         """True: it can be read."""
         return True
 
+    def tell(self) -> int:
+        """How many decompressed bytes were read."""
+        return self.position
+
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer from the stream."""
         with _one_line(self.path):
             data = self.stream.read(len(buffer))
-        self.room -= len(data)
-        if self.room < 0:
+        self.position += len(data)
+        if self.position > self.room:
             raise InputError(f"{self.path} unpacks to more than {BOMB} times its size: not a text")
         buffer[: len(data)] = data
         return len(data)
@@ -107,6 +112,25 @@ def encoding_of(head: bytes) -> str:
     return next((name for mark, name in _MARKS if head.startswith(mark)), "utf-8")
 
 
+def decoder_of(encoding: str) -> io.IncrementalNewlineDecoder:
+    """Bytes piece by piece to text whose lines end in ``\\n``."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    return io.IncrementalNewlineDecoder(decoder, translate=True)
+
+
+@contextlib.contextmanager
+def decoding(path: Path, stream: io.BufferedReader) -> Iterator[None]:
+    """Inside, what has been read of a stream and cannot be decoded is an :class:`InputError`."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        byte, offset = error.object[error.start], stream.tell() - len(error.object)
+        raise InputError(
+            f"{path} is not {error.encoding} text: byte 0x{byte:02x} at offset "
+            f"{offset + error.start} ({error.reason}); convert it, e.g. with iconv"
+        ) from error
+
+
 def read_lines(path: Path, errors: str = "strict") -> Iterator[str]:
     """The lines of a text file, without their ends.
 
@@ -114,24 +138,18 @@ def read_lines(path: Path, errors: str = "strict") -> Iterator[str]:
     for a NUL character and for a line of more than a million characters.
     """
     number = 0
-    with open_binary(path) as stream:
+    with open_binary(path) as stream, decoding(path, stream):
         text = io.TextIOWrapper(stream, encoding=encoding_of(stream.peek(4)), errors=errors)
-        try:
-            while line := text.readline(LONGEST_LINE + 1):
-                number += 1
-                if len(line) > LONGEST_LINE:
-                    raise InputError(
-                        f"{path}, line {number}: more than {LONGEST_LINE:,} characters; "
-                        "is it of this format?"
-                    )
-                if "\0" in line:
-                    raise InputError(f"{path}, line {number}: a NUL character: not a text")
-                yield line.removesuffix("\n")
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"{path} is not {error.encoding} text (after line {number}: {error.reason}); "
-                "convert it, e.g. with iconv"
-            ) from error
+        while line := text.readline(LONGEST_LINE + 1):
+            number += 1
+            if len(line) > LONGEST_LINE:
+                raise InputError(
+                    f"{path}, line {number}: more than {LONGEST_LINE:,} characters; "
+                    "is it of this format?"
+                )
+            if "\0" in line:
+                raise InputError(f"{path}, line {number}: a NUL character: not a text")
+            yield line.removesuffix("\n")
 
 
 @contextlib.contextmanager

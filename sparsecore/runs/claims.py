@@ -90,10 +90,8 @@ def parse_claims(text: str, name: str = "claims.toml") -> list[Claim]:
     """The claims in TOML text: unknown fields, missing ones and wrong values are one clear line."""
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # endless numbers and nests, too
         raise InputError(f"{name} is not valid TOML: {error}") from None
-    except (ValueError, RecursionError) as error:  # endless numbers and nests
-        raise InputError(f"{name} is not readable TOML: {error}") from None
     for key in data:
         if key != "claim":
             raise InputError(f"{name}: unknown table {key!r}{near_match(key, ['claim'])}")
@@ -153,30 +151,6 @@ def _is_number(value: Any) -> bool:
     )
 
 
-def claims_table(claims: Sequence[Claim]) -> pd.DataFrame:
-    """One row a claim: id, where, claim, paper, ours (with interval), corpus, seeds, verdict.
-
-    ``reason``: why the verdict is not a plain one; ``earlier``: what was said before, a line each
-    with the reason for the change.
-    """
-    import pandas as pd
-
-    return pd.DataFrame(
-        {
-            "id": [claim.id for claim in claims],
-            "where": [claim.where for claim in claims],
-            "claim": [claim.claim for claim in claims],
-            "paper": [claim.paper_value for claim in claims],
-            "ours": [format_value(claim.value, claim.interval) for claim in claims],
-            "corpus": [claim.corpus for claim in claims],
-            "seeds": [len(claim.seeds) for claim in claims],
-            "verdict": [claim.verdict for claim in claims],
-            "reason": [claim.reason for claim in claims],
-            "earlier": [[_told(entry) for entry in claim.earlier] for claim in claims],
-        }
-    )
-
-
 def claims_text(claims: Sequence[Claim]) -> str:
     """The claims to read: verdict, value and claim; why, and what was said before."""
     lines = []
@@ -230,10 +204,9 @@ def decide_claims(
     """
     if not folders:
         raise InputError("name at least one folder of reference tables")
-    from sparsecore.runs.reference import read_provenance
-
-    names = {str((read_provenance(folder) or {}).get("experiment", "")) for folder in folders}
-    results = [_results(folder) for folder in folders]
+    found = [_results(folder) for folder in folders]
+    names = {experiment for experiment, _ in found}
+    results = [decided for _, decided in found]
     if len(names) > 1:
         raise InputError(f"the folders are of several experiments: {', '.join(sorted(names))}")
     chosen = list(results[0]) if findings is None else findings
@@ -278,19 +251,18 @@ def _earlier(claim: Claim, main: dict[str, Any], because: str) -> list[dict[str,
     return [*claim.earlier, {**told, **was, "elsewhere": elsewhere}]
 
 
-def _results(folder: Path) -> dict[int, dict[str, Any]]:
-    """Computed fields of each finding, from one reference folder."""
+def _results(folder: Path) -> tuple[str, dict[int, dict[str, Any]]]:
+    """The experiment of a reference folder, and the computed fields of each finding."""
     from sparsecore.runs.judged import parts_of
-    from sparsecore.runs.reference import REWRITE, read_provenance, read_summary
+    from sparsecore.runs.reference import REWRITE, read_reference
 
-    tables, provenance = read_summary(folder), read_provenance(folder)
-    if tables is None or provenance is None:
-        raise InputError(f"{folder} has no reference tables; write them with: sparsecore reference")
+    tables, provenance = read_reference(folder)
     with reading(folder, REWRITE):
-        parts = parts_of(provenance["experiment"], tables)
+        experiment = str(provenance["experiment"])
+        parts = parts_of(experiment, tables)
         if parts is None:
-            raise InputError(f"there is no rule for {provenance['experiment']}")
-        return _decided(parts, provenance, folder.name)
+            raise InputError(f"there is no rule for {experiment}")
+        return experiment, _decided(parts, provenance, folder.name)
 
 
 def _decided(

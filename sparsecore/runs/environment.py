@@ -58,14 +58,22 @@ def _version(package: str) -> str | None:
 
 def processor() -> str:
     """The processor's model name, where the system tells it."""
+    told = next(iter(_cpuinfo("model name")), "")
+    return told or platform.processor() or platform.machine()
+
+
+def megahertz() -> float | None:
+    """The frequency of the processor's fastest core now, where the system tells it."""
+    return max(map(float, _cpuinfo("cpu MHz")), default=None)
+
+
+def _cpuinfo(field: str) -> list[str]:
+    """What Linux says of each core; nothing elsewhere."""
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            for line in file:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        return []
+    return [line.split(":", 1)[1].strip() for line in lines if line.startswith(field)]
 
 
 def commit() -> str:
@@ -82,13 +90,3 @@ def commit() -> str:
     except OSError:
         return ""
     return done.stdout.strip()
-
-
-def megahertz() -> float | None:
-    """The frequency of the processor's fastest core now, where the system tells it."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            found = [float(x.split(":")[1]) for x in file if x.startswith("cpu MHz")]
-    except (OSError, ValueError):
-        return None
-    return max(found, default=None)

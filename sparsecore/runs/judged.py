@@ -76,12 +76,17 @@ def with_rounds(
         known = ", ".join(name for name in EXPERIMENTS if hasattr(_rules(name), "FROM_RUNS"))
         raise InputError(f"rounds of {experiment} cannot be put together; those of {known} can")
     for folder, summary, other in earlier:
+        settings = {name: other["settings"].get(name) for name in provenance["settings"]}
         if "runs" not in summary:
             raise InputError(f"{folder} has no table of its runs")
         for name, mine, theirs in (
             ("experiment", experiment, other["experiment"]),
             ("corpus", provenance["corpus"].get("sha256"), other["corpus"].get("sha256")),
-            ("settings", provenance["settings"], _known(other["settings"], provenance)),
+            (
+                "settings",
+                provenance["settings"],
+                settings,
+            ),  # those that the configuration still has
         ):
             if mine != theirs:
                 raise InputError(f"{folder} is of another {name}: {theirs!r}, not {mine!r}")
@@ -92,8 +97,3 @@ def with_rounds(
     ]
     judged = rules.verdict_parts({**tables, "runs": runs})
     return {**tables, "verdicts": judged.round(6)}, {**provenance, "rounds": rounds}
-
-
-def _known(settings: dict[str, Any], provenance: dict[str, Any]) -> dict[str, Any]:
-    """The settings of an earlier round that the configuration still has."""
-    return {name: settings.get(name) for name in provenance["settings"]}

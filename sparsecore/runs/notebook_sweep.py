@@ -6,7 +6,6 @@ parameters and version of the library, are kept and not made again.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import itertools
 import json
@@ -49,10 +48,7 @@ def parse_notebook_sweep(arguments: list[str]) -> NotebookSweep:
     script = Path(arguments[0])
     if not script.is_file():
         raise InputError(f"there is no notebook {script}")
-    try:
-        chosen, rest = sweep_parser().parse_known_args(arguments[1:])
-    except argparse.ArgumentError as error:
-        raise InputError(f"{error}") from error
+    chosen, rest = sweep_parser().parse_known_args(arguments[1:])
     if chosen.out is None:
         raise InputError("say where the executed copies go: --out FOLDER")
     workers, texts = chosen_workers(chosen), grid_texts(chosen)

@@ -14,6 +14,7 @@ from typing import Any
 from sparsecore.errors import InputError, check_installed, near_match
 from sparsecore.experiments.registry import experiment_class
 from sparsecore.runs.cluster import LOCAL, Workers
+from sparsecore.runs.parser import Parser
 
 MOST_RUNS = 100_000  # of one sweep
 HELP = "--preset quick|small|paper chooses the defaults below, --no-progress hides the bars."
@@ -30,13 +31,10 @@ def parse_experiment(arguments: list[str]) -> tuple[Any, bool]:
     import tyro
 
     experiment = experiment_class(arguments[0])
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    first = Parser(f"sparsecore run {arguments[0]}", add_help=False, allow_abbrev=False)
     first.add_argument("--preset", default="quick")
     first.add_argument("--no-progress", action="store_true")
-    try:
-        own, rest = first.parse_known_args(arguments[1:])
-    except argparse.ArgumentError as error:
-        raise InputError(f"{error}") from error
+    own, rest = first.parse_known_args(arguments[1:])
     default = experiment.preset(own.preset)
     prog = f"sparsecore run {arguments[0]} --preset {own.preset}"
     asked_for_help = "--help" in rest or "-h" in rest
@@ -70,7 +68,7 @@ class Sweep:
 
 def sweep_parser() -> argparse.ArgumentParser:
     """The options of a sweep, of an experiment or a notebook; fields are left over."""
-    own = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    own = Parser("sparsecore sweep", add_help=False, allow_abbrev=False)
     own.add_argument("--grid", nargs="+", default=[], metavar="FIELD=A,B")
     own.add_argument("--seeds", type=int)
     own.add_argument("--scheduler")
@@ -120,10 +118,7 @@ def parse_sweep(arguments: list[str]) -> Sweep:
     own.add_argument("--preset", default="quick")
     own.add_argument("--stage", default="study")
     own.add_argument("--table")
-    try:
-        chosen, rest = own.parse_known_args(arguments[1:])
-    except argparse.ArgumentError as error:
-        raise InputError(f"{error}") from error
+    chosen, rest = own.parse_known_args(arguments[1:])
     workers, texts = chosen_workers(chosen), grid_texts(chosen)
     config, _ = parse_experiment([arguments[0], "--preset", chosen.preset, *rest])
     preset = type(config).preset(chosen.preset)

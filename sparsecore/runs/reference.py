@@ -8,7 +8,6 @@ the long ones, and provenance.json.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from collections.abc import Sequence
@@ -18,10 +17,11 @@ from typing import Any
 import pandas as pd
 from pandas.api.types import infer_dtype
 
+from sparsecore.data.cache import cached
 from sparsecore.errors import InputError
 from sparsecore.experiments.registry import experiment_class, part_of
 from sparsecore.files import atomic_path, local_path, read_json, reading, write_json, write_text
-from sparsecore.home import RECOMPUTE, cache_dir
+from sparsecore.home import RECOMPUTE
 from sparsecore.runs import judged
 from sparsecore.runs.store import Run
 from sparsecore.stats.tables import Summary
@@ -44,15 +44,16 @@ def summarise(runs: Sequence[Run], out: Path, earlier: Sequence[Path] = (), **op
     """
     tables, provenance = tables_of(runs, **options), describe(runs)
     if earlier:
-        rounds = [(folder, *_read(folder)) for folder in earlier]
+        rounds = [(folder, *read_reference(folder)) for folder in earlier]
         tables, provenance = judged.with_rounds(tables, provenance, rounds)
     write_tables(tables, provenance, out)
 
 
-def _read(folder: Path) -> tuple[Summary, dict[str, Any]]:
+def read_reference(folder: Path) -> tuple[Summary, dict[str, Any]]:
+    """The tables in ``folder`` and what is known of the runs behind them; InputError for none."""
     tables, provenance = read_summary(folder), read_provenance(folder)
     if tables is None or provenance is None:
-        raise InputError(f"{folder} has no reference tables")
+        raise InputError(f"{folder} has no reference tables; {REWRITE}")
     return tables, provenance
 
 
@@ -132,13 +133,12 @@ def summary_of(runs: Sequence[Run], **options: Any) -> Summary:
     The notebooks look at their runs through it, so that many pages pay for one.
     """
     check_runs(runs)
-    key = json.dumps([VERSION, sorted(run.path.name for run in runs), options], sort_keys=True)
-    folder = cache_dir("summaries") / hashlib.sha256(key.encode()).hexdigest()[:24]
-    if not (folder / "provenance.json").is_file():
+    settings = [VERSION, sorted(run.path.name for run in runs), options]
+
+    def make(folder: Path) -> None:
         summarise(runs, folder, **options)
-    tables = read_summary(folder)
-    assert tables is not None
-    return tables
+
+    return cached("summaries", settings, make, lambda folder: read_reference(folder)[0])
 
 
 def describe(runs: Sequence[Run]) -> dict[str, Any]:

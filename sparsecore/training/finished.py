@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from sparsecore.errors import InputError
-from sparsecore.files import read_json, reading
-from sparsecore.home import RECOMPUTE, runs_dir
+from sparsecore.home import runs_dir
+from sparsecore.training.run_folder import DONE, Run
 
 
 def results_of(configs: Sequence[Any], fields: Sequence[str], purpose: str) -> pd.DataFrame:
@@ -28,13 +28,11 @@ def results_of(configs: Sequence[Any], fields: Sequence[str], purpose: str) -> p
     name = configs[0].name
     wanted = {_key(dataclasses.asdict(config)): index for index, config in enumerate(configs)}
     found: dict[int, pd.DataFrame] = {}
-    for done in sorted(runs_dir(name).glob("*/DONE")):
-        given = read_json(done.parent / "config.json", RECOMPUTE)
-        index = wanted.get(_key(given))
+    for done in sorted(runs_dir(name).glob(f"*/{DONE}")):
+        run = Run(done.parent)
+        index = wanted.get(_key(run.config))
         if index is not None:
-            with reading(done.parent, RECOMPUTE):
-                results = pd.read_parquet(done.parent / "results.parquet")
-            found[index] = results.assign(**{field: given[field] for field in fields})
+            found[index] = run.table("results").assign(**{f: run.config[f] for f in fields})
     if len(found) < len(configs):
         raise InputError(
             f"{len(found)} of the {len(configs)} runs that choose the {purpose} are finished; make "

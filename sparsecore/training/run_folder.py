@@ -97,34 +97,24 @@ class Run:
         Raises:
             InputError: an epoch, layer, signal or role that the run does not have.
         """
+        given = {"layer": layer, "signal": signal, "role": role}
+        chosen = {column: value for column, value in given.items() if value is not None}
         with reading(self.path, RECOMPUTE):
-            return self._statistics(epochs, layer, signal, role)
-
-    def _statistics(
-        self,
-        epochs: Iterable[int] | None,
-        layer: str | None,
-        signal: str | None,
-        role: str | None,
-    ) -> pd.DataFrame:
-        last = int(self.epochs["epoch"].max())
-        wanted = (
-            range(last + 1) if epochs is None else [e + last + 1 if e < 0 else e for e in epochs]
-        )
-        parts = []
-        for epoch in wanted:
-            if not 0 <= epoch <= last:
-                raise InputError(f"the run has epochs 0 to {last}, not {epoch}")
-            part = self._table(f"statistics/epoch-{epoch:03d}.parquet")
-            for column, value in (("layer", layer), ("signal", signal), ("role", role)):
-                if value is None:
-                    continue
-                known = part[column].unique().astype(str)
-                if value not in known:
-                    raise InputError(f"the run has no {column} {value!r}{near_match(value, known)}")
-                part = part[part[column] == value]
-            parts.append(part.assign(epoch=epoch))
-        return self._described(parts, "epoch")
+            last = int(self.epochs["epoch"].max())
+            wanted = range(last + 1) if epochs is None else epochs
+            parts = []
+            for epoch in (e + last + 1 if e < 0 else e for e in wanted):
+                if not 0 <= epoch <= last:
+                    raise InputError(f"the run has epochs 0 to {last}, not {epoch}")
+                part = self._table(f"statistics/epoch-{epoch:03d}.parquet")
+                for column, value in chosen.items():
+                    known = part[column].unique().astype(str)
+                    if value not in known:
+                        near = near_match(value, known)
+                        raise InputError(f"the run has no {column} {value!r}{near}")
+                    part = part[part[column] == value]
+                parts.append(part.assign(epoch=epoch))
+            return self._described(parts, "epoch")
 
     @property
     def has_parts(self) -> bool:

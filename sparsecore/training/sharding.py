@@ -122,8 +122,8 @@ def shared_dropout(model: nn.Module, columns: slice, total: int) -> Iterator[Non
     with contextlib.ExitStack() as hooks:
         for module in model.modules():
             if isinstance(module, nn.Dropout | LockedDropout) and module.p and module.training:
-                hooks.enter_context(removed(module.register_forward_pre_hook(widen)))
-                hooks.enter_context(removed(module.register_forward_hook(cut, prepend=True)))
+                hooks.callback(module.register_forward_pre_hook(widen).remove)
+                hooks.callback(module.register_forward_hook(cut, prepend=True).remove)
         yield
 
 
@@ -137,12 +137,3 @@ def padded(x: Tensor, columns: slice, total: int) -> Tensor:
     inverse = sorted(range(x.dim()), key=outside_in.__getitem__)
     wide = F.pad(x, (0, 0, columns.start, total - columns.stop))
     return wide.permute(outside_in).contiguous().permute(inverse)
-
-
-@contextlib.contextmanager
-def removed(handle: Any) -> Iterator[None]:
-    """Take a hook away in the end."""
-    try:
-        yield
-    finally:
-        handle.remove()

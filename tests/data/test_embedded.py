@@ -5,6 +5,7 @@ import inspect
 import string
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -220,7 +221,7 @@ def test_harvest(environment):
     assert len(lines) == len(set(lines)) > 12
     assert all(map(is_prose, lines))
     assert not any("tests" in line for line in lines)
-    table = embedded.documentation(progress=False)
+    table = pd.read_parquet(folder / "paragraphs.parquet")
     assert set(table.kind) == {"description", "parameter", "returned", "raised"}
     assert embedded.harvest(progress=False) == folder
 

@@ -202,15 +202,15 @@ def test_a_very_long_document_is_read_in_pieces(tmp_path, monkeypatch):
     path.write_bytes(b"word " * 1000)
     chunks = list(read_chunks(path))
     assert len(chunks) > 3
-    assert b"".join(chunk.data for chunk in chunks) == b"word " * 1000
-    assert all(chunk.data.endswith(b" ") for chunk in chunks)
+    assert "".join(chunk.text for chunk in chunks) == "word " * 1000
+    assert all(chunk.text.endswith(" ") for chunk in chunks)
 
 
 BAD = {
     "empty": (b"", "is empty"),
     "blank": (b" \n\n \n", "has no words"),
-    "binary": (b"good text\n" * 9 + b"\x00\x01", "NUL byte at offset 90"),
-    "latin": ("ein schöner Text\n".encode("latin-1"), "not UTF-8 text: byte 0xf6 at offset 7"),
+    "binary": (b"good text\n" * 9 + b"\x00\x01", "line 10: a NUL character"),
+    "latin": ("ein schöner Text\n".encode("latin-1"), "not utf-8 text: byte 0xf6 at offset 7"),
     "late": (b"plain text here\n" * 99 + b"\xff\n", "at offset 1584"),
     "xz": (lzma.compress(small_text().encode())[:-40], "damaged or cut short"),
     "gz": (gzip.compress(small_text().encode())[:-40], "damaged or cut short"),

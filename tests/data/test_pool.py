@@ -11,9 +11,8 @@ import time
 
 import pytest
 
-from sparsecore.data.encode import encode_chunk
+from sparsecore.data.conllu import read_conllu
 from sparsecore.data.pool import default_workers, parallel_map
-from sparsecore.data.readers import Chunk
 from sparsecore.errors import InputError
 
 
@@ -45,10 +44,8 @@ def test_an_exception_in_a_helper_is_raised_here():
 
 
 def test_an_input_error_survives_the_way_back():
-    bad = Chunk(b"abc\xff\n", 0, "lines", "a.txt")
-    chunks = [Chunk(b"good text\n", 0, "lines", "a.txt"), bad, bad]
-    with pytest.raises(InputError, match="offset 3"):
-        list(parallel_map(encode_chunk, chunks, 2))
+    with pytest.raises(InputError, match=r"no CoNLL-U file at a\.txt"):
+        list(parallel_map(read_conllu, ["a.txt", "b.txt", "c.txt"], 2))
 
 
 def test_at_least_one_worker():

@@ -10,7 +10,7 @@ from sparsecore.errors import InputError
 from sparsecore.runs.claims import (
     COMPUTED,
     Claim,
-    claims_table,
+    claims_text,
     decide_claims,
     format_value,
     parse_claims,
@@ -96,8 +96,7 @@ def test_each_mistake_is_one_line(text, message):
 def test_a_decided_row_is_read():
     (claim,) = parse_claims(ROW + OURS + 'verdict = "holds"\n')
     assert (claim.value, claim.interval, claim.seeds) == (0.4, [0.3, 0.5], [0, 1])
-    table = claims_table([claim])
-    assert table["ours"].tolist() == ["0.40 [0.30, 0.50]"]
+    assert "holds  0.40 [0.30, 0.50]" in claims_text([claim])
     assert format_value(None, None) == "–"
 
 

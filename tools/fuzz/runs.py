@@ -115,8 +115,10 @@ def _read_encoded(folder: Path) -> object:
 def _read_embedded(folder: Path) -> object:
     """The harvested text, from which everything embedded is made."""
     from sparsecore.data import embedded
+    from sparsecore.data.embedded import harvest
     from sparsecore.data.language import prepare_corpus
     from sparsecore.data.ppmi import ppmi_vectors
+    from sparsecore.data.review_folds import embedded_folds
 
     root = Path(embedded.__file__).parents[1]
     few = [(path.stem, str(path), 1) for path in sorted(root.rglob("*.py"))[:60]]
@@ -124,7 +126,7 @@ def _read_embedded(folder: Path) -> object:
         corpus = prepare_corpus("embedded", threshold=1, progress=False)
         table, words, _ = ppmi_vectors(5, progress=False)
         assert table.shape == (len(words), 5)
-        return corpus, table, embedded.documentation(progress=False)
+        return corpus, table, embedded_folds(harvest(progress=False) / "paragraphs.parquet", 0)
 
 
 def _run(name: str) -> Callable[[], Files]:
@@ -273,9 +275,9 @@ def _read_reference(folder: Path) -> object:
 
 
 def _read_claims(folder: Path) -> object:
-    from sparsecore.runs.claims import claims_table, read_claims
+    from sparsecore.runs.claims import claims_text, read_claims
 
-    return claims_table(read_claims(folder / "claims.toml"))
+    return claims_text(read_claims(folder / "claims.toml"))
 
 
 def _decide(folder: Path) -> object:
@@ -308,8 +310,8 @@ def _downloads() -> Files:
 def _read_downloads(_folder: Path) -> object:
     from sparsecore.data import sources
 
-    facts = [sources.describe(name) for name in ("wikitext-2", "amazon-reviews")]
-    return facts, sources.table()
+    names = ("wikitext-2", "amazon-reviews")
+    return [(sources.resolve(name), sources.describe(name)) for name in names]
 
 
 def _finished() -> Files:

@@ -191,9 +191,11 @@ def _read_tagger(folder: Path) -> object:
 def _archive(name: str) -> Callable[[Path], object]:
     def read(folder: Path) -> object:
         from sparsecore.data.download import extract
+        from sparsecore.files import atomic_folder
 
         members = {"train.txt": "toy/a.txt", "deep/test.txt": "toy/b.txt"}
-        extract(folder / name, members, folder / "home" / "unpacked")
+        with atomic_folder(folder / "home" / "unpacked") as temporary:
+            extract(folder / name, members, temporary)
         outside = [p for p in folder.rglob("*") if p.is_file() and "unpacked" not in p.parts]
         assert outside == [folder / name], "a file outside the folder"
         return None

@@ -73,14 +73,13 @@ def _own(prepared: Prepared) -> Prepared:
 def _model(sizes: lm_steps.Sizes, device: torch.device) -> Prepared:
     """A training step with every statistic; held against the naive one where that is feasible."""
     ids = lm_steps.text(sizes, device)
-    inputs, targets = ids[:-1], ids[1:]
-    ours = lm_steps.tracked(lm_steps.untrained(sizes, device), inputs, targets)
+    ours = lm_steps.tracked(lm_steps.untrained(sizes, device), ids)
     if sizes.V * sizes.T * sizes.B > FEASIBLE:
         ours = Contestant(ours.step)
 
     def truth() -> Values:
         exact = lm_steps.untrained(sizes, device).double()
-        return lm_steps.by_hand_values(exact, inputs, targets)
+        return lm_steps.by_hand_values(exact, ids[:-1], ids[1:])
 
     return Prepared({REFERENCE: ours}, truth)
 

@@ -67,7 +67,7 @@ def prepare(sizes: Sizes, device: torch.device) -> Prepared:
         return by_hand_values(model().double(), inputs, targets)
 
     contestants = {
-        REFERENCE: tracked(model(), inputs, targets),
+        REFERENCE: tracked(model(), ids),
         "plain": untracked(model(), plain),
         "by hand": by_hand(model(), inputs, targets),
     }

@@ -17,6 +17,8 @@ from sparsecore.measure.chi import chi
 from sparsecore.measure.tracker import Tracker, track
 from sparsecore.models.language_model import LSTMLanguageModel
 from sparsecore.ops.word_sums import means
+from sparsecore.training.distributed import all_reduce
+from sparsecore.training.sharding import all_reduce_gradients, local_shard, shared_dropout
 
 CLIP = 0.25
 Loss = Callable[[LSTMLanguageModel], Tensor]
@@ -60,24 +62,36 @@ def untracked(model: LSTMLanguageModel, loss: Loss) -> Contestant:
     return Contestant(lambda: update(loss(model)), values)
 
 
-def tracked(model: LSTMLanguageModel, inputs: Tensor, targets: Tensor) -> Contestant:
-    """A step as the experiment makes it (``emergent.train``)."""
+def tracked(model: LSTMLanguageModel, ids: Tensor) -> Contestant:
+    """A step as the experiment makes it (``emergent.train``), over ``ids`` (T + 1, B).
+
+    Of several processes each computes its columns, and all get the sums.
+    """
+    positions, total = ids[1:].numel(), ids.shape[1]
+    columns = local_shard(total)
+    own = ids[:, columns].contiguous()
+    inputs, targets = own[:-1], own[1:]
     words = [str(word) for word in range(model.decoder.out_features)]
     tracker = track(model, model.signals, vocabulary=words, dense=True)
     tracker.__enter__()  # once, as for an epoch
     update = updater(model)
 
     def one(finish: Callable[[Tensor], Any]) -> Any:
-        tracker.words(input_ids=inputs, target_ids=targets, gradient_scale=targets.numel())
-        hidden, _ = model(inputs)
+        tracker.words(input_ids=inputs, target_ids=targets, gradient_scale=positions)
+        with shared_dropout(model, columns, total):
+            hidden, _ = model(inputs)
         loss, softmax_chi, softmax_l1 = model.loss(hidden, targets)
+        if targets.numel() < positions:
+            loss = loss * (targets.numel() / positions)
         result = finish(loss)
         tracker.add("softmax", "gradient", softmax_chi, softmax_l1)
         return result
 
     def values() -> Values:
+        tracker.sums.clear()
         with no_dropout(model):
             found = one(lambda loss: loss_and_gradients(model, loss))
+        tracker.load_sums({key: all_reduce(tracker.sums[key]) for key in sorted(tracker.sums)})
         sums = word_sums(tracker)
         tracker.sums.clear()
         return found | named(sums)
@@ -164,10 +178,10 @@ def named(sums: Sums) -> dict[str, Tensor]:
 
 
 def loss_and_gradients(model: nn.Module, loss: Tensor) -> dict[str, Tensor]:
-    """The loss, and the gradients of the parameters by name."""
+    """The loss and the gradients of the parameters by name: their sums over the processes."""
     model.zero_grad(set_to_none=True)
     loss.backward()
-    found = {"loss": loss.detach()}
+    found = {"loss": all_reduce_gradients(model.parameters(), loss)[0]}
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None
         found[f"gradient: {name}"] = parameter.grad.detach()
@@ -176,12 +190,13 @@ def loss_and_gradients(model: nn.Module, loss: Tensor) -> dict[str, Tensor]:
 
 
 def updater(model: nn.Module) -> Callable[[Tensor], None]:
-    """Backward, clip, SGD."""
+    """Backward, the sum over the processes, clip, SGD."""
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
 
     def update(loss: Tensor) -> None:
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        all_reduce_gradients(model.parameters())
         nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         optimizer.step()
 

@@ -13,28 +13,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
 
 from sparsecore.bench.case import REFERENCE, Case, Contestant, Prepared, Values
-from sparsecore.bench.suites.lm_steps import (
-    CLIP,
-    Sizes,
-    by_hand_values,
-    named,
-    no_dropout,
-    text,
-    untrained,
-    word_sums,
-)
-from sparsecore.measure.tracker import track
-from sparsecore.training.distributed import all_reduce, joined
-from sparsecore.training.sharding import all_reduce_gradients, local_shard, shared_dropout
+from sparsecore.bench.suites.lm_steps import Sizes, by_hand_values, text, tracked, untrained
+from sparsecore.training.distributed import joined
 
 CPU = torch.device("cpu")
 
@@ -103,10 +90,10 @@ def serve(rank: int, size: int, port: int, sizes: Sizes, pipe: Connection) -> No
     )
     torch.set_num_threads(1)
     with joined():
-        work = worker(sizes)
+        contestant = tracked(untrained(sizes, CPU), text(sizes, CPU))
         try:
             while True:
-                pipe.send(work[pipe.recv()]())
+                pipe.send(getattr(contestant, pipe.recv())())
         except EOFError:
             pass
 
@@ -115,46 +102,3 @@ def truth(sizes: Sizes) -> Values:
     """By hand, in float64."""
     ids = text(sizes, CPU)
     return by_hand_values(untrained(sizes, CPU).double(), ids[:-1], ids[1:])
-
-
-def worker(sizes: Sizes) -> dict[str, Callable[[], Any]]:
-    """``step`` and ``values`` on this process's share."""
-    model, columns = untrained(sizes, CPU), local_shard(sizes.B)
-    ids = text(sizes, CPU)[:, columns].contiguous()
-    inputs, targets = ids[:-1], ids[1:]
-    positions = sizes.T * sizes.B
-    share = targets.numel() / positions
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    words = [str(word) for word in range(sizes.V)]
-    tracker = track(model, model.signals, vocabulary=words, dense=True)
-    tracker.__enter__()  # once, as for an epoch
-
-    def gradients() -> Tensor:
-        optimizer.zero_grad(set_to_none=True)
-        tracker.words(input_ids=inputs, target_ids=targets, gradient_scale=positions)
-        with shared_dropout(model, columns, sizes.B):
-            hidden, _ = model(inputs)
-        loss, chi, l1 = model.loss(hidden, targets)
-        loss = share * loss
-        loss.backward()
-        tracker.add("softmax", "gradient", chi, l1)
-        return all_reduce_gradients(model.parameters(), loss)[0]
-
-    def step() -> None:
-        gradients()
-        nn.utils.clip_grad_norm_(model.parameters(), CLIP)
-        optimizer.step()
-
-    def values() -> dict[str, Tensor]:
-        tracker.sums.clear()
-        with no_dropout(model):
-            found = {"loss": gradients()}
-        for name, parameter in model.named_parameters():
-            assert parameter.grad is not None
-            found[f"gradient: {name}"] = parameter.grad.clone()
-        tracker.load_sums({key: all_reduce(tracker.sums[key]) for key in sorted(tracker.sums)})
-        found |= named(word_sums(tracker))
-        tracker.sums.clear()
-        return found
-
-    return {"step": step, "values": values}

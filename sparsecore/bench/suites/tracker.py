@@ -154,21 +154,15 @@ def _kept(model: Transformer, layers: tuple[str, ...], ids: Tensor, loss: Any) -
     names = track(model, layers).layers
     kept: dict[str, Tensor] = {}
 
-    def keep(name: str, tensor: Tensor) -> None:
-        tensor.retain_grad()
-        kept[name] = tensor
-
-    def keep_input(name: str, _module: nn.Module, inputs: Any) -> None:
-        keep(name, inputs[0])
-
-    def keep_output(name: str, _module: nn.Module, _inputs: Any, output: Any) -> None:
-        keep(name, output)
+    def keep(name: str, _module: nn.Module, inputs: Any, output: Any = None) -> None:
+        kept[name] = inputs[0] if output is None else output
+        kept[name].retain_grad()
 
     for name, module in names.items():
         if name.endswith(":input"):
-            module.register_forward_pre_hook(partial(keep_input, name))
+            module.register_forward_pre_hook(partial(keep, name))
         else:
-            module.register_forward_hook(partial(keep_output, name))
+            module.register_forward_hook(partial(keep, name))
     update = updater(model)
     totals: dict[tuple[str, str, str], Tensor] = {}
 

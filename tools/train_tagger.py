@@ -1,6 +1,6 @@
 """Train the small part-of-speech tagger that ships with the package.
 
-    python -m sparsecore.data.train_tagger TRAIN.conllu --dev DEV.conllu --test TEST.conllu \\
+    python -m tools.train_tagger TRAIN.conllu --dev DEV.conllu --test TEST.conllu \\
         --out FOLDER
 
 A convolutional network over hashed features of each word (spaCy's ``Tagger`` on ``MultiHashEmbed``
@@ -15,16 +15,17 @@ import hashlib
 import random
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import tyro
 from tqdm import tqdm
 
 from sparsecore.data.conllu import Sentence, read_conllu
-from sparsecore.data.tagging import UPOS, accuracy
-from sparsecore.data.text import UNK
+from sparsecore.data.tagging import UPOS, pipe_tagger
+from sparsecore.data.text import EOS, UNK
 from sparsecore.data.text_files import open_binary
 from sparsecore.errors import InputError
 from sparsecore.files import atomic_folder, write_text
@@ -110,7 +111,7 @@ def train_tagger(
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         hashes = ", ".join(f"{split} `{_sha256(path)}`" for split, path in files.items())
         readme = README.format(
-            command=f"python -m sparsecore.data.train_tagger {train.name} --dev {dev.name} "
+            command=f"python -m tools.train_tagger {train.name} --dev {dev.name} "
             f"--test {test.name} --out {out.name if out.is_absolute() else out}",
             seed=seed,
             epochs=epochs,
@@ -157,6 +158,19 @@ def fit(
         tqdm.write(line)
     with nlp.use_params(optimizer.averages):
         return _without_training_words(nlp)
+
+
+def accuracy(nlp: Language, sentences: Sequence[Sentence]) -> float:
+    """Share of words, lower-cased and in gold tokenisation, whose part of speech ``nlp`` finds."""
+    if not sentences:
+        raise InputError("accuracy needs at least one tagged sentence")
+    texts = [[word.lower() for word in sentence.words] for sentence in sentences]
+    words = [*sorted({word for text in texts for word in text}), EOS]
+    index = {word: i for i, word in enumerate(words)}
+    ids = np.array([index[word] for text in texts for word in [*text, EOS]])
+    found = pipe_tagger(nlp, words)(ids)[ids != index[EOS]]
+    gold = np.array([UPOS.index(tag) for sentence in sentences for tag in sentence.upos])
+    return float((found == gold).mean())
 
 
 def _blank() -> Language:

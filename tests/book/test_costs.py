@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-
-from sparsecore.runs.costs import extrapolated_hours, measured_speeds, passes
+from costs import extrapolated_hours, measured_speeds, passes
 
 ROOT = Path(__file__).resolve().parents[2]
 
