@@ -104,8 +104,19 @@ by_ratio.agg(["mean", "sem", "count"]).round(2)
 # which most occurrences were replaced by `<unk>`: that makes them rarer without a second word of their
 # own that competes as a wrong guess.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-dose", "caption": "By how much $\\chi$ of the upper gradient is larger, on held-out text, for the frequent half of a split word than for its rare half (filled), and for an intact word than for one that was as frequent before it was thinned (open). See whether the marks rise from left to right, and whether they start at zero. Bars: 95 % intervals over seeds and words, where there are three seeds."}, "image": {"alt": "Line chart: difference in concentration at ratios 1 to 1, 4 to 1 and 19 to 1, for several ways of training.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-dose", "caption": "By how much $\\chi$ of the upper gradient is larger, in training, for the frequent half of a split word than for its rare half (filled), and for an intact word than for one that was as frequent before it was thinned (open). All marks start at zero; with SGD at 20 they rise from left to right, with Adam they fall. Bars: 95 % intervals over seeds and words, where there are three seeds."}, "image": {"alt": "Line chart: difference in concentration in training at ratios 1 to 1, 4 to 1 and 19 to 1, for several ways of training.", "classes": "dark-light"}}
 whose = ("reference runs", "your runs")
+axes = figures.beside(
+    figures.dose_response,
+    page.reference,
+    page.own,
+    "doses",
+    measure="training",
+    same_y=False,
+    titles=whose,
+)
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-held", "caption": "The same on held-out text, where both halves are the target at the same positions. Adam's marks fall here too; those of SGD at 20 are too uncertain to say."}, "image": {"alt": "Line chart: difference in concentration on held-out text at ratios 1 to 1, 4 to 1 and 19 to 1, for several ways of training.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.dose_response,
     page.reference,
@@ -202,7 +213,7 @@ axes = figures.beside(
 # ## How sure are we?
 #
 # The rules were written down before the runs ({doc}`../../book/registrations`); a table of all findings is
-# in {doc}`../../book/causes/index`. Each seed draws its own words,
+# in {doc}`../../book/causes/verdicts`. Each seed draws its own words,
 # its own coin and its own initial weights; intervals answer for another training and other words. With
 # fewer than three seeds there is no interval and no verdict.
 

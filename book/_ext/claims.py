@@ -65,6 +65,7 @@ TEXTS = {
     "ud-english-ewt": "English Web Treebank",
     "amazon-reviews": "Amazon reviews",
 }
+SMALL = 0.01  # values that are all below it are told in thousandths
 PLURAL = {"holds": "hold", "partly": "hold partly", "fails": "fail"}
 OURS = "this book"  # in place of a paper, for questions of our own
 
@@ -161,12 +162,12 @@ class ClaimDetails(Claims):
                 plain(in_words(part["part"])),
                 plain(KINDS.get(part.get("kind", ""))),
                 plain(METHODS.get(part["method"])),
-                plain(format_value(part.get("value"), part.get("interval"))),
+                plain(_value(part)),
                 plain(OUTCOMES.get(part["outcome"])),
             ]
             for part in claim.parts
         ]
-        header = ["Part of the rule", "Counts as", "Of", "Value", "Is"]
+        header = ["Part of the rule", "Counts as", "Asked of", "Value", "Result"]
         return [told, *([table(header, parts, "parts")] if parts else [])]
 
 
@@ -270,7 +271,18 @@ def _ours(claim: Claim) -> nodes.Node:
 
 
 def _value(result: dict[str, Any]) -> str:
-    return format_value(result.get("value"), result.get("interval"))
+    """A value and its interval; in thousandths where all of it is small.
+
+    >>> _value({"value": -0.0017, "interval": [-0.0029, -0.0005]})
+    '−1.7 [−2.9, −0.5] thousandths'
+    """
+    value, interval = result.get("value"), result.get("interval")
+    if value is None or not interval or max(map(abs, interval)) >= SMALL:
+        return format_value(value, interval)
+    value, low, high = (
+        f"{1e3 * number + 0.0:.1f}".replace("-", "−") for number in (value, *interval)
+    )
+    return f"{value} [{low}, {high}] thousandths"
 
 
 def _judged(claim: Claim) -> nodes.Node:
@@ -279,7 +291,7 @@ def _judged(claim: Claim) -> nodes.Node:
         "holds": "every part of its rule is true",
         "partly": "its essential parts are true, a side part is not",
         "fails": "this essential part is false",
-        "undecided": "this essential part is open: its interval holds the bound",
+        "undecided": "this essential part is open: its interval contains the bound",
     }.get(claim.verdict, "")
     if claim.verdict == "partly" and _divided(claim):
         why = "raw and log frequency contradict each other"
