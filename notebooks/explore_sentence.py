@@ -15,11 +15,11 @@
 #
 # Type any sentence. A language model in this page reads it word by word: how {term}`concentrated <chi>` is each layer's
 # activation where a word is read, and the {term}`upward gradient` where the next one is to be predicted? Compare with an
-# untrained network, and press a word to see the units behind its column.
+# untrained network, or with one that Adam trained, and press a word to see the units behind its column.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 preset = "quick"  # quick | small | paper
-reference = "enwiki"  # whose network reads
+reference = "enwiki"  # whose networks read
 corpus = None  # a text to train a network of your own on instead: a name or a path
 epochs = None  # passes over it; None: the preset's
 seed = 0
@@ -54,6 +54,9 @@ explorer
 #   predicted? The line below the table gives ρ over the words of your sentence.
 # - **Switch to the untrained network.** What is already there before training has not been learned. Tick *minus untrained* to see
 #   the rest. The weights of the untrained network are random ones, drawn as those of the trained network were at its start.
+# - **Switch to the network that Adam trained.** It had the same first weights and the same text, and is fetched when you
+#   ask for it. Follow the gradient over common and rare words once more: which words stand out now?
+#   [What makes a gradient sparse?](../../book/causes/index.md) has the measurement over many words and runs.
 # - **Compare with surprisal.** Where the network is hardly surprised its gradient is small, but not therefore
 #   concentrated: $\chi$ does not see the length of a vector.
 # - **Press a word.** Do a few units make $\chi$ large, or is the whole vector uneven?
@@ -61,8 +64,7 @@ explorer
 #
 # The gradient is the closed form $W^\top(p - 1_y)$, where $W$ holds the output rows, $p$ is the prediction and $1_y$ the word
 # that comes: all that reaches the upper LSTM from above. Colours are scaled within a row, because values of different layers
-# [do not compare](methods_concentration.ipynb). One sentence has few words, so its ρ jumps about; the studies are in
-# [another chapter](../../book/causes/index.md).
+# [do not compare](methods_concentration.ipynb). One sentence has few words, so its ρ jumps about.
 #
-# `python tools/explorer_models.py sentence --corpus FOLDER` makes the network of this page again. With a text of your own
+# `python tools/explorer_models.py sentence --corpus FOLDER` makes the networks of this page again. With a text of your own
 # (`papermill … -p corpus text.txt`) the page trains a network on it and reads with that one.

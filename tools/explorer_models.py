@@ -1,10 +1,10 @@
-"""The small models that two explorers carry, book/results/explore, made anew.
+"""The small models that two explorers read with, book/results/explore, made anew.
 
     python tools/explorer_models.py sentence --corpus FOLDER  # Wikipedia, as the study of causes
     python tools/explorer_models.py automata  # `sparsecore data fetch amazon-reviews glove-6b`
 
 Each run takes some minutes of one core; a finished one is found. What is kept of the first is the
-trained network in 8 bits a weight; of the second the scores of the commonest words in every state,
+trained networks in 8 bits a weight; of the second the scores of the commonest words in every state,
 in 8 bits as well.
 """
 
@@ -31,13 +31,15 @@ from sparsecore.files import atomic_path
 from sparsecore.measure.token_view import sentence_chi
 from sparsecore.report.explorers.numbers import from_eight_bits, rounded
 from sparsecore.report.pages.automata import SCORES, readable
-from sparsecore.report.pages.sentences import TWIN, WEIGHTS
+from sparsecore.report.pages.sentences import TWIN, weights_file
 from sparsecore.runs.execute import execute
 from sparsecore.runs.reference import describe, write_tables
+from sparsecore.runs.store import Run
 
 OUT = Path(__file__).resolve().parents[1] / "book" / "results" / "explore"
 Arrays = dict[str, NDArray[Any]]
-ARM, SEED = "sgd-5", 20  # of the last round of the study of causes
+ARMS = {"trained with SGD": "sgd-5", "trained with Adam": "adam"}  # of the study of causes
+SEED = 20  # of its last round; from the same first weights, on the same text
 SEEN = 10  # times in the held-out text, for a word to count in ρ
 READ = 1_000  # words of it, that 8 bits are tried on
 
@@ -73,17 +75,37 @@ def main() -> None:
 
 
 def sentence(out: Path, corpus: str) -> None:
-    """The network of one run of the study of causes, and what is known of it."""
-    config = Causes.preset("small", arm=ARM, seed=SEED, corpus=corpus)
-    run = execute(config)
-    types, last = run.table("types"), run.epochs.iloc[-1]
-    probe = run.table("probe").query("update == update.max() and count >= @SEEN")
-    seen = probe.merge(types, on="type").query("type > 1")  # <unk> and <eos> are no words
-    weights = load_file(run.path / "weights.safetensors")
+    """The networks of two runs of the study of causes, and what is known of them."""
+    configs = [Causes.preset("small", arm=arm, seed=SEED, corpus=corpus) for arm in ARMS.values()]
+    runs = [execute(config) for config in configs]
+    types = runs[0].table("types")  # those of every arm
     words = [
         w + TWIN * (role == "rare") for w, role in zip(types["word"], types["role"], strict=True)
     ]
-    known = {
+    weights = [load_file(run.path / "weights.safetensors") for run in runs]
+    tables = {
+        "words": pd.DataFrame({"word": words, "frequency": types["frequency"]}),
+        "networks": pd.DataFrame(
+            [
+                {"network": name, **known(config, run, values, words)}
+                for name, config, run, values in zip(ARMS, configs, runs, weights, strict=True)
+            ]
+        ),
+    }
+    folder = out / "enwiki"
+    write_tables(tables, describe(runs), folder)
+    for arm, values in zip(ARMS.values(), weights, strict=True):
+        save(values, weights_file(folder, arm))
+    print(tables["networks"].to_string(index=False))
+
+
+def known(config: Causes, run: Run, weights: Arrays, words: Sequence[str]) -> dict[str, Any]:
+    """What the page says of the network of a run."""
+    last = run.epochs.iloc[-1]
+    probe = run.table("probe").query("update == update.max() and count >= @SEEN")
+    seen = probe.merge(run.table("types"), on="type").query("type > 1")  # no <unk>, no <eos>
+    return {
+        "arm": config.arm,
         "learning_rate": config.learning_rate,
         "updates": config.num_updates,
         "perplexity": round(math.exp(last["valid_loss"]), 1),
@@ -92,16 +114,9 @@ def sentence(out: Path, corpus: str) -> None:
         "rounding": rounding(config, weights, prepare(config).valid[:READ].tolist(), words),
         "read": READ,
     }
-    tables = {
-        "words": pd.DataFrame({"word": words, "frequency": types["frequency"]}),
-        "network": pd.DataFrame([known]),
-    }
-    write_tables(tables, describe([run]), out / "enwiki")
-    save(weights, out / "enwiki" / WEIGHTS)
-    print(tables["network"].to_string(index=False))
 
 
-def rounding(config: Causes, weights: Arrays, ids: list[int], words: list[str]) -> float:
+def rounding(config: Causes, weights: Arrays, ids: list[int], words: Sequence[str]) -> float:
     """The largest change of any χ in a text by 8 bits a weight."""
     tables = []
     for values in (weights, {name: from_eight_bits(value) for name, value in weights.items()}):

@@ -311,6 +311,8 @@ def test_any_sentence_is_read_in_the_page(explorer):
     own.get_by_label("minus untrained").check()
     signs = {cell[0] for cell in table.locator(".heat").all_inner_texts()}
     assert signs <= {"+", "−"}
+    own.get_by_label("Network").select_option("trained with Adam")  # fetched from beside the page
+    own.get_by_role("heading", name="network: trained with Adam").wait_for()
     own.get_by_label("Network").select_option("untrained")
     assert own.get_by_label("minus untrained").is_disabled()
     own.get_by_label("Type a sentence").fill("")

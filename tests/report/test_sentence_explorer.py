@@ -151,11 +151,13 @@ def test_an_untrained_network_is_as_large_and_as_wide_as_pytorchs(model):
         assert widest == pytest.approx(fresh[name].abs().max().item(), rel=0.1), name
 
 
-def test_the_committed_network_is_one_of_its_words():
+def test_the_committed_networks_are_of_their_words():
     networks = open_networks("quick", "enwiki")
-    weights = networks.weights["trained"]
-    H = weights["decoder.weight"].shape[1]
-    whole = LSTMLanguageModel(len(networks.words), H, H).state_dict()
-    assert {n: w.shape for n, w in weights.items()} == {n: tuple(w.shape) for n, w in whole.items()}
+    assert list(networks.weights) == ["trained with SGD", "trained with Adam"]
+    for weights in networks.weights.values():
+        H = weights["decoder.weight"].shape[1]
+        whole = LSTMLanguageModel(len(networks.words), H, H).state_dict()
+        shapes = {n: tuple(w.shape) for n, w in whole.items()}
+        assert {n: w.shape for n, w in weights.items()} == shapes
     assert len(networks.counts) == len(networks.words) == len(set(networks.words))
     assert "in 8 bits" in about_networks(networks).data

@@ -26,8 +26,9 @@ class SentenceExplorer(anywidget.AnyWidget):
     Args:
         words: by id; ``<unk>`` and ``<eos>`` among them.
         counts: how often each stands in the training text.
-        networks: by name, the first shown at first, the weights by PyTorch's names: a
-            ``state_dict`` of :class:`sparsecore.models.language_model.LSTMLanguageModel`, that is
+        networks: by name, the first shown at first (the book's pages fetch the others when they
+            are asked for): the ``state_dict`` of a
+            :class:`sparsecore.models.language_model.LSTMLanguageModel`, that is
             ``embedding.weight`` (V, E), ``lstm1.weight_ih_l0``, …, ``decoder.weight`` (V, H) and
             ``decoder.bias``. All are of the same sizes; the page makes an untrained one beside
             them, with random weights of its own.
@@ -70,6 +71,7 @@ class SentenceExplorer(anywidget.AnyWidget):
         names = [("embedding", "activation")]
         names += [(f"lstm{n}", "activation") for n in range(1, layers + 1)]
         names += [(f"lstm{layers}", "gradient"), ("softmax", "gradient")]
+        stored = {name: _stored(words, weights) for name, weights in networks.items()}
         data = {
             "words": list(words),
             "counts": [int(count) for count in counts],
@@ -81,7 +83,8 @@ class SentenceExplorer(anywidget.AnyWidget):
             ],
             "headline": f"lstm{layers}_gradient",
             "samples": list(samples),
-            "networks": {name: _stored(words, weights) for name, weights in networks.items()},
+            "networks": {first: stored.pop(first)},
+            "later": stored,
             "sizes": {
                 "V": len(words),
                 "E": networks[first]["embedding.weight"].shape[1],

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from numpy.typing import NDArray
 
 from sparsecore.errors import InputError
@@ -16,7 +17,6 @@ from sparsecore.report.pages.parts import executed_anew, markdown, reference_fol
 from sparsecore.runs.reference import read_provenance, read_summary
 from sparsecore.runs.store import Run
 
-WEIGHTS = "weights.safetensors"  # of the reference network: whole numbers, and steps of each row
 REMAKE = "python tools/explorer_models.py sentence makes it"
 TWIN = "′"  # after a word that a study has split in two: its rare half
 Weights = dict[str, NDArray[Any]]
@@ -24,17 +24,17 @@ Weights = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Networks:
-    """Words by id and their frequencies, weights of each network, and what is known of the first.
+    """Words by id and their frequencies, weights of each network, and what is known of each.
 
-    ``known``: validation perplexity, rho (of χ of the upper gradient with log frequency), over how
-    many words, rounding (the largest change of χ by 8 bits a weight), corpus, training; None of
-    the reader's run.
+    ``known``: a row a network: learning rate, updates, perplexity (of held-out text), rho (of χ of
+    the upper gradient with log frequency), over how many words, rounding (the largest change of χ
+    by 8 bits a weight), in a text of how many; None of the reader's run.
     """
 
     words: list[str]
     counts: list[int]
     weights: dict[str, Weights]
-    known: dict[str, Any] | None = None
+    known: pd.DataFrame | None = None
 
     @property
     def readable(self) -> dict[str, Any]:
@@ -60,20 +60,29 @@ def open_networks(preset: str, reference: str, **overrides: Any) -> Networks:
 
 
 def _reference(folder: Path) -> Networks:
-    from safetensors.numpy import load_file
-
     tables, provenance = read_summary(folder), read_provenance(folder)
     if tables is None or provenance is None:
         raise InputError(f"{folder} has no tables: {REMAKE}")
-    words = tables["words"]
-    with reading(folder / WEIGHTS, REMAKE):
-        stored = load_file(folder / WEIGHTS)
+    words, known = tables["words"], tables["networks"]
+    weights = {
+        name: _weights(weights_file(folder, arm))
+        for name, arm in zip(known["network"], known["arm"], strict=True)
+    }
+    return Networks(words["word"].tolist(), words["frequency"].tolist(), weights, known)
+
+
+def weights_file(folder: Path, arm: str) -> Path:
+    """Where the weights of one arm are: of each, whole numbers and the step of each row."""
+    return folder / f"{arm}.safetensors"
+
+
+def _weights(path: Path) -> Weights:
+    from safetensors.numpy import load_file
+
+    with reading(path, REMAKE):
+        stored = load_file(path)
         steps = {name: stored[f"{name}.steps"] for name in stored if f"{name}.steps" in stored}
-        weights = {name: from_steps(stored[name], step) for name, step in steps.items()}
-    known = dict(tables["network"].iloc[0])
-    return Networks(
-        words["word"].tolist(), words["frequency"].tolist(), {"trained": weights}, known
-    )
+        return {name: from_steps(stored[name], step) for name, step in steps.items()}
 
 
 def networks_of_run(run: Run) -> Networks:
@@ -89,22 +98,25 @@ def networks_of_run(run: Run) -> Networks:
 
 
 def about_networks(networks: Networks) -> Any:
-    """What the network is, and what is known of it: sentences."""
+    """What the networks are, and what is known of them: sentences."""
     weights = next(iter(networks.weights.values()))
     units, known = weights["decoder.weight"].shape[1], networks.known
     words = sum(not word.endswith(TWIN) for word in networks.words)
-    size = (
-        f"The language model in this page has {units} units a layer and knows {words:,} words; its "
-        "weights are here in 8 bits."
-    )
+    size = f"{units} units a layer and {words:,} words; the weights are here in 8 bits."
     if known is None:
-        return markdown(size)
-    trained = f"{known['learning_rate']:.0f}, {int(known['updates']):,} updates on Wikipedia"
+        return markdown(f"The language model in this page has {size}")
+    told = "; ".join(
+        f"{row['network']}, at a learning rate of {row['learning_rate']:g}, "
+        f"{row['perplexity']:.0f} and **{signed(row['rho'], 2)}**"
+        for row in known.to_dict("records")
+    )
+    first = known.iloc[0]
     return markdown(
-        f"{size} It is one of the networks of the study *What makes a gradient sparse?*: SGD at a "
-        f"learning rate of {trained}, perplexity {known['perplexity']:.0f}. Over "
-        f"{int(known['words'])} words of held-out text, $\\chi$ of the upper gradient correlates "
-        f"**{signed(known['rho'], 2)}** with log frequency. Rounding to 8 bits changed no $\\chi$ "
-        f"of {int(known['read']):,} words by more than {known['rounding']:.4f}. The study split "
-        f"some words in two at random; the rarer half of one bears a mark, as in *word{TWIN}*."
+        f"The language models in this page have {size} They are networks of the study *What makes "
+        f"a gradient sparse?*, trained from the same first weights on the same text, "
+        f"{int(first['updates']):,} updates on Wikipedia. Their perplexities, and the correlations "
+        "of $\\chi$ of the upper gradient with log frequency over words of held-out text: "
+        f"{told}. Rounding to 8 bits changed no $\\chi$ of {int(first['read']):,} words by more "
+        f"than {known['rounding'].max():.4f}. The study split some words in two at random; the "
+        f"rarer half of one bears a mark, as in *word{TWIN}*."
     )

@@ -36,6 +36,14 @@ export function choice(label, options, value, onchange) {
   return { input: select, box: element("div", { class: "field" }, element("label", { for: id }, label), select) };
 }
 
+/** What stands in a file beside the page: a script that leaves its value under its own address. */
+export function fetched(address) {
+  return new Promise((resolve, reject) => {
+    const script = element("script", { src: address, onload: () => resolve(globalThis.sparseLater[address]), onerror: reject });
+    document.head.append(script);
+  });
+}
+
 /** 1234567 -> "1,234,567". */
 export function count(value) {
   return Math.round(value).toLocaleString("en-US");

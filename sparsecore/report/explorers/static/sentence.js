@@ -1,9 +1,10 @@
 // Any sentence, read by a language model in the page: χ of every signal word by word as one types,
-// the units of one word, and what the model expected; after training, before it, and the difference.
+// the units of one word, and what the model expected; after training with one optimiser or another,
+// before it, and the difference.
 
 import { range, svg } from "./charts.js";
 import { logCorrelation } from "./correlation.js";
-import { choice, count, element, field, percent, signed } from "./dom.js";
+import { choice, count, element, fetched, field, percent, signed } from "./dom.js";
 import { readSentence, untrained } from "./language.js";
 import { matrix } from "./numbers.js";
 import { wordsOf } from "./tokens.js";
@@ -50,8 +51,9 @@ function render({ model, el }) {
   const root = element("div", { class: "sparse-explorer lens" });
   el.append(root);
   const ids = new Map(data.words.map((word, n) => [word, n]));
+  const stored = { ...data.networks, ...data.later }; // of a page without a kernel, the later ones are addresses
   const networks = {};
-  const network = (which) => (networks[which] ??= loaded(data.networks[which], data.sizes)); // when first read
+  const network = (which) => (networks[which] ??= loaded(stored[which], data.sizes)); // when first read
   const shared = ["text", "network", "difference", "word"];
   const state = { ...Object.fromEntries(shared.map((name) => [name, model.get(name)])), signal: data.headline };
   const set = (changes) => {
@@ -70,7 +72,7 @@ function render({ model, el }) {
     box.value = text;
     set({ text });
   });
-  const chosen = choice("Network", [...Object.keys(data.networks), UNTRAINED].map((name) => [name, name]), state.network, (name) => set({ network: name }));
+  const chosen = choice("Network", [...Object.keys(stored), UNTRAINED].map((name) => [name, name]), state.network, choose);
   const minus = field("minus untrained", { type: "checkbox", checked: state.difference }, () => set({ difference: minus.input.checked }));
   minus.box.classList.add("check");
   const signals = choice("Signal of the units", data.signals.filter(([name]) => name !== "softmax_gradient"), state.signal, (signal) => set({ signal }));
@@ -85,6 +87,20 @@ function render({ model, el }) {
     unknown, told, detail,
   );
 
+  async function choose(name) {
+    if (typeof stored[name] === "string") {
+      told.textContent = `Fetching the weights of the network ${name} …`;
+      try {
+        stored[name] = await fetched(stored[name]);
+      } catch {
+        chosen.input.value = state.network;
+        told.textContent = `The weights of the network ${name} are not beside this page.`;
+        return;
+      }
+    }
+    if (chosen.input.value === name) set({ network: name }); // and not another one meanwhile
+  }
+
   function draw() {
     const words = wordsOf(state.text).slice(0, LONGEST);
     const missing = [...new Set(words.filter((word) => !ids.has(word)))];
@@ -97,7 +113,7 @@ function render({ model, el }) {
     }
     const read = [data.eos, ...words.map((word) => ids.get(word) ?? data.unk), data.eos];
     const names = read.map((id) => data.words[id]);
-    const which = state.network in data.networks ? state.network : UNTRAINED;
+    const which = state.network in stored ? state.network : UNTRAINED;
     const difference = state.difference && which !== UNTRAINED;
     minus.input.disabled = which === UNTRAINED;
     const shown = readSentence(network(which), read);
