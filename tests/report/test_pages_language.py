@@ -20,6 +20,7 @@ from tests.experiments.test_reciting_tables import made as reciting_made
 CORPUS = {"name": "embedded", "tokens": {"train": 12_345}, "types": 678}
 PROVENANCE = {
     "corpus": {**CORPUS, "name": "ptb"},
+    "runs": ["a", "b"],
     "settings": {"epochs": 25, "finetune_epochs": 3},
 }
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import math
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -22,35 +21,14 @@ from sparsecore.runs.reference import Summary, read_provenance, read_summary, su
 from sparsecore.runs.store import Run
 from sparsecore.runs.sweep import run_all, study_of
 
+WHOSE = ("reference runs", "your runs")
 PUBLISHED = "quick"  # the preset of the notebooks as the book shows them
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>$|~#&!^])")
 
 
-class Sides(ABC):
-    """The tables that a page shows: of the reference runs, of the reader's, or of both."""
-
-    executed: bool
-    reference: Summary | None
-
-    @property
-    @abstractmethod
-    def yours(self) -> Summary:
-        """The tables of the reader's runs."""
-
-    @property
-    def main(self) -> Summary:
-        """The reference tables, or the reader's where there are none yet."""
-        return self.yours if self.reference is None else self.reference
-
-    @property
-    def own(self) -> Summary | None:
-        """The reader's tables where the page is to show them; None on the page as published."""
-        return self.yours if self.executed or self.reference is None else None
-
-
 @dataclass(frozen=True)
-class Study(Sides):
-    """The reference runs of an experiment's study (None where absent), and the reader's own.
+class Study:
+    """The reference runs of an experiment (None where absent), and the reader's own.
 
     ``compute``: finds or makes the reader's runs, and their tables; nothing is computed before
     something asks for them. ``executed``: with a preset or a parameter of the reader's own
@@ -78,6 +56,34 @@ class Study(Sides):
         """The tables of the reader's runs."""
         return self._made[1]
 
+    @property
+    def main(self) -> Summary:
+        """The reference tables, or the reader's where there are none yet."""
+        return self.yours if self.reference is None else self.reference
+
+    @property
+    def own(self) -> Summary | None:
+        """The reader's tables where the page is to show them; None on the page as published."""
+        return self.yours if self.executed or self.reference is None else None
+
+    @property
+    def seconds(self) -> float:
+        """How long the reader's runs took, all together."""
+        return sum(float(run.timing["seconds"].sum()) for run in self.runs)
+
+    @property
+    def whose(self) -> str:
+        """Whose tables :attr:`main` are."""
+        return "your runs" if self.reference is None else "the reference runs"
+
+    def shown(self, *names: str) -> dict[str, Summary]:
+        """The tables that the page shows, under the names of the reference and the reader's."""
+        sides = zip(names or WHOSE, (self.reference, self.own), strict=True)
+        return {name: tables for name, tables in sides if tables is not None}
+
+
+S = TypeVar("S", bound=Study)
+
 
 def mean_and_sd(row: Mapping[Any, Any]) -> str:
     """Accuracy: mean ± standard deviation, which a single run does not have."""
@@ -89,9 +95,6 @@ def open_study(
 ) -> Study:
     """The runs of an experiment's study, and the reference tables beside them.
 
-    The reader's runs are computed (or found) here if the page shows them, that is with a preset or
-    a parameter of one's own; on the page as published when something asks for them.
-
     Args:
         tune: the runs that choose hyper-parameters come first.
         overrides: fields of the experiment's configuration; None leaves the preset's.
@@ -99,7 +102,6 @@ def open_study(
     Raises:
         InputError: unknown preset, field or reference.
     """
-    folder = reference_folder(experiment, reference)
     stages = ("tune", "study") if tune else ("study",)
     configs = [study_of(experiment, preset, stage, **overrides) for stage in stages]
 
@@ -107,11 +109,51 @@ def open_study(
         runs = [run_all(stage, progress=False) for stage in configs][-1]
         return runs, summary_of(runs)
 
-    theirs, known = read_summary(folder), read_provenance(folder)
+    return open_beside(Study, experiment, reference, compute, preset, overrides)
+
+
+def open_beside(
+    kind: type[S],
+    experiment: str,
+    reference: str,
+    compute: Callable[[], tuple[list[Run], Summary]],
+    preset: str,
+    overrides: Mapping[str, Any],
+) -> S:
+    """The reference tables of that name, and beside them what ``compute`` gives.
+
+    It is asked here if the page shows the reader's runs, that is with a preset or a parameter of
+    one's own; on the page as published when something asks for them.
+    """
+    folder = reference_folder(experiment, reference)
     executed = executed_anew(preset, overrides)
-    study = Study(experiment, compute, theirs, known, preset, executed)
-    _ = study.own  # what the page shows is computed before anything is drawn
-    return study
+    tables, known = read_summary(folder), read_provenance(folder)
+    page = kind(experiment, compute, tables, known, preset, executed)
+    _ = page.own  # what the page shows is computed before anything is drawn
+    return page
+
+
+def about_study(
+    page: Study,
+    told: Callable[[Summary, Mapping[str, Any], Mapping[str, Any], int], str],
+    note: str = "",
+) -> Any:
+    """What was trained: in the reference runs, and in the reader's where the page shows them.
+
+    ``told``: says it from the tables, the corpus, the settings and the number of runs. ``note``:
+    about the reader's runs.
+    """
+    known = page.provenance
+    theirs = "There are no reference runs yet."
+    if known is not None:
+        text = told(page.main, known["corpus"], known["settings"], len(known["runs"]))
+        theirs = f"The reference study: {text}."
+    if page.own is None:
+        return markdown(theirs)
+    first = page.runs[0]
+    text = told(page.yours, first.environment["corpus"], first.config, len(page.runs))
+    yours = f"Your study (preset *{page.preset}*): {text}, in {duration(page.seconds)}.{note}"
+    return markdown(f"{theirs}\n\n{yours}")
 
 
 def executed_anew(preset: str, overrides: Mapping[str, Any]) -> bool:
