@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from sparsecore.data.contextual import Contextual
 from sparsecore.errors import InputError, TrainingError
 from sparsecore.experiments.registry import identity
-from sparsecore.experiments.sentiment.batches import lookup, make_batches, rows_of_words
 from sparsecore.experiments.sentiment.config import STUDIES, Sentiment, study, tune
 from sparsecore.experiments.sentiment.fit import PhaseState, logits_of
+from sparsecore.experiments.sentiment.inputs import lookup, make_batches, rows_of_words
 from sparsecore.experiments.sentiment.patterns import explain_document
 from sparsecore.experiments.sentiment.random_search import best_draw, random_search
 from sparsecore.experiments.sentiment.search import StrengthSearch

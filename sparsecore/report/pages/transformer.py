@@ -73,7 +73,7 @@ def _read(
 ) -> tuple[Summary, dict[str, Any]]:
     from sparsecore.data.causal_lm import load_lm
     from sparsecore.experiments.transformer.measure import Setting
-    from sparsecore.experiments.transformer.study import study
+    from sparsecore.experiments.transformer.tables import study
 
     setting = Setting(windows=windows, seed=seed, layers=list(layers or Setting().layers))
     return study(*load_lm(name), corpus, setting)
