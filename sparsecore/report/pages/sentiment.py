@@ -23,7 +23,6 @@ from sparsecore.report.pages.parts import (
     markdown,
     open_study,
     reference_folder,
-    scrolling,
     signed,
 )
 from sparsecore.runs.execute import execute
@@ -221,24 +220,15 @@ def phrase_rows(patterns: pd.DataFrame, top: int = SHOWN_TOP) -> Any:
     last = patterns.groupby("wfsa")["state"].transform("max")
     rows = patterns[(patterns["state"] == last) & (patterns["rank"] <= top)]
     used = [c for c in steps if rows[c].str.len().gt(0).any()]
-    parts = []
+    shown = []
     for row in rows.to_dict("records"):
-        cells = "".join(f"<td>{_marked(row[c])}</td>" for c in used)
         first = row["rank"] == 1
-        head = (
-            f"<td>{'pattern ' + str(row['wfsa'] + 1) if first and row['end'] == 'top' else ''}</td>"
-        )
-        head += f"<td>{row['end'] if first else ''}</td>"
-        tail = f"<td>{_marked(row['after'])}</td><td>{html.escape(row['label'])}</td>"
-        parts.append(f"<tr>{head}{cells}{tail}</tr>")
+        name = f"pattern {row['wfsa'] + 1}" if first and row["end"] == "top" else ""
+        steps_taken = [_marked(row[c]) for c in used]
+        end = row["end"] if first else ""
+        shown.append([name, end, *steps_taken, _marked(row["after"]), html.escape(row["label"])])
     names = ["", "", *(f"transition {i}" for i in range(1, len(used) + 1)), "after", "document"]
-    header = "".join(f"<th>{name}</th>" for name in names)
-    return _html(
-        scrolling(
-            f'<table class="findings"><thead><tr>{header}</tr></thead>'
-            f"<tbody>{''.join(parts)}</tbody></table>"
-        )
-    )
+    return html_table(pd.DataFrame(shown, columns=pd.Index(names)), escape=False)
 
 
 def reference_phrases(reference: str, category: str | None = None) -> Any:
@@ -277,20 +267,14 @@ def decision(reader: Reader, text: str) -> Any:
         shown = " ".join(_role(w, r) for w, r in zip(own["word"], own["role"], strict=True))
         name = "bias" if row["wfsa"] < 0 else f"pattern {row['wfsa'] + 1}"
         votes = second if row["contribution"] > 0 else first
-        rows.append(
-            f"<tr><td>{name}</td><td>{shown}</td><td>{abs(100 * row['share']):.0f} %</td>"
-            f"<td>{html.escape(votes)}</td></tr>"
-        )
-    header = "<th></th><th>path</th><th>share</th><th>for</th>"
+        share = f"{abs(100 * row['share']):.0f} %"
+        rows.append([name, shown, share, html.escape(votes)])
+    table = html_table(
+        pd.DataFrame(rows, columns=pd.Index(["", "path", "share", "for"])), escape=False
+    )
     verdict = html.escape(second if total > 0 else first)
     chance = 1 / (1 + math.exp(-min(abs(total), 700)))
-    return _html(
-        scrolling(
-            f'<table class="findings"><thead><tr>{header}</tr></thead>'
-            f"<tbody>{''.join(rows)}</tbody></table>"
-        )
-        + f"<p>Together: <b>{verdict}</b>, probability {chance:.2f}.</p>"
-    )
+    return _html(f"{table.data}<p>Together: <b>{verdict}</b>, probability {chance:.2f}.</p>")
 
 
 def check_sentence(sentence: str) -> None:
