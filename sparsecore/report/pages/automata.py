@@ -19,9 +19,8 @@ from sparsecore.layers.rational import RationalRNN
 from sparsecore.pruning.groups import group_norms
 from sparsecore.pruning.patterns import phrases
 from sparsecore.report.explorers.numbers import from_steps
-from sparsecore.report.pages.parts import executed_anew, markdown, reference_folder
+from sparsecore.report.pages.parts import executed_anew, markdown, read_reference, reference_folder
 from sparsecore.report.pages.sentiment import about_reader, open_reader
-from sparsecore.runs.reference import read_provenance, read_summary
 
 MOST_WORDS = 5000  # that the page can read, the most frequent ones
 SAMPLES = 8  # test documents to pick, half of them of either label
@@ -72,9 +71,7 @@ def open_automata(preset: str, reference: str, texts: Sequence[str], **overrides
 def _reference(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     from safetensors.numpy import load_file
 
-    tables, provenance = read_summary(folder), read_provenance(folder)
-    if tables is None or provenance is None:
-        raise InputError(f"{folder} has no tables: {REMAKE}")
+    tables, provenance = read_reference(folder, REMAKE)
     with reading(folder / SCORES, REMAKE):
         stored = load_file(folder / SCORES)
         found = {n: from_steps(stored[n], stored[f"{n}.steps"]) for n in ("main", "loop")}
