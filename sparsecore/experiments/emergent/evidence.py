@@ -124,18 +124,29 @@ def rows_of(table: pd.DataFrame, layer: str, signal: str, role: str) -> pd.DataF
     return table[(table["layer"] == layer) & (table["signal"] == signal) & (table["role"] == role)]
 
 
+def matched_words(words: pd.DataFrame, size: int = MATCHED) -> pd.DataFrame:
+    """The paper's samples of equally frequent open and closed words, smaller where words lack.
+
+    Columns as :func:`~sparsecore.measure.words.matched_samples`; no rows where a class has fewer
+    than 10 words.
+    """
+    known = words[~words["word"].isin(EXCLUDED)]
+    counts = known.loc[known["frequency"] > 0, "word_class"].value_counts()
+    size = int(min(size, counts.get("open", 0), counts.get("closed", 0)))
+    if size < 10:
+        return known.iloc[:0][["word", "word_class", "frequency"]]
+    return matched_samples(known, size)
+
+
 def _differences(
     end: pd.DataFrame, exposed: pd.DataFrame, often: pd.DataFrame, n_boot: int
 ) -> dict[str, Estimate]:
     """Mean chi of closed less open words at the last epoch, over each set that has both."""
     found = {}
-    sizes = exposed["word_class"].value_counts()
-    size = int(min(MATCHED, sizes.get("open", 0), sizes.get("closed", 0)))
-    matched = matched_samples(exposed, size) if size >= 10 else exposed.iloc[:0]
     sets: dict[str, tuple[pd.Series, str | None]] = {
         "often": (often["word"], None),
         "exposed": (exposed["word"], "log_frequency"),
-        "matched": (matched["word"], None),
+        "matched": (matched_words(exposed)["word"], None),
         "all": (end["word"], None),
     }
     for name, (words, given) in sets.items():

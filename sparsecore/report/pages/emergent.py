@@ -12,7 +12,7 @@ import pandas as pd
 
 from sparsecore.errors import InputError
 from sparsecore.experiments.emergent.config import Emergent
-from sparsecore.experiments.emergent.run_tables import matched_words
+from sparsecore.experiments.emergent.evidence import matched_words
 from sparsecore.experiments.emergent.scale import PAPER
 from sparsecore.report.pages.parts import (
     Study,

@@ -230,12 +230,8 @@ def html_table(table: pd.DataFrame, *, escape: bool = True, note: str = "") -> A
     with pd.option_context("display.max_colwidth", None):
         text = table.to_html(index=False, border=0, justify="left", escape=escape)
     text = text.replace('class="dataframe"', 'class="findings"')
-    return HTML(scrolling(text) + (f'<p class="table-note">{note}</p>' if note else ""))
-
-
-def scrolling(table: str) -> str:
-    """Markup of a table that scrolls by itself where it is too wide, with the keyboard too."""
-    return f'<div class="table-scroll" tabindex="0">{table}</div>'
+    scrolling = f'<div class="table-scroll" tabindex="0">{text}</div>'  # with the keyboard too
+    return HTML(scrolling + (f'<p class="table-note">{note}</p>' if note else ""))
 
 
 def signed(value: float, digits: int) -> str:
