@@ -22,8 +22,7 @@ import torch
 import sparsecore as sc
 from sparsecore.data.locate import find_source
 from sparsecore.experiments.transformer.measure import PILOT, Setting
-from sparsecore.experiments.transformer.study import study
-from sparsecore.experiments.transformer.tables import MIN_COUNT, RESAMPLES, with_lstm
+from sparsecore.experiments.transformer.tables import MIN_COUNT, RESAMPLES, study, with_lstm
 from sparsecore.home import cache_dir
 from sparsecore.runs.reference import write_tables
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from sparsecore.errors import check_installed
 
@@ -22,6 +23,15 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     if len(sample) < 2:
         return float(sample.mean()), math.nan, math.nan
     return _around(float(sample.mean()), sample.var(ddof=1) / len(sample), len(sample) - 1, level)
+
+
+def over_seeds(values: pd.Series, name: str) -> dict[str, float]:
+    """``name``, low, high, sd: their mean, its t interval, their standard deviation.
+
+    NaN, but for the mean, for a single run.
+    """
+    mean, low, high = mean_interval(values.tolist())
+    return {name: mean, "low": low, "high": high, "sd": float(values.std(ddof=1))}
 
 
 def difference_interval(

@@ -86,7 +86,7 @@ def emergent_page(folder: Path) -> Page:
     words.to_parquet(run.path / "words.parquet")
     run = Run(run.path)
     tables = tables_of([run], n_boot=10)
-    return Page(lambda: (run, tables), None, None, "quick")
+    return Page("emergent", lambda: ([run], tables), None, None, "quick")
 
 
 def trained_reader(

@@ -16,6 +16,7 @@ from sparsecore.experiments.sentiment.config import Points
 from sparsecore.experiments.sentiment.trained import load_trained
 from sparsecore.measure.chi import chi
 from sparsecore.report.pages import crossing as pages
+from sparsecore.report.pages import parts
 from sparsecore.runs.reference import read_provenance, read_summary
 from sparsecore.runs.studies import write_crossing
 from tests.conftest import small_text
@@ -32,7 +33,7 @@ def page(tmp_path_factory):
     language = {"embedding_size": 8, "hidden_size": 10, "epochs": 1, "threshold": 1}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPARSECORE_HOME", str(home))
-        patch.setattr(pages, "reference_folder", lambda *_: home / "none")  # no reference tables
+        patch.setattr(parts, "reference_folder", lambda *_: home / "none")  # no reference tables
         patch.setitem(experiment.STUDIES, "quick", points)
         patch.setitem(experiment.PRESETS, "quick", quick)
         yield pages.open_page(
@@ -53,7 +54,7 @@ def test_auc_is_the_share_of_pairs_in_order():
 
 def test_votes_by_hand(page):
     """What each automaton adds to the first dev document's decision, one document at a time."""
-    run = next(run for run in page.made.classifiers if run.config["strength"] == 0)
+    run = next(run for run in page.runs if run.config.get("strength") == 0)
     trained = load_trained(run.path, run.config)
     weight = trained.model.output.weight
     expected = []
@@ -67,7 +68,7 @@ def test_votes_by_hand(page):
 
 
 def test_the_untrained_model_is_the_one_training_began_with(page):
-    run = next(run for run in page.made.classifiers if run.config["strength"] == 0)
+    run = next(run for run in page.runs if run.config.get("strength") == 0)
     trained = load_trained(run.path, run.config)
     untrained = crossing._untrained(trained)
     assert not torch.equal(untrained.rnn.main, trained.model.rnn.main)
@@ -88,7 +89,7 @@ def test_the_tables_are_whole(page):
 
 
 def test_tables_are_written_and_read_back(page, tmp_path):
-    runs = [*page.made.language_models, *page.made.classifiers]
+    runs = page.runs
     write_crossing(runs, tmp_path / "out")
     again = read_summary(tmp_path / "out")
     assert again is not None
@@ -99,11 +100,9 @@ def test_tables_are_written_and_read_back(page, tmp_path):
 
 
 def test_learned_structures_of_two_beginnings_are_refused(page):
-    other = SimpleNamespace(
-        config={**page.made.classifiers[0].config, "structure": "1,1", "strength": 1}
-    )
+    other = SimpleNamespace(config={**page.runs[-1].config, "structure": "1,1", "strength": 1})
     with pytest.raises(InputError, match="begun with one structure, not 2"):
-        crossing.votes([*page.made.classifiers, other])
+        crossing.votes([*(run for run in page.runs if run.experiment == "sentiment"), other])
 
 
 @pytest.mark.parametrize(

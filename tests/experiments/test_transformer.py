@@ -11,8 +11,7 @@ import sparsecore as sc
 from sparsecore.experiments.transformer import measure as reading
 from sparsecore.experiments.transformer.findings import PARTS, findings, untested
 from sparsecore.experiments.transformer.measure import Setting
-from sparsecore.experiments.transformer.study import study
-from sparsecore.experiments.transformer.tables import lstm_correlations, tables_of, words_of
+from sparsecore.experiments.transformer.tables import lstm_correlations, study, tables_of, words_of
 from sparsecore.measure.pieces import count_words
 
 KINDS = {"residual": (1, 2), "neurons": (1, 2), "attention": (1, 2), "norm": (0,)}

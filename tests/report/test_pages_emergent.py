@@ -18,12 +18,12 @@ from tests import synthetic
 def alone(tmp_path_factory):
     run = Run(synthetic.write_run(tmp_path_factory.mktemp("page") / "run", count=300))
     tables = tables_of([run], n_boot=20)
-    return Page(lambda: (run, tables), None, None, "quick")
+    return Page("emergent", lambda: ([run], tables), None, None, "quick")
 
 
 @pytest.fixture(scope="module")
 def beside(alone):
-    return Page(alone.compute, alone.yours, describe([alone.run]), "quick")
+    return Page("emergent", alone.compute, alone.yours, describe([alone.run]), "quick")
 
 
 def test_rho_is_read_from_the_table(alone):

@@ -20,6 +20,7 @@ from tests.experiments.test_reciting_tables import made as reciting_made
 CORPUS = {"name": "embedded", "tokens": {"train": 12_345}, "types": 678}
 PROVENANCE = {
     "corpus": {**CORPUS, "name": "ptb"},
+    "runs": ["a", "b"],
     "settings": {"epochs": 25, "finetune_epochs": 3},
 }
 
@@ -43,7 +44,7 @@ def test_language_page(run):
         {**tables, "runs": tables["runs"].assign(train_tokens=900_000)}
         for tables in (language_made(61.0, 57.0, 45.0), language_made(59.0, 58.5, 35.0))
     )
-    alone = Study("language", lambda: run, lambda: ([run] * 2, yours), None, None, "quick")
+    alone = Study("language", lambda: ([run] * 2, yours), None, None, "quick")
     beside = replace(alone, reference=reference, provenance=PROVENANCE)
     said = language.about(alone).data
     assert "12,345 words of the documentation of installed packages with 678" in said
@@ -69,7 +70,7 @@ def test_language_page(run):
 
 def test_reciting_page(run):
     yours, reference = reciting_made([100, 90, 80, 70, 60, 50, 40]), reciting_made(AS_PRINTED)
-    alone = Study("reciting", lambda: run, lambda: ([run] * 2, yours), None, None, "quick")
+    alone = Study("reciting", lambda: ([run] * 2, yours), None, None, "quick")
     beside = replace(alone, reference=reference, provenance=PROVENANCE)
     said = reciting.about(alone).data
     assert "21 models, each with 100 words of the documentation" in said and "3 minutes" in said

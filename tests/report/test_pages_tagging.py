@@ -35,16 +35,15 @@ PROVENANCE = {
 def alone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     (folder / "environment.json").write_text(json.dumps({"corpus": CORPUS}))
+    (folder / "config.json").write_text(json.dumps({"epochs": 8}))
     pd.DataFrame({"epoch": [1, 2], "seconds": [40.0, 50.0]}).to_parquet(folder / "timing.parquet")
     tables = tables_of(made_up(preset="quick", tuning=False))
-    return Study(
-        "tagging", lambda: Run(folder), lambda: ([Run(folder)] * 2, tables), None, None, "quick"
-    )
+    return Study("tagging", lambda: ([Run(folder)] * 2, tables), None, None, "quick")
 
 
 @pytest.fixture(scope="module")
 def beside(alone):
-    return Study("tagging", alone.first, alone.compute, tables_of(made_up()), PROVENANCE, "quick")
+    return Study("tagging", alone.compute, tables_of(made_up()), PROVENANCE, "quick")
 
 
 def cells(table):
@@ -53,7 +52,7 @@ def cells(table):
 
 
 def test_about_says_what_was_trained(alone, beside):
-    own = "2 models, 7 settings, trained on 12,345 words of the documentation of installed packages"
+    own = "2 models, trained on 12,345 words of the documentation of installed packages"
     assert own in pages.about(alone).data and "3 minutes" in pages.about(alone).data
     assert "*silver*" in pages.about(alone).data
     assert "There are no reference runs yet" in pages.about(alone).data

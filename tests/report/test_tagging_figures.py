@@ -41,13 +41,13 @@ def test_tradeoff_has_a_line_and_a_band_a_family(tables):
     assert ax.get_xlabel() == "size" and ax.get_ylabel() == "accuracy"
 
 
-def test_tradeoff_of_one_seed_and_of_other_columns(tables):
-    one = tables["tradeoff"].assign(seeds=2).rename(columns={"size": "transitions"})
-    ax = figures.tradeoff(one, "x", "y", x="transitions")
+def test_tradeoff_of_two_seeds_and_without_a_column(tables):
+    two = tables["tradeoff"].assign(seeds=2)
+    ax = figures.tradeoff(two, "x", "y")
     assert len(ax.lines) == 2
     assert not ax.collections  # two seeds have no band
     with pytest.raises((InputError, ValueError), match="size"):
-        figures.tradeoff(one, "x", "y")
+        figures.tradeoff(two.drop(columns="size"), "x", "y")
 
 
 def test_orders_stand_at_their_densities_with_their_intervals(tables):

@@ -56,9 +56,8 @@ def _parts(last: Measured) -> Iterator[Part]:
     yield _sloped(last, 2, "sgd-5", TRAINING, thin, ESSENTIAL)
     yield _sloped(last, 2, "sgd-5", HELD_OUT, thin, SIDE)
     gap = _difference(last, "sgd-20", "sgd-5")
-    interval, outcome = _against(gap, above=False)
     name = "split slope, SGD 20 less SGD 5"
-    yield Part(3, name, ESSENTIAL, HELD_OUT, interval, outcome, DIFFERENCE, len(gap))
+    yield _part(3, name, ESSENTIAL, HELD_OUT, gap, DIFFERENCE, above=False)
     for finding, arm in ((4, "adam"), (5, "normal-init")):
         for measure in (TRAINING, HELD_OUT):
             yield _sloped(last, finding, arm, measure, split, ESSENTIAL)
@@ -67,9 +66,8 @@ def _parts(last: Measured) -> Iterator[Part]:
         yield _sloped(last, 7, arm, HELD_OUT, split, ESSENTIAL)
     for measure in (HELD_OUT, TRAINING):
         gap = _seeds(last, "sgd-5", measure, words_less_split)
-        interval, outcome = _against(gap, above=True)
         name = f"slope over whole words less split slope, sgd-5, {measure}"
-        yield Part(10, name, ESSENTIAL, "slope", interval, outcome, DIFFERENCE, len(gap))
+        yield _part(10, name, ESSENTIAL, "slope", gap, DIFFERENCE)
     for finding, arm, first, above in (
         (11, "sgd-20", TRAINING, True),
         (12, "adam", HELD_OUT, False),
@@ -78,16 +76,12 @@ def _parts(last: Measured) -> Iterator[Part]:
             kind = ESSENTIAL if measure == first else SHOWN
             for statistic in (split, thin):
                 yield _sloped(last, finding, arm, measure, statistic, kind, above)
-    yield _above(
-        8,
-        "ρ with χ of rows alone less with χ of shares alone",
-        _seeds(last, "sgd-5", HELD_OUT, carried),
-    )
-    yield _above(
-        9,
-        "partial ρ with log frequency, given surprisal",
-        _seeds(last, "sgd-5", HELD_OUT, given_surprisal),
-    )
+    for finding, name, statistic in (
+        (8, "ρ with χ of rows alone less with χ of shares alone", carried),
+        (9, "partial ρ with log frequency, given surprisal", given_surprisal),
+    ):
+        found = _seeds(last, "sgd-5", HELD_OUT, statistic)
+        yield _part(finding, name, ESSENTIAL, "correlation", found)
 
 
 def words_less_split(table: pd.DataFrame, draws: Draws) -> Estimate:
@@ -137,22 +131,22 @@ def _sloped(
     kind: str,
     above: bool = True,
 ) -> Part:
-    found = _seeds(last, arm, measure, statistic)
     what = "thinning" if statistic is statistics.thin_slope else "split"
     name = f"{what} slope, {arm}, {measure}"
-    interval, outcome = _against(found, above)
-    return Part(finding, name, kind, "slope", interval, outcome, SLOPE, len(found))
+    found = _seeds(last, arm, measure, statistic)
+    return _part(finding, name, kind, "slope", found, SLOPE, above)
 
 
-def _against(found: Sequence[Estimate], above: bool) -> tuple[tuple[float, float, float], str]:
-    """The interval over seeds and words, and whether it is on that side of 0."""
+def _part(
+    finding: int,
+    name: str,
+    kind: str,
+    method: str,
+    found: Sequence[Estimate],
+    effect: float = math.nan,
+    above: bool = True,
+) -> Part:
+    """Whether the interval over seeds and words lies on that side of 0."""
     interval = _interval(found)
-    outcome = side(interval, 0)
-    return interval, outcome if above else flip(outcome)
-
-
-def _above(finding: int, name: str, found: Sequence[Estimate]) -> Part:
-    interval = _interval(found)
-    return Part(
-        finding, name, ESSENTIAL, "correlation", interval, side(interval, 0), seeds=len(found)
-    )
+    outcome = side(interval, 0) if above else flip(side(interval, 0))
+    return Part(finding, name, kind, method, interval, outcome, effect, len(found))

@@ -15,7 +15,7 @@ verdicts     see :mod:`sparsecore.experiments.causes.findings`
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pandas as pd
@@ -31,29 +31,22 @@ Key = tuple[str, int, int, str]  # arm, seed, update, measure
 Statistic = Callable[[pd.DataFrame, Draws], Estimate]
 
 BANDS = (0, 30, 100, 300, 1_000, math.inf)  # occurrences of a word in the training text
-WITHIN: dict[str, Statistic] = {
-    "log frequency": lambda t, s: statistics.correlation(t, "log_frequency", s),
-    "raw frequency": lambda t, s: statistics.correlation(t, "frequency", s),
-}
-CARRIERS: dict[str, Statistic] = {
-    "χ with χ of rows alone": lambda t, s: statistics.correlation(t, "rows", s),
-    "χ with χ of shares alone": lambda t, s: statistics.correlation(t, "shares", s),
-    "χ with log frequency": WITHIN["log frequency"],
-    "χ of rows alone with log frequency": lambda t, s: statistics.correlation(
-        t, "log_frequency", s, y="rows"
-    ),
-    "χ of shares alone with log frequency": lambda t, s: statistics.correlation(
-        t, "log_frequency", s, y="shares"
-    ),
-    "χ with log frequency given χ of rows alone": lambda t, s: statistics.correlation(
-        t, "log_frequency", s, given=["rows"]
-    ),
-    "χ with log frequency given surprisal": lambda t, s: statistics.correlation(
-        t, "log_frequency", s, given=["surprisal"]
-    ),
-    "χ with surprisal given log frequency": lambda t, s: statistics.correlation(
-        t, "surprisal", s, given=["log_frequency"]
-    ),
+
+
+def _rho(x: str, y: str = "chi", given: Sequence[str] = ()) -> Statistic:
+    return lambda table, draws: statistics.correlation(table, x, draws, y, given)
+
+
+WITHIN = {"log frequency": _rho("log_frequency"), "raw frequency": _rho("frequency")}
+CARRIERS = {
+    "χ with χ of rows alone": _rho("rows"),
+    "χ with χ of shares alone": _rho("shares"),
+    "χ with log frequency": _rho("log_frequency"),
+    "χ of rows alone with log frequency": _rho("log_frequency", "rows"),
+    "χ of shares alone with log frequency": _rho("log_frequency", "shares"),
+    "χ with log frequency given χ of rows alone": _rho("log_frequency", given=["rows"]),
+    "χ with log frequency given surprisal": _rho("log_frequency", given=["surprisal"]),
+    "χ with surprisal given log frequency": _rho("surprisal", given=["log_frequency"]),
 }
 
 
@@ -124,13 +117,8 @@ def doses(last: dict[tuple[str, int, str], pd.DataFrame]) -> pd.DataFrame:
                 for (a, s, m), t in last.items()
                 if (a, m) == (arm, measure)
             ]
-            first = {
-                "arm": arm,
-                "measure": measure,
-                "condition": condition,
-                "dose": math.log(ratio),
-            }
-            rows.append({**first, **_interval(found)})
+            dose = {"condition": condition, "dose": math.log(ratio)}
+            rows.append({"arm": arm, "measure": measure, **dose, **_interval(found)})
     return pd.DataFrame(rows)
 
 

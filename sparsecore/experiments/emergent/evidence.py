@@ -39,8 +39,6 @@ Estimate = tuple[float, Floats]  # of one run: the statistic, and in each resamp
 class Evidence:
     """Correlations with frequency over all words, of one run and by one method."""
 
-    last: int  # E
-    cut: int | None  # the first epoch at whose end the learning rate decays
     chi: Replicates  # by epoch, layer, signal, role
     l1: Replicates  # by epoch: of the top gradient, target
     classes: Replicates  # by epoch, word_class: of the top gradient, target
@@ -50,21 +48,13 @@ class Evidence:
 class Seed:
     """What the rules look at of one run."""
 
+    last: int  # E
+    cut: int | None  # the first epoch at whose end the learning rate decays
+    counts: dict[str, int]  # words of each set
     everything: dict[str, Evidence]  # by method
     exposed: dict[str, Replicates] = field(default_factory=dict)  # W, by epoch
     classes: dict[str, Replicates] = field(default_factory=dict)  # W, by epoch and class
     differences: dict[str, Estimate] = field(default_factory=dict)  # mean chi, closed less open
-    counts: dict[str, int] = field(default_factory=dict)  # words of each set
-
-    @property
-    def last(self) -> int:
-        """E."""
-        return self.everything[METHODS[0]].last
-
-    @property
-    def cut(self) -> int | None:
-        """The first epoch at whose end the learning rate was cut."""
-        return self.everything[METHODS[0]].cut
 
 
 def seed_of(
@@ -81,18 +71,11 @@ def seed_of(
     Raises:
         InputError: missing columns, or a run without a trained epoch.
     """
-    last = int(epochs["epoch"].max())
+    last, cut = ends_of(epochs)
     if last < 1:
         raise InputError("the run has no trained epoch yet; the findings need at least one")
-    cuts = epochs.loc[epochs["step_cut"].astype(bool), "epoch"]
-    cut = int(cuts.min()) if len(cuts) else None
-    known = words[~words["word"].isin(EXCLUDED)]
-    exposed = known[known["frequency"] * last >= EXPOSURE]
-    often = known[known["frequency"] > OFTEN]
-    counts = {"exposed": len(exposed)}
-    for name, chosen in (("exposed", exposed), ("often", often)):
-        sizes = chosen["word_class"].value_counts()
-        counts |= {f"{name} {c}": int(sizes.get(c, 0)) for c in ("open", "closed")}
+    exposed, often = word_sets(words, last)
+    counts = counts_of(exposed, often)
     signals, classes = ["epoch", "layer", "signal", "role"], ["epoch", "word_class"]
     top = rows_of(statistics, *TOP, "target")
     of_classes = top[top["word_class"].isin(["open", "closed"])]
@@ -103,8 +86,6 @@ def seed_of(
     rho = partial(correlation_replicates, n_boot=n_boot)
     for method in METHODS:
         everything[method] = Evidence(
-            last,
-            cut,
             chi=rho(statistics, signals, method),
             l1=rho(top, ["epoch"], method, "l1"),
             classes=rho(of_classes, classes, method),
@@ -113,8 +94,29 @@ def seed_of(
             by_word[method] = rho(of_exposed, ["epoch"], method)
         if min(counts["exposed open"], counts["exposed closed"]) >= 3:
             by_class[method] = rho(of_exposed_classes, classes, method)
-    end = top[top["epoch"] == last]
-    return Seed(everything, by_word, by_class, _differences(end, exposed, often, n_boot), counts)
+    differences = _differences(top[top["epoch"] == last], exposed, often, n_boot)
+    return Seed(last, cut, counts, everything, by_word, by_class, differences)
+
+
+def ends_of(epochs: pd.DataFrame) -> tuple[int, int | None]:
+    """The last epoch, and the first at whose end the learning rate decays."""
+    cuts = epochs.loc[epochs["step_cut"].astype(bool), "epoch"]
+    return int(epochs["epoch"].max()), int(cuts.min()) if len(cuts) else None
+
+
+def word_sets(words: pd.DataFrame, passes: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """W, the words whose exposure in so many passes is large, and F, those that are frequent."""
+    known = words[~words["word"].isin(EXCLUDED)]
+    return known[known["frequency"] * passes >= EXPOSURE], known[known["frequency"] > OFTEN]
+
+
+def counts_of(exposed: pd.DataFrame, often: pd.DataFrame) -> dict[str, int]:
+    """How many words the sets have, in all and by class."""
+    counts = {"exposed": len(exposed)}
+    for name, chosen in (("exposed", exposed), ("often", often)):
+        sizes = chosen["word_class"].value_counts()
+        counts |= {f"{name} {c}": int(sizes.get(c, 0)) for c in ("open", "closed")}
+    return counts
 
 
 def rows_of(table: pd.DataFrame, layer: str, signal: str, role: str) -> pd.DataFrame:
@@ -122,18 +124,29 @@ def rows_of(table: pd.DataFrame, layer: str, signal: str, role: str) -> pd.DataF
     return table[(table["layer"] == layer) & (table["signal"] == signal) & (table["role"] == role)]
 
 
+def matched_words(words: pd.DataFrame, size: int = MATCHED) -> pd.DataFrame:
+    """The paper's samples of equally frequent open and closed words, smaller where words lack.
+
+    Columns as :func:`~sparsecore.measure.words.matched_samples`; no rows where a class has fewer
+    than 10 words.
+    """
+    known = words[~words["word"].isin(EXCLUDED)]
+    counts = known.loc[known["frequency"] > 0, "word_class"].value_counts()
+    size = int(min(size, counts.get("open", 0), counts.get("closed", 0)))
+    if size < 10:
+        return known.iloc[:0][["word", "word_class", "frequency"]]
+    return matched_samples(known, size)
+
+
 def _differences(
     end: pd.DataFrame, exposed: pd.DataFrame, often: pd.DataFrame, n_boot: int
 ) -> dict[str, Estimate]:
     """Mean chi of closed less open words at the last epoch, over each set that has both."""
     found = {}
-    sizes = exposed["word_class"].value_counts()
-    size = int(min(MATCHED, sizes.get("open", 0), sizes.get("closed", 0)))
-    matched = matched_samples(exposed, size) if size >= 10 else exposed.iloc[:0]
     sets: dict[str, tuple[pd.Series, str | None]] = {
         "often": (often["word"], None),
         "exposed": (exposed["word"], "log_frequency"),
-        "matched": (matched["word"], None),
+        "matched": (matched_words(exposed)["word"], None),
         "all": (end["word"], None),
     }
     for name, (words, given) in sets.items():

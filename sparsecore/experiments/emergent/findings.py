@@ -215,29 +215,23 @@ def finding_5(p: _Pool) -> Iterator[Part]:
 def finding_6(p: _Pool) -> Iterator[Part]:
     """Over W, open classes go on rising in the second half, and more than closed ones."""
     enough = _class_condition(p, "exposed", LEAST_OF_CLASS)
-    later = {"over W": UNKNOWN, "over all words": UNKNOWN}
-    gain, early = dict(later), dict(later)
 
-    def classes(seed: Seed, words: str) -> Replicates | None:
-        return (
-            seed.classes.get(p.method) if words == "over W" else seed.everything[p.method].classes
-        )
+    def rho(words: str, terms: Terms) -> Interval:
+        if words == "over W":
+            return p.over(lambda seed: _take(seed.classes.get(p.method), terms))
+        return p.over(lambda seed: _take(seed.everything[p.method].classes, terms))
 
-    for words in later:
-        if p.last >= 2:
-            rise = {(p.last, "open"): 1.0, (p.middle, "open"): -1.0}
-            more = rise | {(p.last, "closed"): -1.0, (p.middle, "closed"): 1.0}
-            gain[words] = p.over(lambda seed, w=words, t=rise: _take(classes(seed, w), t))
-            later[words] = p.over(lambda seed, w=words, t=more: _take(classes(seed, w), t))
-        first = {(1, "closed"): 1.0, (1, "open"): -1.0}
-        early[words] = p.over(lambda seed, w=words, t=first: _take(classes(seed, w), t))
     half = "gain in the second half of training"
+    rise: Terms = {(p.last, "open"): 1, (p.middle, "open"): -1}
+    more: Terms = rise | {(p.last, "closed"): -1, (p.middle, "closed"): 1}
     for words, kind in (("over W", ESSENTIAL), ("over all words", SHOWN)):
+        gain, later = (rho(words, t) if p.last >= 2 else UNKNOWN for t in (rise, more))
         lacks = enough if kind == ESSENTIAL else MET
-        yield p.above(6, f"{half} {words}: open", kind, gain[words], condition=lacks)
-        yield p.above(6, f"{half} {words}: open less closed", kind, later[words], condition=lacks)
+        yield p.above(6, f"{half} {words}: open", kind, gain, condition=lacks)
+        yield p.above(6, f"{half} {words}: open less closed", kind, later, condition=lacks)
+        early = rho(words, {(1, "closed"): 1, (1, "open"): -1})
         name = f"ρ at epoch 1 {words}: closed less open"
-        yield p.above(6, name, SIDE if kind == ESSENTIAL else SHOWN, early[words])
+        yield p.above(6, name, SIDE if kind == ESSENTIAL else SHOWN, early)
 
 
 def finding_7(p: _Pool) -> Iterator[Part]:

@@ -17,13 +17,14 @@ import numpy as np
 import pandas as pd
 
 from sparsecore.experiments.emergent.evidence import (
-    EXPOSURE,
     METHODS,
-    OFTEN,
     TOP,
     Evidence,
     Seed,
+    counts_of,
+    ends_of,
     rows_of,
+    word_sets,
 )
 from sparsecore.stats.correlation import Replicates
 from sparsecore.stats.judgement import ESSENTIAL
@@ -77,8 +78,6 @@ def _seed(tables: Summary, seed: int) -> Seed:
         table[table["seed"] == seed]
         for table in (tables["epochs"], tables["correlations"], tables["classes"])
     )
-    cuts = epochs.loc[epochs["step_cut"].astype(bool), "epoch"]
-    last, cut = int(epochs["epoch"].max()), int(cuts.min()) if len(cuts) else None
     everything = {}
     for method in METHODS:
         chosen = rhos[rhos["method"] == method]
@@ -86,25 +85,15 @@ def _seed(tables: Summary, seed: int) -> Seed:
         l1 = rows_of(chosen[chosen["value"] == "l1"], *TOP, "target")
         groups = classes[(classes["method"] == method) & classes["group"].isin(["open", "closed"])]
         everything[method] = Evidence(
-            last,
-            cut,
             chi=_estimates(signals, ["epoch", "layer", "signal", "role"]),
             l1=_estimates(l1, ["epoch"]),
             classes=_estimates(groups, ["epoch", "group"]),
         )
-    return Seed(everything, counts=_counts(tables["words"], last))
+    last, cut = ends_of(epochs)
+    return Seed(last, cut, counts_of(*word_sets(tables["words"], last)), everything)
 
 
 def _estimates(table: pd.DataFrame, by: list[str]) -> Replicates:
     keys = [tuple(key) for key in table[by].astype({"epoch": int}).itertuples(index=False)]
     index = {key: n for n, key in enumerate(keys)}
     return Replicates(tuple(by), index, table["rho"].to_numpy(float), np.empty((0, len(keys))))
-
-
-def _counts(words: pd.DataFrame, epochs: int) -> dict[str, int]:
-    exposed = words[words["frequency"] * epochs >= EXPOSURE]
-    counts = {"exposed": len(exposed)}
-    for name, chosen in (("exposed", exposed), ("often", words[words["frequency"] > OFTEN])):
-        for word_class in ("open", "closed"):
-            counts[f"{name} {word_class}"] = int((chosen["word_class"] == word_class).sum())
-    return counts

@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sparsecore.errors import InputError
-from sparsecore.experiments.emergent.evidence import EXPOSURE, MATCHED, OFTEN, TOP, rows_of
-from sparsecore.measure.words import matched_samples
+from sparsecore.experiments.emergent.evidence import EXPOSURE, OFTEN, TOP, matched_words, rows_of
 from sparsecore.stats.correlation import DEFAULT_METHODS, frequency_correlation
 from sparsecore.stats.groups import group_means, mean_difference
 from sparsecore.stats.influence import without_most_frequent
@@ -42,20 +41,6 @@ def correlation_table(statistics: pd.DataFrame, n_boot: int = 1000) -> pd.DataFr
         ],
         ignore_index=True,
     ).drop(columns="p_permutation")
-
-
-def matched_words(words: pd.DataFrame, size: int = MATCHED) -> pd.DataFrame:
-    """The paper's samples of equally frequent open and closed words, smaller where words lack.
-
-    Columns as :func:`~sparsecore.measure.words.matched_samples`; no rows where a class has fewer
-    than 10 words.
-    """
-    known = words[~words["word"].isin(EXCLUDED)]
-    counts = known.loc[known["frequency"] > 0, "word_class"].value_counts()
-    size = int(min(size, counts.get("open", 0), counts.get("closed", 0)))
-    if size < 10:
-        return known.iloc[:0][["word", "word_class", "frequency"]]
-    return matched_samples(known, size)
 
 
 def class_table(statistics: pd.DataFrame, words: pd.DataFrame, n_boot: int = 1000) -> pd.DataFrame:

@@ -13,16 +13,14 @@ import pandas as pd
 
 from sparsecore.experiments.emergent.evidence import (
     ACTIVATIONS,
-    EXPOSURE,
     GRADIENTS,
     METHODS,
-    OFTEN,
     TOP,
     rows_of,
+    word_sets,
 )
 from sparsecore.stats.correlation import Replicates, correlation_replicates
 from sparsecore.stats.groups import mean_difference
-from sparsecore.stats.tables import EXCLUDED
 
 PAPER = {
     "updates_an_epoch": 162_000,  # 227 million tokens in windows of 40 × 35
@@ -58,9 +56,7 @@ def scale_table(
     if "updates" not in table.columns:
         table = table.assign(updates=table["epoch"] * updates_an_epoch)
     passes = table["updates"].max() / updates_an_epoch
-    known = words[~words["word"].isin(EXCLUDED)]
-    exposed = known[known["frequency"] * passes >= EXPOSURE]
-    often = known[known["frequency"] > OFTEN]
+    exposed, often = word_sets(words, passes)
     rows = [
         *_correlations(table, exposed, n_boot),
         *_differences(table, exposed, often, n_boot),

@@ -1,19 +1,25 @@
-"""One training step of the language model, with the statistics of every signal.
+"""One training step of the language model, with the statistics of every signal; recorded on a GPU.
 
-The same functions make a step eagerly, window by window, and as :class:`StaticStep`, which can be
-recorded once and replayed (:mod:`sparsecore.training.graphs`).
+The same functions make a step eagerly, window by window, and as :class:`StaticStep`. That one can
+be recorded: the windows of an epoch then go in turns of twenty, each step the replay of one CUDA
+graph (:mod:`sparsecore.training.graphs`). Text, position in it, state, losses, sums and weights
+stay on the device; the host looks at the losses after a turn. The numbers are those of steps made
+one by one. There is a graph for each learning rate, which decays a few times in a run, and one
+without an update for epoch 0. The last window, if it is shorter, is left to the eager way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sparsecore.experiments.emergent.config import TURN
-from sparsecore.measure.tracker import Tracker
+from sparsecore.measure.tracker import Key, Tracker
 from sparsecore.models.language_model import LSTMLanguageModel, State, detach
+from sparsecore.training.graphs import WARM_UPS, fits, recordable, recorded
 
 Compute = Callable[[Tensor, Tensor, State], tuple[Tensor, State]]
 
@@ -108,3 +114,82 @@ def zero_state(model: LSTMLanguageModel, batch_size: int) -> State:
         (like.new_zeros(1, batch_size, width), like.new_zeros(1, batch_size, width))
         for _ in range(model.num_layers)
     ]
+
+
+def recorder(task: Any) -> Recorder | None:
+    """What records the steps of a run; None where they are to be made one by one."""
+    full = (len(task.train_text) - 1) // task.config.sequence_length
+    if full < WARM_UPS or not recordable(task.device):
+        return None
+    return Recorder(task, full) if fits(task.train_text, task.device) else None
+
+
+class Recorder:
+    """The recorded step of a run, in tensors of its own.
+
+    Args:
+        task: whose step it is, a :class:`~sparsecore.experiments.emergent.task.Task`; its state and
+            its tracker's sums are taken over as a turn begins.
+        full: how many windows have the full length.
+    """
+
+    def __init__(self, task: Any, full: int) -> None:
+        config, device = task.config, task.device
+        self.task, self.full = task, full
+        text = task.train_text.to(device=device, dtype=torch.int32)
+        state = zero_state(task.model, config.batch_size)
+        self.step = StaticStep(text, config.sequence_length, state, self._compute)
+        self.sums: dict[Key, Tensor] = {}
+        self.replay: Callable[[], object] | None = None
+        self.learning_rate: float | None = None  # of what is recorded
+        self.failed = False
+
+    def turn(self, index: int) -> list[float] | None:
+        """Make the windows from ``index`` to the next multiple of TURN; the mean loss of each.
+
+        None where the next window is to be made eagerly.
+        """
+        count = min(TURN - index % TURN, self.full - index)
+        if count < 1 or self.failed:
+            return None
+        self._take_over()
+        if self.task.learning_rate != self.learning_rate:
+            self._record()
+        if self.replay is None:
+            return None
+        self.step.seek(index)
+        for _ in range(count):
+            self.replay()
+        self.task.state.value = self.step.state
+        return self.step.losses[:count].tolist()
+
+    def _record(self) -> None:
+        self.replay = None  # the memory of one graph is given back before another takes its own
+        self.step.seek(0)
+        self.replay = recorded(self.step, self._tensors, self.task.device)
+        self.sums = dict(self.task.tracker.sums)
+        self.learning_rate = self.task.learning_rate
+        self.failed = self.replay is None
+
+    def _compute(self, inputs: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
+        result = self.task.gradients(inputs, targets, state, targets.numel())
+        self.task.update()
+        return result
+
+    def _tensors(self) -> dict[Any, Tensor]:
+        """All that a step changes."""
+        weights = self.task.model.state_dict()
+        return {**weights, **self.task.tracker.sums, **self.step.tensors()}
+
+    def _take_over(self) -> None:
+        """The run's state and sums go on in this step's tensors."""
+        state, own = self.task.state.value, self.step.state
+        if state is not own:
+            for n, pair in enumerate(own):
+                for i, tensor in enumerate(pair):
+                    tensor.zero_() if state is None else tensor.copy_(state[n][i])
+        sums = self.task.tracker.sums
+        for key, tensor in self.sums.items():
+            if sums.get(key) is not tensor:
+                tensor.copy_(sums[key]) if key in sums else tensor.zero_()
+                sums[key] = tensor

@@ -1,7 +1,7 @@
 """Train the language model and write, after every epoch, chi of each signal for each word.
 
 Epoch 0 is the untrained network: the same pass over the training text, without updates. On a GPU
-the steps are replays of a recorded one (:mod:`sparsecore.experiments.emergent.recorded`).
+the steps are replays of a recorded one (:mod:`sparsecore.experiments.emergent.step`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from sparsecore.data.language import Corpus, prepare_corpus
 from sparsecore.data.tagging import OWN, load_tagger, tag_counts
 from sparsecore.experiments.emergent.config import Emergent
-from sparsecore.experiments.emergent.recorded import recorder
-from sparsecore.experiments.emergent.step import gradients, update
+from sparsecore.experiments.emergent.step import gradients, recorder, update
 from sparsecore.layers.sparse_rnn import SparseLSTM
 from sparsecore.measure.tracker import Tracker, track
 from sparsecore.measure.words import word_classes

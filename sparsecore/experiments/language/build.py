@@ -16,14 +16,15 @@ with a and b the factors of a layer's inputs and outputs.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any
 
 from sparsecore.errors import InputError, near_match
 from sparsecore.layers.embedding import SparseEmbedding
-from sparsecore.layers.geometry import matching_geometry
+from sparsecore.layers.geometry import bin_rows, matching_geometry
 from sparsecore.layers.sparse_rnn import SparseLSTM
 from sparsecore.models.awd_lstm import AWDLanguageModel
 from sparsecore.models.language_model import num_parameters
+from sparsecore.training.configuration import ABOVE_0, AT_LEAST_1, require, require_range
 
 Geometry = tuple[int, int, int, float]  # inputs, units, N, γ
 
@@ -38,58 +39,35 @@ STACKS: dict[str, Callable[[int, int, float], tuple[float, float]]] = {
 }
 
 
-class Sizes(Protocol):
-    """The fields of a configuration that say what the model looks like."""
+def check_fields(config: Any) -> None:
+    """The fields that language modelling and reciting share: sizes, geometry, optimisation.
 
-    @property
-    def embedding_size(self) -> int:
-        """k."""
-        ...
-
-    @property
-    def hidden_size(self) -> int:
-        """h."""
-        ...
-
-    @property
-    def num_layers(self) -> int:
-        """n."""
-        ...
-
-    @property
-    def stack(self) -> str:
-        """A key of :data:`STACKS`."""
-        ...
-
-    @property
-    def reduction(self) -> float:
-        """f."""
-        ...
-
-    @property
-    def embedding_density(self) -> float:
-        """δ_E."""
-        ...
-
-    @property
-    def embedding_bins(self) -> int:
-        """M."""
-        ...
+    Raises:
+        InputError: a field out of range, or layers that cannot be as small as asked.
+    """
+    names = "threshold embedding_size hidden_size num_layers embedding_bins max_tokens"
+    require_range(config, AT_LEAST_1, names)
+    require(config, "reduction", 0 < config.reduction <= 1, "in (0, 1]")
+    stack_geometry(config)
+    if config.embedding_density != 1:
+        bin_rows(1000, config.embedding_size, config.embedding_density, config.embedding_bins)
+    require_range(config, AT_LEAST_1, "sequence_length batch_size epochs")
+    require_range(config, ABOVE_0, "learning_rate clip")
 
 
-def stack_geometry(sizes: Sizes) -> list[Geometry]:
-    """(inputs, units, N, γ) of each layer, bottom to top.
+def stack_geometry(config: Any) -> list[Geometry]:
+    """(inputs, units, N, γ) of each layer of a configuration's model, bottom to top.
 
     Raises:
         InputError: an unknown kind of stack, or a layer that cannot be as small as asked.
     """
-    if sizes.stack not in STACKS:
-        raise InputError(f"unknown stack {sizes.stack!r}{near_match(sizes.stack, STACKS)}")
-    n = sizes.num_layers
-    widths = [sizes.embedding_size, *[sizes.hidden_size] * (n - 1), sizes.embedding_size]
+    if config.stack not in STACKS:
+        raise InputError(f"unknown stack {config.stack!r}{near_match(config.stack, STACKS)}")
+    n = config.num_layers
+    widths = [config.embedding_size, *[config.hidden_size] * (n - 1), config.embedding_size]
     layers: list[Geometry] = []
     for layer in range(n):
-        a, b = STACKS[sizes.stack](layer, n, sizes.reduction)
+        a, b = STACKS[config.stack](layer, n, config.reduction)
         inputs, units = widths[layer : layer + 2]
         num_blocks, gamma = (1, 1.0) if a == b == 1 else matching_geometry(inputs, units, a, b)
         layers.append((inputs, units, num_blocks, gamma))
@@ -97,7 +75,7 @@ def stack_geometry(sizes: Sizes) -> list[Geometry]:
 
 
 def build_model(
-    sizes: Sizes,
+    config: Any,
     num_words: int,
     *,
     dropout: float = 0.0,
@@ -112,12 +90,12 @@ def build_model(
     """
     embedding = SparseEmbedding(
         num_words,
-        sizes.embedding_size,
-        sizes.embedding_density,
-        sizes.embedding_bins if sizes.embedding_density < 1 else 1,
+        config.embedding_size,
+        config.embedding_density,
+        config.embedding_bins if config.embedding_density < 1 else 1,
         word_dropout=dropoute,
     )
-    layers = [SparseLSTM(*geometry, weight_drop=weight_drop) for geometry in stack_geometry(sizes)]
+    layers = [SparseLSTM(*geometry, weight_drop=weight_drop) for geometry in stack_geometry(config)]
     return AWDLanguageModel(embedding, layers, dropout, dropouth, dropouti)
 
 

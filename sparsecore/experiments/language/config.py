@@ -137,11 +137,10 @@ class Language:
     preset = classmethod(from_preset)
 
     def __post_init__(self) -> None:
-        from sparsecore.experiments.language.checks import check_optimisation, check_sizes
+        from sparsecore.experiments.language.build import check_fields
 
         check_kinds(self)
-        check_sizes(self)
-        check_optimisation(self)
+        check_fields(self)
         require_range(self, AT_LEAST_1, "valid_batch_size test_batch_size nonmono average_by")
         require_range(self, BELOW_1, "dropout dropouth dropouti dropoute weight_drop")
         require_range(self, AT_LEAST_0, "finetune_epochs alpha beta weight_decay")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pandas as pd
 
 from sparsecore.experiments.language.findings import gap
-from sparsecore.stats.seeds import mean_interval
+from sparsecore.stats.seeds import over_seeds
 from sparsecore.stats.tables import Summary
 
 SPLITS = ("train", "valid", "test")
@@ -40,18 +38,13 @@ def perplexities(results: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for finetuned, suffix in STEPS.items():
         for model, group in results.groupby("model", sort=False):
-            test = group[f"test_perplexity{suffix}"]
-            mean, low, high = mean_interval(test.tolist())
             rows.append(
                 {
                     "model": model,
                     "finetuned": finetuned,
                     "hidden_size": group["hidden_size"].iloc[0],
                     "parameters": group["parameters"].iloc[0],
-                    "test_perplexity": mean,
-                    "low": low,
-                    "high": high,
-                    "sd": float(test.std(ddof=1)) if len(group) > 1 else math.nan,
+                    **over_seeds(group[f"test_perplexity{suffix}"], "test_perplexity"),
                     "valid_perplexity": group[f"valid_perplexity{suffix}"].mean(),
                     "train_perplexity": group[f"train_perplexity{suffix}"].mean(),
                     "gap": gap(group, suffix).mean(),

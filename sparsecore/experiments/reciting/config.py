@@ -135,11 +135,10 @@ class Reciting:
     preset = classmethod(from_preset)
 
     def __post_init__(self) -> None:
-        from sparsecore.experiments.language.checks import check_optimisation, check_sizes
+        from sparsecore.experiments.language.build import check_fields
 
         check_kinds(self)
-        check_sizes(self)
-        check_optimisation(self)
+        check_fields(self)
         require_range(self, BELOW_1, "momentum enough")
         require_range(self, AT_LEAST_1, "unknown_below")
         require(self, "decay", 0 < self.decay <= 1, "in (0, 1]")

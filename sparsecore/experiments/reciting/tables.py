@@ -9,7 +9,7 @@ import pandas as pd
 
 from sparsecore.experiments.reciting.config import TUNING_SEED
 from sparsecore.experiments.reciting.findings import BOTH, DENSE, RNN
-from sparsecore.stats.seeds import mean_interval
+from sparsecore.stats.seeds import over_seeds
 from sparsecore.stats.tables import Summary
 
 FAMILIES = {"dense": DENSE, "sparse_hidden": RNN, "sparse_all": BOTH}  # by stack
@@ -54,24 +54,17 @@ def tables_of(tables: Summary) -> Summary:
 
 def accuracies(results: pd.DataFrame) -> pd.DataFrame:
     """Table 4: family, part, sizes, parameters, accuracy (mean, low, high, sd), and others."""
+    sizes = ("embedding_size", "embedding_density", "hidden_size")
+    fields = (*sizes, "learning_rate", "parameters")
     rows = []
     for (part, family), group in results.groupby(["part", "family"], sort=False):
-        percent = 100 * group["accuracy"]
-        mean, low, high = mean_interval(percent.tolist())
         rows.append(
             {
                 "family": family,
                 "part": part,
-                "embedding_size": group["embedding_size"].iloc[0],
-                "embedding_density": group["embedding_density"].iloc[0],
-                "hidden_size": group["hidden_size"].iloc[0],
-                "learning_rate": group["learning_rate"].iloc[0],
-                "parameters": group["parameters"].iloc[0],
+                **{name: group[name].iloc[0] for name in fields},
                 "words_to_learn": group["tokens"].iloc[0],
-                "accuracy": mean,
-                "low": low,
-                "high": high,
-                "sd": float(percent.std(ddof=1)) if len(group) > 1 else math.nan,
+                **over_seeds(100 * group["accuracy"], "accuracy"),
                 "evaluated_accuracy": 100 * group["evaluated_accuracy"].mean(),
                 "paper_accuracy": PAPER.get((int(part), str(family)), math.nan),  # pyright: ignore
                 "epochs": group["epochs"].mean(),

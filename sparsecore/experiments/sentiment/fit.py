@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparsecore.experiments.sentiment.batches import Batches, Piece, lookup
 from sparsecore.experiments.sentiment.config import Sentiment
+from sparsecore.experiments.sentiment.inputs import Batches, Piece, lookup
 from sparsecore.experiments.sentiment.structure import rnn_of
 from sparsecore.models.classifier import SequenceClassifier
 from sparsecore.pruning.groups import group_lasso, shrink_groups

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import nn
 
 from sparsecore.errors import InputError
 from sparsecore.layers.rational import RationalRNN
@@ -93,8 +92,3 @@ def new_model(
         for weight in (rnn.main, rnn.loop):
             weight.mul_((1 - rnn_dropout) ** 0.5)
     return SequenceClassifier(rnn, len(lengths), embed_dropout, rnn_dropout)
-
-
-def parameters_of(model: nn.Module) -> int:
-    """Trainable parameters of the model; the word vectors are fixed and no part of it."""
-    return sum(p.numel() for p in model.parameters())

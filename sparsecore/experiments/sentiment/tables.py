@@ -10,7 +10,7 @@ import pandas as pd
 
 from sparsecore.experiments.sentiment.contrasts import Samples, samples_of
 from sparsecore.experiments.sentiment.findings import parts_of_runs
-from sparsecore.stats.seeds import mean_interval
+from sparsecore.stats.seeds import mean_interval, over_seeds
 from sparsecore.stats.tables import Summary
 
 N_BOOT = 1000
@@ -83,7 +83,6 @@ def tradeoff(runs: pd.DataFrame, samples: Samples) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     for (category, family, point), group in _groups(runs, ["category", "family", "point"]):
-        accuracy, low, high = mean_interval(group["test_accuracy"].tolist())
         share = 1 / len(group)
         _, d_low, d_high = samples[category].interval(dict.fromkeys(group["run"], share))
         rows.append(
@@ -94,10 +93,7 @@ def tradeoff(runs: pd.DataFrame, samples: Samples) -> pd.DataFrame:
                 "transitions": group["transitions"].mean(),
                 "transitions_sd": group["transitions"].std(ddof=1),
                 "wfsas": group["wfsas"].mean(),
-                "accuracy": accuracy,
-                "low": low,
-                "high": high,
-                "sd": group["test_accuracy"].std(ddof=1),
+                **over_seeds(group["test_accuracy"], "accuracy"),
                 "documents_low": d_low,
                 "documents_high": d_high,
                 "dev_accuracy": group["dev_accuracy"].mean(),

@@ -37,12 +37,12 @@ from sparsecore.experiments.sentiment.structure import (
     kept_of,
     lengths_of,
     new_model,
-    parameters_of,
     rnn_of,
     state_norms,
     structure_of,
 )
 from sparsecore.models.classifier import SequenceClassifier
+from sparsecore.models.language_model import num_parameters
 from sparsecore.training.device import resolve_device
 from sparsecore.training.distributed import broadcast_object
 from sparsecore.training.loop import Outputs, Row, Sums, write_outputs
@@ -219,7 +219,7 @@ class Task:
             "transitions": sum(lengths),
             "wfsas": len(lengths),
             "kept": structure_of(lengths),
-            "parameters": parameters_of(self.model),
+            "parameters": num_parameters(self.model),
             "log10_strength": records.log10(found.trials[-1]["strength"]),
             "trials": len(found.trials),
             "epochs": self.epoch,

@@ -6,12 +6,10 @@ of a sparse one.
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 
 from sparsecore.experiments.tagging.study import DROPOUTS, FULL, SETTING, TUNING_SEED
-from sparsecore.stats.seeds import mean_interval
+from sparsecore.stats.seeds import over_seeds
 from sparsecore.stats.tables import Summary
 
 
@@ -49,22 +47,17 @@ def accuracies(study: pd.DataFrame) -> pd.DataFrame:
 
     ``family`` is ``dense`` or ``sparse``; the full embedding is dense.
     """
+    sizes = ("size", "embedding_parameters", "parameters")
     rows = []
     for setting, group in study.groupby([*SETTING, *DROPOUTS], sort=False):
         assert isinstance(setting, tuple)
-        mean, low, high = mean_interval(group["percent"].tolist())
         row = dict(zip((*SETTING, *DROPOUTS), setting, strict=True))
         rows.append(
             {
                 "family": "dense" if row["density"] == 1 else "sparse",
                 **row,
-                "size": group["size"].iloc[0],
-                "embedding_parameters": group["embedding_parameters"].iloc[0],
-                "parameters": group["parameters"].iloc[0],
-                "accuracy": mean,
-                "low": low,
-                "high": high,
-                "sd": float(group["percent"].std(ddof=1)) if len(group) > 1 else math.nan,
+                **{name: group[name].iloc[0] for name in sizes},
+                **over_seeds(group["percent"], "accuracy"),
                 "dev_accuracy": 100 * float(group["dev_accuracy"].mean()),
                 "seeds": len(group),
             }

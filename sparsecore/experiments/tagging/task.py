@@ -7,7 +7,7 @@ The folder gets, beside what every run has, ``results.parquet`` (one row) and
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from sparsecore.data.tagged import TaggedCorpus, prepare_tagged
 from sparsecore.errors import InputError
@@ -130,13 +129,9 @@ def build_model(config: Tagging, corpus: TaggedCorpus) -> Tagger:
         config.hidden_size,
         config.projection_size,
         config.embedding_dropout,
-        _rnn(config.weight_drop),
+        # of both directions; the released code of the paper drops weights of the forward one alone
+        functools.partial(SparseLSTM, num_blocks=1, weight_drop=config.weight_drop),
     )
-
-
-def _rnn(weight_drop: float) -> Callable[[int, int], nn.Module]:
-    """One direction; the released code of the paper drops weights of the forward one alone."""
-    return functools.partial(SparseLSTM, num_blocks=1, weight_drop=weight_drop)
 
 
 @torch.no_grad()

@@ -1,14 +1,24 @@
-"""What is kept of a pretrained Transformer's measurement: correlations, some words, findings."""
+"""A pretrained Transformer read on a corpus: correlations, some words, findings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import pandas as pd
+from torch import nn
 
 from sparsecore.errors import InputError
 from sparsecore.experiments.transformer.findings import findings
-from sparsecore.experiments.transformer.measure import ROLES
+from sparsecore.experiments.transformer.measure import (
+    ROLES,
+    Setting,
+    measure,
+    outlier_dimensions,
+    read_part,
+)
+from sparsecore.measure.pieces import count_words
 from sparsecore.stats.correlation import frequency_correlation
 from sparsecore.stats.tables import Summary
 
@@ -18,6 +28,28 @@ METHODS = ("pearson", "pearson_log", "partial_surprisal")
 VALUES = ("chi", "chi_without")
 GROUPS = ("kind", "block", "signal")
 LSTM = {"embedding": "embedding", "lstm1": "lower LSTM", "lstm2": "upper LSTM"}
+
+
+def study(
+    model: nn.Module,
+    tokenizer: Any,
+    corpus: str,
+    setting: Setting,
+    say: Callable[[str], object] = lambda line: None,
+) -> tuple[Summary, dict[str, Any]]:
+    """``correlations``, ``words``, ``findings``, ``outliers``, and what was read.
+
+    Outlier dimensions are found on the validation text of ``corpus``, frequencies counted in its
+    training text, and both take the place of those in ``setting``; the test text is read.
+
+    Raises:
+        InputError: a corpus without these parts, a model of another build, too few words.
+    """
+    outliers = outlier_dimensions(model, tokenizer, read_part(corpus, "valid"))
+    frequency = pd.Series(count_words(read_part(corpus, "train")))
+    known = replace(setting, frequency=frequency, outliers=outliers["dimension"].tolist())
+    table, facts = measure(model, tokenizer, read_part(corpus, "test"), known, say)
+    return {**tables_of(table), "outliers": outliers.round({"largest": 1})}, facts
 
 
 def tables_of(table: pd.DataFrame, resamples: int = RESAMPLES) -> Summary:

@@ -32,8 +32,7 @@ from sparsecore.report.figures.regularisation import (
 from sparsecore.report.figures.scale import findings_by_scale, rho_by_scale
 from sparsecore.report.figures.speed import beside_peers, growth_panels
 from sparsecore.report.figures.stack import stack
-from sparsecore.report.figures.tagging import accuracy_by_frequency, orders_compared
-from sparsecore.report.figures.tradeoff import tradeoff
+from sparsecore.report.figures.tagging import accuracy_by_frequency, orders_compared, tradeoff
 from sparsecore.report.figures.training import mark_step_cuts, training_curve
 from sparsecore.report.figures.transformer import rho_by_block
 from sparsecore.report.figures.words import chi_against_frequency, samples_compared

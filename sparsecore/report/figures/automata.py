@@ -49,6 +49,7 @@ def automata(
     ax.set_xlim(-0.4, longest + 0.4)
     ax.set_ylim(len(order) - 0.7, -0.65)
     ax.set_aspect("equal")
+    ax.set(xticks=[], yticks=[])
     _bare(ax)
     return keep_rows(ax, table)
 
@@ -74,15 +75,8 @@ def path_through_sentence(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         side = 0.8 * share**0.5
         ax.add_patch(_square(position, state, side, REMOVED if state == 0 else KEPT, value < 0))
         if state and share > 0.02:
-            ax.text(
-                position,
-                state + 0.2,
-                f"{value:.2f}",
-                fontsize=style.TEXT - 2,
-                color=style.INK,
-                ha="center",
-                zorder=6,
-            )
+            ax.text(position, state + 0.2, f"{value:.2f}", fontsize=style.TEXT - 2,
+                    color=style.INK, ha="center", zorder=6)  # fmt: skip
     path = table[table["on_path"]].sort_values("position")
     ax.plot(path["position"], path["state"], color=PATH, linewidth=1.8, zorder=4)
     taken = path[path["step"]]
@@ -91,10 +85,8 @@ def path_through_sentence(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_ylim(-0.6, states - 0.2)
     ax.set_xticks(words["position"], words["word"], parse_math=False)
     ax.set_yticks(range(states), ["start", *(f"state {i}" for i in range(1, states))])
-    ax.grid(False)
-    for spine in ax.spines.values():
-        spine.set_visible(False)
     ax.tick_params(length=0)
+    _bare(ax)
     return keep_rows(ax, table)
 
 
@@ -106,19 +98,10 @@ def _state(ax: Axes, x: float, y: float, colour: str, line: str, share: float, l
 
 def _arrow(ax: Axes, x: float, y: float, colour: str, line: str) -> None:
     """The main path from state x to x + 1."""
-    ends = ((x + RADIUS, y), (x + 1 - RADIUS, y))
     ax.add_patch(
-        FancyArrowPatch(
-            *ends,
-            arrowstyle="-|>",
-            mutation_scale=9,
-            color=colour,
-            linestyle=line,
-            shrinkA=0,
-            shrinkB=0,
-            lw=1.2,
-        )
-    )
+        FancyArrowPatch((x + RADIUS, y), (x + 1 - RADIUS, y), arrowstyle="-|>", mutation_scale=9,
+                        color=colour, linestyle=line, shrinkA=0, shrinkB=0, lw=1.2)
+    )  # fmt: skip
 
 
 def _self_loop(ax: Axes, x: float, y: float, colour: str, line: str) -> None:
@@ -128,37 +111,20 @@ def _self_loop(ax: Axes, x: float, y: float, colour: str, line: str) -> None:
         (x + side * RADIUS * np.cos(angle), y - RADIUS * np.sin(angle)) for side in (-1, 1)
     )
     ax.add_patch(
-        FancyArrowPatch(
-            left,
-            right,
-            connectionstyle="arc3,rad=-1.3",
-            arrowstyle="-|>",
-            mutation_scale=7,
-            color=colour,
-            linestyle=line,
-            shrinkA=0,
-            shrinkB=0,
-            lw=1.0,
-        )
-    )
+        FancyArrowPatch(left, right, connectionstyle="arc3,rad=-1.3", arrowstyle="-|>",
+                        mutation_scale=7, color=colour, linestyle=line, shrinkA=0, shrinkB=0,
+                        lw=1.0)
+    )  # fmt: skip
 
 
 def _square(x: float, y: float, side: float, colour: str, negative: bool) -> Rectangle:
-    return Rectangle(
-        (x - side / 2, y - side / 2),
-        side,
-        side,
-        facecolor=f"{colour}40",
-        edgecolor=colour,
-        linewidth=0.8,
-        hatch="////" if negative else None,
-    )
+    corner, hatch = (x - side / 2, y - side / 2), "////" if negative else None
+    look = {"facecolor": f"{colour}40", "edgecolor": colour, "linewidth": 0.8, "hatch": hatch}
+    return Rectangle(corner, side, side, **look)
 
 
 def _bare(ax: Axes) -> None:
-    """No axes, only the drawing."""
+    """No grid and no frame, only the drawing."""
     ax.grid(False)
-    ax.set_xticks([])
-    ax.set_yticks([])
     for spine in ax.spines.values():
         spine.set_visible(False)

@@ -1,4 +1,4 @@
-"""Sparse embeddings of a tagger: which words have the long vectors, and what each kind gains."""
+"""Sparse embeddings of a tagger: accuracy by size, by order of the vocabulary, by frequency."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from sparsecore.report.figures import marks, style
 from sparsecore.report.figures.figure_data import keep_rows
@@ -19,7 +20,56 @@ ORDERS = {
     "down": Look("rare words long", style.PINK, marker="v"),
 }
 DENSE = Look("dense", style.DENSE, marker="s")
+FAMILIES = {"dense": style.DENSE, "sparse": style.SPARSE}
+OTHERS = tuple(c for c in style.PALETTE if c not in FAMILIES.values())
 SETTINGS = ["embedding_dim", "density", "order"]
+
+
+@style.theme()
+def tradeoff(
+    table: pd.DataFrame,
+    x_label: str,
+    y_label: str,
+    *,
+    names: Mapping[str, str] | None = None,
+    log: bool = False,
+    ax: Axes | None = None,
+) -> Axes:
+    """One line a family: accuracy over size, with a band of one standard deviation (Fig. 3).
+
+    Args:
+        table: family, size, accuracy (percent), sd, seeds; a row a model. Rows of fewer than three
+            seeds have no band.
+        x_label, y_label: of the axes, in words.
+        names: what each family is called; the families in this order, others behind them.
+        log: a logarithmic x axis, marked at the sizes there are.
+    """
+    columns = ["family", "size", "accuracy", "sd", "seeds"]
+    require_columns(table, columns)
+    ax = style.new_axes(ax)
+    names = dict(names or {})
+    families = [*names, *(f for f in table["family"].unique() if f not in names)]
+    colours = iter(OTHERS * len(families))
+    looks = {
+        family: Look(
+            names.get(family, str(family)), FAMILIES.get(family) or next(colours), marker=mark
+        )
+        for family, mark in zip(families, style.MARKERS * len(families), strict=False)
+    }
+    accuracy, sd = table["accuracy"], table["sd"]
+    low, high = marks.ends_to_draw(accuracy - sd, accuracy + sd, table["seeds"], marks.PERCENT)
+    rows = table.assign(_low=low, _high=high)
+    marks.lines(ax, rows, "size", "accuracy", "family", looks, ends=("_low", "_high"), alpha=0.22)
+    if log:
+        ax.set_xscale("log")
+        sizes = sorted(table["size"].unique())
+        ax.xaxis.set_major_locator(FixedLocator(sizes))
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.xaxis.set_major_formatter("{x:g}")
+    ax.set_xlabel(x_label)
+    ax.set_ylabel(y_label)
+    marks.name_lines(ax, width=14)
+    return keep_rows(ax, table[columns])
 
 
 @style.theme()

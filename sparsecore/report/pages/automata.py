@@ -20,9 +20,8 @@ from sparsecore.models.classifier import SequenceClassifier
 from sparsecore.pruning.groups import group_norms
 from sparsecore.pruning.patterns import phrases
 from sparsecore.report.explorers.numbers import from_steps
-from sparsecore.report.pages.parts import executed_anew, markdown, reference_folder
+from sparsecore.report.pages.parts import executed_anew, markdown, read_reference, reference_folder
 from sparsecore.report.pages.sentiment import about_run, smallest_run
-from sparsecore.runs.reference import read_provenance, read_summary
 
 MOST_WORDS = 5000  # that the page can read, the most frequent ones
 SAMPLES = 8  # test documents to pick, half of them of either label
@@ -75,9 +74,7 @@ def reference_automata(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     from safetensors.numpy import load_file
 
     folder = reference_folder("explore", name)
-    tables, provenance = read_summary(folder), read_provenance(folder)
-    if tables is None or provenance is None:
-        raise InputError(f"{folder} has no tables: {REMAKE}")
+    tables, provenance = read_reference(folder, REMAKE)
     with reading(folder / SCORES, REMAKE):
         stored = load_file(folder / SCORES)
         found = {n: from_steps(stored[n], stored[f"{n}.steps"]) for n in ("main", "loop")}

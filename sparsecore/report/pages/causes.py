@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -9,9 +11,9 @@ import pandas as pd
 from sparsecore.report.figures.causes import ARMS
 from sparsecore.report.pages.parts import (
     Study,
+    about_study,
     as_typed,
     html_table,
-    markdown,
     open_study,
 )
 from sparsecore.report.pages.verdicts import parts_table
@@ -21,36 +23,20 @@ from sparsecore.runs.reference import Summary
 THOUSANDTHS = 1e3
 
 
-def open_page(preset: str, reference: str, **overrides: Any) -> Study:
-    """The study of a preset beside the reference runs; finished runs are found, not repeated.
-
-    Raises:
-        InputError: unknown preset, field or reference.
-    """
-    return open_study("causes", preset, reference, **overrides)
+open_page = partial(open_study, "causes")
+"""The study of a preset beside the reference runs; finished runs are found, not repeated."""
 
 
 def about(page: Study) -> Any:
     """What was trained: here, and in the reference runs."""
-    if page.provenance is None:
-        return markdown(f"{_yours(page)} There are no reference runs yet.")
-    settings, known = page.provenance["settings"], page.provenance["corpus"]["name"]
-    theirs = (
-        f"The reference study: {len(page.provenance['runs'])} runs of "
-        f"{settings['num_updates']:,} updates on {as_typed(known)}, "
-        f"{settings['max_types']:,} types, H = {settings['hidden_size']}."
-    )
-    return markdown(theirs if page.own is None else f"{theirs}\n\n{_yours(page)}")
 
+    def told(_: Summary, corpus: Mapping[str, Any], settings: Mapping[str, Any], runs: int) -> str:
+        return (
+            f"{runs} runs of {settings['num_updates']:,} updates on {as_typed(corpus['name'])}, "
+            f"{settings['max_types']:,} types, H = {settings['hidden_size']}"
+        )
 
-def _yours(page: Study) -> str:
-    seconds = sum(float(run.timing["seconds"].sum()) for run in page.runs)
-    first = page.runs[0]
-    corpus = as_typed(first.environment["corpus"]["name"])
-    return (
-        f"Your study (preset *{page.preset}*): {len(page.runs)} runs of "
-        f"{first.config['num_updates']:,} updates on {corpus}, in {seconds:.0f} seconds."
-    )
+    return about_study(page, told)
 
 
 def arms_table(page: Study) -> Any:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
@@ -14,16 +11,15 @@ from sparsecore.experiments.crossing.tables import tables_of
 from sparsecore.experiments.emergent.config import Emergent
 from sparsecore.experiments.sentiment.config import study
 from sparsecore.report.pages.parts import (
-    Sides,
+    Study,
     as_typed,
-    executed_anew,
     html_table,
     markdown,
-    reference_folder,
+    open_beside,
     signed,
 )
 from sparsecore.report.pages.sentiment import GOAL_NOTE
-from sparsecore.runs.reference import Summary, read_provenance, read_summary
+from sparsecore.runs.reference import Summary
 from sparsecore.runs.store import Run
 from sparsecore.runs.sweep import grid, run_all
 
@@ -36,36 +32,6 @@ MODELS = {
 }
 
 
-class Runs(NamedTuple):
-    """The reader's runs of both experiments, and their tables."""
-
-    language_models: list[Run]
-    classifiers: list[Run]
-    tables: Summary
-
-
-@dataclass(frozen=True)
-class Crossing(Sides):
-    """The reference tables (None where absent), and the reader's, computed when asked for."""
-
-    preset: str
-    compute: Callable[[], Runs]
-    reference: Summary | None
-    provenance: dict[str, Any] | None
-    executed: bool = True
-    experiment: str = "crossing"
-
-    @cached_property
-    def made(self) -> Runs:
-        """The reader's runs and tables."""
-        return self.compute()
-
-    @property
-    def yours(self) -> Summary:
-        """The reader's tables."""
-        return self.made.tables
-
-
 def open_page(
     preset: str,
     reference: str,
@@ -74,14 +40,13 @@ def open_page(
     device: str = "auto",
     language: dict[str, Any] | None = None,
     reviews: dict[str, Any] | None = None,
-) -> Crossing:
+) -> Study:
     """The reference tables, and the runs of both experiments, found or made where they are shown.
 
     Language models are those of the emergent part at its quick size whatever the preset, as there
     are several for each seed; the preset says how many seeds. ``language`` and ``reviews``:
     fields of the one and of the other. InputError for an unknown preset, field or reference.
     """
-    folder = reference_folder("crossing", reference)
     classifiers = study(preset, seed=seed, device=device, **(reviews or {}))
     first = Emergent.preset("quick", device=device, **(language or {}))
     language_models = [
@@ -90,46 +55,46 @@ def open_page(
         for number in range(SEEDS[preset])
     ]
 
-    def compute() -> Runs:
-        made = [run_all(configs, progress=False) for configs in (language_models, classifiers)]
-        return Runs(made[0], made[1], tables_of(*made))
+    def compute() -> tuple[list[Run], Summary]:
+        models, others = (run_all(c, progress=False) for c in (language_models, classifiers))
+        return [*models, *others], tables_of(models, others)
 
-    executed = executed_anew(preset, {"seed": seed, **(language or {}), **(reviews or {})})
-    page = Crossing(preset, compute, read_summary(folder), read_provenance(folder), executed)
-    _ = page.own  # what the page shows is computed before anything is drawn
-    return page
+    given = {"seed": seed, **(language or {}), **(reviews or {})}
+    return open_beside(Study, "crossing", reference, compute, preset, given)
 
 
-def about(page: Crossing) -> Any:
+def about(page: Study) -> Any:
     """What was run, in one paragraph."""
-    if page.provenance is None:
-        return markdown(f"There are no reference tables in this checkout yet.\n\n{_yours(page)}")
-    models = page.provenance["language_models"]
-    corpus, classifiers = models[0]["corpus"], page.provenance["classifiers"]
-    texts = as_typed(corpus["name"]), as_typed(classifiers["corpus"]["name"])
-    theirs = (
-        f"**Reference runs**: {sum(len(one['runs']) for one in models)} language models on "
-        f"{corpus['tokens']['train']:,} words of *{texts[0]}*, {len(models[0]['seeds'])} "
-        f"seeds for each number of blocks, and {len(classifiers['runs'])} classifiers on "
-        f"*{texts[1]}*, {len(classifiers['seeds'])} seeds for each point."
-    )
+    theirs = "There are no reference tables in this checkout yet."
+    if page.provenance is not None:
+        models, classifiers = (page.provenance[name] for name in ("language_models", "classifiers"))
+        corpus = models[0]["corpus"]
+        theirs = (
+            f"**Reference runs**: {sum(len(one['runs']) for one in models)} language models on "
+            f"{corpus['tokens']['train']:,} words of *{as_typed(corpus['name'])}*, "
+            f"{len(models[0]['seeds'])} seeds for each number of blocks, and "
+            f"{len(classifiers['runs'])} classifiers on *{as_typed(classifiers['corpus']['name'])}*"
+            f", {len(classifiers['seeds'])} seeds for each point."
+        )
     return markdown(theirs if page.own is None else f"{theirs}\n\n{_yours(page)}")
 
 
-def _yours(page: Crossing) -> str:
-    first = page.made.language_models[0]
+def _yours(page: Study) -> str:
+    models, classifiers = (
+        [run for run in page.runs if run.experiment == name] for name in ("emergent", "sentiment")
+    )
     text, documents = (
-        as_typed(run.environment["corpus"].get("name", "embedded"))
-        for run in (first, page.made.classifiers[0])
+        as_typed(runs[0].environment["corpus"].get("name", "embedded"))
+        for runs in (models, classifiers)
     )
     return (
-        f"**Your runs**: {len(page.made.language_models)} language models on the corpus *{text}*, "
-        f"{first.config['epochs']} epochs each, and {len(page.made.classifiers)} classifiers on "
+        f"**Your runs**: {len(models)} language models on the corpus *{text}*, "
+        f"{models[0].config['epochs']} epochs each, and {len(classifiers)} classifiers on "
         f"*{documents}*."
     )
 
 
-def blocks_table(page: Crossing) -> Any:
+def blocks_table(page: Study) -> Any:
     """After the last epoch: chi of both signals, rho, and perplexity for each number of blocks."""
     table = page.main["concentration"]
     last = table[table["epoch"] == table["epoch"].max()]
@@ -149,7 +114,7 @@ def blocks_table(page: Crossing) -> Any:
     return html_table(pd.DataFrame(rows))
 
 
-def votes_table(page: Crossing) -> Any:
+def votes_table(page: Study) -> Any:
     """How many automata decide: before training, without and with the penalty."""
     votes = page.main["votes"]
     rows = []

@@ -5,9 +5,6 @@ Numbers in sentences come from the tables; where there is no reference yet, the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +12,15 @@ import pandas as pd
 
 from sparsecore.errors import InputError
 from sparsecore.experiments.emergent.config import Emergent
-from sparsecore.experiments.emergent.run_tables import matched_words
+from sparsecore.experiments.emergent.evidence import matched_words
 from sparsecore.experiments.emergent.scale import PAPER
-from sparsecore.report.pages import parts as common
 from sparsecore.report.pages.parts import (
-    Sides,
+    Study,
     as_typed,
     checkout_folder,
     html_table,
     markdown,
-    reference_folder,
+    open_beside,
 )
 from sparsecore.report.pages.verdicts import parts_table
 from sparsecore.report.pages.verdicts import verdict_sentence as told_verdicts
@@ -37,36 +33,16 @@ from sparsecore.stats.correlation import frequency_correlation
 TWO_SCALES = ("pearson", "pearson_log")
 SCALES = {"pearson": "raw", "pearson_log": "log"}
 WHOSE = ("reference runs", "your run")
+IN_WHOSE = ("in the reference runs", "in your run")
 
 
-@dataclass(frozen=True)
-class Page(Sides):
-    """The reference runs (None where absent), and the reader's run, computed when asked for.
-
-    ``compute``: finds or makes that run, and its tables. ``executed``: with a preset or a parameter
-    of the reader's own.
-    """
-
-    compute: Callable[[], tuple[Run, Summary]]
-    reference: Summary | None
-    provenance: dict[str, Any] | None
-    preset: str
-    executed: bool = True
-    experiment: str = "emergent"
-
-    @cached_property
-    def _made(self) -> tuple[Run, Summary]:
-        return self.compute()
+class Page(Study):
+    """The reference runs (None where absent), and the reader's run."""
 
     @property
     def run(self) -> Run:
         """The reader's run."""
-        return self._made[0]
-
-    @property
-    def yours(self) -> Summary:
-        """The tables of the reader's run."""
-        return self._made[1]
+        return self.runs[0]
 
     @property
     def settings(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -90,22 +66,16 @@ def _left(settings: dict[str, Any]) -> float:
 def open_page(preset: str, reference: str = "wikitext-2-lr20", **overrides: Any) -> Page:
     """The reference tables named ``reference``, and the reader's run beside them.
 
-    That run is computed (or found) here with a preset or a parameter of one's own; on the page as
-    published when something asks for it. ``overrides``: fields of
-    :class:`~sparsecore.experiments.emergent.config.Emergent`; None leaves the preset's. InputError
-    for an unknown preset, field, or reference.
+    ``overrides``: fields of :class:`~sparsecore.experiments.emergent.config.Emergent`; None leaves
+    the preset's. InputError for an unknown preset, field, or reference.
     """
     config = Emergent.preset(preset, **overrides)
-    folder = reference_folder("emergent", reference)
 
-    def compute() -> tuple[Run, Summary]:
-        run = execute(config, progress=False)
-        return run, summary_of([run], n_boot=300)
+    def compute() -> tuple[list[Run], Summary]:
+        runs = [execute(config, progress=False)]
+        return runs, summary_of(runs, n_boot=300)
 
-    theirs, known = read_summary(folder), read_provenance(folder)
-    page = Page(compute, theirs, known, preset, common.executed_anew(preset, overrides))
-    _ = page.own  # what the page shows is computed before anything is drawn
-    return page
+    return open_beside(Page, "emergent", reference, compute, preset, overrides)
 
 
 def about(page: Page) -> Any:
@@ -144,21 +114,16 @@ def rho(
 def rho_sentence(page: Page, what: str, **which: Any) -> Any:
     """``WHAT: 0.43 [0.39, 0.47] in the reference runs, 0.21 [0.11, 0.31] in yours.``"""
     parts = []
-    if page.reference is not None:
-        value, *ends = rho(page.reference, **which)
-        parts.append(f"**{format_value(value, ends)}** in the reference runs")
-    if page.own is not None:
-        value, *ends = rho(page.own, **which)
-        parts.append(f"**{format_value(value, ends)}** in your run")
+    for whose, tables in page.shown(*IN_WHOSE).items():
+        value, *ends = rho(tables, **which)
+        parts.append(f"**{format_value(value, ends)}** {whose}")
     return markdown(f"{what}: {' and '.join(parts)}.")
 
 
 def null_sentence(page: Page, n_permutations: int = 1000) -> Any:
     """How often shuffled frequencies correlate with chi of the h² gradient as much as the true."""
     parts = []
-    for tables, whose in ((page.reference, "in the reference runs"), (page.own, "in your run")):
-        if tables is None:
-            continue
+    for whose, tables in page.shown(*IN_WHOSE).items():
         words = tables["words"].rename(columns={"chi_lstm2_gradient_target": "chi"})
         table = words[["word", "frequency", "chi"]].assign(role="target")
         found = frequency_correlation(
@@ -186,11 +151,8 @@ def verdict_sentence(page: Page, *numbers: int) -> Any:
 
 def difference_sentence(page: Page) -> Any:
     """Closed minus open at the last epoch: in the matched samples, and at equal log frequency."""
-    named = (("the reference runs", page.reference), ("your run", page.own))
     sentences = []
-    for name, tables in named:
-        if tables is None:
-            continue
+    for whose, tables in page.shown(*IN_WHOSE).items():
         table = tables["differences"]
         last = table[table["epoch"] == table["epoch"].max()]
         samples = last[last["sample"] == "matched"]
@@ -202,7 +164,7 @@ def difference_sentence(page: Page) -> Any:
         else:
             text = "there are too few words for matched samples; closed minus open is **{}**"
         text = text.format(*shown)
-        sentences.append(f"In {name}, {text} in all words at equal log frequency.")
+        sentences.append(f"{whose.capitalize()}, {text} in all words at equal log frequency.")
     return markdown(" ".join(sentences))
 
 
@@ -211,11 +173,6 @@ def _spread(rows: pd.DataFrame, value: str, low: str, high: str) -> str:
     return format_value(
         float(rows[value].mean()), [float(rows[low].min()), float(rows[high].max())]
     )
-
-
-def about_yours(page: Page) -> Any:
-    """A sentence: what the reader's run is."""
-    return markdown(_about_yours(page))
 
 
 def paper_place() -> dict[str, tuple[float, float]]:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sparsecore.errors import InputError
-from sparsecore.runs.reference import read_provenance, read_summary
+from sparsecore.report.pages.parts import read_reference
 
 TEXTS = ("enwiki", "wikitext-2-lr20")
 HEADLINE = {"layer": "lstm2", "signal": "gradient", "role": "target", "value": "chi"}
@@ -22,10 +21,7 @@ def over_training(results: Path) -> pd.DataFrame:
     """
     found = []
     for text in TEXTS:
-        folder = results / "emergent" / text
-        tables, known = read_summary(folder), read_provenance(folder)
-        if tables is None or known is None:
-            raise InputError(f"{folder} has no reference tables")
+        tables, known = read_reference(results / "emergent" / text)
         rows = tables["correlations"]
         for column, wanted in HEADLINE.items():
             rows = rows[rows[column] == wanted]
@@ -43,10 +39,7 @@ def over_training(results: Path) -> pd.DataFrame:
 
 def by_optimiser(results: Path) -> pd.DataFrame:
     """The same by way of training, log frequency alone: the third round of ``causes``."""
-    folder = results / "causes" / "enwiki-3"
-    tables, known = read_summary(folder), read_provenance(folder)
-    if tables is None or known is None:
-        raise InputError(f"{folder} has no reference tables")
+    tables, known = read_reference(results / "causes" / "enwiki-3")
     rows = tables["frequency"]
     rows = rows[(rows["measure"] == "training") & (rows["statistic"] == "log frequency")]
     words = known["settings"]["batch_size"] * known["settings"]["sequence_length"]

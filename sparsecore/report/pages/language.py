@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from sparsecore.report.pages.parts import (
     Study,
+    about_study,
     corpus_name,
-    duration,
     html_table,
     markdown,
     open_study,
@@ -27,45 +29,28 @@ TABLE_1 = {
 """The paper's test perplexities on the Penn Treebank, models of 24 million parameters."""
 
 
-def open_page(preset: str, reference: str, **overrides: Any) -> Study:
-    """The study of a preset; finished runs are found, not repeated.
-
-    Raises:
-        InputError: unknown preset, field or reference.
-    """
-    return open_study("language", preset, reference, **overrides)
+open_page = partial(open_study, "language")
+"""The study of a preset; finished runs are found, not repeated."""
 
 
 def about(page: Study) -> Any:
     """What was trained: here, and in the reference runs."""
-    if page.reference is None or page.provenance is None:
-        return markdown(f"{_about_yours(page)} There are no reference runs yet.")
-    known, settings = page.provenance["corpus"], page.provenance["settings"]
-    theirs = (
-        f"The reference study: {_sizes(page.reference)}, trained on "
-        f"{known['tokens']['train']:,} words of {corpus_name(known)} with {known['types']:,} "
-        f"different ones for {settings['epochs']} epochs and at most "
-        f"{settings['finetune_epochs']} of fine-tuning."
-    )
-    return markdown(theirs if page.own is None else f"{theirs}\n\n{_about_yours(page)}")
 
+    def told(
+        tables: Summary, corpus: Mapping[str, Any], settings: Mapping[str, Any], _: int
+    ) -> str:
+        return (
+            f"{_sizes(tables)}, trained on {corpus['tokens']['train']:,} words of "
+            f"{corpus_name(corpus)} with {corpus['types']:,} different ones for "
+            f"{settings['epochs']} epochs and at most {settings['finetune_epochs']} of fine-tuning"
+        )
 
-def _about_yours(page: Study) -> str:
-    config = page.runs[0].config
-    seconds = sum(run.timing["seconds"].sum() for run in page.runs)
-    corpus = page.runs[0].environment["corpus"]
-    return (
-        f"Your study (preset *{page.preset}*): {_sizes(page.yours)}, trained on "
-        f"{corpus['tokens']['train']:,} words of {corpus_name(corpus)} with {corpus['types']:,} "
-        f"different ones for {config['epochs']} epochs and at most {config['finetune_epochs']} of "
-        f"fine-tuning, in {duration(seconds)}."
-    )
+    return about_study(page, told)
 
 
 def perplexity_table(page: Study) -> Any:
     """Table 1: the paper's test perplexities, those of the reference runs and the reader's."""
-    summaries = {"reference runs": page.reference, "your runs": page.own}
-    found = {name: _by_model(tables) for name, tables in summaries.items() if tables is not None}
+    found = {name: _by_model(tables) for name, tables in page.shown().items()}
     rows = [
         {
             "model": model,
@@ -99,7 +84,6 @@ def gap_table(page: Study) -> Any:
 def perplexity_sentence(page: Study) -> Any:
     """Which model is ahead, without fine-tuning and after it, in numbers."""
     table = page.main["perplexity"].set_index(["model", "finetuned"])["test_perplexity"]
-    whose = "your" if page.reference is None else "the reference"
     sentences = []
     for step, when in STEPS.items():
         dense, sparse = float(table["dense", step]), float(table["sparse", step])
@@ -108,7 +92,7 @@ def perplexity_sentence(page: Study) -> Any:
             f"{when} the dense model has a test perplexity of {dense:.1f} and the sparse one of "
             f"{sparse:.1f}, so the {lower} one is ahead by {abs(dense - sparse):.1f}"
         )
-    return markdown(f"In {whose} runs, {sentences[0]}; {sentences[1]}.")
+    return markdown(f"In {page.whose}, {sentences[0]}; {sentences[1]}.")
 
 
 def _by_model(tables: Summary) -> dict[tuple[str, str], str]:

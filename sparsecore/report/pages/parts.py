@@ -7,35 +7,65 @@ from __future__ import annotations
 
 import math
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
 import sparsecore
 from sparsecore.errors import InputError, near_match, one_line
-from sparsecore.runs.reference import Summary, read_provenance, read_summary, summary_of
+from sparsecore.runs.reference import (
+    REWRITE,
+    Summary,
+    read_provenance,
+    read_summary,
+    summary_of,
+)
 from sparsecore.runs.store import Run
 from sparsecore.runs.sweep import run_all, study_of
 
+WHOSE = ("reference runs", "your runs")
 PUBLISHED = "quick"  # the preset of the notebooks as the book shows them
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>$|~#&!^])")
 
 
-class Sides(ABC):
-    """The tables that a page shows: of the reference runs, of the reader's, or of both."""
+@dataclass(frozen=True)
+class Study:
+    """The reference runs of an experiment (None where absent), and the reader's own.
 
-    executed: bool
+    ``compute``: finds or makes the reader's runs, and their tables; nothing is computed before
+    something asks for them. ``executed``: with a preset or a parameter of the reader's own
+    (:func:`executed_anew`). ``alone``: finds or makes the first of the runs.
+    """
+
+    experiment: str
+    compute: Callable[[], tuple[list[Run], Summary]]
     reference: Summary | None
+    provenance: dict[str, Any] | None
+    preset: str
+    executed: bool = True
+    alone: Callable[[], Run] | None = None
+
+    @cached_property
+    def _made(self) -> tuple[list[Run], Summary]:
+        return self.compute()
 
     @property
-    @abstractmethod
+    def runs(self) -> list[Run]:
+        """The reader's runs."""
+        return self._made[0]
+
+    def first(self) -> Run:
+        """The first of the reader's runs, for which the others need not be made."""
+        return self.runs[0] if self.alone is None else self.alone()
+
+    @property
     def yours(self) -> Summary:
         """The tables of the reader's runs."""
+        return self._made[1]
 
     @property
     def main(self) -> Summary:
@@ -47,37 +77,23 @@ class Sides(ABC):
         """The reader's tables where the page is to show them; None on the page as published."""
         return self.yours if self.executed or self.reference is None else None
 
-
-@dataclass(frozen=True)
-class Study(Sides):
-    """The reference runs of an experiment's study (None where absent), and the reader's own.
-
-    ``compute``: finds or makes the reader's runs, and their tables; nothing is computed before
-    something asks for them. ``first``: finds or makes the first of them alone. ``executed``: with
-    a preset or a parameter of the reader's own (:func:`executed_anew`).
-    """
-
-    experiment: str
-    first: Callable[[], Run]
-    compute: Callable[[], tuple[list[Run], Summary]]
-    reference: Summary | None
-    provenance: dict[str, Any] | None
-    preset: str
-    executed: bool = True
-
-    @cached_property
-    def _made(self) -> tuple[list[Run], Summary]:
-        return self.compute()
+    @property
+    def seconds(self) -> float:
+        """How long the reader's runs took, all together."""
+        return sum(float(run.timing["seconds"].sum()) for run in self.runs)
 
     @property
-    def runs(self) -> list[Run]:
-        """The reader's runs."""
-        return self._made[0]
+    def whose(self) -> str:
+        """Whose tables :attr:`main` are."""
+        return "your runs" if self.reference is None else "the reference runs"
 
-    @property
-    def yours(self) -> Summary:
-        """The tables of the reader's runs."""
-        return self._made[1]
+    def shown(self, *names: str) -> dict[str, Summary]:
+        """The tables that the page shows, under the names of the reference and the reader's."""
+        sides = zip(names or WHOSE, (self.reference, self.own), strict=True)
+        return {name: tables for name, tables in sides if tables is not None}
+
+
+S = TypeVar("S", bound=Study)
 
 
 def mean_and_sd(row: Mapping[Any, Any]) -> str:
@@ -90,9 +106,6 @@ def open_study(
 ) -> Study:
     """The runs of an experiment's study, and the reference tables beside them.
 
-    The reader's runs are computed (or found) here if the page shows them, that is with a preset or
-    a parameter of one's own; on the page as published when something asks for them.
-
     Args:
         tune: the runs that choose hyper-parameters come first.
         overrides: fields of the experiment's configuration; None leaves the preset's.
@@ -100,7 +113,6 @@ def open_study(
     Raises:
         InputError: unknown preset, field or reference.
     """
-    folder = reference_folder(experiment, reference)
     stages = ("tune", "study") if tune else ("study",)
     configs = [study_of(experiment, preset, stage, **overrides) for stage in stages]
 
@@ -111,11 +123,52 @@ def open_study(
     def first() -> Run:
         return run_all(configs[-1][:1], progress=False)[0]
 
-    theirs, known = read_summary(folder), read_provenance(folder)
+    return open_beside(Study, experiment, reference, compute, preset, overrides, first)
+
+
+def open_beside(
+    kind: type[S],
+    experiment: str,
+    reference: str,
+    compute: Callable[[], tuple[list[Run], Summary]],
+    preset: str,
+    overrides: Mapping[str, Any],
+    alone: Callable[[], Run] | None = None,
+) -> S:
+    """The reference tables of that name, and beside them what ``compute`` gives.
+
+    It is asked here if the page shows the reader's runs, that is with a preset or a parameter of
+    one's own; on the page as published when something asks for them.
+    """
+    folder = reference_folder(experiment, reference)
     executed = executed_anew(preset, overrides)
-    study = Study(experiment, first, compute, theirs, known, preset, executed)
-    _ = study.own  # what the page shows is computed before anything is drawn
-    return study
+    tables, known = read_summary(folder), read_provenance(folder)
+    page = kind(experiment, compute, tables, known, preset, executed, alone)
+    _ = page.own  # what the page shows is computed before anything is drawn
+    return page
+
+
+def about_study(
+    page: Study,
+    told: Callable[[Summary, Mapping[str, Any], Mapping[str, Any], int], str],
+    note: str = "",
+) -> Any:
+    """What was trained: in the reference runs, and in the reader's where the page shows them.
+
+    ``told``: says it from the tables, the corpus, the settings and the number of runs. ``note``:
+    about the reader's runs.
+    """
+    known = page.provenance
+    theirs = "There are no reference runs yet."
+    if known is not None:
+        text = told(page.main, known["corpus"], known["settings"], len(known["runs"]))
+        theirs = f"The reference study: {text}."
+    if page.own is None:
+        return markdown(theirs)
+    first = page.runs[0]
+    text = told(page.yours, first.environment["corpus"], first.config, len(page.runs))
+    yours = f"Your study (preset *{page.preset}*): {text}, in {duration(page.seconds)}.{note}"
+    return markdown(f"{theirs}\n\n{yours}")
 
 
 def executed_anew(preset: str, overrides: Mapping[str, Any]) -> bool:
@@ -139,6 +192,18 @@ def reference_folder(experiment: str, name: str) -> Path:
     if known and name not in known:
         raise InputError(f"no reference tables {name!r}{near_match(name, known)}")
     return base / name
+
+
+def read_reference(folder: Path, remake: str = REWRITE) -> tuple[Summary, dict[str, Any]]:
+    """The tables in a folder, and what is known of the runs behind them.
+
+    Raises:
+        InputError: there are none, and what would make them.
+    """
+    tables, known = read_summary(folder), read_provenance(folder)
+    if tables is None or known is None:
+        raise InputError(f"{folder} has no tables: {remake}")
+    return tables, known
 
 
 def checkout_folder(*names: str) -> Path:
@@ -174,12 +239,8 @@ def html_table(table: pd.DataFrame, *, escape: bool = True, note: str = "") -> A
     with pd.option_context("display.max_colwidth", None):
         text = table.to_html(index=False, border=0, justify="left", escape=escape)
     text = text.replace('class="dataframe"', 'class="findings"')
-    return HTML(scrolling(text) + (f'<p class="table-note">{note}</p>' if note else ""))
-
-
-def scrolling(table: str) -> str:
-    """Markup of a table that scrolls by itself where it is too wide, with the keyboard too."""
-    return f'<div class="table-scroll" tabindex="0">{table}</div>'
+    scrolling = f'<div class="table-scroll" tabindex="0">{text}</div>'  # with the keyboard too
+    return HTML(scrolling + (f'<p class="table-note">{note}</p>' if note else ""))
 
 
 def signed(value: float, digits: int) -> str:

@@ -28,12 +28,12 @@ from sparsecore.report.pages.automata import pruned, reference_automata
 from sparsecore.report.pages.parts import (
     as_typed,
     executed_anew,
+    html_table,
     markdown,
+    read_reference,
     reference_folder,
-    scrolling,
 )
 from sparsecore.report.pages.sentiment import about_run, smallest_run
-from sparsecore.runs.reference import read_summary
 
 SHOWN = "books"  # the reviews whose smallest model has three automata, as the paper's Table 1 has
 SHOWN_TOP = 4  # phrases at either end, as in that table
@@ -85,9 +85,8 @@ def open_reader(preset: str, reference: str, explorer: str, **overrides: Any) ->
 
 
 def _reference(reference: str, explorer: str, category: str) -> Reader:
-    tables = read_summary(reference_folder("sentiment", reference))
-    if tables is None:
-        raise InputError(f"there are no reference runs sentiment/{reference} in this checkout")
+    folder = reference_folder("sentiment", reference)
+    tables, _ = read_reference(folder, "its committed tables are part of a checkout")
     phrases = tables["patterns"]
     steps = [*phrases.filter(like="transition_"), "after"]  # empty where an automaton is shorter
     phrases[steps] = phrases[steps].astype(object).fillna("")
@@ -144,24 +143,15 @@ def phrase_rows(patterns: pd.DataFrame, top: int = SHOWN_TOP) -> Any:
     last = patterns.groupby("wfsa")["state"].transform("max")
     rows = patterns[(patterns["state"] == last) & (patterns["rank"] <= top)]
     used = [c for c in steps if rows[c].str.len().gt(0).any()]
-    parts = []
+    shown = []
     for row in rows.to_dict("records"):
-        cells = "".join(f"<td>{_marked(row[c])}</td>" for c in used)
         first = row["rank"] == 1
-        head = (
-            f"<td>{'pattern ' + str(row['wfsa'] + 1) if first and row['end'] == 'top' else ''}</td>"
-        )
-        head += f"<td>{row['end'] if first else ''}</td>"
-        tail = f"<td>{_marked(row['after'])}</td><td>{html.escape(row['label'])}</td>"
-        parts.append(f"<tr>{head}{cells}{tail}</tr>")
+        name = f"pattern {row['wfsa'] + 1}" if first and row["end"] == "top" else ""
+        steps_taken = [_marked(row[c]) for c in used]
+        end = row["end"] if first else ""
+        shown.append([name, end, *steps_taken, _marked(row["after"]), html.escape(row["label"])])
     names = ["", "", *(f"transition {i}" for i in range(1, len(used) + 1)), "after", "document"]
-    header = "".join(f"<th>{name}</th>" for name in names)
-    return _html(
-        scrolling(
-            f'<table class="findings"><thead><tr>{header}</tr></thead>'
-            f"<tbody>{''.join(parts)}</tbody></table>"
-        )
-    )
+    return html_table(pd.DataFrame(shown, columns=pd.Index(names)), escape=False)
 
 
 def decision(reader: Reader, text: str) -> Any:
@@ -180,20 +170,14 @@ def decision(reader: Reader, text: str) -> Any:
         shown = " ".join(_role(w, r) for w, r in zip(own["word"], own["role"], strict=True))
         name = "bias" if row["wfsa"] < 0 else f"pattern {row['wfsa'] + 1}"
         votes = second if row["contribution"] > 0 else first
-        rows.append(
-            f"<tr><td>{name}</td><td>{shown}</td><td>{abs(100 * row['share']):.0f} %</td>"
-            f"<td>{html.escape(votes)}</td></tr>"
-        )
-    header = "<th></th><th>path</th><th>share</th><th>for</th>"
+        share = f"{abs(100 * row['share']):.0f} %"
+        rows.append([name, shown, share, html.escape(votes)])
+    table = html_table(
+        pd.DataFrame(rows, columns=pd.Index(["", "path", "share", "for"])), escape=False
+    )
     verdict = html.escape(second if total > 0 else first)
     chance = 1 / (1 + math.exp(-min(abs(total), 700)))
-    return _html(
-        scrolling(
-            f'<table class="findings"><thead><tr>{header}</tr></thead>'
-            f"<tbody>{''.join(rows)}</tbody></table>"
-        )
-        + f"<p>Together: <b>{verdict}</b>, probability {chance:.2f}.</p>"
-    )
+    return _html(f"{table.data}<p>Together: <b>{verdict}</b>, probability {chance:.2f}.</p>")
 
 
 def check_sentence(sentence: str) -> None:

@@ -9,12 +9,16 @@ from typing import Any
 import pandas as pd
 from numpy.typing import NDArray
 
-from sparsecore.errors import InputError
 from sparsecore.files import reading
 from sparsecore.home import RECOMPUTE
 from sparsecore.report.explorers.numbers import from_steps
-from sparsecore.report.pages.parts import executed_anew, markdown, reference_folder, signed
-from sparsecore.runs.reference import read_provenance, read_summary
+from sparsecore.report.pages.parts import (
+    executed_anew,
+    markdown,
+    read_reference,
+    reference_folder,
+    signed,
+)
 from sparsecore.runs.store import Run
 
 REMAKE = "python tools/explorer_models.py sentence makes it"
@@ -60,9 +64,7 @@ def open_networks(preset: str, reference: str, **overrides: Any) -> Networks:
 
 
 def _reference(folder: Path) -> Networks:
-    tables, provenance = read_summary(folder), read_provenance(folder)
-    if tables is None or provenance is None:
-        raise InputError(f"{folder} has no tables: {REMAKE}")
+    tables, _ = read_reference(folder, REMAKE)
     words, known = tables["words"], tables["networks"]
     weights = {
         name: _weights(weights_file(folder, arm))

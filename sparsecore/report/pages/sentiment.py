@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -36,32 +37,23 @@ GOAL_NOTE = (
 """What the tables of learned structures call a goal."""
 
 
-def open_page(preset: str, reference: str, **overrides: Any) -> Study:
-    """The study of a preset; finished runs are found, not repeated.
-
-    Raises:
-        InputError: unknown preset, field or reference.
-    """
-    return open_study("sentiment", preset, reference, **overrides)
+open_page = partial(open_study, "sentiment")
+"""The study of a preset; finished runs are found, not repeated."""
 
 
 def about(page: Study) -> Any:
     """What was trained: in the reference runs, and here."""
-    if page.reference is None or page.provenance is None:
-        return markdown(f"There are no reference runs in this checkout yet.\n\n{_yours(page)}")
-    seeds = len(page.provenance["seeds"])
-    theirs = (
-        f"**Reference runs**: {len(page.provenance['runs'])} models on "
-        f"{_documents(page.reference)}; {seeds} seeds for each point."
-    )
-    return markdown(theirs if page.own is None else f"{theirs}\n\n{_yours(page)}")
-
-
-def _yours(page: Study) -> str:
-    seconds = sum(run.timing["seconds"].sum() for run in page.runs)
-    return (
-        f"**Your study** (preset *{page.preset}*): {len(page.runs)} models on "
-        f"{_documents(page.yours)}, in {duration(seconds)}."
+    theirs = "There are no reference runs in this checkout yet."
+    if page.provenance is not None:
+        theirs = (
+            f"**Reference runs**: {len(page.provenance['runs'])} models on "
+            f"{_documents(page.main)}; {len(page.provenance['seeds'])} seeds for each point."
+        )
+    if page.own is None:
+        return markdown(theirs)
+    return markdown(
+        f"{theirs}\n\n**Your study** (preset *{page.preset}*): {len(page.runs)} models on "
+        f"{_documents(page.own)}, in {duration(page.seconds)}."
     )
 
 
@@ -150,13 +142,12 @@ def gain_sentence(page: Study) -> Any:
     if row.empty:
         return markdown("The study has no unigram baseline beside a heavily regularised model.")
     first = row.iloc[0]
-    whose = "the reference runs" if page.reference is not None else "your runs"
     ends = (
         "" if math.isnan(first["low"]) else f" (95 % interval {_ends(first['low'], first['high'])})"
     )
     return markdown(
-        f"In {whose} the heavily regularised models reach **{signed(first['value'], 1)} points** "
-        f"of accuracy against unigram WFSAs of about as many transitions{ends}."
+        f"In {page.whose} the heavily regularised models reach **{signed(first['value'], 1)} "
+        f"points** of accuracy against unigram WFSAs of about as many transitions{ends}."
     )
 
 

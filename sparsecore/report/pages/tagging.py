@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from sparsecore.report.pages.parts import (
     Study,
+    about_study,
     corpus_name,
-    duration,
     html_table,
     markdown,
     mean_and_sd,
@@ -55,44 +57,27 @@ TABLE_3 = {
 """The paper's accuracies by order and density, on the Wall Street Journal."""
 
 
-def open_page(preset: str, reference: str, **overrides: Any) -> Study:
-    """The study of a preset, its tuning runs first; finished runs are found, not repeated.
+SILVER = (
+    " The tags are *silver*: a machine gave them, so these models learn to imitate it. That shows "
+    "how the experiment works; its results are those of the reference runs."
+)
 
-    Raises:
-        InputError: unknown preset, field or reference.
-    """
-    return open_study("tagging", preset, reference, tune=True, **overrides)
+open_page = partial(open_study, "tagging", tune=True)
+"""The study of a preset, its tuning runs first; finished runs are found, not repeated."""
 
 
 def about(page: Study) -> Any:
     """What was trained: here, and in the reference runs."""
-    if page.provenance is None:
-        return markdown(f"{_about_yours(page)} There are no reference runs yet.")
-    known, runs = page.provenance["corpus"], page.provenance["runs"]
-    theirs = (
-        f"The reference study: {len(runs)} models, trained on {known['tokens']['train']:,} words "
-        f"of {corpus_name(known)} with {known['types']:,} different ones and {known['tags']} tags, "
-        f"for {page.provenance['settings']['epochs']} epochs."
-    )
-    return markdown(theirs if page.own is None else f"{theirs}\n\n{_about_yours(page)}")
 
-
-def _about_yours(page: Study) -> str:
-    corpus = page.runs[0].environment["corpus"]
-    seconds = sum(run.timing["seconds"].sum() for run in page.runs)
-    settings = len(page.yours["accuracy"])
-    words = corpus["tokens"]["train"]
-    text = (
-        f"Your study (preset *{page.preset}*): {len(page.runs)} models, {settings} settings, "
-        f"trained on {words:,} words of {corpus_name(corpus)} with {corpus['types']:,} different "
-        f"ones and {corpus['tags']} tags, in {duration(seconds)}."
-    )
-    if "silver" in corpus["source"]:
-        text += (
-            " The tags are *silver*: a machine gave them, so these models learn to imitate it. "
-            "That shows how the experiment works; its results are those of the reference runs."
+    def told(_: Summary, corpus: Mapping[str, Any], settings: Mapping[str, Any], runs: int) -> str:
+        return (
+            f"{runs} models, trained on {corpus['tokens']['train']:,} words of "
+            f"{corpus_name(corpus)} with {corpus['types']:,} different ones and {corpus['tags']} "
+            f"tags, for {settings['epochs']} epochs"
         )
-    return text
+
+    silver = page.own is not None and "silver" in page.runs[0].environment["corpus"]["source"]
+    return about_study(page, told, SILVER if silver else "")
 
 
 def accuracy_table(page: Study) -> Any:
@@ -125,8 +110,7 @@ def accuracy_table(page: Study) -> Any:
 
 def orders_table(page: Study) -> Any:
     """Table 3: the paper's accuracies, those of the reference runs and the reader's."""
-    summaries = {"reference runs": page.reference, "your runs": page.own}
-    columns = {name: _by_order(tables) for name, tables in summaries.items() if tables is not None}
+    columns = {name: _by_order(tables) for name, tables in page.shown().items()}
     rows = [
         {
             "order": "dense" if density == 1 else ORDERS[order],
@@ -185,12 +169,10 @@ def size_sentence(page: Study) -> Any:
     full = points[points["size"] == points["size"].max()]["accuracy"].iloc[0]
     small = points[points["size"] == points["size"].min()].set_index("family")
     size = points["size"].min()
-    whose = "reference" if page.reference is not None else "your"
     return markdown(
-        f"In {'the ' if whose == 'reference' else ''}{whose} runs the full embedding, 20 values "
-        f"per word, reaches {full:.1f} %. With {size:g} values per word the dense one reaches "
-        f"{small.loc['dense', 'accuracy']:.1f} %, the sparse one "
-        f"{small.loc['sparse', 'accuracy']:.1f} %, from equally many parameters."
+        f"In {page.whose} the full embedding, 20 values per word, reaches {full:.1f} %. With "
+        f"{size:g} values per word the dense one reaches {small.loc['dense', 'accuracy']:.1f} %, "
+        f"the sparse one {small.loc['sparse', 'accuracy']:.1f} %, from equally many parameters."
     )
 
 

@@ -11,10 +11,16 @@ import pandas as pd
 from sparsecore.errors import InputError
 from sparsecore.experiments.transformer.findings import MARGIN, untested
 from sparsecore.report.figures.style import LAYER_NAMES
-from sparsecore.report.pages.parts import as_typed, html_table, markdown, reference_folder
+from sparsecore.report.pages.parts import (
+    as_typed,
+    html_table,
+    markdown,
+    read_reference,
+    reference_folder,
+)
 from sparsecore.report.pages.verdicts import OUTCOMES
 from sparsecore.runs.claims import format_value
-from sparsecore.runs.reference import Summary, read_provenance, read_summary
+from sparsecore.runs.reference import Summary
 
 WHOSE = ("reference run", "your run")
 
@@ -57,9 +63,7 @@ def open_page(
             had.
     """
     folder = reference_folder("transformer", reference)
-    tables, known = read_summary(folder), read_provenance(folder)
-    if tables is None or known is None:
-        raise InputError(f"{folder} has no tables: python tools/transformer_tables.py makes them")
+    tables, known = read_reference(folder, "python tools/transformer_tables.py makes them")
     if model is None:
         if corpus is not None or layers is not None:
             raise InputError("corpus and layers say how a model is read: give model= too")
@@ -73,7 +77,7 @@ def _read(
 ) -> tuple[Summary, dict[str, Any]]:
     from sparsecore.data.causal_lm import load_lm
     from sparsecore.experiments.transformer.measure import Setting
-    from sparsecore.experiments.transformer.study import study
+    from sparsecore.experiments.transformer.tables import study
 
     setting = Setting(windows=windows, seed=seed, layers=list(layers or Setting().layers))
     return study(*load_lm(name), corpus, setting)

@@ -9,17 +9,15 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 
-from sparsecore.report.pages.parts import html_table, markdown
+from sparsecore.report.pages.parts import WHOSE, Study, html_table, markdown
 from sparsecore.runs.claims import format_value
 from sparsecore.runs.judged import parts_of
-from sparsecore.runs.reference import Summary
 from sparsecore.stats.judgement import judge
 
-WHOSE = ("reference runs", "your runs")
 OUTCOMES = {"yes": "true", "no": "false", "unsure": "open"}
 KINDS = {"essential": "", "side": "side part: ", "shown": "not counted: "}
 NOTE = (
@@ -40,26 +38,7 @@ VERDICTS = {
 }
 
 
-class Page(Protocol):
-    """What a page of an experiment knows; own and reference are None where not shown."""
-
-    @property
-    def experiment(self) -> str:
-        """Its name."""
-        ...
-
-    @property
-    def own(self) -> Summary | None:
-        """The tables of the reader's runs."""
-        ...
-
-    @property
-    def reference(self) -> Summary | None:
-        """The tables of the reference runs."""
-        ...
-
-
-def verdict_sentence(page: Page, *numbers: int, whose: Sequence[str] = WHOSE) -> Any:
+def verdict_sentence(page: Study, *numbers: int, whose: Sequence[str] = WHOSE) -> Any:
     """``Finding 1 **holds** in the reference runs; in your runs it **fails** (the reason).``"""
     sentences = []
     for number in numbers:
@@ -75,7 +54,7 @@ def verdict_sentence(page: Page, *numbers: int, whose: Sequence[str] = WHOSE) ->
 
 
 def parts_table(
-    page: Page,
+    page: Study,
     *numbers: int,
     scales: Mapping[str, str] | None = None,
     whose: Sequence[str] = WHOSE,
@@ -107,11 +86,11 @@ def in_words(part: str) -> str:
     return part.replace(" less ", " minus ")
 
 
-def _sides(page: Page, whose: Sequence[str]) -> list[tuple[str, pd.DataFrame]]:
+def _sides(page: Study, whose: Sequence[str]) -> list[tuple[str, pd.DataFrame]]:
     """The parts of the findings in the reference runs and in the reader's, where shown."""
     found = []
-    for name, tables in zip(whose, (page.reference, page.own), strict=True):
-        parts = None if tables is None else parts_of(page.experiment, tables)
+    for name, tables in page.shown(*whose).items():
+        parts = parts_of(page.experiment, tables)
         if parts is not None:
             found.append((name, parts))
     return found
