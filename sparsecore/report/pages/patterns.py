@@ -86,7 +86,7 @@ def open_reader(preset: str, reference: str, explorer: str, **overrides: Any) ->
 
 def _reference(reference: str, explorer: str, category: str) -> Reader:
     folder = reference_folder("sentiment", reference)
-    tables, _ = read_reference(folder, "its committed tables are part of a checkout")
+    tables, _ = read_reference(folder)
     phrases = tables["patterns"]
     steps = [*phrases.filter(like="transition_"), "after"]  # empty where an automaton is shorter
     phrases[steps] = phrases[steps].astype(object).fillna("")
