@@ -16,6 +16,7 @@ from sparsecore.experiments.sentiment.config import STUDIES, Sentiment, study, t
 from sparsecore.experiments.sentiment.fit import PhaseState, logits_of
 from sparsecore.experiments.sentiment.inputs import lookup, make_batches, rows_of_words
 from sparsecore.experiments.sentiment.patterns import explain_document
+from sparsecore.experiments.sentiment.random_search import best_draw, random_search
 from sparsecore.experiments.sentiment.search import StrengthSearch
 from sparsecore.experiments.sentiment.structure import (
     extract,
@@ -295,7 +296,19 @@ def test_structures_are_read_and_written():
             lengths_of(wrong)
 
 
-def test_study_configurations():
+def test_draws_are_in_range_and_the_best_is_chosen_on_dev():
+    drawn = random_search(3, 50)
+    rates = [draw["learning_rate"] for draw in drawn]
+    assert rates == sorted(rates) and rates[0] >= 7e-3 and rates[-1] <= 0.5
+    assert all(1 <= draw["clip"] <= 5 and draw["rnn_dropout"] <= 0.5 for draw in drawn)
+    assert np.median(rates) == pytest.approx(0.06, rel=0.6)  # log-uniform
+    table = pd.DataFrame(drawn[:3]).assign(dev_accuracy=[0.7, 0.9, 0.8], test_accuracy=[1, 0, 1])
+    assert best_draw(table) == drawn[1]
+    with pytest.raises(InputError, match="count must be at least 1"):
+        random_search(0, 0)
+
+
+def test_study_and_tuning_configurations():
     runs = study("small")
     points = STUDIES["small"]
     assert len(runs) == 5 * 4 * (5 + len(points.goals)) == len(set(runs))
@@ -306,6 +319,7 @@ def test_study_configurations():
     assert {c.category for c in only} == {"books"} and {c.seed for c in only} == {7, 8, 9, 10, 11}
     with pytest.raises(InputError, match="goal is one of what the study varies"):
         study("small", goal=3)
+    assert len(set(tune("small"))) == 16 and len({c.clip for c in tune("small")}) == 8
     assert all(c.strength == 0 for c in tune("quick"))
 
 

@@ -101,6 +101,9 @@ STUDIES: dict[str, Points] = {
         5,
     ),
 }
+TUNING = {"quick": 2, "small": 8, "paper": 20}  # draws
+TUNED = ("kitchen", "dvd")
+TUNING_SEED = 100
 
 
 @dataclass(frozen=True)
@@ -220,11 +223,7 @@ def study(preset: str, **overrides: Any) -> list[Sentiment]:
     Raises:
         InputError: unknown preset or field, or a field that the study varies.
     """
-    given = {name: value for name, value in overrides.items() if value is not None}
-    for name in ("structure", "goal", "tolerance", "strength"):
-        if name in given:
-            raise InputError(f"{name} is one of what the study varies; sweep it with --grid")
-    Sentiment.preset(preset, **given)
+    given = _overrides(preset, overrides)
     points, first = STUDIES[preset], given.pop("seed", 0)
     chosen = given.pop("category", None)
     configs = []
@@ -237,3 +236,29 @@ def study(preset: str, **overrides: Any) -> list[Sentiment]:
                 search = {"goal": goal, "tolerance": tolerance, "strength": strength}
                 configs.append(Sentiment.preset(preset, **own, **search))
     return configs
+
+
+def tune(preset: str, **overrides: Any) -> list[Sentiment]:
+    """A random search over the optimiser's settings, on a baseline of mixed lengths.
+
+    :func:`sparsecore.experiments.sentiment.random_search.best_draw` compares them by dev accuracy.
+    """
+    from sparsecore.experiments.sentiment.random_search import random_search
+
+    given = _overrides(preset, overrides)
+    categories = (None,) if preset == "quick" else TUNED
+    structure = {"structure": STUDIES[preset].baselines[-1], "seed": TUNING_SEED}
+    return [
+        Sentiment.preset(preset, **{**given, **structure, "category": category, **draw})
+        for draw in random_search(TUNING_SEED, TUNING[preset])
+        for category in categories
+    ]
+
+
+def _overrides(preset: str, overrides: dict[str, Any]) -> dict[str, Any]:
+    given = {name: value for name, value in overrides.items() if value is not None}
+    for name in ("structure", "goal", "tolerance", "strength"):
+        if name in given:
+            raise InputError(f"{name} is one of what the study varies; sweep it with --grid")
+    Sentiment.preset(preset, **given)
+    return given
