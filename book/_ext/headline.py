@@ -28,7 +28,7 @@ PICTURE = "_build/headline.png"  # of the source folder: Sphinx copies it from t
 ALT = (
     "Three line charts of the correlation of concentration with target-word frequency over the "
     "words read, on log and raw frequency: over all words of Wikipedia and WikiText-2, over those "
-    "seen at least 3,000 times, and for SGD at two learning rates and Adam."
+    "seen at least 3,000 times, with and without the twenty commonest, and for SGD and Adam."
 )
 SCRIPTS = """<div class="cell">
 <script type="application/vnd.jupyter.widget-state+json">{state}</script>

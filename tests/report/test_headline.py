@@ -22,6 +22,7 @@ def test_words_read_are_epochs_times_the_words_of_the_text():
         ("all", "enwiki"): 1,
         ("all", "wikitext-2-lr20"): 3,
         ("often seen", "wikitext-2-lr20"): 3,
+        ("often seen", "without 20"): 3,
     }
     often = table[(table["words"] == "often seen") & (table["method"] == "pearson")]
     assert often["millions"].max() == pytest.approx(20 * 0.734761, rel=1e-3)

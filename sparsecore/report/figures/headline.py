@@ -11,12 +11,16 @@ from sparsecore.report.figures.style import Look
 from sparsecore.stats.tables import require_columns
 
 SCALES = {"pearson_log": ("log", style.SOLID), "pearson": ("raw", style.DASHED)}
-TEXTS = {"enwiki": ("Wikipedia", style.ORANGE), "wikitext-2-lr20": ("WikiText-2", style.BLUE)}
+TEXTS = {
+    "enwiki": ("Wikipedia", style.VIOLET),
+    "wikitext-2-lr20": ("WikiText-2", style.BLUE),
+    "without 20": ("without the 20 commonest", style.OCHRE),
+}
 OPTIMISERS = ("sgd-20", "sgd-5", "adam")
 LOOKS = {arm: causes.LOOKS[arm] for arm in OPTIMISERS}
 WORDS = {
     "all": "All words, two texts (log and raw frequency)",
-    "often seen": "Words seen at least 3,000 times by the end",
+    "often seen": "Words of WikiText-2 seen at least 3,000 times by the end",
 }
 RHO = r"correlation $\rho_{\leftarrow}(\overline{h}^2)$"
 
@@ -31,7 +35,7 @@ def headline(texts: pd.DataFrame, arms: pd.DataFrame) -> np.ndarray:
     """
     require_columns(texts, ["words", "text", "method", "millions", "rho", "seed"])
     require_columns(arms, ["arm", "millions", "value", "low", "high"])
-    _, axes = style.new_figure(8.6, rows=3)
+    _, axes = style.new_figure(9.4, rows=3)
     looks = {
         f"{text} {method}": Look(
             f"{name}, {scale}", colour, dashes, width=2.6 if dashes == "" else 1.6
@@ -55,7 +59,7 @@ def headline(texts: pd.DataFrame, arms: pd.DataFrame) -> np.ndarray:
     for ax in axes[:, 0]:
         marks.zero_line(ax)
         ax.set_ylabel(RHO)
-        ax.set_xlabel("words read, millions" if ax is below else "")
+        ax.set_xlabel("words read, millions")
         ax.margins(x=0.02)
         marks.name_lines(ax, 20)
     return axes[:, 0]

@@ -11,13 +11,15 @@ from sparsecore.report.pages.parts import read_reference
 TEXTS = ("enwiki", "wikitext-2-lr20")
 HEADLINE = {"layer": "lstm2", "signal": "gradient", "role": "target", "value": "chi"}
 METHODS = ("pearson_log", "pearson")
+WITHOUT = "without 20"  # a text's name for its often seen words but the twenty commonest
 
 
 def over_training(results: Path) -> pd.DataFrame:
     """rho of the h2 gradient with target frequency, by words, text, method, seed and epoch.
 
     ``words``: ``all``, or ``often seen``: at least 3,000 times by the end of the run, where the
-    tables tell them apart. ``millions``: words of training text read by the end of the epoch.
+    tables tell them apart; of these also without the twenty commonest (``text``: ``without 20``).
+    ``millions``: words of training text read by the end of the epoch.
     """
     found = []
     for text in TEXTS:
@@ -26,14 +28,16 @@ def over_training(results: Path) -> pd.DataFrame:
         for column, wanted in HEADLINE.items():
             rows = rows[rows[column] == wanted]
         rows = rows[rows["method"].isin(METHODS)]
-        parts = {"all": rows}
+        parts = {("all", text): rows}
         if "scale" in tables:
             over_w = tables["scale"].query("finding == 1")
-            parts["often seen"] = over_w.rename(columns={"value": "rho"})
-        for words, part in parts.items():
+            parts["often seen", text] = over_w.rename(columns={"value": "rho"})
+        if "without" in tables:
+            parts["often seen", WITHOUT] = tables["without"].query("dropped == 20")
+        for (words, name), part in parts.items():
             millions = part["epoch"] * known["corpus"]["tokens"]["train"] / 1e6
             part = part[["method", "seed", "epoch", "rho"]]
-            found.append(part.assign(words=words, text=text, millions=millions))
+            found.append(part.assign(words=words, text=name, millions=millions))
     return pd.concat(found, ignore_index=True)
 
 
