@@ -162,14 +162,9 @@ def zero_line(ax: Axes, at: float = 0.0, *, across: bool = False, dashes: Any = 
     draw(at, color=style.INK, linewidth=1.0, linestyle=dashes, zorder=1)
 
 
-def name_lines(
-    ax: Axes, width: int = 25, also: Iterable[tuple[str, float, float, Any]] = ()
-) -> None:
-    """Write the name of each labelled line right of its end, in its colour, none over another.
-
-    ``also``: (text, x, y, colour) of what else is named there, such as a level.
-    """
-    named = list(also)
+def name_lines(ax: Axes, width: int = 25) -> None:
+    """Write the name of each labelled line right of its end, in its colour, none over another."""
+    named = []
     for line in ax.get_lines():
         x, y = (np.asarray(data, float) for data in line.get_data())
         known = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
