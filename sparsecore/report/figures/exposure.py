@@ -87,13 +87,12 @@ def exposure_lines(
         shown.append({"first_rank": first, "last_rank": last, "epoch": chi.index, "chi": chi})
     rows = pd.concat(map(pd.DataFrame, shown), ignore_index=True)
     marks.lines(ax, rows, "epoch", "chi", "first_rank", looks)
-    levels = [] if width is None else _levels(width)
-    for _, level, dashes in levels:
-        marks.zero_line(ax, level, dashes=dashes)
+    ends = [rows["epoch"].min(), rows["epoch"].max()]
+    for name, level, dashes in [] if width is None else _levels(width):
+        ax.plot(ends, [level] * 2, dashes, color=style.INK, linewidth=1.0, label=name)
     ax.set_ylabel(f"mean concentration of the\ngradient, {_CHI}")
     marks.whole_numbers(ax)
-    end = float(rows["epoch"].max())
-    marks.name_lines(ax, 29, also=[(text, end, level, style.INK) for text, level, _ in levels])
+    marks.name_lines(ax, width=29)
     return keep_rows(ax, rows)
 
 
