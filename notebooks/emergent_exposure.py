@@ -15,7 +15,7 @@
 #
 # :::{admonition} What we found
 # :class: found
-# - Among words met often, yes. Over those that the runs on WikiText-2 see at least 3,000 times the correlation of concentration with
+# - Among words met often, yes. Over W, those that the runs on WikiText-2 see at least 3,000 times, the correlation of concentration with
 #   frequency is {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=1 %+.2f` (raw) and {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=1 %+.2f` (log) in the first epoch, falls to {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=3 %+.2f` and {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=3 %+.2f`
 #   by the third, and from then on rises to {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=last %+.2f` and {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=last %+.2f` in the twentieth, much of it after the learning rate
 #   was cut ([by scale](emergent_scale.ipynb)).

@@ -14,7 +14,7 @@
 # # Explore chi, word by word
 #
 # Each point is a word of the training text: how often does it occur, and how {term}`concentrated <chi>` are the network's signals
-# for it? Punctuation marks count as words; the full stop is the highest point. Point at a word to see its name, play through the epochs, and drag across the chart to choose a range of frequency;
+# for it? Punctuation marks count as words; the full stop ends as the highest point of all. Point at a word to see its name, play through the epochs, and drag across the chart to choose a range of frequency;
 # the correlation ρ within that range is given below. Every number was measured during training itself.
 
 # %% tags=["parameters", "hide-input"]
