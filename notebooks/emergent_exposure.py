@@ -15,7 +15,7 @@
 #
 # :::{admonition} What we found
 # :class: found
-# - Among words met often, yes. Over those that the runs on WikiText-2 see at least 3,000 times the correlation of concentration with
+# - Among words met often, yes. Over W, those that the runs on WikiText-2 see at least 3,000 times, the correlation of concentration with
 #   frequency is {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=1 %+.2f` (raw) and {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=1 %+.2f` (log) in the first epoch, falls to {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=3 %+.2f` and {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=3 %+.2f`
 #   by the third, and from then on rises to {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=last %+.2f` and {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=last %+.2f` in the twentieth, much of it after the learning rate
 #   was cut ([by scale](emergent_scale.ipynb)).
@@ -77,45 +77,19 @@ about(page)
 # Each row is a target word, the most frequent at the bottom; each column an epoch. Column 0 is
 # the network before any training. Brighter is more concentrated.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-exposure", "caption": "Mean concentration $\\chi(\\bar h^2)$ of the gradient that each target word sends into the upper LSTM layer, over training (Figure 2 of the paper). Words from most frequent (bottom) to less frequent (top); brighter is more concentrated. Read a row from left to right: how soon does it turn bright, and does it stay so?"}, "image": {"alt": "Heat map, target words by epochs. Colour is the mean concentration of the upper layer's gradient.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-exposure", "caption": "Mean concentration $\\chi(\\bar h^2)$ of the gradient that each target word sends into the upper LSTM layer, over training (Figure 2 of the paper). In the reference runs only about the fifteen commonest rows stay bright; the others brighten in epochs 2 to 4 and fade. Where the colour scale ends in a point, values lie beyond it: those of the commonest words, above."}, "image": {"alt": "Heat map, target words by epochs. Colour is the mean concentration of the upper layer's gradient.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.exposure_heatmap, page.reference, page.own, "exposure", same_y=False
 )
 
 # %% [markdown]
-# This is how such a table is made, here of a toy model and random words. `sc.track` records, while
-# the block runs, what comes out of the named layers and the gradient that comes back; ten lines do it
-# for any model.
-
-# %%
-import torch
-from torch import nn
-
-import sparsecore as sc
-
-torch.manual_seed(0)
-model = nn.Sequential(nn.Embedding(500, 32), nn.GRU(32, 64, batch_first=True))
-head = nn.Linear(64, 500)
-read, predicted = torch.randint(500, (2, 8, 20))
-with sc.track(model, layers=["1"]) as tracker:
-    tracker.words(input_ids=read, target_ids=predicted)
-    logits = head(model(read)[0])
-    nn.functional.cross_entropy(
-        logits.flatten(0, 1), predicted.flatten()
-    ).backward()
-table = tracker.table()
-table[(table["signal"] == "gradient") & (table["role"] == "target")].head(3).round(
-    4
-)
-
-# %% [markdown]
-# The same numbers as lines, averaged over words of similar frequency rank. Two levels help to
-# read the scale. The solid grey line is the least that is possible, $1/\sqrt{D}$. The dotted one
+# The same numbers as lines, averaged over words of similar frequency rank. Three grey levels help to
+# read the scale. The solid one is the least that is possible, $1/\sqrt{D}$. The dotted one
 # is what $D$ independent normal random numbers would give, $\sqrt{\pi/2D}$: a gradient near it is
-# *not* sparse in any useful sense, whatever its correlation with frequency. $D$ is here the number of
-# units that dropout leaves, since the gradient of the others is zero: 160 of 200.
+# *not* sparse in any useful sense, whatever its correlation with frequency. The dashed one is that of uniform random
+# numbers, $2/\sqrt{3D}$. $D$ is here the number of units that dropout leaves, since the gradient of the others is zero: 160 of 200.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-exposure-lines", "caption": "The same, averaged over bands of frequency ranks. Only the few commonest words stand clear of what random numbers would give (dotted); the others lie on it."}, "image": {"alt": "Line chart: mean concentration over epochs, one line for each band of frequency ranks, with two grey reference levels.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-exposure-lines", "caption": "The same, averaged over bands of frequency ranks. In the reference runs all words begin at the value of uniform numbers (dashed). The three commonest end far above that of normal numbers (dotted), ranks 4 to 30 a little above it, and the others almost on it."}, "image": {"alt": "Line chart: mean concentration over epochs, one line for each band of frequency ranks, with two grey reference levels.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.exposure_lines,
     page.reference,
@@ -130,13 +104,12 @@ axes = figures.beside(
 HoverPoints(axes)
 
 # %% [markdown]
-# Before training the rows of words lie lower, at 0.0913: the output rows, of which the gradient is a sum, are drawn from a uniform
-# distribution, and that is what uniform random numbers give ($2/\sqrt{3D}$). Much of the rise that all words share in the first
-# epoch is the way from uniform to normal.
+# Before training all words lie on the dashed level, at 0.0913: the output rows, of which the gradient is a sum, are drawn from a
+# uniform distribution. Much of the rise that all words share in the first epoch is the way from uniform to normal.
 #
 # ## How many words make it?
 #
-# A correlation over hundreds of words may rest on a few of them. So here it is over the words seen at least 3,000 times, without the
+# A correlation over hundreds of words may rest on a few of them. So here it is over W, the words seen at least 3,000 times, without the
 # commonest, after four epochs: the first, the third, the last before the learning rate is cut, and the last of all.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-without", "caption": "Correlation of $\\chi(\\bar h^2)$ with target-word frequency once the most frequent words are left out (log frequency left, raw right; thin lines: single seeds). After the first epoch the line stays up: all common words take part. After the last it falls to zero once twenty are gone, the comma, the full stop and *the* first. Looked at afterwards: no rule was written for it."}, "image": {"alt": "Two line charts: correlation against the number of most frequent words left out, a line for each of four epochs.", "classes": "dark-light"}}
@@ -146,22 +119,12 @@ if "without" in page.main:  # tables of the first round lack it
     )
 
 # %% [markdown]
-# Training itself went as follows. Dashed vertical lines mark where the {term}`learning rate` was
-# cut to a quarter: in the reference runs after epochs 8 and 14, as planned, in others when the loss on held-out text does not
-# improve. In the first epochs the training loss is the higher one: it is an average over the epoch, and has dropout.
-
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training", "caption": "Loss on the training and validation text, in nats a token (left) and as perplexity (right). Where the lines part, the network begins to know its training text by heart."}, "image": {"alt": "Line chart: training and validation loss over epochs, dashed vertical lines where the learning rate was cut.", "classes": "dark-light"}}
-axes = figures.beside(
-    figures.training_curve, page.reference, page.own, "epochs", same_y=False
-)
-
-# %% [markdown]
 # ## How sure are we?
 #
 # One correlation sums the picture up: over words, between mean $\chi(\bar h^2)$ and frequency. It
 # should be above 0 at the end, and should have grown since the first epoch. It is computed twice,
 # on raw frequency as in the paper, and on its logarithm: word frequencies are so uneven that a
-# handful of words decide the first. The rule wants words seen at least 3,000 times (the paper's rarest are seen 5,000 times);
+# handful of words decide the first. The rule is about W (the paper's rarest word is seen 5,000 times);
 # [the parts and their values](../../book/emergent/verdicts.md) have a page of their own.
 
 # %% tags=["remove-input"]
@@ -174,7 +137,41 @@ verdict_sentence(page, 1)
 # The bands in the figures come from resampling words: they say how much depends on *which words*
 # there are, not how much another training run would differ. The verdicts account for both. One seed,
 # as in the quick preset, has no interval and decides nothing.
+
+# %% [markdown]
+# ## How such a table is made
 #
+# `sc.track` records, while the block runs, what comes out of the named layers and the gradient that comes back, for any
+# model. Its table has a row for each word, signal and role:
+
+# %%
+import torch
+from torch import nn
+
+import sparsecore as sc
+
+model = nn.Sequential(nn.Embedding(500, 32), nn.GRU(32, 64, batch_first=True))
+head = nn.Linear(64, 500)
+read, predicted = torch.randint(500, (2, 8, 20))  # words of a text, by number
+with sc.track(model, layers=["1"]) as tracker:
+    tracker.words(input_ids=read, target_ids=predicted)
+    scores = head(model(read)[0]).flatten(0, 1)
+    nn.functional.cross_entropy(scores, predicted.flatten()).backward()
+tracker.table().columns.tolist()
+
+# %% [markdown]
+# ## The training itself
+#
+# Last, the loss. Dashed vertical lines mark where the {term}`learning rate` was
+# cut to a quarter: in the reference runs after epochs 8 and 14, as planned, in others when the loss on held-out text does not
+# improve. In the first epochs the training loss is the higher one: it is an average over the epoch, and has dropout.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training", "caption": "Loss on the training and validation text, in nats a token (left) and as perplexity (right). In the reference runs the training loss is the lower one from the sixth epoch on, and the gap widens: the network begins to know its training text by heart. Both fall at the first cut of the learning rate."}, "image": {"alt": "Line chart: training and validation loss over epochs, dashed vertical lines where the learning rate was cut.", "classes": "dark-light"}}
+axes = figures.beside(
+    figures.training_curve, page.reference, page.own, "epochs", same_y=False
+)
+
+# %% [markdown]
 # ## What to try next
 #
 # - A real text in place of the embedded one: `make book PRESET=small`, after

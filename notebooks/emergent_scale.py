@@ -15,7 +15,7 @@
 #
 # :::{admonition} What we found
 # :class: found
-# - The paper's main finding is a late one. Over words seen at least 3,000 times the correlation falls from {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=1 %+.2f` (raw; log {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=1 %+.2f`) in the first epoch
+# - The paper's main finding looks late here. Over words seen at least 3,000 times the correlation falls from {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=1 %+.2f` (raw; log {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=1 %+.2f`) in the first epoch
 #   to {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=3 %+.2f` ({result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=3 %+.2f`) in the third and then rises, with a jump when the learning rate is first cut, to {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=last %+.2f` ({result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=last %+.2f`) in the last. On raw frequency, the paper's
 #   scale, that is above where it began; on log frequency it is not. Before the first cut, after epoch 8, it had come back to {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=8 %+.2f` ({result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=8 %+.2f`):
 #   what lies above is owed to the cuts as much as to time, and these runs cannot tell them apart.
@@ -30,7 +30,8 @@
 # short run is a verdict on the beginning of training. So here is each finding's first statistic as a curve, with the place
 # of the paper on the same axis. Two axes are possible. *Updates* count how often the weights changed. *Exposure* counts
 # how often a word was seen, here the median word of W, the set of words seen at least 3,000 times by the end. In updates we are
-# far from the paper; in exposure the words of W are where its rarer words are in its last epochs.
+# far from the paper; in exposure the words of W are where its rarer words are in its last epochs. That sets our median word beside the
+# paper's rarest. Our rarest word of W ends at 3,000, by definition, where the paper's rarest ends at 5,000.
 
 # %% tags=["parameters", "hide-input"]
 preset = "quick"  # quick | small | paper
@@ -67,7 +68,7 @@ about(page)
 # frequency of the target. Over all words it mixes common words with rare ones that the network has hardly met; over W it does
 # not.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-scale", "caption": "$\\rho_\\leftarrow(\\bar h^2)$ over the words of W, on log frequency (solid) and raw frequency (dashed): above over updates, below over how often the median word of W was seen so far. Shaded: where the figures of the paper lie, from its first epoch to its last. Bands: 95 % intervals over words; thin lines: single seeds. See how far to the left of the paper the upper curves end, and that the lower ones do not."}, "image": {"alt": "Two line charts on a log axis: the correlation over updates and over exposure, with the range of the paper shaded.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-scale", "caption": "$\\rho_\\leftarrow(\\bar h^2)$ over the words of W, on log frequency (solid) and raw frequency (dashed): above over updates, below over how often the median word of W was seen so far. Shaded: where the figures of the paper lie, from its first epoch to its last. In updates the curves end at less than a tenth of the paper's first epoch; in exposure our median word reaches the last epochs of the paper's rarest. Bands: 95 % intervals over words; thin lines: single seeds."}, "image": {"alt": "Two line charts on a log axis: the correlation over updates and over exposure, with the range of the paper shaded.", "classes": "dark-light"}}
 axes = figures.rho_by_scale(scales(page), paper_place())
 
 # %% tags=["remove-input"]
@@ -75,7 +76,7 @@ HoverPoints(axes)
 
 # %% [markdown]
 # How W is made, and the correlation over it at the last epoch, from the table of words. Its
-# χ is averaged over seeds, which leaves less noise and makes the correlation a little higher than that of a single run:
+# χ is averaged over seeds, which leaves less noise and makes the correlation a little higher than the mean of those of single runs:
 
 # %%
 import sparsecore as sc
@@ -93,10 +94,9 @@ rho[["method", "words", "rho", "low", "high"]].round(2)
 # %% [markdown]
 # ## The other findings
 #
-# Each panel has the statistic that decides one finding. Above 0 the paper is right in 3, 6 and 7; in 2 it is right while
-# the line stays low.
+# Each panel has the statistic that decides one finding, and in its title what the paper predicts.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-scales", "caption": "Findings 2, 3, 6 and 7 over updates: the largest correlation of a signal other than the upper gradient; that of the embedding minus that of the lower layer, with input words; that of the upper gradient within open and closed classes of W; and the mean concentration of function words minus content words. See which lines have settled and which are still under way. Shaded: the paper."}, "image": {"alt": "Four line charts on a log axis of updates, a finding each, with the range of the paper shaded.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-scales", "caption": "Findings 2, 3, 6 and 7 over updates: the largest correlation of a signal other than the upper gradient; that of the embedding minus that of the lower layer, with input words; that of the upper gradient within open and closed classes of W; and the mean concentration of function words minus content words. In 3 the line has settled, below zero; in 6 and 7 there is still movement at the end; in 2 no other signal comes near 0.3. Shaded: the paper."}, "image": {"alt": "Four line charts on a log axis of updates, a finding each, with the range of the paper shaded.", "classes": "dark-light"}}
 curves = (page.own or page.main)["scale"]
 axes = figures.findings_by_scale(curves, paper_place())
 

@@ -17,9 +17,8 @@
 # :class: found
 # - The gradient of the upper layer stands out, as in the paper: over all words of WikiText-2 its correlation with log frequency reaches
 #   {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=3 %+.2f` in the third epoch, on Wikipedia {result}`emergent/enwiki correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=1 %+.2f` in the first; no other signal ever reaches such a value.
-# - Over all words it does not last: it ends at {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f` and {result}`emergent/enwiki correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f`. Over words seen at least 3,000 times it
-#   comes back, to {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=last %+.2f` on log and {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=last %+.2f` on raw frequency (WikiText-2;
-#   verdict on finding 1: {verdict}`emergent-1`).
+# - Over all words it does not last: it ends at {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f` and {result}`emergent/enwiki correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f`. Over W, the words seen at least 3,000 times, it
+#   comes back ([on another page](emergent_exposure.ipynb)), to {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=last %+.2f` on log and {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=last %+.2f` on raw frequency (finding 1: {verdict}`emergent-1`).
 # - The softmax gradient and the activations of the upper layer hardly follow the target's frequency at the end
 #   ({result}`emergent/wikitext-2-lr20 correlations.rho layer=softmax signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f` and
 #   {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm2 signal=activation role=target value=chi method=pearson_log epoch=last %+.2f`).
@@ -61,6 +60,7 @@ from sparsecore.report.pages.emergent import (
 page = open_page(
     preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device
 )
+named = [("lstm2", "gradient"), ("softmax", "gradient"), ("lstm2", "activation")]
 about(page)
 
 # %% [markdown]
@@ -73,12 +73,12 @@ about(page)
 #
 # ## What the runs here give
 #
-# Solid lines are gradients, dashed lines activations; the colour is the layer. Bands are 95 %
-# intervals over words, thin lines single seeds, vertical dashed lines the cuts of the
+# Solid lines are gradients, dashed lines activations; the colour is the layer, and grey are the lower LSTM layer and
+# the embedding. Bands are 95 % intervals over words, thin lines single seeds, vertical dashed lines the cuts of the
 # {term}`learning rate`. Epoch 0 is the network before any training: what is there already owes
 # nothing to learning.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-targets", "caption": "Correlation $\\rho_\\leftarrow$ between mean concentration and the frequency of the target word, raw frequency (Figure 3a of the paper). See the heavy line, the gradient of the upper layer: how high it rises, when, and whether it stays. Bands: 95 % intervals over words."}, "image": {"alt": "Line chart: correlation with target-word frequency over epochs, one line for each layer and signal, with bands.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-targets", "caption": "Correlation $\\rho_\\leftarrow$ between mean concentration and the frequency of the target word, raw frequency (Figure 3a of the paper). In the reference runs the heavy line, the gradient of the upper layer, alone rises clearly: in the first two epochs, and again, after a fall, when the learning rate is first cut. All others stay near zero. Bands: 95 % intervals over words."}, "image": {"alt": "Line chart: correlation with target-word frequency over epochs, one line for each layer and signal, with bands.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.correlations_over_epochs,
     page.reference,
@@ -86,16 +86,19 @@ axes = figures.beside(
     "correlations",
     cuts=True,
     role="target",
+    named=named,
 )
 
 # %% tags=["remove-input"]
 HoverPoints(axes)
 
 # %% tags=["remove-input"]
-rho_sentence(page, "At the last epoch, ρ←(h̄²) on raw frequency is")
+over_words = (1, "ρ over all words at the last epoch")
+rho_sentence(page, "At the last epoch, ρ←(h̄²) on raw frequency is", over_words)
 
 # %% [markdown]
-# In code, from the table of words that the reference runs left (one row a word, averaged over seeds):
+# In code, from the table of words that the reference runs left. Its $\chi$ is averaged over seeds, which leaves less noise: the
+# correlation is higher than the mean of those of single runs, above, and its interval is over words alone.
 
 # %%
 import sparsecore as sc
@@ -110,9 +113,9 @@ rho[["method", "rho", "low", "high"]].round(2)
 # %% [markdown]
 # Raw frequency is a peculiar yardstick. The most frequent word may occur a thousand times as
 # often as the median word, so that a few function words pull the correlation wherever they lie.
-# On the logarithm of frequency every word has a say:
+# On the logarithm of frequency no few words can do that:
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-targets-log", "caption": "The same on log frequency. See whether the heavy line tells the same story when every word has a say."}, "image": {"alt": "Line chart: correlation with the logarithm of target-word frequency over epochs, one line for each layer and signal.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-targets-log", "caption": "The same on log frequency. In the reference runs the heavy line is highest in the third epoch and falls from then on, to less than a third of that; it still ends above all others."}, "image": {"alt": "Line chart: correlation with the logarithm of target-word frequency over epochs, one line for each layer and signal.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.correlations_over_epochs,
     page.reference,
@@ -120,6 +123,7 @@ axes = figures.beside(
     "correlations",
     cuts=True,
     role="target",
+    named=named,
     method="pearson_log",
 )
 
@@ -128,7 +132,10 @@ HoverPoints(axes)
 
 # %% tags=["remove-input"]
 rho_sentence(
-    page, "At the last epoch, ρ←(h̄²) on log frequency is", method="pearson_log"
+    page,
+    "At the last epoch, ρ←(h̄²) on log frequency is",
+    over_words,
+    method="pearson_log",
 )
 
 # %% [markdown]
@@ -138,16 +145,17 @@ rho_sentence(
 # out what the word's class (open, closed, neither) or its length in letters explains. A finding
 # that vanished there would be about grammar or spelling rather than exposure.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-methods", "caption": "$\\rho_\\leftarrow(\\bar h^2)$ at the last epoch by six methods, with 95 % intervals over words; a mark for each seed. See whether all lie on one side of zero, and how much they differ."}, "image": {"alt": "Dot chart: the same correlation by six methods, each with its interval.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-methods", "caption": "$\\rho_\\leftarrow(\\bar h^2)$ at the last epoch by six methods, with 95 % intervals over words; a mark for each seed. In the reference runs all are positive and near one another; class and length take little away. The intervals on raw frequency, which rests on few words, are by far the widest."}, "image": {"alt": "Dot chart: the same correlation by six methods, each with its interval.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.methods_compared, page.reference, page.own, "correlations"
 )
 
 # %% [markdown]
-# And this is how much depends on a few words: Pearson's correlation on raw frequency once the most
-# frequent words are left out. Where the line jumps, the words just dropped had carried it.
+# And this is how much depends on a few words: Pearson's correlation on raw frequency over all words once the most
+# frequent are left out. Where the line falls, the words just dropped had carried it. The same over W, and in other
+# epochs, is [on the page about exposure](emergent_exposure.ipynb).
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-few-words", "caption": "Correlation on raw frequency without the most frequent words, at the last epoch. See where the line crosses zero: so few words decide the sign. Below each number, the share of the text that those words make up; thin lines: single seeds."}, "image": {"alt": "Line chart: correlation on raw frequency after leaving out the 1, 3, 10, 30, 100 and 300 most frequent words.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-few-words", "caption": "Correlation on raw frequency over all words without the most frequent ones, at the last epoch. In the reference runs it falls steeply over the first three, touches zero once thirty are left out, and is above zero again without three hundred. Below each number, the share of the text that those words make up; thin lines: single seeds."}, "image": {"alt": "Line chart: correlation on raw frequency after leaving out the 1, 3, 10, 30, 100 and 300 most frequent words.", "classes": "dark-light"}}
 axes = figures.beside(figures.without_words, page.reference, page.own, "influence")
 
 # %% [markdown]

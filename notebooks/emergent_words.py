@@ -15,12 +15,11 @@
 #
 # :::{admonition} What we found
 # :class: found
-# - A handful of words stands apart: *the* with a mean $\chi$ of
-#   {result}`emergent/wikitext-2-lr20 words.chi_lstm2_gradient_target word=the %.3f`; most other words lie within a few
+# - A handful of words and punctuation marks, which count as words here, stands apart: the full stop is highest with a mean $\chi$ of
+#   {result}`emergent/wikitext-2-lr20 words.chi_lstm2_gradient_target word=. %.3f`, then *the* with {result}`emergent/wikitext-2-lr20 words.chi_lstm2_gradient_target word=the %.3f`. Most others lie within a few
 #   thousandths of {result}`emergent/wikitext-2-lr20 words.chi_lstm2_gradient_target %.3f`.
-# - In the one run on Wikipedia function words are ahead of content words of the same frequency by
-#   {result}`emergent/enwiki differences.difference epoch=last sample=matched * 1000 %+.1f` thousandths, on WikiText-2 by
-#   {result}`emergent/wikitext-2-lr20 differences.difference epoch=last sample=matched * 1000 %+.1f`.
+# - Function words minus content words over all words, at equal log frequency: {result}`emergent/enwiki differences.adjusted epoch=last sample=all * 1000 %+.1f` thousandths in the one run on
+#   Wikipedia, {result}`emergent/wikitext-2-lr20 differences.adjusted epoch=last sample=all * 1000 %+.1f` on WikiText-2. In samples of words matched in frequency: {result}`emergent/enwiki differences.difference epoch=last sample=matched * 1000 %+.1f` and {result}`emergent/wikitext-2-lr20 differences.difference epoch=last sample=matched * 1000 %+.1f`.
 # - One seed of Wikipedia is not enough for a verdict, and on WikiText-2 too few content words are as frequent as the paper's: finding 7 is
 #   {verdict}`emergent-7`.
 # :::
@@ -47,7 +46,7 @@ from sparsecore.report import figures
 from sparsecore.report.explorers import HoverPoints
 from sparsecore.report.pages.emergent import (
     about,
-    difference_sentence,
+    differences_table,
     extremes,
     open_page,
     verdict_sentence,
@@ -72,7 +71,7 @@ about(page)
 # The scale on the right translates chi into {term}`effective units`, $1/\chi^2$: how many equally
 # large entries would be as concentrated.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-words", "caption": "Mean concentration $\\chi(\\bar h^2)$ of each target word after the last epoch, against its frequency (Figure 5 of the paper). Look along the bottom edge from left to right: do frequent words lie higher? Then compare squares (closed classes) and dots at the same frequency."}, "image": {"alt": "Scatter chart: one point a word, frequency on a logarithmic axis against mean concentration, coloured by class; the most frequent words are named.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-words", "caption": "Mean concentration $\\chi(\\bar h^2)$ of each target word after the last epoch, against its frequency (Figure 5 of the paper). In the reference runs concentration does not rise with frequency, apart from some two dozen of the commonest words and punctuation marks at the right. At the same frequency squares (closed classes) and dots (open classes) lie among one another."}, "image": {"alt": "Scatter chart: one point a word, frequency on a logarithmic axis against mean concentration, coloured by class; the most frequent words are named.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.chi_against_frequency,
     page.reference,
@@ -88,7 +87,7 @@ HoverPoints(axes)
 # %% [markdown]
 # The samples matched in frequency, a mark for each word:
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-matched", "caption": "Mean concentration of the words in the two samples of equal mean frequency; the bars are the means of the samples. See how small their difference is beside the spread of the words."}, "image": {"alt": "Strip chart: concentration of the words of the closed and the open sample, with their means.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-matched", "caption": "Mean concentration of the words in the two samples of equal mean frequency; the bars are the means of the samples. In the reference runs the means differ by a fraction of a thousandth, where the words of either sample spread over nearly a hundredth."}, "image": {"alt": "Strip chart: concentration of the words of the closed and the open sample, with their means.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.samples_compared,
     with_matched(page.reference),
@@ -98,11 +97,15 @@ axes = figures.beside(
     value="chi_lstm2_gradient_target",
 )
 
+# %% [markdown]
+# Whether function words are ahead depends on which words are compared, and how. Closed minus open in mean $\chi$, in thousandths:
+
 # %% tags=["remove-input"]
-difference_sentence(page)
+differences_table(page)
 
 # %% [markdown]
-# *At equal log frequency* means: as a regression of $\chi$ on class and log frequency together has it.
+# *At equal log frequency* is the coefficient of class in a regression of $\chi$ on class and log frequency. The regression takes
+# that relation to be a straight line; matched samples take no such thing, but are matched in their mean only.
 
 # %%
 import numpy as np
@@ -115,16 +118,16 @@ _, difference, per_nat = np.linalg.lstsq(design, target)[0]
 f"closed minus open: {difference:+.4f}; per nat of frequency: {per_nat:+.5f}"
 
 # %% [markdown]
-# Which words are they? Among those seen often enough to be measured well:
+# Which words are they? Here are the extremes of each class among the words that occur at least 100 times in the text:
 
 # %% tags=["remove-input"]
-extremes(page.main)
+extremes(page.main, min_frequency=100)
 
 # %% [markdown]
 # ## How sure are we?
 #
-# Finding 7 is decided by the difference of the two means over words that occur more than 1,000 times, and at
-# equal log frequency over words seen at least 3,000 times; the matched samples complete it. [All parts of its
+# Finding 7 is decided by the difference of the two means over words that occur more than 1,000 times in the text, and over W,
+# the words seen at least 3,000 times in training, at equal log frequency; the matched samples of W complete it. [All parts of its
 # rule](../../book/emergent/verdicts.md).
 
 # %% tags=["remove-input"]
@@ -134,9 +137,6 @@ verdicts(page, 7)
 verdict_sentence(page, 7)
 
 # %% [markdown]
-# The regression uses every word and asks the same question as the matched samples; where the two
-# disagree, the samples were matched in their mean only.
-#
 # ## What to try next
 #
 # - The same for another signal: the table holds all of them, as in

@@ -14,7 +14,7 @@
 # # Explore chi, word by word
 #
 # Each point is a word of the training text: how often does it occur, and how {term}`concentrated <chi>` are the network's signals
-# for it? Point at a word to see its name, play through the epochs, and drag across the chart to choose a range of frequency;
+# for it? Punctuation marks count as words; the full stop ends as the highest point of all. Point at a word to see its name, play through the epochs, and drag across the chart to choose a range of frequency;
 # the correlation ρ within that range is given below. Every number was measured during training itself.
 
 # %% tags=["parameters", "hide-input"]
@@ -55,8 +55,8 @@ explorer
 # - **See how small it is.** The scale on the right of the second chart translates $\chi$ into
 #   {term}`effective units`. Few signals are sparse in the sense that most units are idle.
 #
-# The ρ above the chart is the chapter's: the correlation over all words, averaged over seeds, with the widest of their intervals.
-# The one below is taken over the points drawn, each of which is an average over seeds.
+# The ρ above the chart is the chapter's: the correlation over all words, averaged over seeds, with the widest ends of their
+# intervals. The one below is taken over the points drawn, each of which is an average over seeds, and so it is a little higher.
 #
 # Run with a text or a preset of your own (`papermill … -p corpus text.txt`), the page shows that run in place of the reference
 # runs. In a live notebook `explorer.words = ["the", "model"]` shows other words, and `explorer.low, explorer.high = 1000, 50000` chooses a range.

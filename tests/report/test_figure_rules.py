@@ -24,6 +24,7 @@ WORDS = {"value": "chi_lstm2_gradient_target"}
 DRAWN = {
     "targets": (figures.correlations_over_epochs, "emergent/wikitext-2-lr20", "correlations", {}),
     "classes": (figures.class_correlations, "emergent/wikitext-2-lr20", "classes", {}),
+    "classes of W": (figures.classes_over_w, "emergent/wikitext-2-lr20", "scale", {}),
     "methods": (figures.methods_compared, "emergent/wikitext-2-lr20", "correlations", {}),
     "few words": (figures.without_words, "emergent/wikitext-2-lr20", "influence", {}),
     "scales": (figures.findings_by_scale, "emergent/wikitext-2-lr20", "scale",

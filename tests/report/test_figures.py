@@ -109,6 +109,9 @@ def test_signals_can_be_chosen_and_mistakes_are_named(correlations):
                      style.signal_label("embedding", "activation")]  # fmt: skip
     with pytest.raises(InputError, match=r"method=spearman .it has pearson, pearson_log"):
         figures.correlations_over_epochs(correlations, "target", "spearman")
+    one = figures.correlations_over_epochs(correlations, named=[("lstm2", "gradient")])
+    shared = [str(label) for label in labelled(one) if not str(label).startswith("_")]
+    assert shared == ["the other signals", style.signal_label("lstm2", "gradient")]
     with pytest.raises(InputError, match="no rows for layer=lstm9"):
         figures.correlations_over_epochs(correlations, signals=[("lstm9", "gradient")])
     with pytest.raises(InputError, match="no column 'rho'"):
@@ -129,9 +132,12 @@ def test_heat_map_has_the_most_frequent_word_at_the_bottom(top_gradient):
 
 def test_exposure_lines_are_means_of_frequency_bands(top_gradient):
     ax = figures.exposure_lines(top_gradient, bands=(1, 10, 500), width=200)
-    *lines, floor, noise = ax.get_lines()
+    *lines, floor, uniform, noise = ax.get_lines()
     assert len(lines) == 3
     np.testing.assert_allclose(ys(floor), 1 / np.sqrt(200))
+    flat = np.random.default_rng(0).uniform(-1, 1, (1000, 200))
+    chi = np.linalg.norm(flat, axis=1) / np.abs(flat).sum(1)
+    np.testing.assert_allclose(ys(uniform), chi.mean(), rtol=0.01)
     np.testing.assert_allclose(ys(noise), np.sqrt(np.pi / 400))
     order = top_gradient.drop_duplicates("word").nlargest(10, "frequency")["word"]
     band = top_gradient[top_gradient["word"].isin(order[1:])]

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import pandas as pd
 import pytest
 
 from sparsecore.errors import InputError
@@ -52,14 +53,13 @@ def test_sentences_say_whose_numbers_they_are(alone, beside):
     both = pages.verdict_sentence(beside, 2).data
     assert both.count("is not tested at this size") == 2
     assert "in the reference runs (1 seed; an interval needs three); in your run it **is" in both
-    assert "at equal log frequency" in pages.difference_sentence(alone).data
 
 
 def test_the_published_page_shows_the_reference_runs_alone(beside):
     page = dataclasses.replace(beside, executed=False)
     assert page.own is None and page.main is page.reference
     assert pages.rho_sentence(page, "It is").data.endswith("in the reference runs.")
-    shown = [pages.about(page), pages.verdict_sentence(page, 1), pages.difference_sentence(page),
+    shown = [pages.about(page), pages.verdict_sentence(page, 1), pages.differences_table(page),
              pages.null_sentence(page, n_permutations=20)]  # fmt: skip
     assert all("your run" not in one.data.lower() for one in shown)
     assert pages.verdicts(page, 1) is None  # the page of verdicts has the table
@@ -71,10 +71,35 @@ def test_the_published_page_computes_no_run(beside):
 
     page = dataclasses.replace(beside, compute=compute, executed=False)
     assert page.own is None and page.widths == ({"width": 200}, {})
-    for show in (pages.about, pages.difference_sentence):
-        assert "reference runs" in show(page).data.lower()
+    assert "reference runs" in pages.about(page).data.lower()
+    assert "your run" not in pages.differences_table(page).data
     with pytest.raises(AssertionError, match="a run was asked for"):
         _ = page.yours
+
+
+def test_differences_have_a_row_for_each_set_of_words_and_the_verdicts_interval(alone, beside):
+    html = pages.differences_table(alone).data
+    assert html.count("<tr") == len(pages.DIFFERENCES) + 1 and "<th>your run</th>" in html
+    tables = dict(alone.yours)
+    part = pages.DIFFERENCES["W, at equal log frequency"][0]
+    tables["verdicts"] = pd.DataFrame(
+        [{"finding": 7, "part": part, "method": "mean", "value": 0.0015, "low": -0.001,
+          "high": 0.004}]
+    )  # fmt: skip
+    shown = pages.differences_table(dataclasses.replace(beside, reference=tables)).data
+    assert "+1.5 [−1.0, +4.0]" in shown
+
+
+def test_a_sentence_has_the_interval_of_the_verdict_where_there_is_one(beside):
+    part = (1, "ρ over all words at the last epoch")
+    own = beside.yours["verdicts"].query("finding == 1 and part == @part[1]")
+    known = own.assign(value=0.5, low=0.25, high=0.75)
+    tables = {**beside.yours, "verdicts": known}
+    text = pages.rho_sentence(dataclasses.replace(beside, reference=tables), "It is", part).data
+    assert text.startswith("It is: **0.50 [0.25, 0.75]** in the reference runs and **")
+    none = {**tables, "verdicts": known.assign(low=float("nan"))}
+    text = pages.rho_sentence(dataclasses.replace(beside, reference=none), "It is", part).data
+    assert format_value(*pages.rho(none)[:1], pages.rho(none)[1:]) in text
 
 
 def test_null_is_told_for_both(alone, beside):

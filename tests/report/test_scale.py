@@ -71,6 +71,16 @@ def test_each_of_the_other_findings_has_its_panel(scale):
     plt.close("all")
 
 
+def test_the_classes_of_w_have_a_line_for_each_scale_of_frequency(scale):
+    ax = figures.classes_over_w(scale)
+    named = {str(x.get_label()): x for x in ax.lines if not str(x.get_label()).startswith("_")}
+    assert len(named) == 4
+    rows = scale[scale["statistic"] == "ρ over the open classes of W"]
+    means = rows[rows["method"] == "pearson"].groupby("epoch")["value"].mean()
+    np.testing.assert_allclose(named["open, raw frequency"].get_ydata(), means)
+    plt.close("all")
+
+
 def test_a_table_without_runs_is_named():
     with pytest.raises(InputError, match="no column 'finding'"):
         figures.rho_by_scale(pd.DataFrame(columns=list("ab")), paper_place())

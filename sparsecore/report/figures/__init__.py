@@ -29,7 +29,7 @@ from sparsecore.report.figures.regularisation import (
     tradeoff_panels,
     transitions_left,
 )
-from sparsecore.report.figures.scale import findings_by_scale, rho_by_scale
+from sparsecore.report.figures.scale import classes_over_w, findings_by_scale, rho_by_scale
 from sparsecore.report.figures.speed import beside_peers, growth_panels
 from sparsecore.report.figures.stack import stack
 from sparsecore.report.figures.tagging import accuracy_by_frequency, orders_compared, tradeoff
@@ -49,6 +49,7 @@ __all__ = [
     "chi_in_the_plane",
     "chi_of_part",
     "class_correlations",
+    "classes_over_w",
     "correlations_over_epochs",
     "dose_response",
     "embedding_masks",

@@ -28,6 +28,7 @@ def correlations_over_epochs(
     method: str = "pearson",
     value: str = "chi",
     signals: Iterable[tuple[str, str]] | None = None,
+    named: Iterable[tuple[str, str]] | None = None,
     epochs: pd.DataFrame | None = None,
     ax: Axes | None = None,
 ) -> Axes:
@@ -36,26 +37,33 @@ def correlations_over_epochs(
     ``table``: :func:`~sparsecore.stats.correlation.frequency_correlation` by epoch, layer,
     signal and role (and seed). Line: mean over seeds, with a thin line for each seed; band: the
     95 % interval over words (its mean over seeds). ``signals``: (layer, signal) pairs, default
-    all. ``epochs``: the run's epoch table; its learning-rate cuts become dashed vertical lines.
+    all. ``named``: those with a colour and a name, default all; the rest are thin, grey and share
+    one name. ``epochs``: the run's epoch table; its learning-rate cuts become dashed vertical
+    lines.
     """
     chosen = _choose(table, role=role, method=method, value=value)
     known = list(dict.fromkeys(zip(chosen["layer"], chosen["signal"], strict=True)))
     wanted = _ordered(known) if signals is None else list(signals)
+    chief = set(wanted if named is None else named)
     looks = {}
-    for index, (layer, signal) in enumerate(wanted):
+    for index, (layer, signal) in sorted(
+        enumerate(wanted), key=lambda pair: pair[1] in chief
+    ):  # the grey ones below
         if (layer, signal) not in known:
             raise InputError(f"the table has no rows for layer={layer}, signal={signal}")
+        own = (layer, signal) in chief
         looks[f"{layer} {signal}"] = Look(
             style.signal_label(layer, signal),
-            style.layer_colour(layer, index),
+            style.layer_colour(layer, index) if own else style.GREY,
             style.SIGNALS.get(signal, style.SOLID),
-            width=2.8 if (layer, signal) == HEADLINE else 1.8,
+            width=2.8 if (layer, signal) == HEADLINE else 1.8 if own else 1.0,
         )
     drawn = chosen.assign(series=chosen["layer"] + " " + chosen["signal"])
     drawn = drawn[drawn["series"].isin(looks)]
     ax = style.new_axes(ax, height=4.8)
     marks.zero_line(ax)
     marks.lines(ax, drawn, "epoch", "rho", "series", looks, ends=("low", "high"))
+    _share_name(ax, [style.signal_label(*pair) for pair in wanted if pair not in chief])
     what = r"\ell_1" if value == "l1" else r"\chi"
     arrow = style.ARROWS[role]
     ax.set_ylabel(f"correlation of mean ${what}$ with\n{role}-word frequency, $\\rho_{{{arrow}}}$")
@@ -198,6 +206,13 @@ def without_words_by_epoch(table: pd.DataFrame, epochs: Sequence[int]) -> np.nda
         keep_rows(ax, own)
     style.figure_legend(axes[0, 0].get_figure(root=True), axes[0, :1], ncols=2)
     return axes[0]
+
+
+def _share_name(ax: Axes, names: Sequence[str]) -> None:
+    """One name for all lines with these."""
+    lines = [line for line in ax.get_lines() if line.get_label() in names]
+    for number, line in enumerate(lines):
+        line.set_label("_" if number else "the other signals")
 
 
 def _finish(ax: Axes, epochs: pd.DataFrame | None) -> None:

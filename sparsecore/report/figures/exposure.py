@@ -13,6 +13,7 @@ from sparsecore.report.figures.style import Look
 from sparsecore.stats.tables import require_columns
 
 _CHI = f"${style.TOP_GRADIENT}$"
+_EPOCHS_NAMED = 12  # at most, under the heat map
 
 
 @style.theme()
@@ -26,12 +27,15 @@ def exposure_heatmap(
 
     ``table``: word, frequency, epoch, chi (mean over positions whose target is the word). The
     ``words`` most frequent are drawn. ``limits``: of the colour scale, default the 1st and 99th
-    percentile, so that one word does not set it.
+    percentile, so that one word does not set it; its ends are pointed where values lie beyond.
     """
     grid = _grid(table, words)
     ax = style.new_axes(ax, height=5.6)
-    low, high = limits or tuple(np.nanpercentile(grid.to_numpy(), [1, 99]))
-    bar = {"label": f"mean concentration {_CHI}", "pad": 0.02}
+    values = grid.to_numpy(dtype=float)
+    low, high = limits or tuple(np.nanpercentile(values, [1, 99]))
+    beyond = (np.nanmin(values) < low, np.nanmax(values) > high)
+    ends = {(False, False): "neither", (True, False): "min", (False, True): "max"}
+    bar = {"label": f"mean concentration {_CHI}", "pad": 0.02, "extend": ends.get(beyond, "both")}
     sns.heatmap(grid, cmap=style.SEQUENTIAL, vmin=low, vmax=high, rasterized=True, cbar_kws=bar,
                 yticklabels=False, ax=ax)  # fmt: skip
     ax.invert_yaxis()
@@ -41,7 +45,9 @@ def exposure_heatmap(
                   parse_math=False)  # fmt: skip
     ax.set_ylabel("target words by frequency rank\n(most frequent at the bottom)")
     ax.set_xlabel(style.EPOCH)
-    ax.tick_params(axis="x", rotation=0)
+    step = -(-len(grid.columns) // _EPOCHS_NAMED)
+    shown = range(0, len(grid.columns), step)
+    ax.set_xticks([n + 0.5 for n in shown], [f"{grid.columns[n]}" for n in shown], rotation=0)
     cells = grid.reset_index().melt("word", var_name="epoch", value_name="chi").dropna()
     place = {word: rank + 0.5 for rank, word in enumerate(grid.index)}
     column = {epoch: number + 0.5 for number, epoch in enumerate(grid.columns)}
@@ -61,8 +67,9 @@ def exposure_lines(
     """The same as lines: mean chi of the h² gradient for words of a band of frequency ranks.
 
     ``bands``: the last rank of each band. Bands with no word in the table are left out.
-    ``width``: D, the entries that dropout leaves; two lines then mark the least possible chi, 1/√D,
-    and that of D independent normal numbers, √(π/2D). ``examples``: name the first word of each
+    ``width``: D, the entries that dropout leaves; three levels then mark the least possible chi,
+    1/√D, and those of D independent uniform and normal numbers, 2/√(3D) and √(π/2D), named right of
+    the lines. ``examples``: name the first word of each
     band (other texts have other words, so panels that share a legend go without).
     """
     grid = _grid(table, max(bands))
@@ -81,20 +88,22 @@ def exposure_lines(
         shown.append({"first_rank": first, "last_rank": last, "epoch": chi.index, "chi": chi})
     rows = pd.concat(map(pd.DataFrame, shown), ignore_index=True)
     marks.lines(ax, rows, "epoch", "chi", "first_rank", looks)
-    if width is not None:
-        floor, noise = width**-0.5, (np.pi / (2 * width)) ** 0.5
-        last = float(rows["epoch"].max())
-        for level, dashes, text in (
-            (floor, "-", r"least possible, $1/\sqrt{D}$"),
-            (noise, ":", r"random numbers, $\sqrt{\pi/2D}$"),
-        ):
-            marks.zero_line(ax, level, dashes=dashes)
-            ax.annotate(text, (last, level), (0, 4), textcoords="offset points", ha="right",
-                        color=style.INK, fontsize=style.TEXT - 1)  # fmt: skip
+    ends = [rows["epoch"].min(), rows["epoch"].max()]
+    for name, level, dashes in [] if width is None else _levels(width):
+        ax.plot(ends, [level] * 2, dashes, color=style.INK, linewidth=1.0, label=name)
     ax.set_ylabel(f"mean concentration of the\ngradient, {_CHI}")
     marks.whole_numbers(ax)
     marks.name_lines(ax, width=29)
     return keep_rows(ax, rows)
+
+
+def _levels(width: float) -> list[tuple[str, float, str]]:
+    """Name, chi and dashes of what vectors of ``width`` entries have that nobody calls sparse."""
+    return [
+        (r"least possible, $1/\sqrt{D}$", width**-0.5, "-"),
+        (r"uniform numbers, $2/\sqrt{3D}$", 2 / (3 * width) ** 0.5, "--"),
+        (r"normal numbers, $\sqrt{\pi/2D}$", (np.pi / (2 * width)) ** 0.5, ":"),
+    ]
 
 
 def _grid(table: pd.DataFrame, words: int) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from matplotlib.ticker import EngFormatter
 from sparsecore.report.figures import marks, style
 from sparsecore.report.figures.figure_data import keep_rows, label_rows
 from sparsecore.report.figures.style import Look
+from sparsecore.report.figures.training import mark_step_cuts
 from sparsecore.stats.tables import require_columns
 
 AXES = {"updates": "updates", "exposure": "times the median word of W was seen"}
@@ -33,10 +34,10 @@ PANELS = {  # finding -> what is drawn of it: statistic, method -> name, colour,
         ("W, equal frequency", style.ORANGE, (4, 2))},
 }  # fmt: skip
 TITLES = {
-    2: "2: largest ρ of other signals",
-    3: "3: embedding minus lower layer",
-    6: "6: log ρ within classes of W",
-    7: "7: closed minus open, $10^{-3}$ χ",
+    2: "2: largest ρ of other signals\n(paper: below 0.3)",
+    3: "3: embedding minus lower layer\n(paper: above 0)",
+    6: "6: log ρ within classes of W\n(paper: open rises)",
+    7: "7: closed minus open, $10^{-3}$ χ\n(paper: above 0)",
 }
 
 
@@ -90,6 +91,36 @@ def findings_by_scale(scale: pd.DataFrame, paper: Mapping[str, tuple[float, floa
     for ax in axes[0]:
         ax.set_xlabel("")
     return axes
+
+
+@style.theme()
+def classes_over_w(
+    scale: pd.DataFrame, epochs: pd.DataFrame | None = None, ax: Axes | None = None
+) -> Axes:
+    """Finding 6: ρ within the open and the closed classes of W over the epochs, log and raw.
+
+    ``scale``: of one configuration. ``epochs``: its epoch table, for the learning-rate cuts.
+    """
+    require_columns(scale, [*COLUMNS, "epoch"])
+    rows = scale[scale["finding"] == 6]
+    looks = {
+        (f"ρ over the {word_class} classes of W", method): Look(
+            f"{word_class}, {name} frequency", style.CLASSES[word_class], dashes
+        )
+        for word_class in ("closed", "open")
+        for method, (name, dashes) in METHODS.items()
+    }
+    drawn = rows.copy()
+    drawn["series"] = list(zip(rows["statistic"], rows["method"], strict=True))
+    ax = style.new_axes(ax, height=4.4)
+    marks.zero_line(ax)
+    marks.lines(ax, drawn, "epoch", "value", "series", looks, ends=("low", "high"), alpha=0.14)
+    if epochs is not None:
+        mark_step_cuts(ax, epochs)
+    ax.set_ylabel(r"$\rho_{\leftarrow}(\overline{h}^2)$ within classes of W")
+    marks.whole_numbers(ax)
+    marks.name_lines(ax)
+    return keep_rows(ax, rows)
 
 
 def _trained(rows: pd.DataFrame) -> pd.DataFrame:

@@ -63,7 +63,16 @@ def mark_step_cuts(ax: Axes, epochs: pd.DataFrame) -> None:
         alpha = 0.3 + 0.6 * count / runs
         ax.axvline(place, color=style.INK, linestyle=(0, (3, 3)), linewidth=1.0, alpha=alpha)
         if number == 0:
-            name_upright(ax, place, "learning rate cut")
+            _name_cut(ax, place, "learning rate cut")
+
+
+def _name_cut(ax: Axes, place: float, text: str) -> None:
+    """Above the axes, where no curve runs; along the line in panels, which have a title there."""
+    spec = ax.get_subplotspec()
+    if spec is None or spec.get_gridspec().ncols > 1:
+        return name_upright(ax, place, text)
+    ax.annotate(text, (place, 1), (0, 2), ax.get_xaxis_transform(), "offset points", ha="center",
+                color=style.INK, fontsize=style.TEXT - 2, va="bottom")  # fmt: skip
 
 
 def name_upright(ax: Axes, place: float, text: str) -> None:

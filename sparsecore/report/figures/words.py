@@ -18,6 +18,8 @@ from sparsecore.stats.tables import require_columns
 _UNITS = (1, 2, 3, 5, 7, 10, 15, 20, 25, 30, 40, 50, 60, 80, 100, 120, 150, 200, 300, 500, 1000)
 _CLASSES = ("none", "open", "closed")  # the few function words on top
 _CROWDED = 1  # points that a name may cover
+_SIGNS = 3  # marks of punctuation with a name
+_SPELLED = {",": "comma", ".": "full stop", "-": "hyphen", "–": "dash", '"': "quotation mark"}
 
 
 @style.theme()
@@ -33,7 +35,8 @@ def chi_against_frequency(
 
     ``table``: word, frequency, word_class, the value. The right-hand scale is the same chi as
     effective units, 1/chi². Of each class, up to ``names`` of the most frequent words and as many
-    of the most concentrated ones are named, where the name covers next to no point.
+    of the most concentrated ones are named, where the name covers next to no point; and the most
+    concentrated marks of punctuation.
     """
     require_columns(table, ["word", "frequency", "word_class", value])
     chosen = table[table[value].notna() & (table["frequency"] >= max(min_frequency, 1))]
@@ -113,28 +116,35 @@ def _name_words(ax: Axes, table: pd.DataFrame, value: str, names: int) -> None:
     inside = ax.get_window_extent()
     dots = ax.transData.transform(table[["frequency", value]].to_numpy(float))
     taken: dict[str, Any] = {}
-    for word_class in ("closed", "open"):
-        part = table[(table["word_class"] == word_class) & (table["word"].str.len() > 1)]
-        for column in ("frequency", value):
-            named = 0
-            order = part.sort_values(column, ascending=False, kind="stable").head(6 * names)
-            for row in order.to_dict("records"):
-                if named == names:
+    signs = table["word"].str.fullmatch(r"\W")
+    groups = [  # the points furthest out first
+        ("none", table[signs], value, _SIGNS),
+        *(
+            (word_class, table[(table["word_class"] == word_class) & ~signs], column, names)
+            for word_class in ("closed", "open")
+            for column in ("frequency", value)
+        ),
+    ]
+    for word_class, part, column, most in groups:
+        named = 0
+        order = part.sort_values(column, ascending=False, kind="stable").head(6 * most)
+        for row in order.to_dict("records"):
+            if named == most:
+                break
+            if row["word"] in taken:
+                continue
+            for side, shift in (("left", 5), ("right", -5)):
+                text = ax.annotate(
+                    _SPELLED.get(row["word"]) or str(row["word"]), (row["frequency"], row[value]),
+                    (shift, 0), textcoords="offset points", ha=side, va="center", parse_math=False,
+                    color=style.CLASSES[word_class], fontsize=style.TEXT - 2,
+                )  # fmt: skip
+                box = text.get_window_extent()
+                covered = ((dots > box.min) & (dots < box.max)).all(axis=1).sum()
+                free = not any(box.overlaps(other) for other in taken.values())
+                within = inside.x0 <= box.x0 and box.x1 <= inside.x1
+                if free and within and covered <= _CROWDED:
+                    taken[row["word"]] = box
+                    named += 1
                     break
-                if row["word"] in taken:
-                    continue
-                for side, shift in (("left", 5), ("right", -5)):
-                    text = ax.annotate(
-                        row["word"], (row["frequency"], row[value]), (shift, 0),
-                        textcoords="offset points", ha=side, va="center", parse_math=False,
-                        color=style.CLASSES[word_class], fontsize=style.TEXT - 2,
-                    )  # fmt: skip
-                    box = text.get_window_extent()
-                    covered = ((dots > box.min) & (dots < box.max)).all(axis=1).sum()
-                    free = not any(box.overlaps(other) for other in taken.values())
-                    within = inside.x0 <= box.x0 and box.x1 <= inside.x1
-                    if free and within and covered <= _CROWDED:
-                        taken[row["word"]] = box
-                        named += 1
-                        break
-                    text.remove()
+                text.remove()

@@ -21,6 +21,7 @@ from sparsecore.report.pages.parts import (
     html_table,
     markdown,
     open_beside,
+    signed,
 )
 from sparsecore.report.pages.verdicts import parts_table
 from sparsecore.report.pages.verdicts import verdict_sentence as told_verdicts
@@ -34,6 +35,18 @@ TWO_SCALES = ("pearson", "pearson_log")
 SCALES = {"pearson": "raw", "pearson_log": "log"}
 WHOSE = ("reference runs", "your run")
 IN_WHOSE = ("in the reference runs", "in your run")
+_PLAIN, _ADJUSTED = ("difference", "low", "high"), ("adjusted", "adjusted_low", "adjusted_high")
+DIFFERENCES = {  # what is compared: a part of finding 7, or a sample and its columns
+    "all words, difference of means": ("mean χ, closed less open, over all words", "all", *_PLAIN),
+    "all words, at equal log frequency": ("", "all", *_ADJUSTED),
+    "samples of all words matched in frequency, difference of means": ("", "matched", *_PLAIN),
+    "words seen more than 1,000 times in the text, difference of means": (
+        "mean χ, closed less open, over words seen more than 1,000 times", "", *_PLAIN),
+    "W, at equal log frequency": (
+        "mean χ, closed less open, at equal log frequency over W", "", *_ADJUSTED),
+    "samples of W matched in frequency, difference of means": (
+        "mean χ, closed less open, in samples of W matched in frequency", "", *_PLAIN),
+}  # fmt: skip
 
 
 class Page(Study):
@@ -111,11 +124,16 @@ def rho(
     return float(table["rho"].mean()), float(table["low"].min()), float(table["high"].max())
 
 
-def rho_sentence(page: Page, what: str, **which: Any) -> Any:
-    """``WHAT: 0.43 [0.39, 0.47] in the reference runs, 0.21 [0.11, 0.31] in yours.``"""
+def rho_sentence(page: Page, what: str, part: tuple[int, str] | None = None, **which: Any) -> Any:
+    """``WHAT: 0.43 [0.39, 0.47] in the reference runs, 0.21 [0.11, 0.31] in yours.``
+
+    ``part``: finding and part that the verdicts have this number in; its interval, over seeds and
+    words, is shown where there are runs enough for one.
+    """
     parts = []
     for whose, tables in page.shown(*IN_WHOSE).items():
-        value, *ends = rho(tables, **which)
+        found = part and _of_verdict(tables, *part, which.get("method", "pearson"))
+        value, *ends = found or rho(tables, **which)
         parts.append(f"**{format_value(value, ends)}** {whose}")
     return markdown(f"{what}: {' and '.join(parts)}.")
 
@@ -149,30 +167,64 @@ def verdict_sentence(page: Page, *numbers: int) -> Any:
     return told_verdicts(page, *numbers, whose=WHOSE)
 
 
-def difference_sentence(page: Page) -> Any:
-    """Closed minus open at the last epoch: in the matched samples, and at equal log frequency."""
-    sentences = []
-    for whose, tables in page.shown(*IN_WHOSE).items():
-        table = tables["differences"]
-        last = table[table["epoch"] == table["epoch"].max()]
-        samples = last[last["sample"] == "matched"]
-        words = last[last["sample"] == "all"]
-        shown = [_spread(words, "adjusted", "adjusted_low", "adjusted_high")]
-        if len(samples):
-            shown.insert(0, _spread(samples, "difference", "low", "high"))
-            text = "closed minus open is **{}** in the matched samples and **{}**"
-        else:
-            text = "there are too few words for matched samples; closed minus open is **{}**"
-        text = text.format(*shown)
-        sentences.append(f"{whose.capitalize()}, {text} in all words at equal log frequency.")
-    return markdown(" ".join(sentences))
+def differences_table(page: Page, other: str = "enwiki") -> Any:
+    """Closed minus open in mean chi at the last epoch: a row a set of words and method.
 
-
-def _spread(rows: pd.DataFrame, value: str, low: str, high: str) -> str:
-    """Mean over seeds, and the widest ends of their intervals."""
-    return format_value(
-        float(rows[value].mean()), [float(rows[low].min()), float(rows[high].max())]
+    A column for the reference runs, for those named ``other``, and for the reader's run.
+    """
+    path = checkout_folder("book", "results", "emergent") / other
+    sides = [(page.reference, page.provenance), (read_summary(path), read_provenance(path))]
+    shown = {
+        _named_runs(known): _differences(tables)
+        for tables, known in sides
+        if tables is not None and known is not None
+    }
+    if page.own is not None:
+        shown["your run"] = _differences(page.own)
+    return html_table(
+        pd.DataFrame({"set of words": list(DIFFERENCES), **shown}),
+        note="In thousandths of χ, with 95 % intervals: over seeds and words where the verdict "
+        "counts or shows the row, else from the lowest end over seeds to the highest.",
     )
+
+
+def _named_runs(known: dict[str, Any]) -> str:
+    seeds = len(known["seeds"])
+    name = as_typed(known["corpus"].get("name", "reference runs"))
+    return f"{name}, {'one seed' if seeds == 1 else f'{seeds} seeds'}"
+
+
+def _differences(tables: Summary) -> list[str]:
+    """The cells of one column: that of the verdict where it has an interval."""
+    table, shown = tables["differences"], []
+    last = table[table["epoch"] == table["epoch"].max()]
+    for part, sample, *columns in DIFFERENCES.values():
+        found = _of_verdict(tables, 7, part, "mean")
+        rows = last[last["sample"] == sample]
+        if found is None and len(rows):
+            found = _widest(rows, *columns)
+        digits = [] if found is None else [signed(1000 * end, 1) for end in found]
+        shown.append("–" if found is None else f"{digits[0]} [{digits[1]}, {digits[2]}]")
+    return shown
+
+
+def _of_verdict(
+    tables: Summary, finding: int, part: str, method: str
+) -> tuple[float, float, float] | None:
+    """Value and interval of a part of a finding; None where the runs are too few for one."""
+    if "verdicts" not in tables:
+        return None
+    rows = tables["verdicts"]
+    rows = rows[(rows["finding"] == finding) & (rows["part"] == part) & (rows["method"] == method)]
+    if len(rows) != 1 or rows[["value", "low", "high"]].isna().any(axis=None):
+        return None
+    value, low, high = (float(rows.iloc[0][end]) for end in ("value", "low", "high"))
+    return value, low, high
+
+
+def _widest(rows: pd.DataFrame, value: str, low: str, high: str) -> tuple[float, float, float]:
+    """Mean over seeds, and the widest ends of their intervals."""
+    return float(rows[value].mean()), float(rows[low].min()), float(rows[high].max())
 
 
 def paper_place() -> dict[str, tuple[float, float]]:
