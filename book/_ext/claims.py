@@ -279,7 +279,7 @@ def _judged(claim: Claim) -> nodes.Node:
         "holds": "every part of its rule is true",
         "partly": "its essential parts are true, a side part is not",
         "fails": "this essential part is false",
-        "undecided": "this essential part is open: its interval holds the bound",
+        "undecided": "this essential part is open: its interval contains the bound",
     }.get(claim.verdict, "")
     if claim.verdict == "partly" and _divided(claim):
         why = "raw and log frequency contradict each other"
