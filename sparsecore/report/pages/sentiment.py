@@ -81,7 +81,10 @@ def accuracy_table(tables: Summary) -> Any:
     wide = shown.pivot(index="model", columns="documents", values="cell").fillna("–")
     wide.columns.name = None
     wide = wide.loc[shown["model"].unique()].reset_index()
-    note = f"In percent; of reviews guessing gets 50. In brackets: 95 % intervals over seeds. {GOAL_NOTE}"
+    note = (
+        "In percent; of reviews guessing gets 50. In brackets: 95 % intervals over seeds. "
+        f"{GOAL_NOTE}"
+    )
     return html_table(wide, escape=False, note=note)
 
 
@@ -122,8 +125,8 @@ def ablation_table(tables: Summary) -> Any:
                 ],
             }
         ),
-        note="Accuracy in percent (of reviews guessing gets 50); difference: fine-tuned minus from scratch. "
-        f"{GOAL_NOTE}",
+        note="Accuracy in percent (of reviews guessing gets 50); difference: fine-tuned minus from "
+        f"scratch. {GOAL_NOTE}",
     )
 
 
