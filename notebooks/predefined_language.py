@@ -20,8 +20,8 @@
 #   {result}`language/ptb perplexity.test_perplexity model=sparse finetuned=yes %.1f`.
 # - In nats a word, dense minus sparse is {claim}`language-1` without fine-tuning. The interval contains zero, the
 #   paper's effect of 0.015, and three times as much the other way.
-# - None of the three findings was tested: with fewer parameters than words to learn from, either model can
-#   hardly overfit, where the paper's models have 26 parameters per word.
+# - None of the three findings was tested: with fewer parameters than words to learn from, these models
+#   can hardly overfit. The paper's have 26 parameters per word.
 # :::
 #
 # A recurrent layer of an LSTM with $h$ units has about $4h^2$ weights between them, and most of a language model's

@@ -107,7 +107,7 @@ accuracy_sentence(page)
 # *In evaluation mode*: the best accuracy of a separate pass after each epoch, with fixed weights, as one would get it from the
 # finished model.
 #
-# The {term}`plateau` is at about 6 %, the share of the commonest word: predicting it everywhere lowers the loss at once,
+# The {term}`plateau` lies at the share of the commonest word: predicting it everywhere lowers the loss at once,
 # and to leave it a model has to learn what follows what. Runs that are still there have failed to train. The verdicts leave them out,
 # and this page does not, so their numbers differ: at a half, sparse RNN minus dense is
 # {result}`reciting/ptb findings finding=1 part="a half: sparse RNN less dense"` points over all runs, and {claim}`reciting-1`
