@@ -101,7 +101,7 @@ axes = figures.automata(states, names)
 # ## The phrases of each pattern
 #
 # A WFSA scores every way to pick words for its transitions, in order, and adds the scores up. Shown
-# are the single ways with the highest and the lowest score, over all training documents. **Bold**:
+# are the single paths with the highest and the lowest score, over all training documents. **Bold**:
 # the word that a transition takes. Words in small print marked <sub>SL</sub> are skipped by a
 # {term}`self-loop`, at a price; *…* stands for more than two of them. Scores can be negative, and
 # what a score means is up to the linear classifier above: the bottom of a pattern says as much as

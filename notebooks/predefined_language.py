@@ -18,7 +18,7 @@
 # - At this size no difference was seen: test perplexity {result}`language/ptb perplexity.test_perplexity model=dense finetuned=no %.1f` dense and
 #   {result}`language/ptb perplexity.test_perplexity model=sparse finetuned=no %.1f` sparse, after fine-tuning {result}`language/ptb perplexity.test_perplexity model=dense finetuned=yes %.1f` and
 #   {result}`language/ptb perplexity.test_perplexity model=sparse finetuned=yes %.1f`.
-# - In nats a word, dense minus sparse is {claim}`language-1` without fine-tuning. The interval contains zero, the
+# - In nats per word, dense minus sparse is {claim}`language-1` without fine-tuning. The interval contains zero, the
 #   paper's effect of 0.015, and three times as much the other way.
 # - None of the three findings was tested: with fewer parameters than words to learn from, these models
 #   can hardly overfit. The paper's have 26 parameters per word.
@@ -143,7 +143,7 @@ gap_table(page)
 # %% [markdown]
 # ## How sure are we?
 #
-# Three findings. A part is a difference between the two models in nats a word, with a 95 % interval
+# Three findings. A part is a difference between the two models in nats per word, with a 95 % interval
 # over seeds. It is true if the whole interval is above 0. A single seed decides nothing. [All parts of
 # the rules](../../book/predefined/verdicts.md).
 

@@ -93,7 +93,7 @@ about(page)
 # Each point is a setting of its own, averaged over seeds; the band is one standard deviation to
 # either side. At the right end both lines meet: there all 20 numbers of all words are stored.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tagging", "caption": "Accuracy of the tagger against the size of its embedding (Figure 3 of the paper). Dense: all vectors are short. Sparse: vectors have 20 dimensions, most words store few of them. Points one above the other have equally many parameters in the embedding. To the left the two lines part: the smaller the embedding, the larger the lead of the sparse one. Bands: one standard deviation over seeds."}, "image": {"alt": "Line chart: accuracy in percent against numbers stored a word, one line for dense and one for sparse embeddings, with bands.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tagging", "caption": "Accuracy of the tagger against the size of its embedding (Figure 3 of the paper). Dense: all vectors are short. Sparse: vectors have 20 dimensions, most words store few of them. Points one above the other have equally many parameters in the embedding. To the left the two lines part: the smaller the embedding, the larger the lead of the sparse one. Bands: one standard deviation over seeds."}, "image": {"alt": "Line chart: accuracy in percent against numbers stored per word, one line for dense and one for sparse embeddings, with bands.", "classes": "dark-light"}}
 whose = ("reference runs", "your runs")
 axes = figures.beside(
     figures.tradeoff,
@@ -112,7 +112,7 @@ HoverPoints(axes)
 size_sentence(page)
 
 # %% [markdown]
-# In code: both embeddings store five values a word, and this is the difference between their taggers,
+# In code: both embeddings store five values per word, and this is the difference between their taggers,
 # with Welch's interval over the seeds.
 
 # %%
