@@ -70,7 +70,7 @@ def about(page: Measured) -> Any:
 
 
 def peers_table(rows: pd.DataFrame) -> Any:
-    """One row per case: our time, memory and share of the ceiling; others' time relative to ours."""
+    """One row per case: our time, memory, share of the ceiling; others' time relative to ours."""
     shown = []
     for case, group in rows.groupby("case", sort=False):
         by_name = {str(row["contestant"]): row for row in group.to_dict("records")}
