@@ -143,7 +143,7 @@ round(score[0, 1].item(), 3), [text[t] for t in steps[0, 1].tolist()]
 # takes out what is below 0.1, and everything behind it, since it can no longer be reached. Shown are
 # the lengths and the penalty before and after.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pruned", "caption": "Before and after in one: dotted states are removed, with those behind them. The area of a disc is the norm of the state's weights. Like Figure 1 of the paper."}, "image": {"alt": "Three rows of circles. In each the first circles are filled and solid, the later ones dotted and empty.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pruned", "caption": "Before and after in one: dotted states are removed, with those behind them. Like Figure 1 of the paper."}, "image": {"alt": "Three rows of circles. In each the first circles are filled and solid, the later ones dotted and empty.", "classes": "dark-light"}}
 import torch
 
 torch.manual_seed(0)

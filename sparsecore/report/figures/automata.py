@@ -48,12 +48,10 @@ def automata(
         for state, norm, kept in zip(own["state"], own["norm"], own["kept"], strict=True):
             colour, line = (KEPT, "-") if kept else (REMOVED, ":")
             _arrow(ax, state - 1, row, colour, line)
-            text = (arrows or {}).get((wfsa, state), "")
-            ax.text(state - 0.5, row - 0.05, text, ha="center", va="bottom", color=style.INK,
-                    fontsize=style.TEXT - 2, parse_math=False)  # fmt: skip
-            text = (loops or {}).get((wfsa, state), "")
-            ax.text(state, row - 0.52, text, ha="center", va="bottom", color=style.INK,
-                    fontsize=style.TEXT - 2, parse_math=False)  # fmt: skip
+            for words, x, y in ((arrows, state - 0.5, row - 0.05), (loops, state, row - 0.52)):
+                if words and (wfsa, state) in words:
+                    ax.text(x, y, words[wfsa, state], ha="center", va="bottom", color=style.INK,
+                            fontsize=style.TEXT - 3, parse_math=False)  # fmt: skip
             _self_loop(ax, state, row, colour, line)
             _state(ax, state, row, colour, line, float(norm) / largest, str(state))
         name = f"WFSA {wfsa + 1}" if labels is None else labels.get(wfsa, "")
