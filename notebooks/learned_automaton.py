@@ -58,14 +58,14 @@ rnn = automaton(
     stay=stay,
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-automaton", "caption": "The automaton: states in a row, the main path from left to right, self-loops above, each with its word and weight. Other words have weight 0 on the main path. Nothing is drawn above state 0, where waiting is free. Like Figure 2 of the paper, with two transitions in place of four."}, "image": {"alt": "Three circles in a row, numbered 0 to 2, joined by arrows; arcs return to circles 1 and 2.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-automaton", "caption": "The automaton: states in a row, the main path from left to right, self-loops above. At each arrow stands the word that it takes, with weight 1 (all others have 0), above each self-loop its weight, which is less at *but*. Nothing is drawn above state 0, where waiting is free. Like Figure 2 of the paper, with two transitions in place of four."}, "image": {"alt": "Three circles in a row, numbered 0 to 2, joined by arrows; arcs return to circles 1 and 2.", "classes": "dark-light"}}
 from sparsecore.report import figures
 
 axes = figures.automata(
     states_of(rnn),
     labels={0: "not … good"},
-    arrows={(0, 1): "not: 1", (0, 2): "good: 1"},
-    loops=dict.fromkeys([(0, 1), (0, 2)], f"{stay:g}, less at but"),
+    arrows={(0, 1): "not", (0, 2): "good"},
+    loops=dict.fromkeys([(0, 1), (0, 2)], f"{stay:g}"),
 )
 
 # %% [markdown]
