@@ -32,7 +32,7 @@ check_parameters(globals())
 #
 # It is a {term}`WFSA`, a weighted finite-state automaton: three states in a row. At every word it may
 # go one state on, along the {term}`main path`, or stay where it is, by a {term}`self-loop`. Each
-# has a *weight*, which depends on the word, and the value of a way through the states is the product of
+# has a *weight*, which depends on the word, and the value of a path through the states is the product of
 # the weights along it.
 #
 # The first transition is made for *not*: its weight is 1 for this word, and 0 for all others. The
@@ -58,23 +58,28 @@ rnn = automaton(
     stay=stay,
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-automaton", "caption": "The automaton: states in a row, the main path from left to right, self-loops above. Nothing is drawn above state 0, where waiting is free. Like Figure 2 of the paper, with two transitions in place of four."}, "image": {"alt": "Three circles in a row, numbered 0 to 2, joined by arrows; arcs return to circles 1 and 2.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-automaton", "caption": "The automaton: states in a row, the main path from left to right, self-loops above. At each arrow stands the word that it takes, with weight 1 (all others have 0), above each self-loop its weight, which is less at *but*. Nothing is drawn above state 0, where waiting is free. Like Figure 2 of the paper, with two transitions in place of four."}, "image": {"alt": "Three circles in a row, numbered 0 to 2, joined by arrows; arcs return to circles 1 and 2.", "classes": "dark-light"}}
 from sparsecore.report import figures
 
-axes = figures.automata(states_of(rnn), labels={0: "not … good"})
+axes = figures.automata(
+    states_of(rnn),
+    labels={0: "not … good"},
+    arrows={(0, 1): "not", (0, 2): "good"},
+    loops=dict.fromkeys([(0, 1), (0, 2)], f"{stay:g}"),
+)
 
 # %% [markdown]
 # ## A sentence
 #
-# What does a state hold after some words? The sum, over all ways that lead there, of what they are
-# worth. It can be computed word by word, because a way into state $i$ comes either from state
+# What does a state hold after some words? The sum of the values of all paths that lead there.
+# It can be computed word by word, because a path into state $i$ comes either from state
 # $i$ or from the one before it:
 #
 # $$c^i_t = f\,c^i_{t-1} + u\,c^{i-1}_{t-1}, \qquad c^0 = 1.$$
 #
 # This is all that the layer computes. The unit's output, its *score*, is $c^1 + c^2$.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-reading", "caption": "What each state holds after each word (numbers, and the size of the rectangles), and the way that is worth most: dots are words that the main path takes, flat stretches are self-loops."}, "image": {"alt": "A grid of words by states. A line starts at the bottom, climbs to state 1 at the word not, to state 2 at the word good, and stays there while the rectangles shrink.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-reading", "caption": "What each state holds after each word (numbers, and the size of the rectangles), and the path with the largest value: dots are words that the main path takes, flat stretches are self-loops."}, "image": {"alt": "A grid of words by states. A line starts at the bottom, climbs to state 1 at the word not, to state 2 at the word good, and stays there while the rectangles shrink.", "classes": "dark-light"}}
 words = sentence.split()
 x = one_hot(words, vocabulary)
 axes = figures.path_through_sentence(reading(rnn, x, words))
@@ -91,10 +96,10 @@ axes = figures.path_through_sentence(reading(rnn, x, words))
 #   waiting in the last state free as well, as its footnote 12 proposes.
 # - **A word that is not in the pattern is not forbidden**, only paid for.
 #
-# ## The best way, and why it is not so easy to find
+# ## The best path, and why it is not so easy to find
 #
 # To read an automaton one looks for the phrases that it scores highest, and for this the single best
-# way through each text. `sc.best_paths` finds it for every state:
+# path through each text. `sc.best_paths` finds it for every state:
 
 # %%
 import sparsecore as sc
@@ -107,8 +112,8 @@ score, steps = sc.best_paths(rnn, x)
 
 # %% [markdown]
 # A main-path weight can be negative: *bad* might count as the opposite of *good*. Then two wrongs
-# make a right. The best way into state 2 may go through the *worst* way into state 1, because
-# minus times minus is plus, and a search that keeps the best way into each state, and nothing else,
+# make a right. The best path into state 2 may go through the *worst* path into state 1, because
+# minus times minus is plus, and a search that keeps nothing but the best path into each state
 # loses it. Below, *bad* has weight −1 for both transitions:
 
 # %%
@@ -123,8 +128,8 @@ round(score[0, 1].item(), 3), [text[t] for t in steps[0, 1].tolist()]
 
 # %% [markdown]
 # *bad bad* is worth $(-1)\cdot(-1)$, times what waiting at *good* costs, and beats *not … good* with
-# $0.5 \cdot 0.5$ and two words of waiting. The search here keeps the largest and the smallest way into each state at once, which is
-# exact. The paper's results do not depend on it, its published phrases may.
+# $0.5 \cdot 0.5$ and two words of waiting. The search here keeps the paths with the largest and the smallest value into each state, which is
+# exact. The paper's results do not depend on it; its published phrases may.
 #
 # ## What the penalty does
 #
@@ -138,7 +143,7 @@ round(score[0, 1].item(), 3), [text[t] for t in steps[0, 1].tolist()]
 # takes out what is below 0.1, and everything behind it, since it can no longer be reached. Shown are
 # the lengths and the penalty before and after.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pruned", "caption": "Before and after in one: dotted states are taken out. The area of a disc is the norm of the state's weights. Like Figure 1 of the paper."}, "image": {"alt": "Three rows of circles. In each the first circles are filled and solid, the later ones dotted and empty.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pruned", "caption": "Before and after in one: dotted states are removed, with those behind them. Like Figure 1 of the paper."}, "image": {"alt": "Three rows of circles. In each the first circles are filled and solid, the later ones dotted and empty.", "classes": "dark-light"}}
 import torch
 
 torch.manual_seed(0)

@@ -16,9 +16,10 @@
 # :::{admonition} What we found
 # :class: found
 # - In the reference runs the smallest models keep {result}`sentiment/reviews runs.transitions goal=8.0 %.0f` of 96
-#   transitions, in {result}`sentiment/reviews runs.wfsas goal=8.0 %.1f` automata on average, few enough to read one by one.
-# - They get {result}`sentiment/reviews runs.test_accuracy goal=8.0 %.0f` % of the test reviews right; the larger
-#   regularised ones (goal: 40 transitions)
+#   transitions, in {result}`sentiment/reviews runs.wfsas goal=8.0 %.1f` automata on average. They are few enough to read, but
+#   most of what they look for cannot be interpreted.
+# - They get {result}`sentiment/reviews runs.test_accuracy goal=8.0 %.0f` % of the test reviews right, where guessing gets
+#   50 %; the larger regularised ones (goal: 40 transitions) get
 #   {result}`sentiment/reviews runs.test_accuracy goal=40.0 %.0f` %.
 # - Most phrases end near the end of a text: skipping words after a match costs, skipping words before it is free.
 # :::
@@ -82,17 +83,17 @@ about_reader(reader)
 # ## Before and after
 #
 # Each row is a WFSA of the structure that training began with, each circle a state, and its area
-# the ℓ2 norm of the weights that lead into it. States with a norm below 0.1, and all behind
-# them, were taken out.
+# the ℓ2 norm of the weights that lead into it. States with a norm below 0.1, and all those
+# behind them, were removed.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-states", "caption": "The automata before and after (Figure 1 of the paper): filled states are kept, hollow ones were removed. See how few are left, and that those at the front of a row stay longest."}, "image": {"alt": "Rows of circles joined by lines, one row a WFSA; few states are filled, the others are hollow and small.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-states", "caption": "The automata before and after (Figure 1 of the paper): filled states are kept, hollow ones were removed. Few are left, and those at the front of a row stay longest."}, "image": {"alt": "Rows of circles joined by lines, one row a WFSA; few states are filled, the others are hollow and small.", "classes": "dark-light"}}
 axes = figures.states_kept(reader.states)
 
 # %% [markdown]
 # Those with a state left, as automata: the arrow in front of a state takes a word, the loop above
 # it skips one.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-automata", "caption": "The automata that are left (Figure 2 of the paper): dotted states were taken out. The area of a disc is the norm of the state's weights. See how many words each can still take."}, "image": {"alt": "A row of circles for each automaton, joined by arrows, with a loop above each circle; removed states are dotted.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-automata", "caption": "The automata that are left (Figure 2 of the paper): dotted states were taken out. The solid states are as many as the words that an automaton can still take. The area of a disc is the norm of the state's weights."}, "image": {"alt": "A row of circles for each automaton, joined by arrows, with a loop above each circle; removed states are dotted.", "classes": "dark-light"}}
 states, names = kept_automata(reader)
 axes = figures.automata(states, names)
 
@@ -100,7 +101,7 @@ axes = figures.automata(states, names)
 # ## The phrases of each pattern
 #
 # A WFSA scores every way to pick words for its transitions, in order, and adds the scores up. Shown
-# are the single ways with the highest and the lowest score, over all training documents. **Bold**:
+# are the single paths with the highest and the lowest score, over all training documents. **Bold**:
 # the word that a transition takes. Words in small print marked <sub>SL</sub> are skipped by a
 # {term}`self-loop`, at a price; *…* stands for more than two of them. Scores can be negative, and
 # what a score means is up to the linear classifier above: the bottom of a pattern says as much as
@@ -110,20 +111,26 @@ axes = figures.automata(states, names)
 phrase_rows(reader.patterns)
 
 # %% [markdown]
+# In the model of the reference runs one pattern of three can be read. Pattern 2 scores highest where *excellent book* ends a
+# review, and lowest where a word such as *unreliable* or *careless* comes shortly before the end. Pattern 3 has some complaints
+# at its top (*negligence*) and *great read* at its bottom, but also rare words that mean nothing here (*doomsdayer520*). In
+# pattern 1 (*harpe*, *motorsports*, *wringer* against *evidence*, *potential*) we see no meaning at all. The extremes over
+# all documents favour rare words, whose vectors may lie far out in the direction that a transition looks in.
+#
 # ## One sentence, step by step
 #
 # Any sentence can be given as the parameter `sentence`. On this page it is decided by the larger model of
 # [Read the automata](explore_automata.ipynb), without the states that pruning takes: its word scores are in the book,
 # those of the model above are not. Words that it does not know are left out. <u>**Underlined**</u>: taken. Small print:
 # skipped. Faint: before the pattern begins, free of charge. The share is that of the automaton's
-# part in the decision, among the parts of all.
+# contribution to the decision, among the contributions of all.
 
 # %% tags=["hide-input"]
 decision(reader, sentence)
 
 # %% [markdown]
-# In code: `sc.best_paths` gives for every text and state the way with the largest score (or, with
-# `largest=False`, the smallest) and the words that it takes. The ways into the last state of each automaton:
+# In code: `sc.best_paths` gives for every text and state the path with the largest score (or, with
+# `largest=False`, the smallest) and the words that it takes. The paths into the last state of each automaton:
 
 # %%
 import numpy as np
@@ -136,16 +143,16 @@ last = np.cumsum(reader.rnn.lengths) - 1
 [[tokens[t] for t in steps[0, state].tolist() if t >= 0] for state in last]
 
 # %% [markdown]
-# The path that is shown is one of many that the automaton adds up, the one with the largest part.
+# The path that is shown is one of many that the automaton adds up, the one that contributes most.
 # That most paths end near the end of the text is no accident: every self-loop after the last
 # transition costs, those before the first one do not.
 #
 # ## How sure are we?
 #
 # These are the phrases of one trained model. Another seed gives other patterns, often about the
-# same words. That as few as three automata lose little is finding 3 of the
-# [page before](learned_tradeoff.ipynb); whether their phrases *mean* anything is for the reader to
-# judge. A pattern that looks like a list of words has probably learned a list of words.
+# same words. Whether as few as three automata lose little is finding 3 of the
+# [page before](learned_tradeoff.ipynb). The paper shows meaningful phrases for its three patterns; ours mostly
+# are not. A pattern that looks like a list of words has probably learned a list of words.
 #
 # ## What to try next
 #

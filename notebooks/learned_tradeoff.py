@@ -16,11 +16,13 @@
 # :::{admonition} What we found
 # :class: found
 # - Learned models are ahead of structures chosen by hand, the nearest in size, by {claim}`sentiment-1` percentage points on
-#   average: not distinguishable from zero, and in two of the four categories they are behind.
-# - They were also trained about twice as long. The same structures, trained from scratch for as long as the baselines, are on
-#   average {result}`sentiment/reviews ablation.difference %.1f` points behind the learned models, which is no more distinguishable from zero.
+#   average. That cannot be distinguished from zero, and in two of the four categories the difference is nil.
+# - The same structures, trained from scratch for as long as the baselines, are on average
+#   {result}`sentiment/reviews ablation.difference %.1f` points behind the learned models, so the structure itself accounts for
+#   little of the lead. The rest may come from longer training (about twice as long) or from inherited weights; none of
+#   it can be distinguished from zero.
 # - The smallest models keep {result}`sentiment/reviews runs.wfsas goal=8.0 %.1f` automata on average, and get
-#   {result}`sentiment/reviews runs.test_accuracy goal=8.0 %.0f` % of the test reviews right.
+#   {result}`sentiment/reviews runs.test_accuracy goal=8.0 %.0f` % of the test reviews right, where guessing gets 50 %.
 # :::
 #
 # How many units does a network need? One can try all sizes. Or one starts with too many, lets each
@@ -92,7 +94,7 @@ about(page)
 #
 # Higher and further left is better.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-tradeoff", "caption": "Test accuracy against the number of transitions (Figure 3 of the paper); higher and further left is better. See whether a circle lies above the squares of about its size, by more than the bars. Squares: structures chosen by hand, 1, 2, 3 or 4 transitions each, and a mix. Circles: what the group lasso left of the largest, at several goals. Thick bars: 95 % interval over seeds; thin bars: over test documents; horizontal bars: one standard deviation of the size. Each panel has a scale of its own for accuracy."}, "image": {"alt": "One panel for each kind of document: accuracy against number of transitions, a solid line for fixed structures and a dashed line for learned ones, with two kinds of error bars.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-tradeoff", "caption": "Test accuracy against the number of transitions (Figure 3 of the paper); higher and further left is better, and guessing gets 50 %. Circles lie above the squares of about their size in some panels, seldom by more than the bars. Squares: structures chosen by hand, 1, 2, 3 or 4 transitions each, and a mix. Circles: what the group lasso left of the largest, at several goals. Thick bars: 95 % interval over seeds; thin bars: over test documents; horizontal bars: one standard deviation of the size. Each panel has a scale of its own for accuracy."}, "image": {"alt": "One panel for each kind of document: accuracy against number of transitions, a solid line for fixed structures and a dashed line for learned ones, with two kinds of error bars.", "classes": "dark-light"}}
 axes = figures.tradeoff_panels(page.main["tradeoff"])
 
 # %% tags=["remove-input"]
@@ -141,7 +143,7 @@ f"{len(sc.group_norms(rnn))} transitions, of which {sum(small.lengths)} are left
 # documents, and doubles or halves $\lambda$, by smaller factors after every turn, until the number
 # is near enough to the goal. Every dot is one try.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-strength", "caption": "Transitions that are left of the largest structure, for every strength of the group lasso that a search tried. See how widely they spread at one and the same strength."}, "image": {"alt": "Scatter chart: strength on a logarithmic axis against transitions left, one mark a try.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-strength", "caption": "Transitions that are left of the largest structure, for every strength of the group lasso that a search tried. All searches for one goal begin at the same strength, and that one strength leaves anything from few to many transitions."}, "image": {"alt": "Scatter chart: strength on a logarithmic axis against transitions left, one mark a try.", "classes": "dark-light"}}
 axes = figures.transitions_left(page.main["trials"])
 
 # %% [markdown]

@@ -11,23 +11,23 @@
 # ---
 
 # %% [markdown]
-# # Wider, with as many parameters
+# # Wider layers, same number of parameters
 #
 # :::{admonition} What we found
 # :class: found
 # - At this size no difference was seen: test perplexity {result}`language/ptb perplexity.test_perplexity model=dense finetuned=no %.1f` dense and
 #   {result}`language/ptb perplexity.test_perplexity model=sparse finetuned=no %.1f` sparse, after fine-tuning {result}`language/ptb perplexity.test_perplexity model=dense finetuned=yes %.1f` and
 #   {result}`language/ptb perplexity.test_perplexity model=sparse finetuned=yes %.1f`.
-# - In nats a word, dense minus sparse is {claim}`language-1` without fine-tuning: the interval holds zero, the
+# - In nats per word, dense minus sparse is {claim}`language-1` without fine-tuning. The interval contains zero, the
 #   paper's effect of 0.015, and three times as much the other way.
-# - None of the three findings was tested: with fewer parameters than words to learn from, neither model can
-#   overfit, and the paper's models have 26 parameters a word.
+# - None of the three findings was tested: with fewer parameters than words to learn from, these models
+#   can hardly overfit. The paper's have 26 parameters per word.
 # :::
 #
-# A recurrent layer with $h$ units has about $4h^2$ weights between them. Most of what a language
-# model of this kind has to learn is there: of the 24 million parameters of the model on this page, 20
-# million are in its three LSTM layers. Suppose each unit were connected with only some of the others.
-# Then the layer could be wider and have no more parameters. Would the model be better?
+# A recurrent layer of an LSTM with $h$ units has about $4h^2$ weights between them, and most of a language model's
+# parameters are there: 20 of 24 million in the paper's. Suppose each unit were connected with only some of the others.
+# Then the layer could be wider and have no more parameters. Would the model be better? These runs tried it at a small size,
+# and cannot decide it:
 #
 # - **dense**: every unit sees all units of its layer, and all of the layer below;
 # - **sparse**: the hidden layers are one and a half times as wide. Their units fall into groups. A
@@ -77,10 +77,10 @@ about(page)
 #
 # ## What the runs here give
 #
-# Training has two stages, and within the first there is a switch: after some epochs the weights that are
-# evaluated are no longer the current ones, but the mean of all since then ({term}`averaged SGD`).
+# Training has two stages. Within the first, after some epochs, the weights that are evaluated are no longer the
+# current ones but their mean since then ({term}`averaged SGD`).
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-language", "caption": "Validation perplexity over the epochs of training. Open marks: current weights; filled marks: averaged ones. See how close together the two models stay. Bands: from the least to the greatest of three seeds or more."}, "image": {"alt": "Line chart: perplexity of the validation text over the epochs, one line for the dense and one for the sparse model, with a dashed line where fine-tuning begins.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-language", "caption": "Validation perplexity over the epochs of training. Open marks: current weights; filled marks: averaged ones. The two models stay close together. Bands: from the least to the greatest of three seeds or more."}, "image": {"alt": "Line chart: perplexity of the validation text over the epochs, one line for the dense and one for the sparse model, with a dashed line where fine-tuning begins.", "classes": "dark-light"}}
 whose = ("reference runs", "your runs")
 axes = figures.beside(
     figures.perplexity_over_epochs,
@@ -98,7 +98,7 @@ HoverPoints(axes)
 # Table 1 of the paper, as a picture and in numbers. Each model is measured with the weights that were
 # best on the validation text.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-language-test", "caption": "Test perplexity without and after fine-tuning (Table 1 of the paper). Lower is better; see whether the bars of the two models keep apart. Bars: 95 % intervals of the mean over seeds, where there are three or more."}, "image": {"alt": "Point chart with error bars: test perplexity of the dense and the sparse model, without and after fine-tuning.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-language-test", "caption": "Test perplexity without and after fine-tuning (Table 1 of the paper). Lower is better; the bars of the two models overlap. Bars: 95 % intervals of the mean over seeds, where there are three or more."}, "image": {"alt": "Point chart with error bars: test perplexity of the dense and the sparse model, without and after fine-tuning.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.perplexities_compared,
     page.reference,
@@ -135,7 +135,7 @@ num_blocks, round(gamma, 3), sizes
 # ## Does the sparse model overfit?
 #
 # The gap between training and validation text, both without dropout, says how much better a model is
-# on what it has seen:
+# on what it has seen. It is small for both, as both hardly overfit:
 
 # %% tags=["hide-input"]
 gap_table(page)
@@ -143,7 +143,7 @@ gap_table(page)
 # %% [markdown]
 # ## How sure are we?
 #
-# Three findings. A part is a difference between the two models in nats a word, with a 95 % interval
+# Three findings. A part is a difference between the two models in nats per word, with a 95 % interval
 # over seeds. It is true if the whole interval is above 0. A single seed decides nothing. [All parts of
 # the rules](../../book/predefined/verdicts.md).
 
@@ -154,18 +154,15 @@ parts_table(page, 1, 2, 3)
 verdict_sentence(page, 1, 2, 3)
 
 # %% [markdown]
-# Only the preset `paper` is the paper's experiment. The others keep its ratios (hidden layers as wide
-# to each other and to the embedding, sparse ones 1.5 times as wide) in models an eighth of the size,
-# and change what small models need changed: they see the text a few times and not 500 times, with
-# half of the dropout, and averaging begins after a fixed number of epochs. Such models underfit, and
-# what the paper says about overfitting can hardly show in them. The perplexities of small models are
-# far higher than the paper's, and cannot be compared with them; the differences between the two kinds
-# can.
+# Only the preset `paper` is the paper's experiment. The others keep its ratios of widths in models an eighth as wide. They see
+# the text a few times, not 500 times, with half of the dropout, and begin averaging after a fixed number of
+# epochs. Such models underfit, and what the paper says about overfitting can hardly show in them. Their perplexities cannot be
+# compared with the paper's; the differences between the two kinds of models can.
 #
-# Some details differ from the released programs at any size. A step of averaged SGD uses the rate
+# Three details differ from the released programs at any size. A step of averaged SGD uses the learning rate
 # that belongs to the length of the current window, not to that of the one before, as PyTorch's `ASGD`
 # does. Fine-tuning may stop from its sixth epoch on, not only after a hundred. The count of
-# parameters, 24,221,600 for the dense and 23,822,900 for the sparse model, leaves out one constant
+# parameters, 24,221,600 for the dense and 23,822,900 for the sparse model, omits one constant
 # output that the authors' model also has.
 #
 # ## What to try next

@@ -60,7 +60,7 @@ from sparsecore.report.pages.masks import (
 # The drawing is to scale; with the default sizes it is the middle layer of the paper's language
 # model (its Figure 1).
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-masks", "caption": "The weights of a predefined-sparse recurrent layer (Figure 1 of the paper). Left: from hidden unit to hidden unit, one square a block. Right: from input to hidden unit, one window a block."}, "image": {"alt": "Two matrices with the trainable entries filled: on the left squares along the diagonal, on the right wide bands, one below the other, that move to the right and overlap.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-masks", "caption": "The weights of a predefined-sparse recurrent layer (Figure 1 of the paper). Left: from hidden unit to hidden unit, one square per block. Right: from input to hidden unit, one window per block."}, "image": {"alt": "Two matrices with the trainable entries filled: on the left squares along the diagonal, on the right wide bands, one below the other, that move to the right and overlap.", "classes": "dark-light"}}
 axes = figures.recurrent_masks(
     hidden_mask(hidden_size, num_blocks),
     input_mask(input_size, hidden_size, num_blocks, gamma),
@@ -101,7 +101,7 @@ sum(p.numel() for p in layer.parameters()), expected, windows
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-stack-dense", "caption": "The three dense layers of the smaller language model (Figure 4a of the paper)."}, "image": {"alt": "Three boxes one above the other, each with its input and output sizes and its number of parameters.", "classes": "dark-light"}}
 axes = figures.stack(dense_stack())
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-stack-sparse", "caption": "The sparse layers with as many parameters (Figure 4b of the paper), of four, five and two components."}, "image": {"alt": "Three rows of boxes, four below, five in the middle, two on top, each with its sizes; overlapping shades show which inputs each box reads.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-stack-sparse", "caption": "The sparse layers with as many parameters (Figure 4b of the paper), of four, five and two components. They are twice as wide in the middle."}, "image": {"alt": "Three rows of boxes, four below, five in the middle, two on top, each with its sizes; overlapping shades show which inputs each box reads.", "classes": "dark-light"}}
 axes = figures.stack(sparse_stack())
 
 # %% tags=["remove-input"]
@@ -115,7 +115,7 @@ stacks_sentence()
 # are a staircase. The density $\delta_E$ is the part of the matrix that is stored, and the steps
 # shrink by a constant ratio.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-staircases", "caption": "Embedding matrices of four densities (Figure 2 of the paper), a row a word, the rarest on top."}, "image": {"alt": "Four panels: the first is filled, in the others the filled part is a staircase that is ever narrower on top and reaches the full width only at the bottom.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-staircases", "caption": "Embedding matrices of four densities (Figure 2 of the paper), one row per word, the rarest on top. The sparser the matrix, the fewer words have long vectors."}, "image": {"alt": "Four panels: the first is filled, in the others the filled part is a staircase that is ever narrower on top and reaches the full width only at the bottom.", "classes": "dark-light"}}
 densities = sorted({1.0, 0.5, density, 0.1}, reverse=True)
 axes = figures.embedding_masks(staircases(num_words, embedding_dim, densities))
 

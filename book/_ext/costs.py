@@ -52,7 +52,7 @@ def _of_runs(folder: Path) -> Iterator[dict[str, Any]]:
             work = provenance["corpus"]["tokens"]["train"] * passes(provenance["settings"])
             yield {
                 "source": "run",
-                "name": f"{provenance['corpus']['name']}, {provenance['corpus']['types']:,} words",
+                "name": f"{path.parent.name}, {provenance['corpus']['types']:,} words",
                 "device_name": ", ".join(provenance["devices"]),
                 "threads": provenance["environment"]["threads"],
                 "runs": len(minutes),

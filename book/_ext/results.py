@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from tables import plain as _text
 from tables import table
 
 from sparsecore.experiments.emergent.config import Emergent
-from sparsecore.runs.claims import preset_name
+from sparsecore.runs.claims import Claim, preset_name, read_claims
 from sparsecore.runs.studies import read_studies
 
 TEXTS = {"227 million tokens": 227e6, "2 billion tokens": 2e9}
@@ -31,8 +32,10 @@ class ReferenceRuns(SphinxDirective):
     """The runs behind the claims and the figures of the chapters, from their provenance files."""
 
     def run(self) -> list[nodes.Node]:
-        """One row a folder of reference tables; a sentence where there is none yet."""
+        """One row per folder of reference tables; a sentence where there is none yet."""
         root = Path(self.env.srcdir) / "book" / "results"
+        self.env.note_dependency(str(root / "claims.toml"))
+        claims = read_claims(root / "claims.toml")
         rows = []
         for path in sorted(root.glob("*/*/provenance.json")):
             self.env.note_dependency(str(path))
@@ -40,11 +43,27 @@ class ReferenceRuns(SphinxDirective):
             if "experiment" not in provenance:  # nothing was trained: a pretrained model
                 continue
             # tables across experiments: the classifiers have a folder of their own
-            rows += [_run_row(path, own) for own in provenance.get("language_models", [provenance])]
+            rows += [
+                _run_row(path, own, claims)
+                for own in provenance.get("language_models", [provenance])
+            ]
         if not rows:
             return [_text("There are no reference runs yet.")]
         return [
-            table(["Text", "Command", "Runs", "Seeds", "Hardware", "Minutes a run"], rows, "runs")
+            table(
+                [
+                    "Tables",
+                    "Decide findings",
+                    "Text",
+                    "Command",
+                    "Runs",
+                    "Seeds",
+                    "Hardware",
+                    "Minutes per run",
+                ],
+                rows,
+                "runs",
+            )
         ]
 
 
@@ -65,7 +84,7 @@ class Costs(SphinxDirective):
 
 
 def measured_costs(speeds: list[dict[str, Any]]) -> nodes.Node:
-    """One row a measurement."""
+    """One row per measurement."""
     rows = [
         [
             _text({"run": "whole runs", "benchmark": "training step"}[str(row["source"])]),
@@ -77,12 +96,19 @@ def measured_costs(speeds: list[dict[str, Any]]) -> nodes.Node:
         ]
         for row in speeds
     ]
-    header = ["Measured on", "Text or sizes", "Hardware", "Threads", "Times", "Tokens a second"]
+    header = [
+        "Measured on",
+        "Text or sizes",
+        "Hardware",
+        "Threads",
+        "Runs or rounds",
+        "Tokens per second",
+    ]
     return table(header, rows, "costs")
 
 
 def extrapolated_costs(speeds: list[dict[str, Any]], passes: int) -> nodes.Node:
-    """One row a measurement: one pass over each of the larger texts, and a whole run."""
+    """One row per measurement: one pass over each of the larger texts, and a whole run."""
     rows = []
     for row in speeds:
         hours = [
@@ -109,7 +135,9 @@ def _days(hours: float) -> str:
     return f"{number} {unit.removesuffix('s') if number == '1' else unit}"
 
 
-def _run_row(path: Path, provenance: dict[str, Any]) -> list[nodes.Node]:
+def _run_row(
+    path: Path, provenance: dict[str, Any], claims: Sequence[Claim] = ()
+) -> list[nodes.Node]:
     corpus = provenance["corpus"]
     name = str(corpus.get("name", path.parent.name))
     preset, *changed = preset_name(provenance).split(", ")
@@ -126,6 +154,8 @@ def _run_row(path: Path, provenance: dict[str, Any]) -> list[nodes.Node]:
         words = ["sparsecore", "reproduce", study, "--yes"]
     minutes = [float(value) for value in provenance["minutes"] if value is not None]
     return [
+        _text(f"{path.parent.parent.name}/{path.parent.name}"),
+        _text(decided_by(path, provenance, claims) or "–"),
         _text(name),
         nodes.paragraph("", "", nodes.literal("", shlex.join(words))),
         _text(len(provenance["runs"])),
@@ -133,6 +163,19 @@ def _run_row(path: Path, provenance: dict[str, Any]) -> list[nodes.Node]:
         _text(", ".join(filter(None, provenance["devices"]))),
         _text(_range(minutes)),
     ]
+
+
+def decided_by(path: Path, provenance: dict[str, Any], claims: Sequence[Claim]) -> str:
+    """The numbers of the findings whose verdict rests on runs of these seeds and this text."""
+    own = f"{path.parent.parent.name}-"
+    numbers = [
+        claim.id.removeprefix(own)
+        for claim in claims
+        if claim.id.startswith(own)
+        and provenance["corpus"].get("name") in claim.corpus.split(" and ")
+        and set(claim.seeds) & set(provenance["seeds"])
+    ]
+    return ", ".join(numbers)
 
 
 def _study_of(folder: Path) -> str | None:

@@ -15,7 +15,7 @@ from docutils import nodes
 from figure_data import tables_of
 from mathml import to_mathml
 from offline import drop_outside_files
-from results import _run_row, extrapolated_costs, measured_costs
+from results import _run_row, decided_by, extrapolated_costs, measured_costs
 from tables import table
 
 from sparsecore.errors import InputError
@@ -177,9 +177,19 @@ def test_a_reference_run_is_told_with_the_command_that_makes_it():
     }
     row = [cell.astext() for cell in _run_row(Path("emergent/mine/provenance.json"), provenance)]
     command = "sparsecore sweep emergent --preset small --corpus wikitext-2 --epochs 7 --seeds 2"
-    assert row == ["wikitext-2", command, "2", "0, 1", "some CPU", "58–61"]
-    listed = _run_row(Path("emergent/wikitext-2/provenance.json"), provenance)[1].astext()
+    assert row == ["emergent/mine", "–", "wikitext-2", command, "2", "0, 1", "some CPU", "58–61"]
+    listed = _run_row(Path("emergent/wikitext-2/provenance.json"), provenance)[3].astext()
     assert listed == "sparsecore reproduce emergent-wikitext-2 --yes"  # a study of studies.toml
+
+
+def test_the_findings_that_rest_on_a_reference_run_are_numbered():
+    ours = {"corpus": {"name": "enwiki"}, "seeds": [10, 11]}
+    claims = [
+        Claim(**{**FIELDS, "id": f"emergent-{n}", "corpus": "enwiki", "seeds": seeds})
+        for n, seeds in enumerate([[10, 11, 12], [0, 1], [11]], 1)
+    ]
+    assert decided_by(Path("emergent/mine/provenance.json"), ours, claims) == "1, 3"
+    assert decided_by(Path("causes/mine/provenance.json"), ours, claims) == ""
 
 
 def test_costs_are_told_as_measured_and_as_extrapolated():

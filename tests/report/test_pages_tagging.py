@@ -65,7 +65,7 @@ def test_every_setting_has_a_row(alone, beside):
     assert len(rows) - 1 == len(beside.reference["accuracy"])
     head, full = rows[0], next(row for row in rows if row[0] == "dense" and row[1] == "20")
     assert full[head.index("accuracy")] == "96.01 ± 0.09"
-    assert full[head.index("of the model in all")] == "23,309"
+    assert full[head.index("parameters of the model")] == "23,309"
     assert full[head.index("dropouts")] == "word 0.2, variational 0.2, W_hh 0.2"
     assert len(cells(pages.accuracy_table(alone))) - 1 == 7
 

@@ -43,8 +43,8 @@ def test_each_contestant_stands_in_the_row_of_its_case():
 def test_panels_say_how_it_grows():
     axes = growth_panels(CURVE)
     first, second = (ax.get_title() for ax in axes)
-    assert first == "tokens\ntime ∝ size^1.00"
-    assert second == "words\ntime ∝ size^0.00, memory ∝ size^2.00"
+    assert first == "tokens\ntime ∝ size$^{1.00}$"
+    assert second == "words\ntime ∝ size$^{0.00}$, memory ∝ size$^{2.00}$"
     rows = rows_of(axes[0].get_figure())
     assert rows is not None and len(rows) == len(CURVE)
     plt.close("all")

@@ -9,7 +9,7 @@ from tools import prune_example
 
 
 def test_each_row_is_a_smaller_model(text_file, monkeypatch):
-    for name, value in {"SIZE": 8, "B": 4, "T": 10, "RATE": 0.02, "REPEATS": 1}.items():
+    for name, value in {"SIZE": 8, "B": 4, "T": 10, "RATE": 0.02}.items():
         monkeypatch.setattr(prune_example, name, value)
     corpus = prepare_corpus(str(text_file), threshold=1, progress=False)
     table = prune_example.measured(corpus, {"seed": 0, "epochs": 1, "strength": 0.1})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -18,12 +20,17 @@ RADIUS = 0.23
 
 @style.theme()
 def automata(
-    table: pd.DataFrame, labels: dict[int, str] | None = None, ax: Axes | None = None
+    table: pd.DataFrame,
+    labels: dict[int, str] | None = None,
+    arrows: Mapping[tuple[int, int], str] | None = None,
+    loops: Mapping[tuple[int, int], str] | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """Each WFSA as a row: start state, main path, self-loops; removed states grey and dashed.
 
     ``table``: wfsa, state, norm, kept. The disc inside a state grows with the norm of its weights
-    (its area is the norm's share of the largest). ``labels``: names of the rows by wfsa.
+    (its area is the norm's share of the largest). ``labels``: names of the rows by wfsa. ``arrows``
+    and ``loops``: words at the arrow into a state and above its self-loop, by wfsa and state.
     """
     require_columns(table, ["wfsa", "state", "norm", "kept"])
     if table.empty:
@@ -41,13 +48,17 @@ def automata(
         for state, norm, kept in zip(own["state"], own["norm"], own["kept"], strict=True):
             colour, line = (KEPT, "-") if kept else (REMOVED, ":")
             _arrow(ax, state - 1, row, colour, line)
+            for words, x, y in ((arrows, state - 0.5, row - 0.05), (loops, state, row - 0.52)):
+                if words and (wfsa, state) in words:
+                    ax.text(x, y, words[wfsa, state], ha="center", va="bottom", color=style.INK,
+                            fontsize=style.TEXT - 3, parse_math=False)  # fmt: skip
             _self_loop(ax, state, row, colour, line)
             _state(ax, state, row, colour, line, float(norm) / largest, str(state))
         name = f"WFSA {wfsa + 1}" if labels is None else labels.get(wfsa, "")
         ax.text(-0.45, row, name, ha="right", va="center", color=style.INK,
                 parse_math=False)  # fmt: skip
     ax.set_xlim(-0.4, longest + 0.4)
-    ax.set_ylim(len(order) - 0.7, -0.65)
+    ax.set_ylim(len(order) - 0.7, -0.85 if loops else -0.65)
     ax.set_aspect("equal")
     ax.set(xticks=[], yticks=[])
     _bare(ax)

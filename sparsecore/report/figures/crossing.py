@@ -68,8 +68,8 @@ def survival(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ]
         keep_points(ax, line.get_xdata(), means, told)
     marks.zero_line(ax, 0.5, dashes=(0, (2, 2)))
-    ax.annotate("chance", (0.01, 0.5), (0, 3), ("axes fraction", "data"), "offset points",
-                color=style.INK, fontsize=style.TEXT - 1)  # fmt: skip
+    ax.annotate("chance", (0.995, 0.5), (0, -3), ("axes fraction", "data"), "offset points",
+                color=style.INK, fontsize=style.TEXT - 1, ha="right", va="top")  # fmt: skip
     ax.set_xlabel("goal: transitions that the group lasso was to leave")
     ax.set_ylabel("AUC: a kept state\nabove a removed one")
     ax.set_ylim(0, 1.02)

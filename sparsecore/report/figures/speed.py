@@ -28,7 +28,7 @@ POINTS = ["axis", "size", "median_ms", "peak_mib"]
 
 @style.theme()
 def beside_peers(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Time of each contestant by that of this library, a row a case; right of the line is slower.
+    """Time of each contestant relative to this library, one row per case; slower to the right.
 
     ``table``: case, contestant, ratio_to_reference, ratio_low, ratio_high (quartiles over rounds).
     """
@@ -53,7 +53,7 @@ def beside_peers(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     )
     ax.set_yticks(range(len(cases)), cases)
     ax.set_ylim(len(cases) - 0.5, -0.5)
-    ax.set_xlabel("time by that of this library (right: slower)")
+    ax.set_xlabel("time relative to this library (right: slower)")
     figure = ax.get_figure(root=True)
     style.figure_legend(figure, [ax], loc="outside upper center")
     return keep_rows(ax, table[RATIOS])
@@ -90,12 +90,12 @@ def growth_panels(table: pd.DataFrame, columns: int = 2) -> np.ndarray:
 
 
 def growth_label(points: pd.DataFrame) -> str:
-    """``time ∝ size^1.00, memory ∝ size^0.00``."""
+    """Powers of the size as mathematics: time ∝ size to the 1.00, memory to the 0.00."""
     parts = []
     for name, column in (("time", "median_ms"), ("memory", "peak_mib")):
         found = exponent(points["size"], points[column])
         if not math.isnan(found):
-            parts.append(f"{name} ∝ size^{found:.2f}".replace("-", "−"))
+            parts.append(f"{name} ∝ size$^{{{found:.2f}}}$")
     return ", ".join(parts)
 
 

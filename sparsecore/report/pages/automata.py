@@ -58,13 +58,19 @@ def open_automata(preset: str, reference: str, texts: Sequence[str], **overrides
         about = markdown(about_run(dict(run.results.iloc[0]), len(arguments["norms"])))
         return Automata({**arguments, "samples": samples}, about)
     arguments, accuracy = reference_automata(reference)
+    all_states = [f"{accuracy[text]:.1f} %" for text in ("dev", "test")]
+    at_threshold = [f"{accuracy[f'{text}_pruned']:.1f} %" for text in ("dev", "test")]
+    pruning = (
+        "Pruning at the threshold of the run changes neither number."
+        if at_threshold == all_states
+        else f"Pruned at the threshold of the run, **{at_threshold[0]}** and {at_threshold[1]}."
+    )
     told = markdown(
         f"The model has read {int(accuracy['documents']):,} reviews of books, films, electronics "
         "and kitchenware, and knows words by their GloVe vectors; its "
         f"{len(arguments['words']) - 2:,} commonest words are in this page, their scores in 8 bits."
-        f" So it gets **{accuracy['dev']:.1f} %** of the development reviews right with all of its "
-        f"states, and **{accuracy['dev_pruned']:.1f} %** at the threshold of the run; of the test "
-        f"reviews {accuracy['test']:.1f} % and {accuracy['test_pruned']:.1f} %."
+        f" So it gets **{all_states[0]}** of the development reviews right with all of its states, "
+        f"and {all_states[1]} of the test reviews (guessing: 50 %). {pruning}"
     )
     return Automata({**arguments, "samples": written}, told)
 

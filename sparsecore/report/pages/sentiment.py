@@ -73,7 +73,10 @@ def accuracy_table(tables: Summary) -> Any:
     wide = shown.pivot(index="model", columns="documents", values="cell").fillna("–")
     wide.columns.name = None
     wide = wide.loc[shown["model"].unique()].reset_index()
-    note = f"In brackets: 95 % intervals over seeds. {GOAL_NOTE}"
+    note = (
+        "In percent; of reviews guessing gets 50. In brackets: 95 % intervals over seeds. "
+        f"{GOAL_NOTE}"
+    )
     return html_table(wide, escape=False, note=note)
 
 
@@ -114,7 +117,8 @@ def ablation_table(tables: Summary) -> Any:
                 ],
             }
         ),
-        note=f"Accuracy in percent; difference: fine-tuned minus from scratch. {GOAL_NOTE}",
+        note="Accuracy in percent (of reviews guessing gets 50); difference: fine-tuned minus from "
+        f"scratch. {GOAL_NOTE}",
     )
 
 
@@ -127,10 +131,14 @@ def ablation_sentence(page: Study) -> Any:
     better = int((rows["low"] > 0).sum())
     worse = int((rows["high"] < 0).sum())
     mean = signed(rows["difference"].mean(), 1)
+    intervals = (
+        f"The interval over seeds is above zero in {better} of them, below zero in {worse}."
+        if better or worse
+        else f"None of the {len(rows)} intervals over seeds excludes zero."
+    )
     return markdown(
         f"Averaged over the {len(rows)} points, fine-tuning from the extraction gives **{mean} "
-        "points** against training the same structure from scratch. The interval over seeds is "
-        f"above zero in {better} of them, below zero in {worse}."
+        f"points** against training the same structure from scratch. {intervals}"
     )
 
 

@@ -70,7 +70,7 @@ def about(page: Measured) -> Any:
 
 
 def peers_table(rows: pd.DataFrame) -> Any:
-    """A row a case: our time, memory and share of the ceiling; the others' time by ours."""
+    """One row per case: our time, memory, share of the ceiling; others' time relative to ours."""
     shown = []
     for case, group in rows.groupby("case", sort=False):
         by_name = {str(row["contestant"]): row for row in group.to_dict("records")}
@@ -97,8 +97,8 @@ def growth_table(rows: pd.DataFrame) -> Any:
                 "what grows": name,
                 "from": f"{first:,.0f}",
                 "to": f"{last:,.0f}",
-                "time ∝ size^": _number(exponent(group["size"], group["median_ms"])),
-                "memory ∝ size^": _number(exponent(group["size"], group["peak_mib"])),
+                "power for time": _number(exponent(group["size"], group["median_ms"])),
+                "power for memory": _number(exponent(group["size"], group["peak_mib"])),
             }
         )
     return html_table(pd.DataFrame(shown)) if shown else None
@@ -121,7 +121,7 @@ def growth_sentence(rows: pd.DataFrame) -> Any:
 
 
 def history_table(history: pd.DataFrame) -> Any:
-    """Each other contestant's time by ours, with the quartiles over rounds, a column a run."""
+    """Other contestants' time relative to ours, with quartiles over rounds, one column per run."""
     if history.empty:
         return None
     runs = {row["date"]: f"{row['date'][:10]} {row['commit']}".strip() for row in _rows(history)}

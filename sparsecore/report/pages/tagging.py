@@ -97,14 +97,14 @@ def accuracy_table(page: Study) -> Any:
                     for density, order in zip(rows["density"], rows["order"], strict=True)
                 ],
                 "values per word": [f"{value:g}" for value in rows["size"]],
-                "parameters": [f"{value:,}" for value in rows["embedding_parameters"]],
-                "of the model in all": [f"{value:,}" for value in rows["parameters"]],
+                "its parameters": [f"{value:,}" for value in rows["embedding_parameters"]],
+                "parameters of the model": [f"{value:,}" for value in rows["parameters"]],
                 "dropouts": [_dropouts(row) for row in rows.to_dict("records")],
                 "accuracy": [mean_and_sd(row) for row in rows.to_dict("records")],
             }
         ),
-        note="k: width of the embedding; δ: share of its entries that are trained; parameters: "
-        "those of the embedding. Accuracy on the test set in percent; ±: standard deviation.",
+        note="k: width of the embedding; δ: share of its entries that are trained. "
+        "Accuracy on the test set in percent; ±: standard deviation.",
     )
 
 

@@ -117,7 +117,7 @@ def findings_table(page: Page) -> Any:
     )
     note = (
         "<b>true</b>, <b>false</b>: the whole 95 % interval over words is above 0, or below. "
-        f"<b>open</b>: it holds 0; <b>not tested</b>: it does and is wider than ±{MARGIN:g}."
+        f"<b>open</b>: it contains 0; <b>not tested</b>: it does and is wider than ±{MARGIN:g}."
     )
     return html_table(table, note=note)
 
