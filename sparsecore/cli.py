@@ -305,7 +305,6 @@ def claims(arguments: list[str]) -> None:
         metavar="FOLDER",
         help="write the verdicts from these folders of `sparsecore reference`, the main one first",
     )
-
     parser.add_argument(
         "--findings",
         nargs="+",
@@ -324,11 +323,12 @@ def claims(arguments: list[str]) -> None:
         metavar="TEXT",
         help="why a verdict changes; the one before is kept beside it with this reason",
     )
+    parser.add_argument("--earlier", action="store_true", help="also what was said before, and why")
     chosen = parser.parse_args(arguments)
     if chosen.decide:
         folders = [Path(folder) for folder in chosen.decide]
         decide_claims(folders, chosen.file, chosen.because, chosen.findings)
-    print(claims_text(read_claims(chosen.file)))
+    print(claims_text(read_claims(chosen.file), chosen.earlier))
 
 
 def bench(arguments: list[str]) -> None:

@@ -151,14 +151,14 @@ def _is_number(value: Any) -> bool:
     )
 
 
-def claims_text(claims: Sequence[Claim]) -> str:
-    """The claims to read: verdict, value and claim; why, and what was said before."""
+def claims_text(claims: Sequence[Claim], earlier: bool = False) -> str:
+    """The claims to read: verdict, value and claim; why; with ``earlier`` what was said before."""
     lines = []
     for claim in claims:
         ours = format_value(claim.value, claim.interval)
         lines += [f"{claim.id}  {claim.where}  {claim.verdict}  {ours}", f"  {claim.claim}"]
         lines += [f"  {claim.verdict}: {claim.reason}"] if claim.reason else []
-        lines += [f"  before: {_told(entry)}" for entry in claim.earlier]
+        lines += [f"  before: {_told(entry)}" for entry in claim.earlier if earlier]
         lines += [""]
     return "\n".join(lines)
 

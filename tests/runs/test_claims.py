@@ -132,6 +132,8 @@ def test_deciding_fills_in_the_computed_fields_and_nothing_else(reference, tmp_p
         assert new.earlier[-1]["because"] == "another run"
         assert new.earlier[-1]["verdict"] == old.verdict and new.earlier[-1]["parts"] == old.parts
         assert new.earlier[:-1] == old.earlier
+        assert "before:" not in claims_text([new])
+        assert "changed because: another run" in claims_text([new], earlier=True)
     again = path.read_text(encoding="utf-8")
     assert again.startswith("# What the papers claim")
     decide_claims([reference, reference], path)  # nothing changes: no reason is asked for
