@@ -176,3 +176,9 @@ def test_the_committed_table_without_frequent_words_is_made_of_the_committed_wor
         known = tables["without"].set_index(keys).loc[made.index]
         assert known["rho"].to_numpy() == pytest.approx(made["rho"].to_numpy(), abs=6e-5)
         assert (known["words"] == made["words"]).all()
+
+
+def test_too_few_words_of_large_exposure_leave_the_table_without_rows():
+    words = pd.DataFrame({"word": ["<unk>", "<eos>", "a", "b"], "frequency": [9, 8, 7, 6]})
+    few = words.assign(epoch=1, chi=[0.1, 0.2, 0.3, 0.4])
+    assert without_table(few).empty and "method" in without_table(few)

@@ -22,6 +22,7 @@ CHI_METHODS = (*DEFAULT_METHODS, "partial_class_length")  # statistics keep no s
 L1_METHODS = ("pearson", "spearman", "pearson_log")
 CLASS_METHODS = ("pearson", "pearson_log")
 LEFT_OUT = (0, 3, 10, 20, 30, 50, 100)  # the most frequent words, of those of large exposure
+FEWEST = 3  # words for a correlation
 
 
 def top_gradient(statistics: pd.DataFrame) -> pd.DataFrame:
@@ -147,8 +148,15 @@ def influence_table(statistics: pd.DataFrame) -> pd.DataFrame:
 
 
 def without_table(exposed: pd.DataFrame) -> pd.DataFrame:
-    """Rho of :func:`exposed_table`'s words without the most frequent, after every trained epoch."""
-    trained = exposed[exposed["epoch"] > 0]
+    """Rho of :func:`exposed_table`'s words without the most frequent, after every trained epoch.
+
+    Columns as :func:`~sparsecore.stats.influence.without_most_frequent` by epoch, and method;
+    without rows where there are hardly any such words.
+    """
+    trained = exposed[(exposed["epoch"] > 0) & ~exposed["word"].isin(EXCLUDED)]
+    if trained["word"].nunique() < FEWEST:
+        columns = ["epoch", "dropped", "rho", "words", "frequency_share", "method"]
+        return pd.DataFrame(columns=pd.Index(columns))
     parts = [
         without_most_frequent(trained, LEFT_OUT, ["epoch"], log_frequency=on_log).assign(method=m)
         for m, on_log in (("pearson", False), ("pearson_log", True))
