@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
@@ -52,7 +53,10 @@ def your_text(corpus: str = "", **overrides: Any) -> Panel:
         with news:
             run = execute(config, progress=False)
         perplexity = run.epochs["valid_perplexity"].iloc[-1]
-        say(f"validation perplexity {perplexity:.0f}; the run is kept in {run.path}")
+        kept, home = run.path, Path.home()
+        if kept.is_relative_to(home):  # as one writes it, on whatever machine this is
+            kept = Path("~") / kept.relative_to(home)
+        say(f"validation perplexity {perplexity:.0f}; the run is kept in {kept}")
         tables = summary_of([run], n_boot=300)
         explorer = ChiExplorer(
             tables["trajectories"],
