@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -13,10 +14,12 @@ from sparsecore.experiments.tagging.tables import tables_of
 from sparsecore.report.pages import parts
 from sparsecore.report.pages import tagging as pages
 from sparsecore.report.pages.parts import Study
-from sparsecore.report.pages.verdicts import verdict_sentence
+from sparsecore.report.pages.verdicts import VERDICTS, verdict_sentence
+from sparsecore.runs.claims import read_claims
 from sparsecore.runs.store import Run
 from tests.experiments.test_tagging_tables import made_up
 
+CLAIMS = Path(__file__).parents[2] / "book" / "results" / "claims.toml"
 CORPUS = {
     "name": "embedded",
     "source": "documentation; silver tags",
@@ -104,6 +107,10 @@ def test_sentences(alone, beside):
     assert "With 2 values per word the dense one reaches 93.7 %, the sparse one 95.8 %" in text
     assert pages.size_sentence(alone).data.startswith("In your runs")
     verdicts = verdict_sentence(beside, 1, 3).data
+    published = replace(beside, executed=False)
+    claims = {claim.id: claim for claim in read_claims(CLAIMS)}
+    told = verdict_sentence(published, 2).data  # the book's, whatever tables are shown
+    assert told == f"Finding 2 **{VERDICTS[claims['tagging-2'].verdict]}** in the reference runs."
     assert "Finding 1 **holds** in the reference runs; in your runs it **holds**." in verdicts
 
 

@@ -13,8 +13,14 @@ from typing import Any
 
 import pandas as pd
 
-from sparsecore.report.pages.parts import WHOSE, Study, html_table, markdown
-from sparsecore.runs.claims import format_value
+from sparsecore.report.pages.parts import (
+    WHOSE,
+    Study,
+    checkout_folder,
+    html_table,
+    markdown,
+)
+from sparsecore.runs.claims import format_value, read_claims
 from sparsecore.runs.judged import parts_of
 from sparsecore.stats.judgement import judge
 
@@ -39,18 +45,39 @@ VERDICTS = {
 
 
 def verdict_sentence(page: Study, *numbers: int, whose: Sequence[str] = WHOSE) -> Any:
-    """``Finding 1 **holds** in the reference runs; in your runs it **fails** (the reason).``"""
+    """``Finding 1 **holds** in the reference runs; in your runs it **fails** (the reason).``
+
+    On the page as published the verdicts are the book's, which may rest on more runs than the page
+    shows; beside the reader's runs they are those of the tables that the page compares.
+    """
+    decided = _decided(page.experiment) if page.own is None else {}
     sentences = []
     for number in numbers:
+        if number in decided:
+            found, reason = decided[number]
+            told = f"**{VERDICTS[found]}** in the reference runs{_why(reason)}"
+            sentences.append(f"Finding {number} {told}.")
+            continue
         said = []
         for shown, parts in _sides(page, whose):
             name = f"the {shown}" if shown.startswith("reference") else shown
             found, reason = judge(parts[parts["finding"] == number])
-            verb = f"**{VERDICTS[found]}**"
-            why = f" ({in_words(reason)})" if reason else ""
+            verb, why = f"**{VERDICTS[found]}**", _why(reason)
             said.append(f"in {name} it {verb}{why}" if said else f"{verb} in {name}{why}")
         sentences.append(f"Finding {number} {'; '.join(said)}.")
     return markdown(" ".join(sentences))
+
+
+def _decided(experiment: str) -> dict[int, tuple[str, str]]:
+    """The verdict on each finding of an experiment, and the reason, as the claims have them."""
+    path = checkout_folder("book", "results") / "claims.toml"
+    claims = read_claims(path) if path.is_file() else []
+    named = [(claim.id.rpartition("-"), claim) for claim in claims if claim.verdict]
+    return {int(n): (c.verdict, c.reason) for (of, _, n), c in named if of == experiment}
+
+
+def _why(reason: str) -> str:
+    return f" ({in_words(reason)})" if reason else ""
 
 
 def parts_table(
