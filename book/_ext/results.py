@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import costs
+import numpy as np
+import pandas as pd
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -23,6 +25,8 @@ from tables import table
 
 from sparsecore.experiments.emergent.config import Emergent
 from sparsecore.runs.claims import Claim, preset_name, read_claims
+from sparsecore.runs.judged import parts_of
+from sparsecore.runs.reference import read_summary
 from sparsecore.runs.studies import read_studies
 
 TEXTS = {"227 million tokens": 227e6, "2 billion tokens": 2e9}
@@ -159,23 +163,46 @@ def _run_row(
         _text(name),
         nodes.paragraph("", "", nodes.literal("", shlex.join(words))),
         _text(len(provenance["runs"])),
-        _text(", ".join(map(str, provenance["seeds"]))),
+        _text(_counted(provenance["seeds"])),
         _text(", ".join(filter(None, provenance["devices"]))),
         _text(_range(minutes)),
     ]
 
 
 def decided_by(path: Path, provenance: dict[str, Any], claims: Sequence[Claim]) -> str:
-    """The numbers of the findings whose verdict rests on runs of these seeds and this text."""
+    """The numbers of the findings whose verdict rests on these runs.
+
+    Those claimed of runs of these seeds and this text, whose values these tables have as well.
+    """
     own = f"{path.parent.parent.name}-"
+    tables = read_summary(path.parent)
+    parts = None if tables is None else parts_of(path.parent.parent.name, tables)
     numbers = [
         claim.id.removeprefix(own)
         for claim in claims
         if claim.id.startswith(own)
         and provenance["corpus"].get("name") in claim.corpus.split(" and ")
         and set(claim.seeds) & set(provenance["seeds"])
+        and (parts is None or _has_values(parts, claim))
     ]
     return ", ".join(numbers)
+
+
+def _has_values(parts: pd.DataFrame, claim: Claim) -> bool:
+    """Whether the table ``verdicts`` has the value of the first essential part of a claim."""
+    known = [part for part in claim.parts if part["kind"] == "essential" and "value" in part]
+    if not known:
+        return False
+    first, number = known[0], int(claim.id.rpartition("-")[2])
+    mine = (parts["finding"] == number) & (parts["part"] == first["part"])
+    rows = parts[mine & (parts["method"] == first["method"])]
+    return bool(np.isclose(rows["value"], first["value"], atol=1e-4).any())
+
+
+def _counted(seeds: Sequence[int]) -> str:
+    """``0, 1, 2``; ``4–33`` where more than four follow one another and there are no others."""
+    whole = len(seeds) > 4 and list(seeds) == list(range(seeds[0], seeds[-1] + 1))
+    return f"{seeds[0]}\u2013{seeds[-1]}" if whole else ", ".join(map(str, seeds))
 
 
 def _study_of(folder: Path) -> str | None:

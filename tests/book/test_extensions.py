@@ -1,5 +1,6 @@
 """The Sphinx extensions of the book: formulas, docstrings as plain text, nothing from outside."""
 
+import json
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +20,7 @@ from results import _run_row, decided_by, extrapolated_costs, measured_costs
 from tables import table
 
 from sparsecore.errors import InputError
-from sparsecore.runs.claims import Claim
+from sparsecore.runs.claims import Claim, read_claims
 from sparsecore.runs.reference import write_tables
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -190,6 +191,23 @@ def test_the_findings_that_rest_on_a_reference_run_are_numbered():
     ]
     assert decided_by(Path("emergent/mine/provenance.json"), ours, claims) == "1, 3"
     assert decided_by(Path("causes/mine/provenance.json"), ours, claims) == ""
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"),
+    [
+        ("causes/enwiki-2", "1, 2, 3, 4, 5, 8, 9"),
+        ("causes/enwiki-2-shuffled", "6"),
+        ("causes/enwiki-2-networks", "7"),
+        ("causes/enwiki-3", "10, 11, 12"),
+        ("tagging/ud-english-ewt", "1, 3, 4"),
+        ("tagging/ud-english-ewt-2", "2"),
+    ],
+)
+def test_runs_of_the_same_seeds_are_told_apart_by_what_they_decide(folder, expected):
+    path = ROOT / "book" / "results" / folder / "provenance.json"
+    claims = read_claims(ROOT / "book" / "results" / "claims.toml")
+    assert decided_by(path, json.loads(path.read_text()), claims) == expected
 
 
 def test_costs_are_told_as_measured_and_as_extrapolated():
