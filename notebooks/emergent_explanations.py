@@ -24,7 +24,7 @@
 # - Inheritance: at the last epoch the softmax gradient's concentration has a lower correlation with log frequency
 #   ({result}`emergent/wikitext-2-lr20 correlations.rho layer=softmax signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f`) than that of the layer below it
 #   ({result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f`).
-#   On raw frequency the difference of the two is open ({result}`emergent/wikitext-2-lr20 verdicts finding=8 part="ρ of h² gradient less ρ of softmax gradient, last epoch" method=pearson`).
+#   On raw frequency the difference of the two is open ({result}`emergent/wikitext-2-lr20 verdicts finding=8 part="ρ of h² gradient minus ρ of softmax gradient, last epoch" method=pearson`).
 # - So on log frequency there is no sign that the sparsity is inherited from above, and on raw frequency it is open. Size is no explanation at
 #   the end, but in the first epoch, on log frequency, it could be (verdict: {verdict}`emergent-8`).
 # :::

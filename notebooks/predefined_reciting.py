@@ -110,7 +110,7 @@ accuracy_sentence(page)
 # The {term}`plateau` lies at the share of the commonest word: predicting it everywhere lowers the loss at once,
 # and to leave it a model has to learn what follows what. Runs that are still there have failed to train. The verdicts leave them out,
 # and this page does not, so their numbers differ: at a half, sparse RNN minus dense is
-# {result}`reciting/ptb findings finding=1 part="a half: sparse RNN less dense"` points over all runs, and {claim}`reciting-1`
+# {result}`reciting/ptb findings finding=1 part="a half: sparse RNN minus dense"` points over all runs, and {claim}`reciting-1`
 # points over those that left the plateau, of which the dense half has only one.
 #
 # In code: the best epoch of every run in percent, and the spread over seeds. `part` is the size, as one part in so many of

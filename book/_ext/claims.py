@@ -21,7 +21,7 @@ from sphinx.util.docutils import SphinxDirective
 from tables import plain, table
 
 from sparsecore.errors import InputError, near_match
-from sparsecore.report.pages.verdicts import OUTCOMES, in_words
+from sparsecore.report.pages.verdicts import OUTCOMES
 from sparsecore.runs.claims import Claim, format_value, read_claims
 from sparsecore.runs.judged import studies_of, tuning_seed
 from sparsecore.stats.verdict import NOT_TESTED, VERDICTS
@@ -144,7 +144,7 @@ class ClaimDetails(Claims):
         claim = claims[name]
         verdict = nodes.paragraph("", "", *verdict_badge(claim.verdict).children)
         if claim.reason:
-            verdict += nodes.Text(f" {in_words(claim.reason)}")
+            verdict += nodes.Text(f" {claim.reason}")
         told = nodes.field_list(classes=["claim-details"])
         for label, body in (
             ("Claim", plain(claim.claim)),
@@ -159,7 +159,7 @@ class ClaimDetails(Claims):
                 told += nodes.field("", nodes.field_name("", label), nodes.field_body("", body))
         parts: list[list[nodes.Node]] = [
             [
-                plain(in_words(part["part"])),
+                plain(part["part"]),
                 plain(KINDS.get(part.get("kind", ""))),
                 plain(METHODS.get(part["method"])),
                 plain(_value(part)),
@@ -252,7 +252,7 @@ def _ours(claim: Claim) -> nodes.Node:
     block = nodes.line_block(classes=["ours"])
     if parts:
         shown = "" if parts[0].get("kind", "essential") == "essential" else " (shown only)"
-        block += nodes.line("", f"{in_words(parts[0]['part'])}{shown}")
+        block += nodes.line("", f"{parts[0]['part']}{shown}")
     for part in parts:
         named = [METHODS.get(part["method"], "")] if len(parts) > 1 else []
         named += [text_name(claim.corpus)] if claim.elsewhere else []
@@ -298,7 +298,7 @@ def _judged(claim: Claim) -> nodes.Node:
     if claim.verdict == "holds" and _open_on_one_scale(claim):
         why = "every part of its rule is true on raw or log frequency, and false on neither"
     told = verdict_badge(claim.verdict)
-    told += nodes.inline("", f" {in_words(claim.reason) or why}", classes=["why"])
+    told += nodes.inline("", f" {claim.reason or why}", classes=["why"])
     return told
 
 
@@ -328,7 +328,7 @@ def _before(claim: Claim) -> nodes.Node:
     block = nodes.line_block()
     for entry in claim.earlier:
         value = format_value(entry.get("value"), entry.get("interval"))
-        told = f"{entry['verdict']}, {value}, by the rule “{in_words(entry['rule'])}” "
+        told = f"{entry['verdict']}, {value}, by the rule “{entry['rule']}” "
         block += nodes.line("", f"{told}Changed because: {entry['because']}.")
     count = len(claim.earlier)
     summary = "an earlier verdict" if count == 1 else f"{count} earlier verdicts"

@@ -37,7 +37,7 @@ def over_seeds(values: pd.Series, name: str) -> dict[str, float]:
 def difference_interval(
     ours: Sequence[float], theirs: Sequence[float], level: float = 0.95
 ) -> Interval:
-    """Mean of ``ours`` less mean of ``theirs`` with Welch's t interval (variances may differ).
+    """Mean of ``ours`` minus mean of ``theirs`` with Welch's t interval (variances may differ).
 
     NaN ends where either side has a single run.
 

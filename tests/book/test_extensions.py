@@ -99,8 +99,8 @@ def part(name, outcome, value, kind="essential", method="pearson"):
 def test_what_decides_is_the_part_on_which_the_verdict_turns():
     parts = [
         part("a", "yes", 0.5),
-        part("b less c", "unsure", 0.2),
-        part("b less c", "unsure", 0.3, method="pearson_log"),
+        part("b minus c", "unsure", 0.2),
+        part("b minus c", "unsure", 0.3, method="pearson_log"),
         part("d", "no", 0.1),
         part("e", "yes", 0.6, kind="shown"),
     ]
@@ -108,7 +108,7 @@ def test_what_decides_is_the_part_on_which_the_verdict_turns():
         verdict: [one["part"] for one in deciding(Claim(**FIELDS, verdict=verdict, parts=parts))]
         for verdict in ("partly", "undecided", "not tested at this size")
     }
-    assert names["undecided"] == ["b less c", "b less c"]
+    assert names["undecided"] == ["b minus c", "b minus c"]
     assert names["partly"] == names["not tested at this size"] == ["a"]
     failed = Claim(
         **FIELDS, parts=parts, reason="d: known to ±3", verdict="not tested at this size"
@@ -120,7 +120,7 @@ def test_what_decides_is_the_part_on_which_the_verdict_turns():
 
 def test_the_deciding_part_stands_with_its_values_the_paper_and_other_texts():
     other = {"tables": "t-first", "corpus": "t", "value": -0.011, "interval": [-0.02, 0.0]}
-    parts = [part("b less c", "yes", 0.42)]
+    parts = [part("b minus c", "yes", 0.42)]
     claim = Claim(**FIELDS, parts=parts, corpus="wikitext-2", elsewhere=[other])
     lines = [line for line in _ours(claim).astext().split("\n") if line]
     assert lines == [

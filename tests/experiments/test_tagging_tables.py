@@ -51,12 +51,12 @@ def test_the_paper_s_numbers_make_all_findings_hold():
     assert parts["finding"].tolist() == [1, 1, 1, 1, 2, 3, 3, 4, 4]
     assert set(parts["seeds"]) == {4} and set(parts["method"]) == {"mean"}
     by_part: Any = parts.set_index("part")
-    sparse = by_part.loc["sparse less dense, size 2"]
+    sparse = by_part.loc["sparse minus dense, size 2"]
     assert sparse["value"] == pytest.approx(95.8 - (96 - np.log(10)))
     assert sparse["low"] < sparse["value"] < sparse["high"]
-    assert by_part.loc["density 0.15 less 1", "value"] == pytest.approx(-0.2)
-    assert by_part.loc["up less none, density 0.25", "value"] == pytest.approx(1.8)
-    assert by_part.loc["none less down, density 0.1", "value"] == pytest.approx(4.0)
+    assert by_part.loc["density 0.15 minus 1", "value"] == pytest.approx(-0.2)
+    assert by_part.loc["up minus none, density 0.25", "value"] == pytest.approx(1.8)
+    assert by_part.loc["none minus down, density 0.1", "value"] == pytest.approx(4.0)
 
 
 def test_the_opposite_makes_them_fail():

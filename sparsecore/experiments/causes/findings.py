@@ -56,7 +56,7 @@ def _parts(last: Measured) -> Iterator[Part]:
     yield _sloped(last, 2, "sgd-5", TRAINING, thin, ESSENTIAL)
     yield _sloped(last, 2, "sgd-5", HELD_OUT, thin, SIDE)
     gap = _difference(last, "sgd-20", "sgd-5")
-    name = "split slope, SGD 20 less SGD 5"
+    name = "split slope, SGD 20 minus SGD 5"
     yield _part(3, name, ESSENTIAL, HELD_OUT, gap, DIFFERENCE, above=False)
     for finding, arm in ((4, "adam"), (5, "normal-init")):
         for measure in (TRAINING, HELD_OUT):
@@ -66,7 +66,7 @@ def _parts(last: Measured) -> Iterator[Part]:
         yield _sloped(last, 7, arm, HELD_OUT, split, ESSENTIAL)
     for measure in (HELD_OUT, TRAINING):
         gap = _seeds(last, "sgd-5", measure, words_less_split)
-        name = f"slope over whole words less split slope, sgd-5, {measure}"
+        name = f"slope over whole words minus split slope, sgd-5, {measure}"
         yield _part(10, name, ESSENTIAL, "slope", gap, DIFFERENCE)
     for finding, arm, first, above in (
         (11, "sgd-20", TRAINING, True),
@@ -77,7 +77,7 @@ def _parts(last: Measured) -> Iterator[Part]:
             for statistic in (split, thin):
                 yield _sloped(last, finding, arm, measure, statistic, kind, above)
     for finding, name, statistic in (
-        (8, "ρ with χ of rows alone less with χ of shares alone", carried),
+        (8, "ρ with χ of rows alone minus with χ of shares alone", carried),
         (9, "partial ρ with log frequency, given surprisal", given_surprisal),
     ):
         found = _seeds(last, "sgd-5", HELD_OUT, statistic)

@@ -66,7 +66,7 @@ def slope(weights: Floats, y: Floats, regressors: Floats) -> Floats:
 
 
 def pairs(table: pd.DataFrame) -> pd.DataFrame:
-    """A row a split word: condition, dose, and χ of the frequent type less that of the rare one."""
+    """A row a split word: condition, dose, χ of its frequent type minus that of its rare one."""
     frequent, rare = (table[table["role"] == role] for role in ("frequent", "rare"))
     both = frequent.merge(rare[["word_id", "chi"]], on="word_id", suffixes=("", "_rare"))
     return both.assign(difference=both["chi"] - both["chi_rare"])

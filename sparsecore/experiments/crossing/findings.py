@@ -10,7 +10,7 @@ claimed side of the bound, false if it is wholly on the other side, else open.
 2. The headline finding survives: with the most blocks too, chi of the upper LSTM's gradient rises
    with the log frequency of the target word. One part: rho is above 0.
 3. Training concentrates the vote of the automata, without any penalty. One part: chi of what they
-   add to the decision, less the same before training, is above 0.
+   add to the decision, minus the same before training, is above 0.
 4. Natural sparsity says which states get pruned. One part for each way to look at the network that
    was trained without a penalty, from the same initial weights: the probability that a state that
    is kept ranks above one that is removed (AUC) is above 0.5.
@@ -52,7 +52,7 @@ def findings(tables: Summary) -> pd.DataFrame:
         own = last[last["signal"] == name]
         ours, theirs = (own.loc[own["num_blocks"] == n, "chi"].tolist() for n in (most, 1))
         interval = difference_interval(ours, theirs)
-        text = f"chi of the {name} with {most} blocks, less that with one"
+        text = f"chi of the {name} with {most} blocks, minus that with one"
         rows.append((1, text, "mean", *interval, side(interval, 0.0), len(ours)))
     rhos = last[(last["signal"] == "gradient") & (last["num_blocks"] == most)]["rho"].tolist()
     interval = mean_interval(rhos)
@@ -60,7 +60,7 @@ def findings(tables: Summary) -> pd.DataFrame:
     rows.append((2, text, "pearson_log", *interval, side(interval, 0.0), len(rhos)))
     by_seed = vote.pivot_table("chi", "seed", "model", "mean")
     interval = mean_interval((by_seed["trained"] - by_seed["untrained"]).tolist())
-    text = "chi of the vote, trained less untrained"
+    text = "chi of the vote, trained minus untrained"
     rows.append((3, text, "mean", *interval, side(interval, 0.0), len(by_seed)))
     for look, text in LOOKS.items():
         means = kept[kept["look"] == look].groupby("seed")["auc"].mean().tolist()

@@ -54,7 +54,7 @@ class Seed:
     everything: dict[str, Evidence]  # by method
     exposed: dict[str, Replicates] = field(default_factory=dict)  # W, by epoch
     classes: dict[str, Replicates] = field(default_factory=dict)  # W, by epoch and class
-    differences: dict[str, Estimate] = field(default_factory=dict)  # mean chi, closed less open
+    differences: dict[str, Estimate] = field(default_factory=dict)  # mean chi, closed minus open
 
 
 def seed_of(
@@ -141,7 +141,7 @@ def matched_words(words: pd.DataFrame, size: int = MATCHED) -> pd.DataFrame:
 def _differences(
     end: pd.DataFrame, exposed: pd.DataFrame, often: pd.DataFrame, n_boot: int
 ) -> dict[str, Estimate]:
-    """Mean chi of closed less open words at the last epoch, over each set that has both."""
+    """Mean chi of closed minus open words at the last epoch, over each set that has both."""
     found = {}
     sets: dict[str, tuple[pd.Series, str | None]] = {
         "often": (often["word"], None),

@@ -97,7 +97,7 @@ class _Pool:
         return self.over(lambda seed: _take(seed.exposed.get(self.method), terms))
 
     def change(self, layer: str, signal: str, role: str) -> Interval:
-        """rho at E less rho at 1."""
+        """rho at E minus rho at 1."""
         if self.last < 2:
             return UNKNOWN
         return self.rho({(self.last, layer, signal, role): 1, (1, layer, signal, role): -1})
@@ -161,9 +161,9 @@ def finding_3(p: _Pool) -> Iterator[Part]:
     """The embedding's rho with input frequency is ahead of h¹'s in the end; behind at first."""
     lower, bottom = ("lstm1", "activation", "input"), ("embedding", "activation", "input")
     end = p.rho({(p.last, *bottom): 1, (p.last, *lower): -1})
-    yield p.above(3, "ρ of hᵉ less ρ of h¹, last epoch", ESSENTIAL, end)
+    yield p.above(3, "ρ of hᵉ minus ρ of h¹, last epoch", ESSENTIAL, end)
     begin = p.rho({(1, *lower): 1, (1, *bottom): -1})
-    yield p.above(3, "ρ of h¹ less ρ of hᵉ, epoch 1", SIDE, begin)
+    yield p.above(3, "ρ of h¹ minus ρ of hᵉ, epoch 1", SIDE, begin)
     yield p.above(3, "ρ of h¹ at epoch 1", SIDE, p.rho({(1, *lower): 1}))
     slower = UNKNOWN
     if p.last >= 2:
@@ -171,7 +171,7 @@ def finding_3(p: _Pool) -> Iterator[Part]:
         slower = p.rho(
             {(m, *lower): 1 / m + 1 / rest, (0, *lower): -1 / m, (p.last, *lower): -1 / rest}
         )
-    yield p.above(3, "gain of h¹ per epoch: first half of training less second", SIDE, slower)
+    yield p.above(3, "gain of h¹ per epoch: first half of training minus second", SIDE, slower)
 
 
 def finding_4(p: _Pool) -> Iterator[Part]:
@@ -208,7 +208,7 @@ def finding_5(p: _Pool) -> Iterator[Part]:
     after = pool.over(lambda seed: slope(seed, False)) if usable else UNKNOWN
     name = "slope of ρ after the first step cut"
     more: dict[str, Any] = {"effect": SLOPE_MARGIN, "condition": condition}
-    yield pool.above(5, f"{name} less slope before", ESSENTIAL, steeper, **more)
+    yield pool.above(5, f"{name} minus slope before", ESSENTIAL, steeper, **more)
     yield pool.above(5, name, SIDE, after, effect=SLOPE_MARGIN)
 
 
@@ -228,9 +228,9 @@ def finding_6(p: _Pool) -> Iterator[Part]:
         gain, later = (rho(words, t) if p.last >= 2 else UNKNOWN for t in (rise, more))
         lacks = enough if kind == ESSENTIAL else MET
         yield p.above(6, f"{half} {words}: open", kind, gain, condition=lacks)
-        yield p.above(6, f"{half} {words}: open less closed", kind, later, condition=lacks)
+        yield p.above(6, f"{half} {words}: open minus closed", kind, later, condition=lacks)
         early = rho(words, {(1, "closed"): 1, (1, "open"): -1})
-        name = f"ρ at epoch 1 {words}: closed less open"
+        name = f"ρ at epoch 1 {words}: closed minus open"
         yield p.above(6, name, SIDE if kind == ESSENTIAL else SHOWN, early)
 
 
@@ -248,7 +248,7 @@ def finding_7(p: _Pool) -> Iterator[Part]:
             "exposed": _class_condition(p, "exposed", LEAST_OF_CLASS),
         }.get(name, MET)
         found = p.over(lambda seed, n=name: seed.differences.get(n))
-        text = f"mean χ, closed less open, {text}"
+        text = f"mean χ, closed minus open, {text}"
         yield p.above(7, text, kind, found, effect=CHI_MARGIN, condition=condition)
 
 
@@ -264,7 +264,7 @@ def finding_8(p: _Pool) -> Iterator[Part]:
     softmax = ("softmax", "gradient", "target")
     gap = p.rho({(p.last, *TOP, "target"): 1, (p.last, *softmax): -1})
     weak = flip(side(p.rho({(p.last, *softmax): 1}), STRONG))
-    name = "ρ of h² gradient less ρ of softmax gradient, last epoch"
+    name = "ρ of h² gradient minus ρ of softmax gradient, last epoch"
     yield p.part(8, name, ESSENTIAL, gap, every([side(gap, 0), weak]), SLIGHT)
 
 

@@ -34,8 +34,8 @@ from sparsecore.stats.verdict import MET, side
 
 SUGGESTED = "exploratory: these runs suggested the statistics of the second rule"
 FIRST_RULE = {  # part -> part of the first rule, where the names differ
-    "ρ of hᵉ less ρ of h¹, last epoch": (
-        "ρ of hᵉ less ρ of h¹, last epoch (and the reverse at epoch 1)"
+    "ρ of hᵉ minus ρ of h¹, last epoch": (
+        "ρ of hᵉ minus ρ of h¹, last epoch (and the reverse at epoch 1)"
     ),
 }
 SIMPLE = (3, 5)  # findings whose parts are one interval each, against 0

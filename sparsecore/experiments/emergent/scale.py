@@ -87,7 +87,7 @@ def _correlations(
             yield _row(2, "largest ρ of another signal", now, method, largest)
             bottom, lower = ("embedding", "activation", "input"), ("lstm1", "activation", "input")
             ahead = chi.contrast({(now, *bottom): 1, (now, *lower): -1})
-            yield _row(3, "ρ of hᵉ less ρ of h¹, input words", now, method, ahead)
+            yield _row(3, "ρ of hᵉ minus ρ of h¹, input words", now, method, ahead)
         yield from _over(over_w, 1, "ρ over W", moments, method, n_boot)
         for word_class in ("open", "closed"):
             chosen = over_w[over_w["word_class"] == word_class]
@@ -111,8 +111,8 @@ def _differences(
 ) -> Iterator[dict[str, Any]]:
     top = rows_of(table, *TOP, "target")
     sets = {
-        "mean χ, closed less open, words seen more than 1,000 times": (often, None),
-        "mean χ, closed less open, W, at equal log frequency": (exposed, "log_frequency"),
+        "mean χ, closed minus open, words seen more than 1,000 times": (often, None),
+        "mean χ, closed minus open, W, at equal log frequency": (exposed, "log_frequency"),
     }
     for name, (words, given) in sets.items():
         chosen = top[top["word"].isin(words["word"])]

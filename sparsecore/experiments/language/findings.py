@@ -1,7 +1,7 @@
 """The three findings of a language-modelling study, and the rules that decide them.
 
 Differences are in nats a word, with Welch's 95 % interval over seeds; a part is true above 0. A gap
-is validation less training loss, both without dropout. "Without fine-tuning" is the epoch of the
+is validation minus training loss, both without dropout. "Without fine-tuning" is the epoch of the
 first phase with the lowest validation loss; "after it" the best epoch of both phases. Conditions
 and effects stand in ``book/registrations.md`` (*Language modelling, second round*).
 
@@ -44,7 +44,7 @@ def verdict_parts(tables: Summary) -> pd.DataFrame:
         overfits = f"the dense model overfits by {later[dense].mean():.2g} nats, not {OVERFITS}"
 
     def part(finding: int, name: str, kind: str, values: pd.Series, sign: int, met: str) -> Part:
-        """``values``: one a run; ``sign`` 1: sparse less dense."""
+        """``values``: one a run; ``sign`` 1: sparse minus dense."""
         ours, theirs = (values[~dense].tolist(), values[dense].tolist())
         if sign < 0:
             ours, theirs = theirs, ours
@@ -54,20 +54,22 @@ def verdict_parts(tables: Summary) -> pd.DataFrame:
         return Part(finding, name, kind, "mean", interval, outcome, EFFECTS[finding], seeds, met)
 
     test, tuned = _loss(runs, "test"), _loss(runs, "test", "_finetuned")
-    less = "sparse less dense"
+    difference = "sparse minus dense"
     return parts_table(
         [
-            part(1, "log test perplexity, dense less sparse", ESSENTIAL, test, -1, enough),
-            part(2, f"fine-tuned log test perplexity, {less}", ESSENTIAL, tuned, 1, enough),
-            part(3, f"gap after fine-tuning, {less}", ESSENTIAL, later, 1, overfits),
-            part(3, f"gap without fine-tuning, {less}", SIDE, before, 1, MET),
-            part(3, f"what fine-tuning adds to the gap, {less}", SIDE, later - before, 1, MET),
+            part(1, "log test perplexity, dense minus sparse", ESSENTIAL, test, -1, enough),
+            part(2, f"fine-tuned log test perplexity, {difference}", ESSENTIAL, tuned, 1, enough),
+            part(3, f"gap after fine-tuning, {difference}", ESSENTIAL, later, 1, overfits),
+            part(3, f"gap without fine-tuning, {difference}", SIDE, before, 1, MET),
+            part(
+                3, f"what fine-tuning adds to the gap, {difference}", SIDE, later - before, 1, MET
+            ),
         ]
     )
 
 
 def gap(runs: pd.DataFrame, suffix: str = "") -> pd.Series:
-    """Validation less training loss of each run, nats a word."""
+    """Validation minus training loss of each run, nats a word."""
     return _loss(runs, "valid", suffix) - _loss(runs, "train", suffix)
 
 

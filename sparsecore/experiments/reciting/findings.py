@@ -34,11 +34,11 @@ FULL_ENOUGH = 0.995  # accuracy of the full dense model
 CEILING = 0.999
 PARAMETERS_A_TOKEN = {2: 7.6, 3: 3.9}  # the paper's, at a half and a third
 PARTS: tuple[tuple[int, str, str, int, str, str, float], ...] = (
-    (1, "a half: sparse RNN less dense", ESSENTIAL, 2, RNN, DENSE, 0.62),
-    (2, "a half: sparse RNN and embedding less dense", ESSENTIAL, 2, BOTH, DENSE, 0.41),
-    (2, "a half: sparse RNN less sparse RNN and embedding", SIDE, 2, RNN, BOTH, 0.21),
-    (3, "a third: sparse RNN and embedding less dense", ESSENTIAL, 3, BOTH, DENSE, 8.50),
-    (3, "a third: dense less sparse RNN", SIDE, 3, DENSE, RNN, 5.11),
+    (1, "a half: sparse RNN minus dense", ESSENTIAL, 2, RNN, DENSE, 0.62),
+    (2, "a half: sparse RNN and embedding minus dense", ESSENTIAL, 2, BOTH, DENSE, 0.41),
+    (2, "a half: sparse RNN minus sparse RNN and embedding", SIDE, 2, RNN, BOTH, 0.21),
+    (3, "a third: sparse RNN and embedding minus dense", ESSENTIAL, 3, BOTH, DENSE, 8.50),
+    (3, "a third: dense minus sparse RNN", SIDE, 3, DENSE, RNN, 5.11),
 )  # finding, part, kind, 1 / share of the widths, better, worse, the paper's effect in points
 
 

@@ -78,7 +78,7 @@ def curve(transitions: NDArray[np.float64], at: float) -> NDArray[np.float64]:
 
 
 def gains_at_equal_size(runs: pd.DataFrame) -> Contrast:
-    """Finding 1: regularised models less the line of the baselines, mean over the goals."""
+    """Finding 1: regularised models minus the line of the baselines, mean over the goals."""
     contrast: Contrast = {}
     for category, seed, base, learned in _by_seed(runs):
         if len(base) < 2 or learned.empty:
@@ -94,7 +94,7 @@ def gains_at_equal_size(runs: pd.DataFrame) -> Contrast:
 
 
 def gains_over_unigrams(runs: pd.DataFrame) -> Contrast:
-    """Finding 2: the heavily regularised model less the unigram baseline."""
+    """Finding 2: the heavily regularised model minus the unigram baseline."""
     contrast: Contrast = {}
     for category, seed, base, learned in _by_seed(runs):
         unigrams = base[base["transitions"] == UNIGRAMS * base["wfsas"]]

@@ -45,8 +45,8 @@ FEW = 3  # WFSAs, finding 3
 EQUAL_BUDGETS = 0.75  # the shorter mean training over the longer, in epochs
 UNKNOWN: Interval = (math.nan, math.nan, math.nan)
 NAMES = {
-    1: "regularised less baseline at equal transitions",
-    2: "heavily regularised less unigram baseline",
+    1: "regularised minus baseline at equal transitions",
+    2: "heavily regularised minus unigram baseline",
 }
 Values = dict[str, Interval]  # category, or "mean over categories" -> interval
 
@@ -148,7 +148,7 @@ def _heavy(runs: pd.DataFrame, category: str) -> pd.DataFrame:
 def _existence(runs: pd.DataFrame, samples: Samples | None, few: pd.DataFrame) -> Part:
     """Finding 3: the best model with few WFSAs against the heavily regularised ones."""
     searched = int((runs["family"] == "regularised").sum())
-    name = f"a model with at most {FEW} WFSAs less the heavily regularised ones"
+    name = f"a model with at most {FEW} WFSAs minus the heavily regularised ones"
     if few.empty:
         return Part(3, name, ESSENTIAL, "documents", UNKNOWN, "no", LOSS, searched)
     found = few.iloc[0]

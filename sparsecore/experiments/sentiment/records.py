@@ -70,7 +70,7 @@ def log10(strength: float) -> float:
 
 
 def predictions(logits: Tensor, labels: Tensor) -> pd.DataFrame:
-    """Margin (logit of the second label less that of the first) of every test document."""
+    """Margin (logit of the second label minus that of the first) of every test document."""
     margin = (logits[:, 1] - logits[:, 0]).double().numpy().astype("float32")
     table = pd.DataFrame({"label": labels.numpy().astype("int8"), "margin": margin})
     table.insert(0, "document", range(len(table)))

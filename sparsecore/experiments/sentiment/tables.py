@@ -20,7 +20,7 @@ def tables_of(tables: Summary, n_boot: int = N_BOOT) -> Summary:
     """The small tables of a study.
 
     ``tradeoff``: a row a point of Fig. 3, accuracy with both intervals. ``runs``: a row a run.
-    ``ablation``: fine-tuned from the extraction less trained from scratch. ``trials``: what the
+    ``ablation``: fine-tuned from the extraction minus trained from scratch. ``trials``: what the
     searches tried. ``patterns`` and ``states``: of the smallest learned model of each category.
     ``corpora``. ``verdicts``: see :mod:`sparsecore.experiments.sentiment.findings`.
 
@@ -106,7 +106,7 @@ def tradeoff(runs: pd.DataFrame, samples: Samples) -> pd.DataFrame:
 
 
 def ablation(runs: pd.DataFrame) -> pd.DataFrame:
-    """Found structures fine-tuned from the exact extraction, less the same trained from scratch.
+    """Found structures fine-tuned from the exact extraction, minus the same trained from scratch.
 
     Paired by seed; mean and t interval in points of test accuracy, and before any fine-tuning.
     """

@@ -6,14 +6,14 @@ of a sparse one. Seeds and the rule of power stand in ``book/registrations.md`` 
 round*).
 
 1. Fig. 3: of two embeddings with equally few parameters (size at most 5), the sparse one gives the
-   better accuracy. One part a size in the study: sparse less dense is above 0.
+   better accuracy. One part a size in the study: sparse minus dense is above 0.
 2. Text of §4.2: with 15 % of the parameters little is lost. One part: the sparse embedding of
-   δ = 0.15 (or the nearest in the study) less the full one is above -0.5 points. The seeds of the
+   δ = 0.15 (or the nearest in the study) minus the full one is above -0.5 points. The seeds of the
    second round alone decide it, since those of the first suggested how many there should be.
 3. Table 3: short vectors for rare words (``up``) are better than for words at random (``none``).
-   One part a density: up less none is above 0.
+   One part a density: up minus none is above 0.
 4. Table 3: short vectors for frequent words (``down``) are worse still. One part a density: none
-   less down is above 0.
+   minus down is above 0.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _sparse_less_dense(runs: pd.DataFrame, which: str, kind: str) -> Iterator[Pa
         theirs = runs[(runs["density"] == 1) & (runs["size"] == size)]
         if len(theirs):
             ours = ours[ours["seed"].isin(theirs["seed"])]  # finding 2 has more of one size
-            yield _part(1, f"sparse less dense, size {size:g}{which}", kind, ours, theirs, 0.0)
+            yield _part(1, f"sparse minus dense, size {size:g}{which}", kind, ours, theirs, 0.0)
 
 
 def _little_is_lost(runs: pd.DataFrame, which: str, kind: str) -> Iterator[Part]:
@@ -69,7 +69,7 @@ def _little_is_lost(runs: pd.DataFrame, which: str, kind: str) -> Iterator[Part]
     if full.empty or sparse.empty:
         return
     near = min(sparse["density"].unique(), key=lambda density: abs(density - FEW))
-    name = f"density {near:g} less 1{which}"
+    name = f"density {near:g} minus 1{which}"
     ours = sparse[sparse["density"] == near]
     yield _part(2, name, kind, ours, full, -LITTLE, LITTLE)
 
@@ -82,7 +82,7 @@ def _orders(runs: pd.DataFrame, finding: int, better: str, worse: str) -> Iterat
             for order in (better, worse)
         )
         if len(ours) and len(theirs):
-            name = f"{better} less {worse}, density {density:g}"
+            name = f"{better} minus {worse}, density {density:g}"
             yield _part(finding, name, ESSENTIAL, ours, theirs, 0.0)
 
 

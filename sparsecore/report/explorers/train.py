@@ -72,7 +72,7 @@ class TrainingExplorer(anywidget.AnyWidget):
             raise InputError(f"ids has {len(values)} words, too few: it needs at least {least}")
         if values.min() < 0 or values.max() >= len(words):
             raise InputError(
-                f"ids must lie between 0 and {len(words) - 1}, the number of words less 1"
+                f"ids must lie between 0 and {len(words) - 1}, the number of words minus 1"
             )
         sizes: dict[str, Any] = {"E": hidden_size, "H": hidden_size}
         sizes |= {"B": batch_size, "T": sequence_length, "updates": updates, "clip": clip}

@@ -44,7 +44,7 @@ def dose_response(
     measure: str = "held out",
     ax: Axes | None = None,
 ) -> Axes:
-    """χ of a frequent type less that of a rare one, over how much rarer it is; bars: intervals.
+    """χ of a frequent type minus that of a rare one, over how much rarer it is; bars: intervals.
 
     ``doses``: arm, measure, condition, dose (nats), value, low, high. Filled: words split into two
     types; open: words thinned, against intact ones as frequent.

@@ -24,13 +24,13 @@ COLOURS = (style.BLUE, style.ORANGE, style.GREEN, style.PINK, style.OCHRE, style
 PANELS = {  # finding -> what is drawn of it: statistic, method -> name, colour, dashes
     2: {("largest ρ of another signal", "pearson_log"): ("log", style.GREEN, ""),
         ("largest ρ of another signal", "pearson"): ("raw", style.GREEN, (4, 2))},
-    3: {("ρ of hᵉ less ρ of h¹, input words", "pearson_log"): ("log", style.BLUE, ""),
-        ("ρ of hᵉ less ρ of h¹, input words", "pearson"): ("raw", style.BLUE, (4, 2))},
+    3: {("ρ of hᵉ minus ρ of h¹, input words", "pearson_log"): ("log", style.BLUE, ""),
+        ("ρ of hᵉ minus ρ of h¹, input words", "pearson"): ("raw", style.BLUE, (4, 2))},
     6: {("ρ over the closed classes of W", "pearson_log"): ("closed", style.OCHRE, ""),
         ("ρ over the open classes of W", "pearson_log"): ("open", style.VIOLET, "")},
-    7: {("mean χ, closed less open, words seen more than 1,000 times", "mean"):
+    7: {("mean χ, closed minus open, words seen more than 1,000 times", "mean"):
         ("over 1,000 times", style.ORANGE, ""),
-        ("mean χ, closed less open, W, at equal log frequency", "mean"):
+        ("mean χ, closed minus open, W, at equal log frequency", "mean"):
         ("W, equal frequency", style.ORANGE, (4, 2))},
 }  # fmt: skip
 TITLES = {

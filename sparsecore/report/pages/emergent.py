@@ -37,15 +37,15 @@ WHOSE = ("reference runs", "your run")
 IN_WHOSE = ("in the reference runs", "in your run")
 _PLAIN, _ADJUSTED = ("difference", "low", "high"), ("adjusted", "adjusted_low", "adjusted_high")
 DIFFERENCES = {  # what is compared: a part of finding 7, or a sample and its columns
-    "all words, difference of means": ("mean χ, closed less open, over all words", "all", *_PLAIN),
+    "all words, difference of means": ("mean χ, closed minus open, over all words", "all", *_PLAIN),
     "all words, at equal log frequency": ("", "all", *_ADJUSTED),
     "samples of all words matched in frequency, difference of means": ("", "matched", *_PLAIN),
     "words seen more than 1,000 times in the text, difference of means": (
-        "mean χ, closed less open, over words seen more than 1,000 times", "", *_PLAIN),
+        "mean χ, closed minus open, over words seen more than 1,000 times", "", *_PLAIN),
     "W, at equal log frequency": (
-        "mean χ, closed less open, at equal log frequency over W", "", *_ADJUSTED),
+        "mean χ, closed minus open, at equal log frequency over W", "", *_ADJUSTED),
     "samples of W matched in frequency, difference of means": (
-        "mean χ, closed less open, in samples of W matched in frequency", "", *_PLAIN),
+        "mean χ, closed minus open, in samples of W matched in frequency", "", *_PLAIN),
 }  # fmt: skip
 
 

@@ -77,7 +77,7 @@ def _decided(experiment: str) -> dict[int, tuple[str, str]]:
 
 
 def _why(reason: str) -> str:
-    return f" ({in_words(reason)})" if reason else ""
+    return f" ({reason})" if reason else ""
 
 
 def parts_table(
@@ -104,15 +104,6 @@ def parts_table(
     return html_table(pd.DataFrame(rows, columns=head), escape=False, note=NOTE)
 
 
-def in_words(part: str) -> str:
-    """The name of a part of a finding, a difference said as one.
-
-    >>> in_words("sparse less dense, size 2")
-    'sparse minus dense, size 2'
-    """
-    return part.replace(" less ", " minus ")
-
-
 def _sides(page: Study, whose: Sequence[str]) -> list[tuple[str, pd.DataFrame]]:
     """The parts of the findings in the reference runs and in the reader's, where shown."""
     found = []
@@ -132,7 +123,7 @@ def _cells(
         interval = None if math.isnan(row["low"]) else [row["low"], row["high"]]
         value = "–" if math.isnan(row["value"]) else format_value(row["value"], interval)
         name = (scales or {}).get(row["method"], "")
-        part = KINDS[row["kind"]] + in_words(row["part"])
+        part = KINDS[row["kind"]] + row["part"]
         lines.setdefault((row["finding"], part), []).append(
             f"<div>{f'<small>{html.escape(name)}:</small> ' if name else ''}"
             f"<span class='value'>{value}</span> <i>{OUTCOMES[row['outcome']]}</i></div>"
