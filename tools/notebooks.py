@@ -16,7 +16,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "notebooks"
 EXECUTED = SCRIPTS / "executed"
 WORK = ROOT / "_build" / "notebooks"  # copies under way, and the ones that failed
-AFTER = {  # the notebook whose run another reads too
-    "explore_automata": "learned_patterns",
-    "explore_live": "explore_sentence",
-}
+LONGEST = ("causes_frequency", "explore_live")  # train; they begin first
 
 
 def scripts(names: Sequence[str] = ()) -> list[Path]:
@@ -136,8 +133,8 @@ def run_notebooks(
 ) -> list[Path]:
     """Bring the executed copies up to date; return the paths of all of them.
 
-    They run side by side, ``jobs`` at a time (default: one a core, at most four): first those
-    whose runs others read, those others (``AFTER``) when the runs are there.
+    They run side by side, ``jobs`` at a time (default: one a core, at most four), the longest
+    first.
     """
     chosen = scripts(names)
     if not chosen:
@@ -153,17 +150,14 @@ def run_notebooks(
 
 
 def _run_all(work: list[tuple[Path, dict[str, Any], str]], jobs: int) -> None:
-    first = set(AFTER.values())
-    work = sorted(work, key=lambda item: (item[0].stem in AFTER, item[0].stem not in first))
+    work = sorted(work, key=lambda item: item[0].stem not in LONGEST)
     jobs = min(jobs, len(work))
     options = {"initializer": _set_up, "initargs": (jobs, len(work))}
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), **options) as pool:
-        running: dict[str, Future[float]] = {}
-        for script, parameters, mark in work:
-            before = running.get(AFTER.get(script.stem, ""))
-            if before is not None:
-                wait([before])
-            running[script.stem] = pool.submit(run_notebook, script, parameters, mark)
+        running = {
+            script.stem: pool.submit(run_notebook, script, parameters, mark)
+            for script, parameters, mark in work
+        }
         failures = []
         for name, future in running.items():
             try:

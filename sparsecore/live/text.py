@@ -21,16 +21,21 @@ from sparsecore.runs.reference import summary_of
 LARGEST = 50_000_000  # bytes that a browser hands over
 
 
-def your_text(corpus: str = "", **overrides: Any) -> Panel:
+def your_text(corpus: str = "", max_tokens: int = 300_000, **overrides: Any) -> Panel:
     """Upload a text file, or name one; a small model is trained on it, and its words explored.
 
-    ``corpus``: the path, or the name of a corpus, that is given at first. ``overrides``: fields of
-    the emergent experiment's quick preset, which the model has otherwise.
+    ``corpus``: the path, or the name of a corpus, that is given at first; ``max_tokens``: how many
+    of its words are read at first. ``overrides``: fields of the emergent experiment's quick preset,
+    which the model has otherwise.
     """
     upload = widgets.FileUpload(accept=".txt,text/plain", multiple=False, description="Upload")
     path = widgets.Text(
         value=corpus, placeholder="or the path of a file", description="Path",
         layout=WIDE, style=DESCRIPTION,
+    )  # fmt: skip
+    most = widgets.BoundedIntText(
+        value=max_tokens, min=10_000, max=100_000_000, step=10_000,
+        description="Words read", layout=WIDE, style=DESCRIPTION,
     )  # fmt: skip
     threshold = widgets.IntSlider(
         value=8, min=1, max=100, description="Rarest words", style=DESCRIPTION, layout=WIDE
@@ -42,6 +47,7 @@ def your_text(corpus: str = "", **overrides: Any) -> Panel:
     def work(say: Callable[[str], None]) -> list[widgets.Widget]:
         given = {
             "corpus": path.value.strip() or saved(upload.value),
+            "max_tokens": most.value,
             "threshold": threshold.value,
             "class_threshold": threshold.value,
             "epochs": epochs.value,
@@ -66,7 +72,7 @@ def your_text(corpus: str = "", **overrides: Any) -> Panel:
         )
         return [explorer]
 
-    return Panel([upload, path, threshold, epochs], "Train", work)
+    return Panel([upload, path, most, threshold, epochs], "Train", work)
 
 
 def saved(uploaded: Any) -> str:

@@ -21,7 +21,8 @@ def text(text_file):
 def test_an_uploaded_text_is_trained_on(text_file):
     fields = {k: v for k, v in SMALL.items() if k not in ("epochs", "threshold")}
     panel = your_text(**fields)
-    upload, path, threshold, epochs = panel.children[:4]
+    upload, path, most, threshold, epochs = panel.children[:5]
+    assert most.value == 300_000
     panel.button.click()
     assert panel.status.value == "choose a text file first, or name one"
     path.value = "no/such/file.txt"
