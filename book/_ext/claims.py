@@ -9,8 +9,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from sphinx.util.docutils import SphinxDirective
 from tables import plain, table
 
 from sparsecore.errors import InputError, near_match
+from sparsecore.report.figures.causes import arm_in_words
 from sparsecore.report.pages.verdicts import OUTCOMES
 from sparsecore.runs.claims import Claim, format_value, read_claims
 from sparsecore.runs.judged import studies_of, tuning_seed
@@ -81,7 +83,7 @@ class Claims(SphinxDirective):
         claims = [claim for claim in self.read() if claim.id.startswith(prefix)]
         rows = [[_claim(c, self.env.docname), _ours(c), _judged(c)] for c in claims]
         shown = table(["Finding", "What decides it, here", "Verdict"], rows, "claims")
-        sizes = self._sizes(prefix.rstrip("-"))
+        sizes = self._sizes(claims, prefix.rstrip("-")) if prefix else None
         return [*([sizes] if sizes else []), shown]
 
     def read(self) -> list[Claim]:
@@ -93,17 +95,25 @@ class Claims(SphinxDirective):
         except InputError as error:
             raise self.error(str(error)) from None
 
-    def _sizes(self, experiment: str) -> nodes.Node | None:
-        """A line: how large our runs are, and the paper's."""
+    def _sizes(self, claims: Sequence[Claim], experiment: str) -> nodes.Node | None:
+        """A line: how large the runs are whose values are shown, and the paper's."""
         root = Path(self.env.srcdir) / "book" / "results" / experiment
-        known = []
-        for path in sorted(root.glob("*/provenance.json")) if experiment else []:
+        decide = [claim.tables for claim in claims]
+        shown = dict.fromkeys([*decide, *(o["tables"] for c in claims for o in c.elsewhere)])
+        known: dict[str, list[str]] = {}
+        for path in (root / name / "provenance.json" for name in shown):
             self.env.note_dependency(str(path))
             provenance = json.loads(path.read_text(encoding="utf-8"))
-            known += [run_size(one) for one in studies_of(provenance)]
+            for one in studies_of(provenance):
+                name = round_of(str(one["corpus"].get("name")), path.parent.name)
+                known.setdefault(run_size(one), []).append(name if len(shown) > 1 else "")
         if not known:
             return None
-        told = f"Our runs: {'; '.join(dict.fromkeys(known))}."
+        sizes = [
+            f"{size} ({'; '.join(rounds)})" if any(rounds) else size
+            for size, rounds in known.items()
+        ]
+        told = f"Our runs: {'; '.join(sizes)}."
         if experiment in SIZES:
             told += f" The paper\u2019s: {SIZES[experiment]}."
         return nodes.paragraph("", told, classes=["sizes"])
@@ -144,7 +154,7 @@ class ClaimDetails(Claims):
         claim = claims[name]
         verdict = nodes.paragraph("", "", *verdict_badge(claim.verdict).children)
         if claim.reason:
-            verdict += nodes.Text(f" {claim.reason}")
+            verdict += nodes.Text(f" {arm_in_words(claim.reason)}")
         told = nodes.field_list(classes=["claim-details"])
         for label, body in (
             ("Claim", plain(claim.claim)),
@@ -159,7 +169,7 @@ class ClaimDetails(Claims):
                 told += nodes.field("", nodes.field_name("", label), nodes.field_body("", body))
         parts: list[list[nodes.Node]] = [
             [
-                plain(part["part"]),
+                plain(arm_in_words(part["part"])),
                 plain(KINDS.get(part.get("kind", ""))),
                 plain(METHODS.get(part["method"])),
                 plain(_value(part)),
@@ -216,14 +226,24 @@ def deciding(claim: Claim) -> list[dict[str, Any]]:
 def label_of(result: dict[str, Any]) -> str:
     """The text that a result is of, told from other runs on the same text.
 
-    >>> label_of({"corpus": "wikitext-2", "tables": "wikitext-2-first"})
-    'WikiText-2, first'
+    >>> label_of({"corpus": "wikitext-2", "tables": "wikitext-2-lr20"})
+    'WikiText-2, rate 20'
     """
     corpus, tables = str(result.get("corpus", "")), str(result.get("tables", ""))
-    rest = tables.removeprefix(corpus).strip("-") if tables.startswith(corpus) else ""
-    name = text_name(corpus)
-    what = f"round {rest}" if rest.isdigit() else rest.replace("-", " ")
-    return f"{name}, {what}" if rest else name
+    return ", ".join(filter(None, [text_name(corpus), round_of(corpus, tables)]))
+
+
+def round_of(corpus: str, tables: str) -> str:
+    """Which of the runs on a text a folder of tables has; empty where its name does not tell.
+
+    >>> round_of("enwiki", "enwiki"), round_of("enwiki", "enwiki-2-networks")
+    ('first round', 'round 2, networks')
+    """
+    if tables == corpus:
+        return "first round"
+    rest = tables.removeprefix(f"{corpus}-").split("-") if tables.startswith(corpus) else []
+    named = [re.sub(r"^(\d+)$", r"round \1", re.sub(r"^lr(?=\d)", "rate ", word)) for word in rest]
+    return ", ".join(named)
 
 
 def text_name(corpus: str) -> str:
@@ -252,17 +272,16 @@ def _ours(claim: Claim) -> nodes.Node:
     block = nodes.line_block(classes=["ours"])
     if parts:
         shown = "" if parts[0].get("kind", "essential") == "essential" else " (shown only)"
-        block += nodes.line("", f"{parts[0]['part']}{shown}")
+        block += nodes.line("", f"{arm_in_words(parts[0]['part'])}{shown}")
     for part in parts:
         named = [METHODS.get(part["method"], "")] if len(parts) > 1 else []
-        named += [text_name(claim.corpus)] if claim.elsewhere else []
+        later = round_of(claim.corpus, claim.tables) not in ("", "first round")
+        named += [label_of(vars(claim))] if later or claim.elsewhere else []
         label = nodes.inline("", f" {', '.join(named)}" if named else "", classes=["where"])
         block += nodes.line("", "", nodes.strong("", _value(part)), label)
     for other in claim.elsewhere:
         if other.get("value") is not None:
-            name = label_of(other)
-            name += ", first round" if name == text_name(claim.corpus) else ""
-            label = nodes.inline("", f" {name}", classes=["where"])
+            label = nodes.inline("", f" {label_of(other)}", classes=["where"])
             block += nodes.line("", "", nodes.Text(_value(other)), label)
     paper = nodes.inline("", f"paper: {claim.paper_value}", classes=["where"])
     if claim.paper != OURS:
@@ -298,7 +317,7 @@ def _judged(claim: Claim) -> nodes.Node:
     if claim.verdict == "holds" and _open_on_one_scale(claim):
         why = "every part of its rule is true on raw or log frequency, and false on neither"
     told = verdict_badge(claim.verdict)
-    told += nodes.inline("", f" {claim.reason or why}", classes=["why"])
+    told += nodes.inline("", f" {arm_in_words(claim.reason) or why}", classes=["why"])
     return told
 
 

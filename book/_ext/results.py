@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import costs
-import numpy as np
-import pandas as pd
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -25,8 +23,6 @@ from tables import table
 
 from sparsecore.experiments.emergent.config import Emergent
 from sparsecore.runs.claims import Claim, preset_name, read_claims
-from sparsecore.runs.judged import parts_of
-from sparsecore.runs.reference import read_summary
 from sparsecore.runs.studies import read_studies
 
 TEXTS = {"227 million tokens": 227e6, "2 billion tokens": 2e9}
@@ -159,7 +155,7 @@ def _run_row(
     minutes = [float(value) for value in provenance["minutes"] if value is not None]
     return [
         _text(f"{path.parent.parent.name}/{path.parent.name}"),
-        _text(decided_by(path, provenance, claims) or "–"),
+        _text(decided_by(path, claims) or "–"),
         _text(name),
         nodes.paragraph("", "", nodes.literal("", shlex.join(words))),
         _text(len(provenance["runs"])),
@@ -169,34 +165,14 @@ def _run_row(
     ]
 
 
-def decided_by(path: Path, provenance: dict[str, Any], claims: Sequence[Claim]) -> str:
-    """The numbers of the findings whose verdict rests on these runs.
-
-    Those claimed of runs of these seeds and this text, whose values these tables have as well.
-    """
+def decided_by(path: Path, claims: Sequence[Claim]) -> str:
+    """The numbers of the findings whose verdict rests on the tables beside ``path``."""
     own = f"{path.parent.parent.name}-"
-    tables = read_summary(path.parent)
-    parts = None if tables is None else parts_of(path.parent.parent.name, tables)
-    numbers = [
+    return ", ".join(
         claim.id.removeprefix(own)
         for claim in claims
-        if claim.id.startswith(own)
-        and provenance["corpus"].get("name") in claim.corpus.split(" and ")
-        and set(claim.seeds) & set(provenance["seeds"])
-        and (parts is None or _has_values(parts, claim))
-    ]
-    return ", ".join(numbers)
-
-
-def _has_values(parts: pd.DataFrame, claim: Claim) -> bool:
-    """Whether the table ``verdicts`` has the value of the first essential part of a claim."""
-    known = [part for part in claim.parts if part["kind"] == "essential" and "value" in part]
-    if not known:
-        return False
-    first, number = known[0], int(claim.id.rpartition("-")[2])
-    mine = (parts["finding"] == number) & (parts["part"] == first["part"])
-    rows = parts[mine & (parts["method"] == first["method"])]
-    return bool(np.isclose(rows["value"], first["value"], atol=1e-4).any())
+        if claim.id.startswith(own) and claim.tables == path.parent.name
+    )
 
 
 def _counted(seeds: Sequence[int]) -> str:

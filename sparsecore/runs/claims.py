@@ -24,7 +24,8 @@ from sparsecore.stats.verdict import MET, VERDICTS
 if TYPE_CHECKING:
     import pandas as pd
 
-RESULT = ("value", "interval", "corpus", "preset", "seeds", "verdict", "reason", "parts")
+DECIDED = ("value", "interval", "corpus", "preset", "seeds")
+RESULT = ("tables", *DECIDED, "verdict", "reason", "parts")
 COMPUTED = (*RESULT, "elsewhere", "earlier")
 LARGEST = 16 << 20  # bytes
 DEFAULT_PATH = Path("book/results/claims.toml")
@@ -44,6 +45,7 @@ class Claim:
     verdict: str = "undecided"
     value: float | None = None
     interval: list[float] | None = None
+    tables: str = ""  # the folder of the experiment's tables that decide it
     corpus: str = ""
     preset: str = ""
     seeds: list[int] = field(default_factory=list)
@@ -63,7 +65,6 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "earlier": (list,),
 }
 _REQUIRED = ("id", "paper", "where", "claim", "statistic", "rule", "paper_value")
-_DECIDED = ("value", "interval", "corpus", "preset", "seeds")
 
 
 def read_claims(path: Path = DEFAULT_PATH) -> list[Claim]:
@@ -130,7 +131,7 @@ def _claim(row: dict[str, Any], where: str) -> Claim:
     if found not in VERDICTS:
         raise InputError(f"{where}: unknown verdict {found!r}{near_match(found, VERDICTS)}")
     if found in ("holds", "partly", "fails"):
-        for key in _DECIDED:
+        for key in DECIDED:
             if key not in row:
                 raise InputError(f"{where}: verdict {found!r} without {key}")
     interval = row.get("interval")
@@ -221,8 +222,8 @@ def decide_claims(
         if name not in known:
             raise InputError(f"{path} has no claim {name!r}{near_match(name, known)}")
         others = [
-            {"tables": folder.name, **{k: v for k, v in other[finding].items() if k != "parts"}}
-            for folder, other in zip(folders[1:], results[1:], strict=True)
+            {k: v for k, v in other[finding].items() if k != "parts"}
+            for other in results[1:]
             if finding in other and any(part["seeds"] for part in other[finding]["parts"])
         ]
         earlier = _earlier(known[name], main, because)
@@ -279,6 +280,7 @@ def _decided(
         found, reason = judge(rows)
         first = headline(rows, found)
         results[int(str(finding))] = {
+            "tables": name,
             "verdict": found,
             "reason": reason,
             "value": _number(first["value"]),

@@ -20,6 +20,7 @@ from sparsecore.stats.two_level import LEAST_SEEDS
 from sparsecore.stats.verdict import MET, NOT_TESTED
 
 ESSENTIAL, SIDE, SHOWN = "essential", "side", "shown"
+THOUSANDTHS = 0.01  # effects below it are told in thousandths
 DIVIDED = "divided"  # true by one method, false by another
 COLUMNS = ["finding", "part", "kind", "method", "value", "low", "high", "outcome", "effect"]
 COLUMNS += ["seeds", "condition"]
@@ -114,6 +115,7 @@ def _power(opened: pd.DataFrame) -> tuple[str, str]:
         if math.isnan(width):
             return NOT_TESTED, f"{name}: the runs do not give it"
         if width > effect:
-            known = f"{name}: known to ±{width:.2g}"
-            return NOT_TESTED, f"{known}, where {effect:.2g} was to be detected"
+            scale, unit = (1e3, " thousandths") if effect < THOUSANDTHS else (1, "")
+            known = f"{name}: known to ±{scale * width:.2g}{unit}"
+            return NOT_TESTED, f"{known}, where {scale * effect:.2g} was to be detected"
     return "undecided", ""

@@ -36,14 +36,14 @@ def test_dose_response_draws_thousandths_of_every_condition(tables):
 
 def test_slopes_compared_has_a_row_an_arm_in_the_order_of_the_study(tables):
     ax = figures.slopes_compared(tables["slopes"])
-    assert [text.get_text() for text in ax.get_yticklabels()] == ["SGD, rate 5", "Adam"]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["SGD at 5", "Adam"]
     assert ax.containers[0].lines[0].get_xdata() == pytest.approx([2, 0], abs=0.3)
 
 
 def test_slopes_over_updates_name_the_arms_that_were_run(tables):
     ax = figures.slopes_over_updates(tables["replicates"])
     _, labels = ax.get_legend_handles_labels()
-    assert labels == ["SGD, rate 5", "Adam"]
+    assert labels == ["SGD at 5", "Adam"]
     figure = ax.get_figure()
     rows = rows_of(figure)
     assert rows is not None and len(rows) == 6  # two arms, three seeds, one update
@@ -53,7 +53,7 @@ def test_slopes_stand_over_what_their_arm_had_learned(tables):
     table = progress(tables)
     assert table is not None and progress(None) is None
     ax = figures.slopes_over_loss(table["progress"], arms=("sgd-5", "adam"))
-    assert ax.get_legend_handles_labels()[1] == ["SGD, rate 5", "Adam"] and ax.xaxis_inverted()
+    assert ax.get_legend_handles_labels()[1] == ["SGD at 5", "Adam"] and ax.xaxis_inverted()
     losses = tables["losses"].groupby("arm")["valid_loss"].mean()
     rows = table["progress"].query("kind == 'split' and measure == 'training'").set_index("arm")
     assert rows["valid_loss"].to_dict() == pytest.approx(losses.to_dict())
@@ -74,6 +74,6 @@ def test_a_table_without_its_columns_is_refused(tables):
 
 def test_the_table_of_arms_has_losses_and_slopes_in_thousandths(tables):
     shown = arms(tables)
-    assert list(shown["arm"]) == ["SGD, rate 5", "Adam"] and list(shown["seeds"]) == [3, 3]
+    assert list(shown["arm"]) == ["SGD at 5", "Adam"] and list(shown["seeds"]) == [3, 3]
     assert shown["held-out loss, nats"][0] == f"{4.0 + SLOPE:.3f}"
     assert shown["split, held out"][0].startswith(("2.0", "1.9"))

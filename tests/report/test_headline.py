@@ -38,7 +38,7 @@ def test_every_line_of_all_panels_has_points_that_say_what_they_are():
     axes = figures.headline(over_training(RESULTS), by_optimiser(RESULTS))
     figure = axes[0].get_figure()
     told = points_of(figure)["text"]
-    for name in ("Wikipedia, log", "Wikipedia, raw", "WikiText-2, log", "Adam", "SGD, rate 20"):
+    for name in ("Wikipedia, log", "Wikipedia, raw", "WikiText-2, log", "Adam", "SGD at 20"):
         assert told.str.startswith(f"{name}, ").any(), name
     rows = rows_of(figure)
     assert rows is not None and set(rows["panel"]) == {"all", "often seen", "optimisers"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -16,13 +17,13 @@ from sparsecore.report.figures.style import Look
 from sparsecore.stats.tables import require_columns
 
 ARMS = {
-    "sgd-5": "SGD, rate 5",
-    "sgd-20": "SGD, rate 20",
-    "normal-init": "SGD 5, normal output rows",
+    "sgd-5": "SGD at 5",
+    "sgd-20": "SGD at 20",
+    "normal-init": "SGD at 5, normal output rows",
     "adam": "Adam",
-    "shuffled": "SGD 5, targets shuffled",
+    "shuffled": "SGD at 5, targets shuffled",
     "momentum": "SGD with momentum",
-    "repeated": "SGD 5, a tenth of the text ten times",
+    "repeated": "SGD at 5, a tenth of the text ten times",
     "gru": "GRU",
     "mingru": "minGRU",
     "transformer": "Transformer",
@@ -34,7 +35,17 @@ ARMS = {
 FIRST = ("sgd-20", "normal-init", "sgd-5", "adam")  # rate 20 in the colour of Wikipedia's run at 20
 LOOKS = marks.looks_of(dict.fromkeys((*FIRST, *ARMS)), ARMS)
 THOUSANDTHS = 1e3
+CODES = re.compile("|".join(rf"(?<=, ){code}(?=,)" for code in ARMS))
 PER_NAT = rf"${style.TOP_GRADIENT}$ per nat of frequency, thousandths"
+
+
+def arm_in_words(part: str) -> str:
+    """The name of a part of a finding, its arm as readers know it.
+
+    >>> arm_in_words("split slope, normal-init, training")
+    'split slope, SGD at 5, normal output rows, training'
+    """
+    return CODES.sub(lambda code: ARMS[code[0]], part)
 
 
 @style.theme()

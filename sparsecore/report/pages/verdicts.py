@@ -7,12 +7,14 @@ The rule is that of ``book/registrations.md``, *Verdicts, second rule*; the code
 from __future__ import annotations
 
 import html
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from sparsecore.report.figures.causes import arm_in_words
 from sparsecore.report.pages.parts import (
     WHOSE,
     Study,
@@ -42,6 +44,13 @@ VERDICTS = {
     "undecided": "is undecided",
     "not tested at this size": "is not tested at this size",
 }
+SEVERAL = {
+    "holds": "hold",
+    "partly": "hold partly",
+    "fails": "fail",
+    "undecided": "are undecided",
+    "not tested at this size": "are not tested at this size",
+}
 
 
 def verdict_sentence(page: Study, *numbers: int, whose: Sequence[str] = WHOSE) -> Any:
@@ -51,12 +60,18 @@ def verdict_sentence(page: Study, *numbers: int, whose: Sequence[str] = WHOSE) -
     shows; beside the reader's runs they are those of the tables that the page compares.
     """
     decided = _decided(page.experiment) if page.own is None else {}
-    sentences = []
+    groups: dict[tuple[str, str], list[int]] = {}
     for number in numbers:
         if number in decided:
-            found, reason = decided[number]
-            told = f"**{VERDICTS[found]}** in the reference runs{_why(reason)}"
-            sentences.append(f"Finding {number} {told}.")
+            groups.setdefault(decided[number], []).append(number)
+    where = " in the reference runs"
+    sentences = []
+    for (found, reason), known in groups.items():
+        verb = (VERDICTS if len(known) == 1 else SEVERAL)[found]
+        sentences.append(f"{_numbered(known)} **{verb}**{where}{_why(reason)}.")
+        where = ""
+    for number in numbers:
+        if number in decided:
             continue
         said = []
         for shown, parts in _sides(page, whose):
@@ -76,8 +91,22 @@ def _decided(experiment: str) -> dict[int, tuple[str, str]]:
     return {int(n): (c.verdict, c.reason) for (of, _, n), c in named if of == experiment}
 
 
+def _numbered(numbers: Sequence[int]) -> str:
+    """Findings by their numbers, which ascend; three in a row as a range.
+
+    >>> _numbered([2]), _numbered([4, 7]), _numbered([6, 8, 9, 10])
+    ('Finding 2', 'Findings 4 and 7', 'Findings 6 and 8 to 10')
+    """
+    told: list[str] = []
+    for _, row in itertools.groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
+        known = [number for _, number in row]
+        told += [f"{known[0]} to {known[-1]}"] if len(known) > 2 else map(str, known)
+    listed = " and ".join([", ".join(told[:-1]), told[-1]] if len(told) > 1 else told)
+    return f"Finding{'s' if len(numbers) > 1 else ''} {listed}"
+
+
 def _why(reason: str) -> str:
-    return f" ({reason})" if reason else ""
+    return f" ({arm_in_words(reason)})" if reason else ""
 
 
 def parts_table(
@@ -123,7 +152,7 @@ def _cells(
         interval = None if math.isnan(row["low"]) else [row["low"], row["high"]]
         value = "–" if math.isnan(row["value"]) else format_value(row["value"], interval)
         name = (scales or {}).get(row["method"], "")
-        part = KINDS[row["kind"]] + row["part"]
+        part = KINDS[row["kind"]] + arm_in_words(row["part"])
         lines.setdefault((row["finding"], part), []).append(
             f"<div>{f'<small>{html.escape(name)}:</small> ' if name else ''}"
             f"<span class='value'>{value}</span> <i>{OUTCOMES[row['outcome']]}</i></div>"
