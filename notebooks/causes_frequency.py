@@ -21,10 +21,10 @@
 # - With SGD at 5 $\chi$ rises over whole words by
 #   {result}`causes/enwiki-3 slopes arm=sgd-5 measure="held out" kind=words update=last * 1000` thousandths per nat (held out) and within
 #   split words by {result}`causes/enwiki-3 slopes arm=sgd-5 measure="held out" kind=split update=last * 1000`.
-# - With Adam four networks of five begin with a positive slope; it falls in all of them, and in the end the signs differ.
+# - With Adam four networks of five begin with a positive slope; it falls in all five, and in the end the signs differ (held out).
 # :::
 #
-# The numbers are those of the third round of runs. The figures show the second, which has other seeds and all arms.
+# The numbers are those of the third round of runs. The figures show the second, which has other seeds and more arms.
 #
 # Early in training frequent words send more concentrated gradients into the upper layer of a language model
 # than rare ones. But *the* differs from *barometer* in more than frequency. To find out what frequency does by

@@ -116,7 +116,8 @@ def carriers_table(page: Study, arm: str = "sgd-5") -> Any:
     own = page.main["carriers"]
     own = own[own["arm"] == arm]
     shown = [_value(row) for row in own.to_dict("records")]
-    return html_table(pd.DataFrame({"correlation of": own["statistic"], "ρ": shown}))
+    table = pd.DataFrame({"correlation of": own["statistic"], "ρ": shown})
+    return html_table(table, note=f"{ARMS[arm]}, over whole words, on held-out text.")
 
 
 def _slope(last: Any, arm: str, measure: str, kind: str) -> str:
