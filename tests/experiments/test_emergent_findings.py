@@ -10,8 +10,8 @@ from sparsecore.errors import InputError
 from sparsecore.experiments.emergent.evidence import seed_of
 from sparsecore.experiments.emergent.findings import parts_of_seeds
 from sparsecore.experiments.emergent.run_tables import without_table
-from sparsecore.experiments.emergent.tables import left_out_table
 from sparsecore.experiments.emergent.scale import COLUMNS, PAPER, scale_table
+from sparsecore.experiments.emergent.tables import left_out_table
 from sparsecore.runs.reference import read_summary
 from sparsecore.stats.judgement import NOT_TESTED, judge
 from tests import synthetic
@@ -66,7 +66,7 @@ def test_an_effect_of_the_other_sign_fails():
     falling = parts_of(growth=-1.0)
     assert verdict(falling, 1)[0] == "fails"
     found, reason = verdict(falling, 2)
-    assert found == NOT_TESTED and reason.startswith("ρ of the h² gradient itself is")
+    assert found == NOT_TESTED and reason.startswith("over all words ρ of the h² gradient is")
 
 
 @pytest.mark.parametrize(("ahead", "outcome"), [("embedding", "yes"), ("lstm1", "no")])
