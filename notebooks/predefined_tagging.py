@@ -18,8 +18,8 @@
 # - Of two embeddings of equal size the sparse one is better: at two values per word, on average, by
 #   {claim}`tagging-1` percentage points. (The layers above it are larger, since they read 20 numbers per word in place of two.)
 # - It is the rare words that should be short. With the long vectors given to random words accuracy falls by
-#   {claim}`tagging-3` points, and by as much as {claim}`tagging-4` more if the rare words get them.
-# - The embedding can be cut to 15 % of its parameters at hardly any loss: the difference is {claim}`tagging-2` points over
+#   {claim}`tagging-3` points, and by a further {claim}`tagging-4` if the rare words get them.
+# - The embedding can be cut to 15 % of its parameters with hardly any loss: the difference is {claim}`tagging-2` points over
 #   thirty networks of either kind, and a loss of half a point is excluded.
 # :::
 #
