@@ -89,7 +89,7 @@ axes = figures.beside(
 # *not* sparse in any useful sense, whatever its correlation with frequency. The dashed one is that of uniform random
 # numbers, $2/\sqrt{3D}$. $D$ is here the number of units that dropout leaves, since the gradient of the others is zero: 160 of 200.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-exposure-lines", "caption": "The same, averaged over bands of frequency ranks. In the reference runs all words begin at the value of uniform numbers (dashed). The three commonest end far above that of normal numbers (dotted), ranks 4 to 30 a little above it, and the others almost on it."}, "image": {"alt": "Line chart: mean concentration over epochs, one line for each band of frequency ranks, with two grey reference levels.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-exposure-lines", "caption": "The same, averaged over bands of frequency ranks. In the reference runs all words begin at the value of uniform numbers (dashed). The three commonest end far above that of normal numbers (dotted), ranks 4 to 30 a little above it, and the others almost on it."}, "image": {"alt": "Line chart: mean concentration over epochs, one line for each band of frequency ranks, with three grey reference levels.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.exposure_lines,
     page.reference,

@@ -63,6 +63,7 @@ from sparsecore.report.pages.sentiment import (
     accuracy_table,
     gain_sentence,
     open_page,
+    strengths_sentence,
 )
 from sparsecore.report.pages.verdicts import parts_table, verdict_sentence
 
@@ -142,8 +143,11 @@ f"{len(sc.group_norms(rnn))} transitions, of which {sum(small.lengths)} are left
 # documents, and doubles or halves $\lambda$, by smaller factors after every turn, until the number
 # is near enough to the goal. Every dot is one try.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-strength", "caption": "Transitions that are left of the largest structure, for every strength of the group lasso that a search tried. All searches for one goal begin at the same strength, and that one strength leaves anything from few to many transitions."}, "image": {"alt": "Scatter chart: strength on a logarithmic axis against transitions left, one mark a try.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-strength", "caption": "Transitions that are left of the largest structure, for every strength of the group lasso that a search tried. All searches for one goal begin at the same strength; the marks above one another are what it left of the same structure for other kinds of reviews and from other seeds."}, "image": {"alt": "Scatter chart: strength on a logarithmic axis against transitions left, one mark a try.", "classes": "dark-light"}}
 axes = figures.transitions_left(page.main["trials"])
+
+# %% tags=["remove-input"]
+strengths_sentence(page)
 
 # %% [markdown]
 # ## Is it the structure, or the weights?

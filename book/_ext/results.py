@@ -123,7 +123,8 @@ def extrapolated_costs(speeds: list[dict[str, Any]], passes: int) -> nodes.Node:
         rows.append(
             [_text(f"{row['name']}; {row['device_name']}"), *(_text(_days(h)) for h in hours)]
         )
-    each = [f"{text}, {what}" for text in TEXTS for what in ("one pass", f"{passes} passes")]
+    whole = f"{passes - 1} epochs and the untrained pass (epoch 0)"
+    each = [f"{text}, {what}" for text in TEXTS for what in ("one pass", whole)]
     return table(["At the speed of", *each], rows, "costs")
 
 
