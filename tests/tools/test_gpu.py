@@ -84,7 +84,7 @@ def test_every_folder_with_tests_for_a_gpu_is_a_step_of_its_own():
     root = gpu.ROOT / "tests"
     marked = {
         path.relative_to(root).parts[0]
-        for path in root.glob("*/test_*.py")
+        for path in root.glob("*/*.py")
         if "mark.gpu" in path.read_text(encoding="utf-8") and path.parent.name != "tools"
     }
     assert marked == set(gpu.TESTS)
