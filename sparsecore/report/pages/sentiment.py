@@ -163,10 +163,11 @@ def strengths_sentence(page: Study) -> Any:
     """What the first tries of the searches left, by strength; None where each strength has one."""
     trials = page.main["trials"]
     first = trials[trials["trial"] == 0]
-    left = first.groupby(first["log10_strength"].round(4))["transitions"].agg(["min", "max"])
+    grouped = first.groupby(first["log10_strength"].round(4))["transitions"]
+    left = grouped.agg(["min", "max"]).reset_index()
     told = [
-        f"from {row['min']:.0f} to {row['max']:.0f} at λ = {10**row.name:.2g}"
-        for _, row in left[left["min"] < left["max"]].iterrows()
+        f"from {row['min']:.0f} to {row['max']:.0f} at λ = {10 ** row['log10_strength']:.2g}"
+        for row in left[left["min"] < left["max"]].to_dict("records")
     ]
     if not told:
         return None
