@@ -80,6 +80,8 @@ about(page)
 # Wikipedia, it is not; we do not know why.
 
 # %%
+import math
+
 run = page.first()
 types, probe = run.table("types"), run.table("probe")
 chi = probe[probe["update"] == probe["update"].max()].set_index("type")["chi"]
@@ -88,9 +90,8 @@ split = types[types["role"] == "frequent"]  # the commoner half; `twin` is the o
 difference = (
     chi.reindex(split["type"]).to_numpy() - chi.reindex(split["twin"]).to_numpy()
 )
-by_ratio = split.assign(thousandths=1000 * difference).groupby("dose")[
-    "thousandths"
-]
+ratio = split["dose"].map(math.exp).round().astype(int).rename("ratio")
+by_ratio = split.assign(thousandths=1000 * difference).groupby(ratio)["thousandths"]
 by_ratio.agg(["mean", "sem", "count"]).round(2)
 
 # %% [markdown]
@@ -252,7 +253,11 @@ p, W = decoder(h).softmax(-1).detach(), decoder.weight.detach()
 r = p / (1 - p[y])
 r[y] = 0.0
 assert h.grad is not None
-{"backward": sc.chi(h.grad).item(), "closed form": sc.chi(r @ W - W[y]).item()}
+chi = {
+    "backward": sc.chi(h.grad).item(),
+    "closed form": sc.chi(r @ W - W[y]).item(),
+}
+", ".join(f"χ by {way}: {value:.4f}" for way, value in chi.items())
 
 # %% tags=["hide-input"]
 carriers_table(page)

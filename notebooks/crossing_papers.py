@@ -96,7 +96,9 @@ HoverPoints(axes)
 blocks_table(page)
 
 # %% [markdown]
-# Blocks also lower the perplexity of this small model, which is trained for a few passes only. How many weights do they leave
+# Blocks also lower the perplexity of this small model, which is trained for a few passes only. Among so few different words
+# any perplexity is low: these do not compare with those of {doc}`predefined_language`, whose text is longer and has all its
+# words. How many weights do they leave
 # its two LSTM layers?
 
 # %%

@@ -98,7 +98,7 @@ axes = figures.beside(
 # %% tags=["remove-input"]
 rho_sentence(
     page,
-    "At the last epoch, on raw frequency, the size of the h² gradient has (interval: from the lowest end over seeds to the highest)",
+    "At the last epoch, on raw frequency, the size of the h² gradient has",
     value="l1",
 )
 

@@ -15,12 +15,12 @@
 #
 # :::{admonition} What we found
 # :class: found
-# - Among words met often, yes. Over W, those that the runs on WikiText-2 see at least 3,000 times, the correlation of concentration with
-#   frequency is {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=1 %+.2f` (raw) and {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=1 %+.2f` (log) in the first epoch, falls to {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=3 %+.2f` and {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=3 %+.2f`
-#   by the third, and from then on rises to {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=last %+.2f` and {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=last %+.2f` in the twentieth, much of it after the learning rate
-#   was cut ([by scale](emergent_scale.ipynb)).
-# - In the end some twenty words make it: without the twenty commonest words and punctuation marks it is {result}`emergent/wikitext-2-lr20 without.rho method=pearson epoch=last dropped=20 %+.2f` (raw) and
-#   {result}`emergent/wikitext-2-lr20 without.rho method=pearson_log epoch=last dropped=20 %+.2f` (log). After the first epoch it did not need them ({result}`emergent/wikitext-2-lr20 without.rho method=pearson epoch=1 dropped=20 %+.2f`, {result}`emergent/wikitext-2-lr20 without.rho method=pearson_log epoch=1 dropped=20 %+.2f`).
+# - After one pass over WikiText-2, yes: over W, the words that the runs see at least 3,000 times, the correlation of concentration with
+#   frequency is {result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=pearson dropped=0 epoch=1 %+.2f` (raw) and {result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=pearson_log dropped=0 epoch=1 %+.2f` (log). It falls to {result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=pearson dropped=0 epoch=3 %+.2f` and {result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=pearson_log dropped=0 epoch=3 %+.2f` by the third pass, and rises from then on
+#   to {result}`emergent/wikitext-2-lr20 left_out statistic=rho method=pearson dropped=0 epoch=last` and {result}`emergent/wikitext-2-lr20 left_out statistic=rho method=pearson_log dropped=0 epoch=last` in the twentieth, much of it after the learning rate was cut ([by scale](emergent_scale.ipynb)).
+# - At the end it is the work of some twenty words: without the twenty commonest words and punctuation marks the correlation is {result}`emergent/wikitext-2-lr20 left_out statistic=rho method=pearson dropped=20 epoch=last` (raw)
+#   and {result}`emergent/wikitext-2-lr20 left_out statistic=rho method=pearson_log dropped=20 epoch=last` (log), and in ranks over all of W {result}`emergent/wikitext-2-lr20 left_out statistic=rho method=spearman dropped=0 epoch=last`. After the first pass it took no few words ({result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=pearson dropped=20 epoch=1 %+.2f` and
+#   {result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=pearson_log dropped=20 epoch=1 %+.2f` without the twenty, {result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=spearman dropped=0 epoch=1 %+.2f` in ranks).
 # - Over all words it is the other way round on log frequency: {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=3 %+.2f` in the third epoch, {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f` in the last,
 #   on Wikipedia {result}`emergent/enwiki correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=1 %+.2f` in the first and {result}`emergent/enwiki correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f` in the fifth (one seed). Most words have been seen a few hundred
 #   times, and decide this.
@@ -77,7 +77,7 @@ about(page)
 # Each row is a target word, the most frequent at the bottom; each column an epoch. Column 0 is
 # the network before any training. Brighter is more concentrated.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-exposure", "caption": "Mean concentration $\\chi(\\bar h^2)$ of the gradient that each target word sends into the upper LSTM layer, over training (Figure 2 of the paper). In the reference runs only about the fifteen commonest rows stay bright; the others brighten in epochs 2 to 4 and fade. Where the colour scale ends in a point, values lie beyond it: those of the commonest words, above."}, "image": {"alt": "Heat map, target words by epochs. Colour is the mean concentration of the upper layer's gradient.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-exposure", "caption": "Mean concentration $\\chi(\\bar h^2)$ of the gradient that each target word sends into the upper LSTM layer, over training (Figure 2 of the paper). In the reference runs only about the fifteen commonest rows stay bright; the others brighten in epochs 2 to 4 and fade. The colour scale ends in a point because the commonest words, the lowest rows, exceed it: they have its brightest colour."}, "image": {"alt": "Heat map, target words by epochs. Colour is the mean concentration of the upper layer's gradient.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.exposure_heatmap, page.reference, page.own, "exposure", same_y=False
 )
@@ -89,7 +89,7 @@ axes = figures.beside(
 # *not* sparse in any useful sense, whatever its correlation with frequency. The dashed one is that of uniform random
 # numbers, $2/\sqrt{3D}$. $D$ is here the number of units that dropout leaves, since the gradient of the others is zero: 160 of 200.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-exposure-lines", "caption": "The same, averaged over bands of frequency ranks. In the reference runs all words begin at the value of uniform numbers (dashed). The three commonest end far above that of normal numbers (dotted), ranks 4 to 30 a little above it, and the others almost on it."}, "image": {"alt": "Line chart: mean concentration over epochs, one line for each band of frequency ranks, with two grey reference levels.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-exposure-lines", "caption": "The same, averaged over bands of frequency ranks. In the reference runs all words begin at the value of uniform numbers (dashed). The three commonest end far above that of normal numbers (dotted), ranks 4 to 30 a little above it, and the others almost on it."}, "image": {"alt": "Line chart: mean concentration over epochs, one line for each band of frequency ranks, with three grey reference levels.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.exposure_lines,
     page.reference,
@@ -107,7 +107,7 @@ HoverPoints(axes)
 # Before training all words lie on the dashed level, at 0.0913: the output rows, of which the gradient is a sum, are drawn from a
 # uniform distribution. Much of the rise that all words share in the first epoch is the way from uniform to normal.
 #
-# ## How many words make it?
+# ## How many words carry it?
 #
 # A correlation over hundreds of words may rest on a few of them. So here it is over W, the words seen at least 3,000 times, without the
 # commonest, after four epochs: the first, the third, the last before the learning rate is cut, and the last of all.

@@ -15,7 +15,7 @@
 #
 # :::{admonition} What we found
 # :class: found
-# - The paper's main finding looks late here. Over words seen at least 3,000 times the correlation falls from {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=1 %+.2f` (raw; log {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=1 %+.2f`) in the first epoch
+# - The correlation is high at once, is lost, and returns late. Over words seen at least 3,000 times the correlation falls from {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=1 %+.2f` (raw; log {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=1 %+.2f`) in the first epoch
 #   to {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=3 %+.2f` ({result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=3 %+.2f`) in the third and then rises, with a jump when the learning rate is first cut, to {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=last %+.2f` ({result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=last %+.2f`) in the last. On raw frequency, the paper's
 #   scale, that is above where it began; on log frequency it is not. Before the first cut, after epoch 8, it had come back to {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=8 %+.2f` ({result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=8 %+.2f`):
 #   what lies above is owed to the cuts as much as to time, and these runs cannot tell them apart.
@@ -109,5 +109,5 @@ HoverPoints(axes)
 #
 # ## What to try next
 #
-# - The learning rate, which matters more than time here: [What makes a gradient sparse?](../../book/causes/index.md)
+# - The learning rate: in smaller networks it changes the picture more than time does, see [What makes a gradient sparse?](../../book/causes/index.md)
 # - Curves of a run of your own, finer than its epochs: `sparsecore run emergent --preset quick --statistics-every 100`.

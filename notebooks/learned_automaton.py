@@ -58,14 +58,15 @@ rnn = automaton(
     stay=stay,
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-automaton", "caption": "The automaton: states in a row, the main path from left to right, self-loops above. At each arrow stands the word that it takes, with weight 1 (all others have 0), above each self-loop its weight, which is less at *but*. Nothing is drawn above state 0, where waiting is free. Like Figure 2 of the paper, with two transitions in place of four."}, "image": {"alt": "Three circles in a row, numbered 0 to 2, joined by arrows; arcs return to circles 1 and 2.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-automaton", "caption": "The automaton: states in a row, the main path from left to right, self-loops above. At each arrow stands the word that it takes, with weight 1 (all others have 0), above each self-loop its weight, and in brackets the one at *but*. Nothing is drawn above state 0, where waiting is free. Like Figure 2 of the paper, with two transitions in place of four."}, "image": {"alt": "Three circles in a row, numbered 0 to 2, joined by arrows; arcs return to circles 1 and 2.", "classes": "dark-light"}}
 from sparsecore.report import figures
 
+at_but = (rnn.bias + rnn.loop[:, vocabulary.index("but")]).sigmoid()[0].item()
 axes = figures.automata(
     states_of(rnn),
     labels={0: "not … good"},
     arrows={(0, 1): "not", (0, 2): "good"},
-    loops=dict.fromkeys([(0, 1), (0, 2)], f"{stay:g}"),
+    loops=dict.fromkeys([(0, 1), (0, 2)], f"{stay:g} (but: {at_but:.2f})"),
 )
 
 # %% [markdown]
@@ -155,9 +156,13 @@ with torch.no_grad():
 axes = figures.automata(states_of(layer))
 
 # %%
+import pandas as pd
+
 small = sc.compact(layer)
-before, after = (round(sc.group_lasso(each).item(), 2) for each in (layer, small))
-layer.lengths, small.lengths, before, after
+rows = [
+    [each.lengths, round(sc.group_lasso(each).item(), 2)] for each in (layer, small)
+]
+pd.DataFrame(rows, index=["before", "after"], columns=["lengths", "penalty"])
 
 # %% [markdown]
 # ## What to try next

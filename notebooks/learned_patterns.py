@@ -86,14 +86,14 @@ about_reader(reader)
 # the ℓ2 norm of the weights that lead into it. States with a norm below 0.1, and all those
 # behind them, were removed.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-states", "caption": "The automata before and after (Figure 1 of the paper): filled states are kept, hollow ones were removed. Few are left, and those at the front of a row stay longest."}, "image": {"alt": "Rows of circles joined by lines, one row a WFSA; few states are filled, the others are hollow and small.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-states", "caption": "The automata before and after (Figure 1 of the paper): filled states are kept, hollow ones were removed. Rows are sorted by what is left, first by the number of states, then by their norms. Few are left, and those at the front of a row stay longest."}, "image": {"alt": "Rows of circles joined by lines, one row a WFSA; few states are filled, the others are hollow and small.", "classes": "dark-light"}}
 axes = figures.states_kept(reader.states)
 
 # %% [markdown]
 # Those with a state left, as automata: the arrow in front of a state takes a word, the loop above
 # it skips one.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-automata", "caption": "The automata that are left (Figure 2 of the paper): dotted states were taken out. The solid states are as many as the words that an automaton can still take. The area of a disc is the norm of the state's weights."}, "image": {"alt": "A row of circles for each automaton, joined by arrows, with a loop above each circle; removed states are dotted.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-automata", "caption": "The automata that are left (Figure 2 of the paper): dotted states were taken out. The solid states are as many as the words that an automaton can still take. The area of a disc is the norm of the state's weights; where it is small, the number of the state stands beside the circle."}, "image": {"alt": "A row of circles for each automaton, joined by arrows, with a loop above each circle; removed states are dotted.", "classes": "dark-light"}}
 states, names = kept_automata(reader)
 axes = figures.automata(states, names)
 
@@ -121,7 +121,8 @@ phrase_rows(reader.patterns)
 #
 # Any sentence can be given as the parameter `sentence`. On this page it is decided by the larger model of
 # [Read the automata](explore_automata.ipynb), without the states that pruning takes: its word scores are in the book,
-# those of the model above are not. Words that it does not know are left out. <u>**Underlined**</u>: taken. Small print:
+# those of the model above are not; its automata are called A, B, C and so on, and have nothing to do with the patterns above.
+# Words that it does not know are left out. <u>**Underlined**</u>: taken. Small print:
 # skipped. Faint: before the pattern begins, free of charge. The share is that of the automaton's
 # contribution to the decision, among the contributions of all.
 
@@ -143,8 +144,8 @@ last = np.cumsum(reader.rnn.lengths) - 1
 [[tokens[t] for t in steps[0, state].tolist() if t >= 0] for state in last]
 
 # %% [markdown]
-# The path that is shown is one of many that the automaton adds up, the one that contributes most.
-# That most paths end near the end of the text is no accident: every self-loop after the last
+# These are the words on the way to the *last* state of each. The path in the table is another choice among the many that an
+# automaton adds up: the one that contributes most, which may end in an earlier state and take fewer words. That most paths end near the end of the text is no accident: every self-loop after the last
 # transition costs, those before the first one do not.
 #
 # ## How sure are we?

@@ -16,11 +16,10 @@
 # :::{admonition} What we found
 # :class: found
 # - Learned models are ahead of structures chosen by hand, the nearest in size, by {claim}`sentiment-1` percentage points on
-#   average. That cannot be distinguished from zero, and in two of the four categories the difference is nil.
+#   average. That cannot be distinguished from zero, and in two of the four categories the two are about level.
 # - The same structures, trained from scratch for as long as the baselines, are on average
-#   {result}`sentiment/reviews ablation.difference %.1f` points behind the learned models, so the structure itself accounts for
-#   little of the lead. The rest may come from longer training (about twice as long) or from inherited weights; none of
-#   it can be distinguished from zero.
+#   {result}`sentiment/reviews ablation.difference %.1f` points behind the learned models. Nor can this be distinguished from
+#   zero, so how much of the lead is owed to structure, to longer training (about twice as long) or to inherited weights is open.
 # - The smallest models keep {result}`sentiment/reviews runs.wfsas goal=8.0 %.1f` automata on average, and get
 #   {result}`sentiment/reviews runs.test_accuracy goal=8.0 %.0f` % of the test reviews right, where guessing gets 50 %.
 # :::
@@ -64,6 +63,7 @@ from sparsecore.report.pages.sentiment import (
     accuracy_table,
     gain_sentence,
     open_page,
+    strengths_sentence,
 )
 from sparsecore.report.pages.verdicts import parts_table, verdict_sentence
 
@@ -143,8 +143,11 @@ f"{len(sc.group_norms(rnn))} transitions, of which {sum(small.lengths)} are left
 # documents, and doubles or halves $\lambda$, by smaller factors after every turn, until the number
 # is near enough to the goal. Every dot is one try.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-strength", "caption": "Transitions that are left of the largest structure, for every strength of the group lasso that a search tried. All searches for one goal begin at the same strength, and that one strength leaves anything from few to many transitions."}, "image": {"alt": "Scatter chart: strength on a logarithmic axis against transitions left, one mark a try.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-strength", "caption": "Transitions that are left of the largest structure, for every strength of the group lasso that a search tried. All searches for one goal begin at the same strength; the marks above one another are what it left of the same structure for other kinds of reviews and from other seeds."}, "image": {"alt": "Scatter chart: strength on a logarithmic axis against transitions left, one mark a try.", "classes": "dark-light"}}
 axes = figures.transitions_left(page.main["trials"])
+
+# %% tags=["remove-input"]
+strengths_sentence(page)
 
 # %% [markdown]
 # ## Is it the structure, or the weights?

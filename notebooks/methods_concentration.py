@@ -61,6 +61,7 @@ axes = figures.chi_of_part(part_table(widths))
 # In code:
 
 # %%
+import pandas as pd
 import torch
 
 import sparsecore as sc
@@ -70,10 +71,11 @@ vectors = torch.zeros(3, 200)
 vectors[0, 0] = 5.0  # one entry holds everything
 vectors[1, :50] = 5.0  # a quarter of them, equally
 vectors[2] = torch.randn(200)  # nobody would call this sparse
-[
-    f(vectors).round(decimals=3).tolist()
-    for f in (sc.chi, sc.effective_units, sc.hoyer)
-]
+measures = {"χ": sc.chi, "effective units": sc.effective_units, "Hoyer": sc.hoyer}
+pd.DataFrame(
+    {name: f(vectors).tolist() for name, f in measures.items()},
+    index=["one entry", "a quarter", "normal numbers"],
+).round(3)
 
 # %% [markdown]
 # Three things follow.

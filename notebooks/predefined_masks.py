@@ -89,7 +89,9 @@ expected = sum(
     4 * h * (h + (w.stop - w.start) + 2)
     for h, w in zip(sizes, windows, strict=True)
 )
-sum(p.numel() for p in layer.parameters()), expected, windows
+counted = sum(p.numel() for p in layer.parameters())
+read = ", ".join(f"{w.start} to {w.stop - 1}" for w in windows)
+f"{counted:,} parameters, {expected:,} expected; blocks read inputs {read}"
 
 # %% [markdown]
 # ## A stack of layers

@@ -31,6 +31,7 @@ from sparsecore.report import figures
 from sparsecore.report.pages.speed import (
     about,
     changes_sentence,
+    extremes_sentence,
     growth_sentence,
     growth_table,
     history_table,
@@ -51,8 +52,11 @@ about(page)
 # beside the same step without any statistics (*plain*), with hooks written by hand, and with the
 # chunked loss of PyTorch.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-lm", "caption": "A training step of the language model: time relative to this library, which computes all statistics. All others are slower, the step without statistics among them."}, "image": {"alt": "Dot chart on a logarithmic axis: the plain step, the step with statistics by hand and the chunked loss, relative to this library.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-lm", "caption": "A training step of the language model: time relative to this library, which computes all statistics. All others are slower, the step without statistics among them. Key: V words, windows of T words, B of them at once, two layers of 200 units."}, "image": {"alt": "Dot chart on a logarithmic axis: the plain step, the step with statistics by hand and the chunked loss, relative to this library.", "classes": "dark-light"}}
 axes = figures.beside_peers(page.suite("lm"))
+
+# %% tags=["remove-input"]
+extremes_sentence(page.suite("lm"))
 
 # %% tags=["remove-input"]
 peers_table(page.suite("lm"))
@@ -63,11 +67,17 @@ peers_table(page.suite("lm"))
 # A {term}`predefined sparse <predefined sparseness>` LSTM beside its blocks called one by one, the dense layer with as many
 # parameters, and a dense layer under a mask.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-lstm", "caption": "Forward and backward of one sparse LSTM layer, over a grid of shapes. Right of the line is slower than this library."}, "image": {"alt": "Dot chart on a logarithmic axis: blocks one by one, dense with equal parameters, and masked, relative to this library, one row per shape.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-lstm", "caption": "Forward and backward of one sparse LSTM layer, over a grid of shapes. The blocks one by one take as long as this library, the mask longer; a dense layer with equal parameters is faster where layers are small. Key: inputs → units of the sparse layer *as* those of the dense one with equal parameters; N blocks."}, "image": {"alt": "Dot chart on a logarithmic axis: blocks one by one, dense with equal parameters, and masked, relative to this library, one row per shape.", "classes": "dark-light"}}
 axes = figures.beside_peers(page.suite("lstm"))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-embedding", "caption": "A step of a sparse embedding beside dense, padded and masked ones. Left of the line is faster than this library."}, "image": {"alt": "Dot chart on a logarithmic axis: dense, padded and masked embeddings relative to this library, one row per geometry.", "classes": "dark-light"}}
+# %% tags=["remove-input"]
+extremes_sentence(page.suite("lstm"))
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-embedding", "caption": "A step of a sparse embedding beside dense, padded and masked ones. Only where bins are single columns (V 43815) does the dense one lie left of the line, faster than this library; the larger the vocabulary, the further right lie the others. Key: V words, k dimensions, density δ, M bins."}, "image": {"alt": "Dot chart on a logarithmic axis: dense, padded and masked embeddings relative to this library, one row per geometry.", "classes": "dark-light"}}
 axes = figures.beside_peers(page.suite("embedding"))
+
+# %% tags=["remove-input"]
+extremes_sentence(page.suite("embedding"))
 
 # %% tags=["remove-input"]
 peers_table(page.suite("embedding"))
@@ -82,8 +92,11 @@ peers_table(page.suite("embedding"))
 # place*, quadratic in the length of the text), a vectorised loop and a parallel scan. *Projection* is
 # the matrix products that all of them share: nobody can be faster.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-rational", "caption": "Forward and backward of the rational recurrence, for texts of several lengths."}, "image": {"alt": "Dot chart on a logarithmic axis: in-place slices, loop, scan and the matrix products alone, relative to this library, one row per length.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-rational", "caption": "Forward and backward of the rational recurrence, for texts of several lengths. The longer the text, the further right lie the other ways; left of the line is nothing but the matrix products alone, which all share. Key: T words, B texts at once, E numbers a word; 24 automata of 4 transitions."}, "image": {"alt": "Dot chart on a logarithmic axis: in-place slices, loop, scan and the matrix products alone, relative to this library, one row per length.", "classes": "dark-light"}}
 axes = figures.beside_peers(page.suite("rational"))
+
+# %% tags=["remove-input"]
+extremes_sentence(page.suite("rational"))
 
 # %% tags=["remove-input"]
 peers_table(page.suite("rational"))
@@ -91,9 +104,12 @@ peers_table(page.suite("rational"))
 # %% [markdown]
 # ## Text
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-data", "caption": "From text to word ids, and parts of speech."}, "image": {"alt": "Dot chart on a logarithmic axis: other ways to prepare text, relative to this library.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-data", "caption": "From text to word ids, and parts of speech. Left of the line lies a single regular expression, which cuts words more coarsely and finds no sentences; the other ways are slower."}, "image": {"alt": "Dot chart on a logarithmic axis: other ways to prepare text, relative to this library.", "classes": "dark-light"}}
 text = page.suite("data").query("case != 'harvest'")  # made once, then kept
 axes = figures.beside_peers(text)
+
+# %% tags=["remove-input"]
+extremes_sentence(text)
 
 # %% [markdown]
 # ## Two processes

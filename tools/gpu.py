@@ -44,6 +44,7 @@ OUT = ROOT / "_build" / "gpu"
 INPUTS = ROOT / "_build" / "gpu-inputs.tar.xz"
 MOST_BYTES = 60_000_000
 GATHER = 20.0  # seconds between looks at what a step has written so far
+TESTS = {"ops": 60, "layers": 40, "experiments": 30, "measure": 15, "bench": 15}  # folder: seconds
 SUITES = ("lstm", "rational", "embedding", "sweep", "lm")
 GRACE = 20.0  # seconds between SIGINT and SIGKILL: a checkpoint is written
 TINY = (
@@ -80,13 +81,15 @@ def steps(out: Path, rehearse: bool, training: Sequence[str]) -> list[Step]:
         command += [*rounds, "--no-progress", "--out", str(out / name)]
         return Step(name, command, limit(50), environment or {})
 
-    tests = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "gpu"]
-    tests += [f"--junitxml={out / 'tests.xml'}"]
-    tests += ["tests/layers/test_sparse_rnn_export.py" if rehearse else "tests"]
+    def test(folder: str, seconds: float) -> Step:
+        command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "gpu"]
+        command += [f"--junitxml={out / 'tests' / folder}.xml", f"tests/{folder}"]
+        return Step(f"tests/{folder}", command, limit(seconds))
+
     run = [python, "-m", "sparsecore", "run", "emergent", "--device", device, "--no-progress"]
     run += TINY if rehearse else ["--preset", "small"]
     return [
-        Step("tests", tests, limit(150)),
+        *(test(folder, seconds) for folder, seconds in TESTS.items()),
         *(measure(f"bench/{suite}", suite) for suite in suites),
         measure(f"replay-off/{suites[-1]}", suites[-1], {"SPARSECORE_CUDA_GRAPHS": "0"}),
         Step("emergent", [*run, *training]),
@@ -171,10 +174,11 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 def gather(step: Step, out: Path) -> None:
     """The small tables of a step, out of what it has written so far."""
-    if step.name == "tests" and (out / "tests.xml").is_file():
+    if step.name.startswith("tests/"):
+        reports = [path for name in TESTS if (path := out / "tests" / f"{name}.xml").is_file()]
         with contextlib.suppress(ElementTree.ParseError):  # half written: it is read again later
-            report = (out / "tests.xml").read_text(encoding="utf-8")
-            write_text(out / "tests.csv", outcomes(report))
+            told = [path.read_text(encoding="utf-8") for path in reports]
+            write_text(out / "tests.csv", outcomes(told))
     if step.name.startswith("bench/"):
         combine(out / "bench")
     if step.name == "emergent":
@@ -208,18 +212,19 @@ def write_tables(out: Path) -> None:
     summarise(finished[-1:], out / "tables" / "emergent")
 
 
-def outcomes(report: str) -> str:
+def outcomes(reports: Sequence[str]) -> str:
     """JUnit's XML as CSV: test, outcome, seconds, and the first line of what went wrong.
 
-    >>> print(outcomes('<s><testcase classname="a" name="b" time="0.1"><failure message="x"/>'
-    ...                '</testcase></s>'), end="")
+    >>> print(outcomes(['<s><testcase classname="a" name="b" time="0.1"><failure message="x"/>'
+    ...                 '</testcase></s>']), end="")
     test,outcome,seconds,message
     a::b,failure,0.1,x
     """
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["test", "outcome", "seconds", "message"])
-    for case in ElementTree.fromstring(report).iter("testcase"):
+    cases = [case for one in reports for case in ElementTree.fromstring(one).iter("testcase")]
+    for case in cases:
         others = [child for child in case if child.tag in ("failure", "error", "skipped")]
         outcome = others[0].tag if others else "passed"
         message = others[0].get("message", "").partition("\n")[0] if others else ""

@@ -51,6 +51,7 @@ QUICK = {
     "language": (),
     "reciting": (),
     "sentiment": ("--goal", "16", "--strength", "1.4e-3", "--finetune-from", "both"),
+    "causes": ("--num-updates", "60", "--report-every", "20", "--probe-tokens", "2000"),
 }
 WARM = [
     "torch._dynamo",

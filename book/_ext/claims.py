@@ -316,6 +316,10 @@ def _judged(claim: Claim) -> nodes.Node:
         why = "raw and log frequency contradict each other"
     if claim.verdict == "holds" and _open_on_one_scale(claim):
         why = "every part of its rule is true on raw or log frequency, and false on neither"
+    if claim.verdict == "fails":
+        scales = [part["method"] for part in deciding(claim) if part["outcome"] == "no"]
+        if len(scales) < len(deciding(claim)):
+            why = f"this essential part is false on {METHODS[scales[0]]}"
     told = verdict_badge(claim.verdict)
     told += nodes.inline("", f" {arm_in_words(claim.reason) or why}", classes=["why"])
     return told

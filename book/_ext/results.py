@@ -1,6 +1,7 @@
 """Directives that tell of the runs behind the book, from their provenance files.
 
 ```{reference-runs}       the runs behind the claims: text, command, hardware, time
+```{reference-runs} emergent   those of one experiment
 ```{costs} measured       how fast the language model was trained, by runs and benchmarks
 ```{costs} extrapolated   the time that larger texts would take at these speeds
 """
@@ -31,13 +32,16 @@ TEXTS = {"227 million tokens": 227e6, "2 billion tokens": 2e9}
 class ReferenceRuns(SphinxDirective):
     """The runs behind the claims and the figures of the chapters, from their provenance files."""
 
+    optional_arguments = 1
+
     def run(self) -> list[nodes.Node]:
         """One row per folder of reference tables; a sentence where there is none yet."""
+        experiment = self.arguments[0] if self.arguments else "*"
         root = Path(self.env.srcdir) / "book" / "results"
         self.env.note_dependency(str(root / "claims.toml"))
         claims = read_claims(root / "claims.toml")
         rows = []
-        for path in sorted(root.glob("*/*/provenance.json")):
+        for path in sorted(root.glob(f"{experiment}/*/provenance.json")):
             self.env.note_dependency(str(path))
             provenance = json.loads(path.read_text(encoding="utf-8"))
             if "experiment" not in provenance:  # nothing was trained: a pretrained model
@@ -119,7 +123,8 @@ def extrapolated_costs(speeds: list[dict[str, Any]], passes: int) -> nodes.Node:
         rows.append(
             [_text(f"{row['name']}; {row['device_name']}"), *(_text(_days(h)) for h in hours)]
         )
-    each = [f"{text}, {what}" for text in TEXTS for what in ("one pass", f"{passes} passes")]
+    whole = f"{passes - 1} epochs and the untrained pass (epoch 0)"
+    each = [f"{text}, {what}" for text in TEXTS for what in ("one pass", whole)]
     return table(["At the speed of", *each], rows, "costs")
 
 

@@ -80,7 +80,7 @@ async function retell(record, states, into) {
     image.alt = tooltip ?? "";
     image.src = `data:image/${format};base64,${stored?.data ?? ""}`;
     if (stored) into.append(image);
-  } else if (kind === "ButtonModel") into.append(...line("p", `Pressed: ${description}`, "given"));
+  } else if (kind === "ButtonModel") into.append(...line("p", `After pressing “${description}”:`, "given"));
   else if (kind === "LabelModel") into.append(...line("p", value, "given"));
   else if (description && ["string", "number"].includes(typeof value) && value !== "") into.append(...line("p", `${description}: ${value}`, "given"));
   for (const child of children ?? []) await retell(states[child.replace("IPY_MODEL_", "")], states, into);

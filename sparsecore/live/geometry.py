@@ -68,7 +68,7 @@ def your_geometry(duration: int = 60, **overrides: Any) -> Panel:
             say(f"{row[0]['seconds']:.0f} of {seconds.value} seconds")
         ends = pd.DataFrame(rows).groupby("model", sort=False)["perplexity"].last()
         said = "; ".join(f"{name}: perplexity {value:.0f}" for name, value in ends.items())
-        say(f"{said}, on the text as it was learned")
+        say(f"{said}, on the training text")
         return [curve]
 
     panel = Panel([blocks, gamma, hidden, seconds], "Train", work)

@@ -11,11 +11,14 @@ from sparsecore.experiments.emergent.evidence import seed_of
 from sparsecore.experiments.emergent.findings import parts_of_seeds
 from sparsecore.experiments.emergent.run_tables import without_table
 from sparsecore.experiments.emergent.scale import COLUMNS, PAPER, scale_table
+from sparsecore.experiments.emergent.tables import left_out_table
 from sparsecore.runs.reference import read_summary
 from sparsecore.stats.judgement import NOT_TESTED, judge
 from tests import synthetic
 
 EPOCHS = 6
+
+REFERENCE = Path(__file__).parents[2] / "book" / "results" / "emergent" / "wikitext-2-lr20"
 
 
 def run(seed, growth=1.0, often=20, change=None):
@@ -63,7 +66,7 @@ def test_an_effect_of_the_other_sign_fails():
     falling = parts_of(growth=-1.0)
     assert verdict(falling, 1)[0] == "fails"
     found, reason = verdict(falling, 2)
-    assert found == NOT_TESTED and reason.startswith("ρ of the h² gradient itself is")
+    assert found == NOT_TESTED and reason.startswith("over all words ρ of the h² gradient is")
 
 
 @pytest.mark.parametrize(("ahead", "outcome"), [("embedding", "yes"), ("lstm1", "no")])
@@ -167,8 +170,7 @@ def test_curves_within_an_epoch_take_their_own_updates():
 
 
 def test_the_committed_table_without_frequent_words_is_made_of_the_committed_words():
-    folder = Path(__file__).parents[2] / "book" / "results" / "emergent" / "wikitext-2-lr20"
-    tables = read_summary(folder)
+    tables = read_summary(REFERENCE)
     assert tables is not None
     keys = ["seed", "epoch", "method", "dropped"]
     for seed, words in tables["exposed"].groupby("seed"):
@@ -176,6 +178,23 @@ def test_the_committed_table_without_frequent_words_is_made_of_the_committed_wor
         known = tables["without"].set_index(keys).loc[made.index]
         assert known["rho"].to_numpy() == pytest.approx(made["rho"].to_numpy(), abs=6e-5)
         assert (known["words"] == made["words"]).all()
+
+
+def test_the_committed_intervals_without_frequent_words_are_made_of_the_committed_words():
+    tables = read_summary(REFERENCE)
+    assert tables is not None
+    exposed, keys = tables["exposed"], ["epoch", "method", "dropped", "statistic"]
+    made = left_out_table(exposed[exposed["epoch"].isin([1, 20])], n_boot=200).set_index(keys)
+    known = tables["left_out"].set_index(keys).loc[made.index]
+    assert len(made) == 18
+    assert known["value"].to_numpy() == pytest.approx(made["value"].to_numpy(), abs=6e-5)
+    assert known["low"].to_numpy() == pytest.approx(made["low"].to_numpy(), abs=0.08)
+    assert known["high"].to_numpy() == pytest.approx(made["high"].to_numpy(), abs=0.08)
+
+
+def test_two_seeds_give_no_intervals_without_frequent_words():
+    words = read_summary(REFERENCE)["exposed"]
+    assert left_out_table(words[words["seed"] < 12]).empty
 
 
 def test_too_few_words_of_large_exposure_leave_the_table_without_rows():

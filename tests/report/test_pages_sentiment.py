@@ -98,7 +98,7 @@ def test_the_published_page_trains_nothing(monkeypatch):
     reader = patterns.open_reader("quick", "reviews", "reviews", corpus=None, seed=0)
     about, shown = shown_of(reader)
     assert "reviews of books" in about and "of 96 transitions" in about.lower()
-    assert "worth" in shown and "pattern 6" in shown  # of the explorer's model
+    assert "worth" in shown and "automaton F" in shown  # of the explorer's model
     with pytest.raises(InputError, match="no word that the model knows"):
         patterns.decision(reader, "zyzzyva")
     with pytest.raises(InputError, match="no reference tables 'review'"):

@@ -34,7 +34,7 @@ def test_the_machine_is_named_and_what_was_not_measured(folder):
 def test_tables_hold_what_was_measured(folder):
     page = speed.open_page(str(folder))
     head, row = cells(speed.peers_table(page.suite("rational")))
-    assert head == ["case", "ms", "MiB", "of the ceiling", "× loop", "× in place", "× scan",
+    assert head == ["case", "ms", "MiB", "of the machine's peak", "× loop", "× in place", "× scan",
                     "× projection"]  # fmt: skip
     own = page.suite("rational").iloc[0]
     assert float(row[1]) == pytest.approx(own["median_ms"], rel=0.01)

@@ -220,3 +220,9 @@ def test_only_sentences_of_common_words_are_carried(tmp_path, monkeypatch):
     assert "<unk>" not in words and words[-1] == "<eos>"
     with pytest.raises(InputError, match="max_types=2 leaves no sentence"):
         common_sentences(str(path), max_types=2)
+
+
+def test_the_time_to_go_is_told_in_seconds_or_minutes():
+    path = json.dumps((STATIC / "train.js").as_uri())
+    told = run_node(f"import {{ lasting }} from {path}; print([1e3, 42e3, 150e3].map(lasting));")
+    assert told == ["about 5 seconds", "about 40 seconds", "about 3 minutes"]

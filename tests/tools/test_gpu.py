@@ -17,6 +17,7 @@ from tools import gpu
 from tools.gpu import Step, read_rows, run_steps, steps
 
 PYTHON = sys.executable
+TESTS = {f"tests/{folder}" for folder in gpu.TESTS}
 
 
 def write(path, text="done"):
@@ -74,9 +75,19 @@ def test_on_a_gpu_every_suite_is_measured_and_training_gets_the_rest(tmp_path):
     assert {f"bench/{suite}" for suite in gpu.SUITES} < set(chosen)
     assert list(chosen)[-2:] == ["emergent", "tables"] and chosen["emergent"].seconds is None
     assert chosen["emergent"].command[-2:] == ["--seed", "3"]
-    assert all("cuda" in chosen[name].command for name in set(chosen) - {"tests", "tables"})
+    assert all("cuda" in chosen[name].command for name in set(chosen) - {*TESTS, "tables"})
     assert sum(step.seconds or 0 for step in chosen.values()) < 9 * 60
     assert chosen["replay-off/lm"].environment == {"SPARSECORE_CUDA_GRAPHS": "0"}
+
+
+def test_every_folder_with_tests_for_a_gpu_is_a_step_of_its_own():
+    root = gpu.ROOT / "tests"
+    marked = {
+        path.relative_to(root).parts[0]
+        for path in root.glob("*/*.py")
+        if "mark.gpu" in path.read_text(encoding="utf-8") and path.parent.name != "tools"
+    }
+    assert marked == set(gpu.TESTS)
 
 
 def test_the_rehearsal_s_steps_leave_folders_for_the_book_and_the_benchmarks(
@@ -86,7 +97,8 @@ def test_the_rehearsal_s_steps_leave_folders_for_the_book_and_the_benchmarks(
     monkeypatch.setenv("SPARSECORE_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(gpu, "run_step", in_this_process)
     training = ["--corpus", str(text_file), "--batch-size", "2"]
-    run_steps(steps(tmp_path, True, training)[1:], tmp_path, minutes=20)
+    chosen = [step for step in steps(tmp_path, True, training) if step.name not in TESTS]
+    run_steps(chosen, tmp_path, minutes=20)
     found = [(row["step"], row["outcome"]) for row in read_rows(tmp_path)]
     names = ["bench/lstm", "replay-off/lstm", "emergent", "tables"]
     assert found == [(name, "finished") for name in names]

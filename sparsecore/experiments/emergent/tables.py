@@ -13,6 +13,8 @@
                   exposure is large, from which the verdicts can be recomputed
     without       seed, epoch, method, dropped, rho, words, frequency_share: the same words without
                   the most frequent of them
+    left_out      epoch, method, dropped, statistic (rho, or its change since epoch 1), value, low,
+                  high: of ``exposed``, over seeds and words; not part of any rule
     scale         seed, finding, statistic, epoch, updates, exposure, method, value, low, high
 
 A run's statistics are too many to stack, so they are read run by run and epoch by epoch.
@@ -23,16 +25,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from sparsecore.experiments.emergent import run_tables as per_run
 from sparsecore.experiments.emergent.evidence import Seed, seed_of
 from sparsecore.experiments.emergent.findings import parts_of_seeds
 from sparsecore.experiments.emergent.scale import scale_table
-from sparsecore.stats.tables import Summary
+from sparsecore.stats.correlation import correlation_replicates
+from sparsecore.stats.tables import EXCLUDED, Summary
+from sparsecore.stats.two_level import LEAST_SEEDS, two_level_interval
 from sparsecore.training.run_folder import Run
 
 PARQUET = ("correlations", "classes", "exposure", "trajectories", "words")
+COMMONEST = 20  # left out of ``left_out``
 DIGITS = 4  # kept of chi, rho and their intervals
 
 
@@ -64,6 +70,7 @@ def tables_of_runs(runs: Sequence[Run], n_boot: int = 1000) -> Summary:
     ):
         stacked = pd.concat([part[name] for part in parts], ignore_index=True)
         tables[name] = stacked.groupby(keys, sort=False, as_index=False).mean()
+    tables["left_out"] = left_out_table(tables["exposed"], n_boot)
     tables["verdicts"] = parts_of_seeds(evidence)
     return {name: _compact(table, name) for name, table in tables.items()}
 
@@ -103,6 +110,35 @@ def _tables_of_run(run: Run, n_boot: int) -> tuple[Summary, Seed]:
         ),
     }
     return summary, seed
+
+
+def left_out_table(exposed: pd.DataFrame, n_boot: int = 1000) -> pd.DataFrame:
+    """Rho over the words of ``exposed``, with and without the twenty commonest, in every epoch.
+
+    On raw and on log frequency and in ranks, each with its interval over seeds and words, and its
+    change since the first epoch. No rows for fewer than three seeds, or hardly any words.
+    """
+    trained = exposed[(exposed["epoch"] > 0) & ~exposed["word"].isin(EXCLUDED)]
+    common = trained.drop_duplicates("word").nlargest(COMMONEST, "frequency")["word"]
+    rows = []
+    if trained["seed"].nunique() >= LEAST_SEEDS and trained["word"].nunique() >= per_run.FEWEST:
+        for dropped, words in ((0, trained), (COMMONEST, trained[~trained["word"].isin(common)])):
+            for method in ("pearson", "pearson_log", "spearman"):
+                rhos = [
+                    correlation_replicates(one, ["epoch"], method, n_boot=n_boot)
+                    for _, one in words.groupby("seed")
+                ]
+                for epoch in sorted(trained["epoch"].unique()):
+                    terms = {"rho": {(epoch,): 1.0}}
+                    if epoch > 1:
+                        terms["change since epoch 1"] = {(epoch,): 1.0, (1,): -1.0}
+                    for statistic, contrast in terms.items():
+                        found = [rho.combined(contrast) for rho in rhos]
+                        values, draws = [v for v, _ in found], np.stack([d for _, d in found])
+                        interval = two_level_interval(values, draws)
+                        rows.append((int(epoch), method, dropped, statistic, *interval))
+    columns = ["epoch", "method", "dropped", "statistic", "value", "low", "high"]
+    return pd.DataFrame(rows, columns=pd.Index(columns))
 
 
 def updates_an_epoch(run: Run) -> int:

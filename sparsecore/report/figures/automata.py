@@ -16,6 +16,7 @@ from sparsecore.stats.tables import require_columns
 
 KEPT, REMOVED, PATH = style.GREEN, style.GREY, style.ORANGE
 RADIUS = 0.23
+SMALL = 0.6  # a disc of less than this share would run through its number
 
 
 @style.theme()
@@ -37,9 +38,9 @@ def automata(
         raise InputError("automata needs at least one state, got an empty table")
     order = list(dict.fromkeys(table["wfsa"]))
     longest = int(table["state"].max())
-    ax = style.new_axes(
-        ax, width=min(style.WIDTH, 1.3 + 1.2 * longest), height=0.2 + 0.85 * len(order)
-    )
+    scale = 1.6 if arrows or loops else 1.0  # room for the words
+    width = min(style.WIDTH, 1.3 + 1.2 * scale * longest)
+    ax = style.new_axes(ax, width=width, height=0.2 + 0.85 * scale * (len(order) + 0.15))
     largest = max(float(table["norm"].max()), 1e-12)
     for row, wfsa in enumerate(order):
         own = table[table["wfsa"] == wfsa].sort_values("state")
@@ -51,7 +52,7 @@ def automata(
             for words, x, y in ((arrows, state - 0.5, row - 0.05), (loops, state, row - 0.52)):
                 if words and (wfsa, state) in words:
                     ax.text(x, y, words[wfsa, state], ha="center", va="bottom", color=style.INK,
-                            fontsize=style.TEXT - 3, parse_math=False)  # fmt: skip
+                            fontsize=style.TEXT - 1, parse_math=False)  # fmt: skip
             _self_loop(ax, state, row, colour, line)
             _state(ax, state, row, colour, line, float(norm) / largest, str(state))
         name = f"WFSA {wfsa + 1}" if labels is None else labels.get(wfsa, "")
@@ -104,7 +105,9 @@ def path_through_sentence(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def _state(ax: Axes, x: float, y: float, colour: str, line: str, share: float, label: str) -> None:
     ax.add_patch(Circle((x, y), RADIUS, fill=False, edgecolor=colour, linestyle=line, lw=1.5))
     ax.add_patch(Circle((x, y), RADIUS * share**0.5, color=colour, alpha=0.3, linewidth=0))
-    ax.text(x, y, label, ha="center", va="center", color=style.INK)
+    beside = (RADIUS * 0.85, RADIUS * 1.3) if 0 < share < SMALL else (0.0, 0.0)
+    ax.text(x + beside[0], y + beside[1], label, ha="left" if beside[0] else "center", va="center",
+            color=style.INK)  # fmt: skip
 
 
 def _arrow(ax: Axes, x: float, y: float, colour: str, line: str) -> None:

@@ -22,6 +22,7 @@ from sparsecore.report.figures.style import Look
 FEWEST_SEEDS = 3  # that an interval over seeds is drawn from
 ALL_VALUES = (-np.inf, np.inf)
 PERCENT = (0.0, 100.0)
+EARLY = 2 / 3  # of the axis: a line that ends before it is named there
 _FORMULA = re.compile(r",? ?\$[^$]*\$")
 
 
@@ -177,7 +178,8 @@ def name_lines(ax: Axes, width: int = 25) -> None:
 def name_places(ax: Axes, named: Iterable[tuple[str, float, float, Any]], width: int = 25) -> None:
     """Write (text, x, y, colour) right of the axes at the heights y, with a line from the place.
 
-    In a figure of panels side by side, which has no room for that, a legend names them instead.
+    What ends in the left two thirds is named beside its end. In a figure of panels side by side,
+    which has no room for that, a legend names them instead.
     """
     figure = ax.get_figure(root=True)
     assert figure is not None
@@ -190,9 +192,10 @@ def name_places(ax: Axes, named: Iterable[tuple[str, float, float, Any]], width:
     box = ax.get_window_extent()
     made = []
     for text, x, y, colour in named:
-        (_, height) = ax.transAxes.inverted().transform(ax.transData.transform((x, y)))
+        across, height = ax.transAxes.inverted().transform(ax.transData.transform((x, y)))
+        right = 1.0 if across > EARLY else across
         label = ax.annotate(
-            _wrapped(text, width), (x, y), (1.035, height), textcoords="axes fraction",
+            _wrapped(text, width), (x, y), (right + 0.035, height), textcoords="axes fraction",
             color=colour, va="center", annotation_clip=False, fontsize=style.TEXT - 0.5,
             linespacing=1.05,
             arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.9, "alpha": 0.7,

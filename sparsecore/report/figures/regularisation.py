@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogFormatterSciNotation, LogLocator, MaxNLocator, NullLocator
 
 from sparsecore.errors import InputError
 from sparsecore.report.figures import marks, style
@@ -106,6 +106,10 @@ def transitions_left(trials: pd.DataFrame, full: int | None = None, ax: Axes | N
         ax.text(0.99, full, "all there were", color=style.INK, ha="right", va="bottom",
                 transform=ax.get_yaxis_transform())  # fmt: skip
     ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    every = (np.inf, np.inf)  # a label at every mark, however many decades there are
+    ax.xaxis.set_major_formatter(LogFormatterSciNotation(minor_thresholds=every))
+    ax.xaxis.set_minor_locator(NullLocator())
     ax.set_ylim(bottom=0)
     ax.set_xlabel("strength of the group lasso, λ")
     ax.set_ylabel("transitions left")

@@ -36,7 +36,7 @@ PANELS = {  # finding -> what is drawn of it: statistic, method -> name, colour,
 TITLES = {
     2: "2: largest ρ of other signals\n(paper: below 0.3)",
     3: "3: embedding minus lower layer\n(paper: above 0)",
-    6: "6: log ρ within classes of W\n(paper: open rises)",
+    6: "6: ρ (log frequency) within classes\n(paper: open rises)",
     7: "7: closed minus open, $10^{-3}$ χ\n(paper: above 0)",
 }
 
@@ -86,7 +86,7 @@ def findings_by_scale(scale: pd.DataFrame, paper: Mapping[str, tuple[float, floa
         _mark_paper(ax, "updates", paper, "")
         ax.set_title(TITLES[finding], loc="left", fontsize=style.TEXT)
         ax.set_ylabel("")
-        style.legend(ax, loc="best", fontsize=style.TEXT - 2)
+        style.legend(ax, loc="best", fontsize=style.TEXT - 2, frameon=True, edgecolor="none")
         keep_rows(ax, shown[COLUMNS])
     for ax in axes[0]:
         ax.set_xlabel("")

@@ -69,8 +69,8 @@ def open_automata(preset: str, reference: str, texts: Sequence[str], **overrides
         f"The model has read {int(accuracy['documents']):,} reviews of books, films, electronics "
         "and kitchenware, and knows words by their GloVe vectors; its "
         f"{len(arguments['words']) - 2:,} commonest words are in this page, their scores in 8 bits."
-        f" So it gets **{all_states[0]}** of the development reviews right with all of its states, "
-        f"and {all_states[1]} of the test reviews (guessing: 50 %). {pruning}"
+        f" With these and all of its states it gets **{all_states[0]}** of the development reviews "
+        f"right, and {all_states[1]} of the test reviews (guessing: 50 %). {pruning}"
     )
     return Automata({**arguments, "samples": written}, told)
 

@@ -71,7 +71,8 @@ def about(page: Study) -> Any:
         corpus = models[0]["corpus"]
         theirs = (
             f"**Reference runs**: {sum(len(one['runs']) for one in models)} language models on "
-            f"{corpus['tokens']['train']:,} words of *{as_typed(corpus['name'])}*, "
+            f"{corpus['tokens']['train']:,} words of *{as_typed(corpus['name'])}* with "
+            f"{corpus['types']:,} different ones, "
             f"{len(models[0]['seeds'])} seeds for each number of blocks, and "
             f"{len(classifiers['runs'])} classifiers on *{as_typed(classifiers['corpus']['name'])}*"
             f", {len(classifiers['seeds'])} seeds for each point."

@@ -30,6 +30,8 @@ from sparsecore.runs.execute import execute
 from sparsecore.runs.reference import Summary, read_provenance, read_summary, summary_of
 from sparsecore.runs.store import Run
 from sparsecore.stats.correlation import frequency_correlation
+from sparsecore.stats.seeds import Interval, mean_interval
+from sparsecore.stats.two_level import LEAST_SEEDS, both_variances
 
 TWO_SCALES = ("pearson", "pearson_log")
 SCALES = {"pearson": "raw", "pearson_log": "log"}
@@ -106,7 +108,7 @@ def rho(
     value: str = "chi",
     epoch: int = -1,
 ) -> tuple[float, float, float]:
-    """Mean rho over seeds and the widest ends of their intervals. Epoch -1 is the last."""
+    """Mean rho over seeds with its interval over seeds and words. Epoch -1 is the last."""
     table = tables["correlations"]
     last = int(table["epoch"].max())
     wanted = {
@@ -121,7 +123,7 @@ def rho(
         table = table[table[column] == what]
     if table.empty:
         raise InputError(f"there is no rho for {wanted}")
-    return float(table["rho"].mean()), float(table["low"].min()), float(table["high"].max())
+    return _over_both(table, "rho", "low", "high")
 
 
 def rho_sentence(page: Page, what: str, part: tuple[int, str] | None = None, **which: Any) -> Any:
@@ -183,8 +185,7 @@ def differences_table(page: Page, other: str = "enwiki") -> Any:
         shown["your run"] = _differences(page.own)
     return html_table(
         pd.DataFrame({"set of words": list(DIFFERENCES), **shown}),
-        note="In thousandths of χ, with 95 % intervals: over seeds and words where the verdict "
-        "counts or shows the row, else from the lowest end over seeds to the highest.",
+        note="In thousandths of χ, with 95 % intervals over seeds and words (one seed: words).",
     )
 
 
@@ -202,7 +203,7 @@ def _differences(tables: Summary) -> list[str]:
         found = _of_verdict(tables, 7, part, "mean")
         rows = last[last["sample"] == sample]
         if found is None and len(rows):
-            found = _widest(rows, *columns)
+            found = _over_both(rows, *columns)
         digits = [] if found is None else [signed(1000 * end, 1) for end in found]
         shown.append("–" if found is None else f"{digits[0]} [{digits[1]}, {digits[2]}]")
     return shown
@@ -222,9 +223,16 @@ def _of_verdict(
     return value, low, high
 
 
-def _widest(rows: pd.DataFrame, value: str, low: str, high: str) -> tuple[float, float, float]:
-    """Mean over seeds, and the widest ends of their intervals."""
-    return float(rows[value].mean()), float(rows[low].min()), float(rows[high].max())
+def _over_both(rows: pd.DataFrame, value: str, low: str, high: str) -> Interval:
+    """Mean over runs, and from the interval of each run over words one over seeds and words.
+
+    Of fewer than three runs that over words alone.
+    """
+    middle, below, above = (float(rows[column].mean()) for column in (value, low, high))
+    over_words, values = (middle, below, above), rows[value].tolist()
+    if len(values) < LEAST_SEEDS:
+        return over_words
+    return both_variances(mean_interval(values), over_words)
 
 
 def paper_place() -> dict[str, tuple[float, float]]:

@@ -86,7 +86,7 @@ def perplexity_sentence(page: Study) -> Any:
     table = page.main["perplexity"].set_index(["model", "finetuned"])["test_perplexity"]
     sentences = []
     for step, when in STEPS.items():
-        dense, sparse = float(table["dense", step]), float(table["sparse", step])
+        dense, sparse = (round(float(table[model, step]), 1) for model in ("dense", "sparse"))
         lower = "sparse" if sparse < dense else "dense"
         sentences.append(
             f"{when} the dense model has a test perplexity of {dense:.1f} and the sparse one of "

@@ -11,6 +11,7 @@ import html
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 from typing import Any
 
 import pandas as pd
@@ -168,7 +169,7 @@ def decision(reader: Reader, text: str) -> Any:
     for row in shares.to_dict("records"):
         own = words[words["wfsa"] == row["wfsa"]]
         shown = " ".join(_role(w, r) for w, r in zip(own["word"], own["role"], strict=True))
-        name = "bias" if row["wfsa"] < 0 else f"pattern {row['wfsa'] + 1}"
+        name = "bias" if row["wfsa"] < 0 else f"automaton {_letter(int(row['wfsa']))}"
         votes = second if row["contribution"] > 0 else first
         share = f"{abs(100 * row['share']):.0f} %"
         rows.append([name, shown, share, html.escape(votes)])
@@ -194,6 +195,15 @@ def _marked(words: str) -> str:
         text = html.escape(word.removesuffix("_SL"))
         shown.append(f"<small>{text}<sub>SL</sub></small>" if loop else f"<b>{text}</b>")
     return " ".join(shown)
+
+
+def _letter(number: int) -> str:
+    """A name that is no number, since the patterns of the other model have these.
+
+    >>> _letter(0), _letter(5), _letter(26)
+    ('A', 'F', 'AA')
+    """
+    return ascii_uppercase[number % 26] * (number // 26 + 1)
 
 
 def _role(word: str, role: str) -> str:

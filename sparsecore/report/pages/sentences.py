@@ -103,8 +103,11 @@ def about_networks(networks: Networks) -> Any:
     """What the networks are, and what is known of them: sentences."""
     weights = next(iter(networks.weights.values()))
     units, known = weights["decoder.weight"].shape[1], networks.known
-    words = sum(not word.endswith(TWIN) for word in networks.words)
-    size = f"{units} units a layer and {words:,} words; the weights are here in 8 bits."
+    split = sum(word.endswith(TWIN) for word in networks.words)
+    types = len(networks.words)
+    halves = f", of which {split:,} were split in two, which makes {types:,} types" if split else ""
+    words = f"{types - split:,} words{halves}"
+    size = f"{units} units a layer and {words}; the weights are here in 8 bits."
     if known is None:
         return markdown(f"The language model in this page has {size}")
     told = "; ".join(
@@ -119,6 +122,6 @@ def about_networks(networks: Networks) -> Any:
         f"{int(first['updates']):,} updates on Wikipedia. Their perplexities, and the correlations "
         "of $\\chi$ of the upper gradient with log frequency over words of held-out text: "
         f"{told}. Rounding to 8 bits changed no $\\chi$ of {int(first['read']):,} words by more "
-        f"than {known['rounding'].max():.4f}. The study split some words in two at random; the "
-        f"rarer half of one bears a mark, as in *word{TWIN}*."
+        f"than {known['rounding'].max():.4f}. The study split words at random; the rarer half "
+        f"of one bears a mark, as in *word{TWIN}*."
     )

@@ -159,6 +159,24 @@ def gain_sentence(page: Study) -> Any:
     )
 
 
+def strengths_sentence(page: Study) -> Any:
+    """What the first tries of the searches left, by strength; None where each strength has one."""
+    trials = page.main["trials"]
+    first = trials[trials["trial"] == 0]
+    grouped = first.groupby(first["log10_strength"].round(4))["transitions"]
+    left = grouped.agg(["min", "max"]).reset_index()
+    told = [
+        f"from {row['min']:.0f} to {row['max']:.0f} at λ = {10 ** row['log10_strength']:.2g}"
+        for row in left[left["min"] < left["max"]].to_dict("records")
+    ]
+    if not told:
+        return None
+    return markdown(
+        f"Over seeds and kinds of documents the same λ left {page.whose} with different numbers of "
+        f"transitions at the first try: {', '.join(told)}. A size cannot be had by setting λ once."
+    )
+
+
 def smallest_run(preset: str, **overrides: Any) -> Run:
     """The smallest learned model of a preset's study, with fields of your own, found or trained.
 

@@ -80,11 +80,28 @@ def peers_table(rows: pd.DataFrame) -> Any:
                 "case": case,
                 "ms": _number(own["median_ms"]),
                 "MiB": _number(own["peak_mib"]),
-                "of the ceiling": _share(own["share_of_ceiling"]),
+                "of the machine's peak": _share(own["share_of_ceiling"]),
                 **{f"× {k}": _number(v["ratio_to_reference"]) for k, v in by_name.items()},
             }
         )
     return html_table(pd.DataFrame(shown).fillna("–")) if shown else None
+
+
+def extremes_sentence(rows: pd.DataFrame) -> Any:
+    """The least and the largest time beside this library, and whose; None where there is none."""
+    others = rows[rows["contestant"] != OURS].dropna(subset="ratio_to_reference")
+    if others.empty:
+        return None
+    ordered = others.sort_values("ratio_to_reference", kind="stable")
+    least, most = (
+        f"×{_number(row['ratio_to_reference'])} (*{row['contestant']}* at *{row['case']}*)"
+        for row in _rows(ordered.iloc[[0, -1]])
+    )
+    faster = int((others["ratio_to_reference"] < 1).sum())
+    return markdown(
+        f"The times reach from {least} to {most}; {faster or 'none'} of {len(others)} "
+        f"{'is' if faster == 1 else 'are'} below 1, faster than this library."
+    )
 
 
 def growth_table(rows: pd.DataFrame) -> Any:
@@ -115,7 +132,7 @@ def growth_sentence(rows: pd.DataFrame) -> Any:
     }
     worst = max(powers, key=lambda name: powers[name])
     return markdown(
-        f"Among the sizes that count tokens, time grows fastest with the {worst}: with their power "
+        f"Among the sizes that count tokens the steepest are the {worst}, at power "
         f"{_number(powers[worst])}, where 1 is proportional."
     )
 
@@ -157,16 +174,14 @@ def changes_sentence(history: pd.DataFrame) -> Any:
     if history["date"].nunique() < 2:
         return None
     slower, faster = found[found["change"] < 1], found[found["change"] > 1]
-    said = (
-        f"Between the last two runs {len(faster)} ratios have risen by more than the noise, and "
-        f"{len(slower)} have fallen, where this library has become slower beside that contestant"
-    )
+    said = f"Between the last two runs {len(faster)} ratios rose by more than the noise"
     if slower.empty:
-        return markdown(f"{said}.")
+        return markdown(f"{said}, and none fell.")
     worst = slower.iloc[0]
     return markdown(
-        f"{said}: furthest *{worst['contestant']}* at *{worst['case']}*, from "
-        f"{_number(worst['ratio_before'])} to {_number(worst['ratio'])}."
+        f"{said}. {len(slower)} fell, which means that this library became slower there: most "
+        f"beside *{worst['contestant']}* at *{worst['case']}* ({_number(worst['ratio_before'])} to "
+        f"{_number(worst['ratio'])})."
     )
 
 

@@ -86,13 +86,17 @@ def _read(
 def about(page: Page) -> Any:
     """What was read, and by which model."""
     model, read = page.provenance["model"], page.provenance["read"]
-    words = page.main["findings"]["words"]
+    findings = page.main["findings"]
+    inputs, targets = (
+        findings.loc[findings["part"].str.contains(signal), "words"].max()
+        for signal in ("activation", "gradient")
+    )
     text = (
         f"**Reference run**: {model['name']} ({model['parameters'] / 1e6:.0f} million parameters, "
         f"{model['precision']}) read {read['pieces']:,} pieces of the test text of "
-        f"{as_typed(page.provenance['corpus']['name'])}, in which {words.min():,} to "
-        f"{words.max():,} words occur often enough, {page.provenance['settings']['min_count']} "
-        "times or more."
+        f"{as_typed(page.provenance['corpus']['name'])}, in which {inputs:,} words as "
+        f"inputs and {targets:,} as targets occur {page.provenance['settings']['min_count']} times "
+        "or more."
     )
     if page.facts is not None:
         text += (
@@ -135,9 +139,9 @@ def outliers_table(page: Page) -> Any:
         pd.DataFrame(
             {
                 "dimension": shown["dimension"],
-                "after how many blocks": shown["blocks"],
-                "mean |x|, in medians, at most": shown["largest"].map("{:.0f}".format),
-                "after block": shown["where"],
+                "blocks with the outlier": shown["blocks"],
+                "largest mean |x| (in medians)": shown["largest"].map("{:.0f}".format),
+                "reached after block": shown["where"],
             }
         )
     )

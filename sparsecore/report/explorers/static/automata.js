@@ -96,8 +96,9 @@ function render({ model, el }) {
     element(
       "p",
       { class: "note" },
-      element("span", { class: "token taken" }, "taken"), " by a transition of the automaton, numbered; ",
-      element("span", { class: "token loop" }, "skipped"), " by a self-loop; the rest was read before the pattern began.",
+      element("span", { class: "token taken" }, "taken"), " by a transition of the automaton, whose number is the small figure after the word; ",
+      element("span", { class: "token loop" }, "skipped"), " by a self-loop; the rest was read before the pattern began. ",
+      "In the drawings a filled state is one that the path reaches, an arrow is the thicker the larger the norm of the weights of the state that it enters, and what is faint is removed.",
     ),
   );
 
@@ -110,9 +111,10 @@ function render({ model, el }) {
     }
     const yes = data.labels[1];
     const { picture, x, y, inner, margin } = frame({
-      width: 460, height: 190, xs: [0, rows], ys: [0, 1], xLabel: "states removed", yLabel: `P(${yes})`,
+      width: course.clientWidth || 460, height: 190, xs: [0, rows], ys: [0, 1], xLabel: "states removed", yLabel: `P(${yes})`,
       label: `Line chart: the probability of ${yes} as states are removed; ${probability(logit).toFixed(2)} with ${removed} removed`,
     });
+    picture.setAttribute("class", "chart whole");
     const line = [...points].map(([gone, left]) => [x(gone), y(probability(logitOf(left)))]);
     picture.append(
       svg("path", { d: `M${margin.left} ${y(0.5)}h${inner.width}`, class: "zero" }),

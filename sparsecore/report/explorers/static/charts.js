@@ -37,7 +37,7 @@ export function logTicks(low, high) {
 
 /** A frame with axes; `x` and `y` map data to pixels, `invert` a pixel to a value of x. */
 export function frame({ width, height, xs, ys, log = false, xLabel, yLabel, rightLabel, right, label }) {
-  const margin = { left: 58, right: right ? 52 : 12, top: 10, bottom: 42 };
+  const margin = { left: 74, right: right ? 52 : 12, top: 10, bottom: 42 };
   const inner = { width: width - margin.left - margin.right, height: height - margin.top - margin.bottom };
   const place = (value) => (log ? Math.log10(value) : value);
   const span = place(xs[1]) - place(xs[0]) || 1;
@@ -61,7 +61,7 @@ export function frame({ width, height, xs, ys, log = false, xLabel, yLabel, righ
   const middle = margin.top + inner.height / 2;
   axis.append(
     svg("text", { x: margin.left + inner.width / 2, y: height - 6, "text-anchor": "middle" }, xLabel),
-    svg("text", { x: 12, y: middle, "text-anchor": "middle", transform: `rotate(-90 12 ${middle})` }, yLabel),
+    svg("text", { x: 14, y: middle, "text-anchor": "middle", transform: `rotate(-90 14 ${middle})` }, yLabel),
   );
   if (right) axis.append(svg("text", { x: width - 8, y: middle, "text-anchor": "middle", transform: `rotate(90 ${width - 8} ${middle})` }, rightLabel));
   picture.append(axis);

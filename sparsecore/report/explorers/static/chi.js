@@ -139,7 +139,7 @@ function render({ model, el }) {
       drawing.picture.append(svg("path", { d: path(points), fill: "none", stroke: COLOURS[n], "stroke-width": 2.2 }));
     });
     const lost = chosen.filter((word) => !Number.isFinite(chi(word, 0)) && Number.isFinite(chi(word, last))).map((word) => data.words[word]);
-    const note = `${floor ? ` Least possible: ${floor.toFixed(3)}.` : ""}${lost.length ? ` Only the last epoch is kept of ${lost.join(", ")}.` : ""}`;
+    const note = `${floor ? ` Least possible: ${floor.toFixed(3)}.` : ""}${lost.length ? ` For ${lost.join(", ")} only the last epoch was stored.` : ""}`;
     over.replaceChildren(element("figcaption", { class: "note" }, `Over training.${note}`), drawing.picture);
   }
 
@@ -178,7 +178,7 @@ function render({ model, el }) {
     const part = shown.length < data.words.length ? ` The tables keep ${count(shown.length)} of them for this epoch.` : "";
     caption.textContent = `Epoch ${data.epochs[at()]}.${all}${part}`;
     const whole_ = low === every[0] && high === every[1];
-    ranged.textContent = `${whole_ ? "All the words in the chart" : `Words met ${count(low)} to ${count(high)} times`}: ρ = ${signed(rho)} over ${count(inRange.length)} of them. ${whole_ ? "Drag across the chart, or move the two sliders, to choose a range." : ""}`;
+    ranged.textContent = `ρ over the ${count(inRange.length)} words drawn${whole_ ? "" : ` that occur ${count(low)} to ${count(high)} times`}: ${signed(rho)}. ${whole_ ? "Drag across the chart, or move the two sliders, to choose a range." : ""}`;
   }
 
   function draw() {

@@ -44,6 +44,13 @@ export function fetched(address) {
   });
 }
 
+/** Lets a box that is narrower than what it holds say that it moves sideways. */
+export function sideways(box, held) {
+  const watch = new ResizeObserver(() => box.classList.toggle("sideways", box.scrollWidth > box.clientWidth + 1));
+  for (const one of [box, held]) watch.observe(one);
+  return box;
+}
+
 /** 1234567 -> "1,234,567". */
 export function count(value) {
   return Math.round(value).toLocaleString("en-US");

@@ -4,7 +4,7 @@
 
 import { range, svg } from "./charts.js";
 import { logCorrelation } from "./correlation.js";
-import { choice, count, element, fetched, field, percent, signed } from "./dom.js";
+import { choice, count, element, fetched, field, percent, sideways, signed } from "./dom.js";
 import { readSentence, untrained } from "./language.js";
 import { matrix } from "./numbers.js";
 import { wordsOf } from "./tokens.js";
@@ -83,7 +83,7 @@ function render({ model, el }) {
   root.append(
     element("div", { class: "field" }, element("label", { for: key }, "Type a sentence"), box),
     element("div", { class: "fields wide" }, samples.box, chosen.box, minus.box),
-    element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Chi of every word and signal" }, table),
+    sideways(element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Chi of every word and signal" }, table), table),
     unknown, told, detail,
   );
 
@@ -104,7 +104,7 @@ function render({ model, el }) {
   function draw() {
     const words = wordsOf(state.text).slice(0, LONGEST);
     const missing = [...new Set(words.filter((word) => !ids.has(word)))];
-    unknown.textContent = missing.length ? `Not among the model's ${data.words.length.toLocaleString("en-US")} words, read as <unk>: ${missing.join(", ")}.` : "";
+    unknown.textContent = missing.length ? `Not among the model's ${data.words.length.toLocaleString("en-US")} types, read as <unk>: ${missing.join(", ")}.` : "";
     if (!words.length) {
       table.replaceChildren();
       detail.replaceChildren();
@@ -139,7 +139,7 @@ function render({ model, el }) {
     });
     const focused = table.contains(document.activeElement) && document.activeElement.tagName === "BUTTON";
     table.replaceChildren(element("thead", {}, head), element("tbody", {}, next,
-      text("times in its text", (t) => count(data.counts[read[t + 1]])),
+      text("occurrences in its training text", (t) => count(data.counts[read[t + 1]])),
       text("expected", (t) => data.words[shown[t].expected[0][0]]),
       text("surprisal (nats)", (t) => shown[t].surprisal.toFixed(1)), ...rows));
     if (focused) table.querySelectorAll("button")[at].focus();

@@ -25,6 +25,12 @@ export function landmarks(frequency, wanted) {
   return found;
 }
 
+/** 42000 -> "about 40 seconds", 150000 -> "about 3 minutes". */
+export function lasting(milliseconds) {
+  const seconds = milliseconds / 1000;
+  return seconds < 90 ? `about ${Math.max(5, 5 * Math.round(seconds / 5))} seconds` : `about ${Math.round(seconds / 60)} minutes`;
+}
+
 /** A line a run: value(report) over along(report), named where it ends. */
 function lines(curves, along, value, { ys, xs, ...texts }) {
   const chart = frame({ width: 460, height: 250, xs, ys, ...texts });
@@ -83,6 +89,7 @@ function render({ model, el }) {
   const current = () => state.curves.at(-1);
   function go(going) {
     state.going = going;
+    current().heard = null; // the time of a pause is not that of training
     worker?.postMessage({ go: going });
     if (!going) tell();
     draw();
@@ -99,6 +106,7 @@ function render({ model, el }) {
     draw();
   }
   function begin() {
+    if (worker) current().stopped = true;
     stop();
     const { optimiser: kind, rate } = OPTIMISERS[state.optimiser];
     const settings = { ...data.settings, optimiser: kind, rate, seed: state.seed };
@@ -111,7 +119,7 @@ function render({ model, el }) {
       stop();
       draw();
     };
-    state.curves.push({ optimiser: state.optimiser, seed: state.seed, reports: [] });
+    state.curves.push({ optimiser: state.optimiser, seed: state.seed, reports: [], took: 0, timed: 0, heard: null, stopped: false });
     state.going = true;
     trouble.textContent = "";
     worker.postMessage({ text: { ids, V: data.words.length, eos: data.eos }, settings, go: true });
@@ -119,6 +127,12 @@ function render({ model, el }) {
   }
   function hear(told) {
     const curve = current();
+    const now = performance.now();
+    if (curve.heard != null) {
+      curve.took += now - curve.heard;
+      curve.timed += told.update - curve.reports.at(-1).update;
+    }
+    curve.heard = now;
     curve.reports.push({ update: told.update, loss: told.loss, rho: told.rho });
     curve.chi = told.chi;
     if (told.written) state.written = told.written.map((id) => data.words[id]).join(" ");
@@ -159,7 +173,7 @@ function render({ model, el }) {
       const last = curve.reports.at(-1);
       const most = curve.reports.reduce((found, one) => (one.rho > found.rho ? one : found), { rho: -Infinity });
       const cell = (text) => element("td", { class: "number" }, text);
-      return element("tr", {}, element("th", { scope: "row" }, `${OPTIMISERS[curve.optimiser].short}, seed ${curve.seed}`), cell(count(last.update)), cell(last.loss.toFixed(2)), cell(signed(last.rho)), cell(Number.isFinite(most.rho) ? `${signed(most.rho)} at ${count(most.update)}` : "–"));
+      return element("tr", {}, element("th", { scope: "row" }, `${OPTIMISERS[curve.optimiser].short}, seed ${curve.seed}`), cell(`${count(last.update)}${curve.stopped ? ", stopped" : ""}`), cell(last.loss.toFixed(2)), cell(signed(last.rho)), cell(Number.isFinite(most.rho) ? `${signed(most.rho)} at ${count(most.update)}` : "–"));
     });
     const heads = ["Run", "Updates", "Loss", "ρ now", "Largest ρ"].map((name) => element("th", { scope: "col" }, name));
     table.replaceChildren(...(rows.length ? [element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...rows)] : []));
@@ -188,9 +202,12 @@ function render({ model, el }) {
     drawScatter();
     drawTable();
     written.replaceChildren(...(state.written ? ["It writes now: ", element("q", {}, state.written)] : []));
+    const before = state.curves.at(-2);
+    const stopped = before?.stopped ? ` ${OPTIMISERS[before.optimiser].name}, seed ${before.seed}, stopped at ${count(before.reports.at(-1)?.update ?? 0)} of ${count(updates)}.` : "";
+    const left = curve?.timed && last.update < updates ? `, ${lasting(((updates - last.update) * curve.took) / curve.timed)} to go` : "";
     status.textContent = !curve
       ? `Not started: ${count(ids.length)} words of text, ${count(data.words.length)} different ones, ${count(updates)} updates.`
-      : `${OPTIMISERS[curve.optimiser].name}, seed ${curve.seed}: ${last ? `update ${count(last.update)} of ${count(updates)}, loss ${last.loss.toFixed(2)}, ρ ${signed(last.rho)}` : "starting …"}${worker && !state.going ? ", paused" : ""}.`;
+      : `${OPTIMISERS[curve.optimiser].name}, seed ${curve.seed}: ${last ? `update ${count(last.update)} of ${count(updates)}${left}, loss ${last.loss.toFixed(2)}, ρ ${signed(last.rho)}` : "starting …"}${worker && !state.going ? ", paused" : ""}.${stopped}`;
     pause.textContent = worker && !state.going ? "Resume" : "Pause";
     pause.disabled = !worker;
     reset.disabled = !curve;
