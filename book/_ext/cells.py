@@ -69,25 +69,29 @@ def over_seeds(root: Path, text: str) -> str:
     words = shlex.split(text)
     folders = list(takewhile(lambda word: "/" in word, words))
     name, *rest = words[len(folders) :]
+    name, _, column = name.partition(".")
     asked, _, factor = _cut(rest, "*")
     ours, differs, theirs = _cut(asked, "minus")
-    values = _by_seed(root, folders, name, ours)
+    values = _by_seed(root, folders, name, column, ours)
     if differs:
         named = {condition.partition("=")[0] for condition in theirs}
         same = [own for own in ours if own.partition("=")[0] not in named]
-        values = values - _by_seed(root, folders, name, [*same, *theirs])
+        values = values - _by_seed(root, folders, name, column, [*same, *theirs])
         if values.isna().any():
             raise InputError(f"{text!r}: the two sides have different seeds")
     value, *ends = mean_interval((float(factor[0] if factor else 1) * values).to_list())
     return format_value(value, ends)
 
 
-def _by_seed(root: Path, folders: list[str], name: str, conditions: list[str]) -> pd.Series:
-    """``value`` of the rows that fit, by seed."""
-    rows = pd.concat([_chosen(root, folder, name, conditions, "value") for folder in folders])
+def _by_seed(
+    root: Path, folders: list[str], name: str, column: str, conditions: list[str]
+) -> pd.Series:
+    """The column, ``value`` where none is named, of the rows that fit, by seed."""
+    column = column or "value"
+    rows = pd.concat([_chosen(root, folder, name, conditions, column) for folder in folders])
     if rows.empty or "seed" not in rows or rows["seed"].duplicated().any():
         raise InputError(f"{' '.join(folders)} {name} {' '.join(conditions)}: not a row a seed")
-    return rows.set_index("seed")["value"]
+    return rows.set_index("seed")[column]
 
 
 def _cut(words: list[str], at: str) -> tuple[list[str], bool, list[str]]:

@@ -19,7 +19,7 @@ mpl.use("agg")
 
 NETWORKS = ("gru", "mingru", "transformer", "sparse")
 VARIANTS = (
-    "normal-init", "shuffled", "momentum", "repeated", "penalty", "reward", "curriculum",
+    "normal-init", "shuffled", "momentum", "repeated", "penalty", "curriculum",
 )  # fmt: skip
 
 

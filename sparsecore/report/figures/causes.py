@@ -38,8 +38,8 @@ ORDER = (  # of the palette, rate 20 in the colour of Wikipedia's run; no figure
     "reward", "curriculum",
 )  # fmt: skip
 LOOKS = marks.looks_of(ORDER, ARMS)
-for _arm in ("reward", "curriculum"):
-    LOOKS[_arm] = replace(LOOKS[_arm], dashes=style.DASHED, filled=False)
+LOOKS["curriculum"] = replace(LOOKS["curriculum"], dashes=style.DASHED, filled=False)
+ON_SCALE = tuple(arm for arm in ARMS if arm != "reward")  # whose slopes dwarf the others
 THOUSANDTHS = 1e3
 MEASURES = (
     (Look("in training", style.ORANGE, marker="o"), "training", -0.14),
@@ -97,15 +97,17 @@ def dose_response(
 
 
 @style.theme()
-def slopes_compared(slopes: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """The split slope of every arm by both measures, at the last update; bars: intervals.
+def slopes_compared(
+    slopes: pd.DataFrame, arms: Sequence[str] = tuple(ARMS), ax: Axes | None = None
+) -> Axes:
+    """The split slope of arms by both measures, at the last update; bars: intervals.
 
     ``slopes``: arm, update, measure, kind, value, low, high, seeds.
     """
     columns = ["arm", "update", "measure", "kind", "value", "low", "high", "seeds"]
     require_columns(slopes, columns)
     last = slopes["update"] == slopes["update"].max()
-    shown = slopes[last & (slopes["kind"] == "split")]
+    shown = slopes[last & (slopes["kind"] == "split") & slopes["arm"].isin(arms)]
     present = [arm for arm in ARMS if (shown["arm"] == arm).any()]
     ax = style.new_axes(ax, height=1.6 + 0.45 * len(present))
     for look, measure, shift in MEASURES:
