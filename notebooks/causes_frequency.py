@@ -157,7 +157,7 @@ axes = figures.beside(
     titles=whose,
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-variants", "caption": "The same for variants of SGD at 5, an LSTM each. With normal output rows the slope stays at zero as without; with targets shuffled it grows from the start, and with momentum more. Left out is the arm in which $\\chi$ is rewarded, whose slopes are far steeper (table below). Bands: the range over the seeds."}, "image": {"alt": "Line chart: effect of frequency on concentration over updates, a line for each variant of SGD at 5.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-variants", "caption": "The same for variants of SGD at 5 (with momentum: at 0.5), an LSTM each. With normal output rows the slope stays at zero as without; with targets shuffled it grows from the start, and with momentum more. Left out is the arm in which $\\chi$ is rewarded, whose slopes are far steeper (table below). Bands: the range over the seeds."}, "image": {"alt": "Line chart: effect of frequency on concentration over updates, a line for each variant of SGD at 5.", "classes": "dark-light"}}
 variants = (
     "normal-init",
     "shuffled",
