@@ -164,9 +164,11 @@ def strengths_sentence(page: Study) -> Any:
     trials = page.main["trials"]
     first = trials[trials["trial"] == 0]
     left = first.groupby(first["log10_strength"].round(4))["transitions"].agg(["min", "max"])
+    left = left[left["min"] < left["max"]]
+    strengths = 10 ** left.index.to_numpy(dtype=float)
     told = [
-        f"from {row['min']:.0f} to {row['max']:.0f} at λ = {10**row.name:.2g}"
-        for _, row in left[left["min"] < left["max"]].iterrows()
+        f"from {low:.0f} to {high:.0f} at λ = {strength:.2g}"
+        for strength, low, high in zip(strengths, left["min"], left["max"], strict=True)
     ]
     if not told:
         return None
