@@ -8,12 +8,19 @@ factor. ``slopes.COLUMN`` is the mean of
 another column over the rows that fit (over seeds, say), without an interval; ``* 100 %.1f`` gives
 it a factor and a format. ``COLUMN=last`` is the largest value there is. ``{verdict}`` with the id
 of a claim is its verdict, ``{claim}`` its value with the interval.
+
+    {over-seeds}`causes/enwiki-2 causes/enwiki-3 replicates arm=sgd-20 kind=split measure=training
+    update=last minus measure="held out" * 1000`
+
+is the mean over the seeds of several folders, with Student's interval over them; with ``minus``,
+of the difference within a seed to the rows that differ from these in what is named.
 """
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +33,7 @@ from sphinx.util.docutils import SphinxRole
 from sparsecore.errors import InputError
 from sparsecore.runs.claims import Claim, format_value, read_claims
 from sparsecore.runs.reference import read_summary
+from sparsecore.stats.seeds import mean_interval
 
 
 def cell(root: Path, text: str) -> str:
@@ -52,6 +60,44 @@ def cell(root: Path, text: str) -> str:
     return format_value(value, ends if ends[0] == ends[0] else None)  # NaN is no interval
 
 
+def over_seeds(root: Path, text: str) -> str:
+    """The mean over seeds that the text of an ``{over-seeds}`` names, as it is shown.
+
+    Raises:
+        InputError: no such folder, table or column, or not one row for each seed.
+    """
+    words = shlex.split(text)
+    folders = list(takewhile(lambda word: "/" in word, words))
+    name, *rest = words[len(folders) :]
+    asked, _, factor = _cut(rest, "*")
+    ours, differs, theirs = _cut(asked, "minus")
+    values = _by_seed(root, folders, name, ours)
+    if differs:
+        named = {condition.partition("=")[0] for condition in theirs}
+        same = [own for own in ours if own.partition("=")[0] not in named]
+        values = values - _by_seed(root, folders, name, [*same, *theirs])
+        if values.isna().any():
+            raise InputError(f"{text!r}: the two sides have different seeds")
+    value, *ends = mean_interval((float(factor[0] if factor else 1) * values).to_list())
+    return format_value(value, ends)
+
+
+def _by_seed(root: Path, folders: list[str], name: str, conditions: list[str]) -> pd.Series:
+    """``value`` of the rows that fit, by seed."""
+    rows = pd.concat([_chosen(root, folder, name, conditions, "value") for folder in folders])
+    if rows.empty or "seed" not in rows or rows["seed"].duplicated().any():
+        raise InputError(f"{' '.join(folders)} {name} {' '.join(conditions)}: not a row a seed")
+    return rows.set_index("seed")["value"]
+
+
+def _cut(words: list[str], at: str) -> tuple[list[str], bool, list[str]]:
+    """What stands before a word, whether it is there, and what stands after it."""
+    if at not in words:
+        return words, False, []
+    place = words.index(at)
+    return words[:place], True, words[place + 1 :]
+
+
 def _chosen(root: Path, folder: str, name: str, conditions: list[str], column: str) -> pd.DataFrame:
     """The rows of a table that fit all conditions."""
     tables = read_summary(root / folder)
@@ -73,16 +119,20 @@ def _chosen(root: Path, folder: str, name: str, conditions: list[str], column: s
     return rows
 
 
-class Result(SphinxRole):
-    """A number with its interval."""
+class Number(SphinxRole):
+    """A number with its interval, as ``show`` finds it under ``book/results``."""
+
+    def __init__(self, show: Callable[[Path, str], str]) -> None:
+        self.show = show
 
     def run(self) -> tuple[list[nodes.Node], list[Any]]:
         """The text; what is wrong with the reference is one line where it stands."""
         root = Path(self.env.srcdir) / "book" / "results"
-        for path in root.glob(f"{self.text.split()[0]}/provenance.json"):
-            self.env.note_dependency(str(path))
+        for folder in takewhile(lambda word: "/" in word, self.text.split()):
+            for path in root.glob(f"{folder}/provenance.json"):
+                self.env.note_dependency(str(path))
         try:
-            return [nodes.Text(cell(root, self.text))], []
+            return [nodes.Text(self.show(root, self.text))], []
         except InputError as error:
             message = self.inliner.reporter.error(str(error), line=self.lineno)
             return [self.inliner.problematic(self.rawtext, self.rawtext, message)], [message]
@@ -107,7 +157,8 @@ class OfClaim(SphinxRole):
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the roles."""
-    app.add_role("result", Result())
+    app.add_role("result", Number(cell))
+    app.add_role("over-seeds", Number(over_seeds))
     app.add_role("verdict", OfClaim(lambda claim: nodes.strong("", claim.verdict)))
     app.add_role(
         "claim", OfClaim(lambda claim: nodes.Text(format_value(claim.value, claim.interval)))

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import yaml
-from cells import cell
+from cells import cell, over_seeds
 from citation import bibtex
 from claims import _ours, deciding, run_size, tally, verdict_badge
 from docstrings import escape_docstring
@@ -250,3 +250,22 @@ def test_a_number_in_a_sentence_is_that_of_the_one_row_that_fits(tmp_path):
     }.items():
         with pytest.raises(InputError, match=message):
             cell(tmp_path, wrong)
+
+
+def test_a_mean_over_the_seeds_of_several_folders_has_students_interval(tmp_path):
+    for folder, seeds in (("one", [1, 2]), ("two", [3, 4])):
+        rows = pd.DataFrame({"seed": seeds * 2, "measure": ["a", "a", "b", "b"]})
+        rows["value"] = [*seeds, *(2 * seed for seed in seeds)]
+        write_tables({"replicates": rows}, {}, tmp_path / "causes" / folder)
+    folders = "causes/one causes/two replicates"
+    assert over_seeds(tmp_path, f"{folders} measure=a") == "2.50 [0.45, 4.55]"
+    less = over_seeds(tmp_path, f"{folders} measure=a minus measure=b * 10")
+    assert less == "−25.00 [−45.54, −4.46]"
+    for wrong, message in {
+        folders: "not a row a seed",
+        f"{folders} measure=c": "not a row a seed",
+        f"{folders} measure=a minus measure=b seed=1": "have different seeds",
+        "causes/three replicates": "there is no table",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            over_seeds(tmp_path, wrong)

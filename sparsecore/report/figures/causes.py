@@ -24,17 +24,27 @@ ARMS = {
     "shuffled": "SGD at 5, targets shuffled",
     "momentum": "SGD with momentum",
     "repeated": "SGD at 5, a tenth of the text ten times",
-    "gru": "GRU",
-    "mingru": "minGRU",
-    "transformer": "Transformer",
-    "sparse": "block-sparse LSTM",
+    "gru": "GRU with Adam",
+    "mingru": "minGRU with Adam",
+    "transformer": "Transformer with Adam",
+    "sparse": "block-sparse LSTM with Adam",
     "penalty": "χ penalised",
     "reward": "χ rewarded",
     "curriculum": "frequent words first",
 }
-FIRST = ("sgd-20", "normal-init", "sgd-5", "adam")  # rate 20 in the colour of Wikipedia's run at 20
-LOOKS = marks.looks_of(dict.fromkeys((*FIRST, *ARMS)), ARMS)
+ORDER = (  # of the palette, rate 20 in the colour of Wikipedia's run; no figure repeats a look
+    "sgd-20", "normal-init", "sgd-5", "adam", "shuffled", "momentum",
+    "repeated", "gru", "mingru", "penalty", "sparse", "transformer",
+    "reward", "curriculum",
+)  # fmt: skip
+LOOKS = marks.looks_of(ORDER, ARMS)
+for _arm in ("reward", "curriculum"):
+    LOOKS[_arm] = replace(LOOKS[_arm], dashes=style.DASHED, filled=False)
 THOUSANDTHS = 1e3
+MEASURES = (
+    (Look("in training", style.ORANGE, marker="o"), "training", -0.14),
+    (Look("on held-out text", style.ORANGE, marker="o", filled=False), "held out", 0.14),
+)
 CODES = re.compile("|".join(rf"(?<=, ){code}(?=,)" for code in ARMS))
 PER_NAT = rf"${style.TOP_GRADIENT}$ per nat of frequency, thousandths"
 
@@ -82,41 +92,44 @@ def dose_response(
     ax.set_xticks(np.log([1, 4, 19]), ["1 : 1", "4 : 1", "19 : 1"])
     ax.set_xlabel("how much more often the frequent type occurs")
     ax.set_ylabel(rf"difference of ${style.TOP_GRADIENT}$, thousandths")
-    style.legend(ax, loc="upper left")
+    style.below(ax)
     return keep_rows(ax, shown[columns])
 
 
 @style.theme()
-def slopes_compared(
-    slopes: pd.DataFrame, measure: str = "held out", ax: Axes | None = None
-) -> Axes:
-    """The split slope of every arm at its last measurement, one below another; bars: intervals.
+def slopes_compared(slopes: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """The split slope of every arm by both measures, at the last update; bars: intervals.
 
     ``slopes``: arm, update, measure, kind, value, low, high, seeds.
     """
     columns = ["arm", "update", "measure", "kind", "value", "low", "high", "seeds"]
     require_columns(slopes, columns)
-    own = (slopes["measure"] == measure) & (slopes["kind"] == "split")
-    shown = slopes[own & (slopes["update"] == slopes["update"].max())]
-    rank = {arm: place for place, arm in enumerate(ARMS)}
-    shown = shown.sort_values("arm", key=lambda arm: arm.map(rank), ignore_index=True)
-    ax = style.new_axes(ax, height=1.2 + 0.4 * len(shown))
-    value, low, high = (THOUSANDTHS * shown[end] for end in ("value", "low", "high"))
-    ends = marks.ends_to_draw(low, high, shown["seeds"])
-    names = [ARMS.get(arm, str(arm)) for arm in shown["arm"]]
-    told = [f"{name}: {number:.2f}" for name, number in zip(names, value, strict=True)]
-    look = Look("split slope", style.ORANGE, marker="o")
-    marks.points(ax, shown.index, value, ends, look, across=True, texts=told)
+    last = slopes["update"] == slopes["update"].max()
+    shown = slopes[last & (slopes["kind"] == "split")]
+    present = [arm for arm in ARMS if (shown["arm"] == arm).any()]
+    ax = style.new_axes(ax, height=1.6 + 0.45 * len(present))
+    for look, measure, shift in MEASURES:
+        rows = shown[shown["measure"] == measure]
+        value, low, high = (THOUSANDTHS * rows[end] for end in ("value", "low", "high"))
+        ends = marks.ends_to_draw(low, high, rows["seeds"])
+        pairs = zip(rows["arm"], value, strict=True)
+        told = [f"{ARMS[arm]}, {look.name}: {number:.2f}" for arm, number in pairs]
+        places = rows["arm"].map(present.index) + shift
+        marks.points(ax, places, value, ends, look, across=True, texts=told)
     marks.zero_line(ax, across=True)
-    ax.set_yticks(shown.index, names)
+    ax.set_yticks(range(len(present)), [ARMS[arm] for arm in present])
     ax.invert_yaxis()
     ax.set_xlabel(PER_NAT)
+    style.below(ax)
     return keep_rows(ax, shown[columns])
 
 
 @style.theme()
 def slopes_over_updates(
-    replicates: pd.DataFrame, measure: str = "held out", ax: Axes | None = None
+    replicates: pd.DataFrame,
+    arms: Sequence[str] = tuple(LOOKS),
+    measure: str = "held out",
+    ax: Axes | None = None,
 ) -> Axes:
     """The split slope over training, a line an arm; bands: least to most of three seeds.
 
@@ -126,7 +139,7 @@ def slopes_over_updates(
     require_columns(replicates, columns)
     ax = style.new_axes(ax)
     own = (replicates["measure"] == measure) & (replicates["kind"] == "split")
-    shown = replicates[own]
+    shown = replicates[own & replicates["arm"].isin(arms)]
     drawn = shown.assign(slope=THOUSANDTHS * shown["value"])
     marks.lines(ax, drawn, "update", "slope", "arm", LOOKS, spread=True, single=False)
     marks.zero_line(ax)

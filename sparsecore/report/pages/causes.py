@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,12 +15,15 @@ from sparsecore.report.pages.parts import (
     as_typed,
     html_table,
     open_study,
+    reference_folder,
 )
 from sparsecore.report.pages.verdicts import parts_table
 from sparsecore.runs.claims import format_value
-from sparsecore.runs.reference import Summary
+from sparsecore.runs.reference import Summary, read_provenance, read_summary
 
 THOUSANDTHS = 1e3
+KINDS = {"split": "split", "thin": "thinned", "words": "whole words"}
+OF_ARMS = ("slopes", "replicates", "losses")  # tables of a row or more an arm
 
 
 open_page = partial(open_study, "causes")
@@ -39,28 +42,59 @@ def about(page: Study) -> Any:
     return about_study(page, told)
 
 
-def arms_table(page: Study) -> Any:
-    """What every arm learned and how steep χ rises with frequency in it, at the last update."""
-    return html_table(arms(page.main))
+def every_arm(reference: str) -> Summary | None:
+    """The tables of all arms of a round: of each folder of its seeds whose name begins with its.
+
+    None where there is no such reference.
+    """
+    own = reference_folder("causes", reference)
+    known = read_provenance(own)
+    if known is None:
+        return None
+    parts = []
+    for folder in (own, *sorted(own.parent.glob(f"{reference}-*"))):
+        tables, provenance = read_summary(folder), read_provenance(folder)
+        if tables and provenance and set(provenance["seeds"]) <= set(known["seeds"]):
+            parts.append(tables)
+    return {name: pd.concat([part[name] for part in parts], ignore_index=True) for name in OF_ARMS}
+
+
+def having(tables: Summary | None, names: Sequence[str]) -> Summary | None:
+    """The tables, or None where none of these arms was run."""
+    ran = tables is not None and tables["replicates"]["arm"].isin(names).any()
+    return tables if ran else None
+
+
+def arms_table(page: Study, *references: str) -> Any:
+    """What every arm of these rounds learned, and its slopes; below, which arms were not run."""
+    known = [tables for name in references if (tables := every_arm(name)) is not None]
+    if page.own is not None:
+        known.append(page.own)
+    table = pd.concat([arms(tables) for tables in known], ignore_index=True)
+    missing = [name for name in ARMS.values() if name not in set(table["arm"])]
+    note = f"Registered and not run: {'; '.join(missing)}." if missing else ""
+    return html_table(table, note=note)
 
 
 def arms(tables: Summary) -> pd.DataFrame:
-    """A row an arm: held-out loss, split slopes by both measures, thinning slope, seeds."""
+    """A row an arm, at the last update: its seeds, held-out loss, and slopes by both measures."""
     losses, slopes = tables["losses"], tables["slopes"]
     end = losses["update"].max()
-    loss = losses[losses["update"] == end].groupby("arm")["valid_loss"].mean()
+    of_arm = losses[losses["update"] == end].groupby("arm")
+    loss, seeds = of_arm["valid_loss"].mean(), of_arm["seed"].unique()
     last = slopes[slopes["update"] == end].set_index(["arm", "measure", "kind"])
     names = [arm for arm in ARMS if arm in loss.index]
-    return pd.DataFrame(
-        {
-            "arm": [ARMS[arm] for arm in names],
-            "held-out loss, nats": [f"{loss[arm]:.3f}" for arm in names],
-            "split, training": [_slope(last, arm, "training", "split") for arm in names],
-            "split, held out": [_slope(last, arm, "held out", "split") for arm in names],
-            "thinned, training": [_slope(last, arm, "training", "thin") for arm in names],
-            "seeds": [int(last.loc[(arm, "held out", "split"), "seeds"]) for arm in names],
-        }
-    )
+    first = {
+        "arm": [ARMS[arm] for arm in names],
+        "seeds": [", ".join(map(str, sorted(seeds[arm]))) for arm in names],
+        "held-out loss, nats": [f"{loss[arm]:.2f}" for arm in names],
+    }
+    shown = {
+        f"{called}, {where}": [_slope(last, arm, measure, kind) for arm in names]
+        for kind, called in KINDS.items()
+        for measure, where in (("training", "in training"), ("held out", "held out"))
+    }
+    return pd.DataFrame({**first, **shown})
 
 
 def progress(tables: Summary | None) -> Summary | None:
@@ -82,7 +116,8 @@ def carriers_table(page: Study, arm: str = "sgd-5") -> Any:
     own = page.main["carriers"]
     own = own[own["arm"] == arm]
     shown = [_value(row) for row in own.to_dict("records")]
-    return html_table(pd.DataFrame({"correlation of": own["statistic"], "ρ": shown}))
+    table = pd.DataFrame({"correlation of": own["statistic"], "ρ": shown})
+    return html_table(table, note=f"{ARMS[arm]}, over whole words, on held-out text.")
 
 
 def _slope(last: Any, arm: str, measure: str, kind: str) -> str:
