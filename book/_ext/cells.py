@@ -12,14 +12,16 @@ of a claim is its verdict, ``{claim}`` its value with the interval.
     {over-seeds}`causes/enwiki-2 causes/enwiki-3 replicates arm=sgd-20 kind=split measure=training
     update=last minus measure="held out" * 1000`
 
-is the mean over the seeds of several folders, with Student's interval over them; with ``minus``,
-of the difference within a seed to the rows that differ from these in what is named.
+is the mean over the seeds of several folders, of ``value`` or ``TABLE.COLUMN``, with Student's
+interval over them; with ``minus``, of the difference within a seed to the rows that differ from
+these in what is named.
 """
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -69,25 +71,29 @@ def over_seeds(root: Path, text: str) -> str:
     words = shlex.split(text)
     folders = list(takewhile(lambda word: "/" in word, words))
     name, *rest = words[len(folders) :]
+    name, _, column = name.partition(".")
     asked, _, factor = _cut(rest, "*")
     ours, differs, theirs = _cut(asked, "minus")
-    values = _by_seed(root, folders, name, ours)
+    value_of = partial(_by_seed, root, folders, name, column or "value")
+    values = value_of(ours)
     if differs:
         named = {condition.partition("=")[0] for condition in theirs}
         same = [own for own in ours if own.partition("=")[0] not in named]
-        values = values - _by_seed(root, folders, name, [*same, *theirs])
+        values = values - value_of([*same, *theirs])
         if values.isna().any():
             raise InputError(f"{text!r}: the two sides have different seeds")
     value, *ends = mean_interval((float(factor[0] if factor else 1) * values).to_list())
     return format_value(value, ends)
 
 
-def _by_seed(root: Path, folders: list[str], name: str, conditions: list[str]) -> pd.Series:
-    """``value`` of the rows that fit, by seed."""
-    rows = pd.concat([_chosen(root, folder, name, conditions, "value") for folder in folders])
+def _by_seed(
+    root: Path, folders: list[str], name: str, column: str, conditions: list[str]
+) -> pd.Series:
+    """A column of the rows that fit, by seed."""
+    rows = pd.concat([_chosen(root, folder, name, conditions, column) for folder in folders])
     if rows.empty or "seed" not in rows or rows["seed"].duplicated().any():
         raise InputError(f"{' '.join(folders)} {name} {' '.join(conditions)}: not a row a seed")
-    return rows.set_index("seed")["value"]
+    return rows.set_index("seed")[column]
 
 
 def _cut(words: list[str], at: str) -> tuple[list[str], bool, list[str]]:

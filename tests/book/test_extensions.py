@@ -259,6 +259,7 @@ def test_a_mean_over_the_seeds_of_several_folders_has_students_interval(tmp_path
         write_tables({"replicates": rows}, {}, tmp_path / "causes" / folder)
     folders = "causes/one causes/two replicates"
     assert over_seeds(tmp_path, f"{folders} measure=a") == "2.50 [0.45, 4.55]"
+    assert over_seeds(tmp_path, f"{folders}.value measure=a") == "2.50 [0.45, 4.55]"
     less = over_seeds(tmp_path, f"{folders} measure=a minus measure=b * 10")
     assert less == "−25.00 [−45.54, −4.46]"
     for wrong, message in {
