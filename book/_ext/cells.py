@@ -12,14 +12,16 @@ of a claim is its verdict, ``{claim}`` its value with the interval.
     {over-seeds}`causes/enwiki-2 causes/enwiki-3 replicates arm=sgd-20 kind=split measure=training
     update=last minus measure="held out" * 1000`
 
-is the mean over the seeds of several folders, with Student's interval over them; with ``minus``,
-of the difference within a seed to the rows that differ from these in what is named.
+is the mean over the seeds of several folders, of ``value`` or ``TABLE.COLUMN``, with Student's
+interval over them; with ``minus``, of the difference within a seed to the rows that differ from
+these in what is named.
 """
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -72,11 +74,12 @@ def over_seeds(root: Path, text: str) -> str:
     name, _, column = name.partition(".")
     asked, _, factor = _cut(rest, "*")
     ours, differs, theirs = _cut(asked, "minus")
-    values = _by_seed(root, folders, name, column, ours)
+    value_of = partial(_by_seed, root, folders, name, column or "value")
+    values = value_of(ours)
     if differs:
         named = {condition.partition("=")[0] for condition in theirs}
         same = [own for own in ours if own.partition("=")[0] not in named]
-        values = values - _by_seed(root, folders, name, column, [*same, *theirs])
+        values = values - value_of([*same, *theirs])
         if values.isna().any():
             raise InputError(f"{text!r}: the two sides have different seeds")
     value, *ends = mean_interval((float(factor[0] if factor else 1) * values).to_list())
@@ -86,8 +89,7 @@ def over_seeds(root: Path, text: str) -> str:
 def _by_seed(
     root: Path, folders: list[str], name: str, column: str, conditions: list[str]
 ) -> pd.Series:
-    """The column, ``value`` where none is named, of the rows that fit, by seed."""
-    column = column or "value"
+    """A column of the rows that fit, by seed."""
     rows = pd.concat([_chosen(root, folder, name, conditions, column) for folder in folders])
     if rows.empty or "seed" not in rows or rows["seed"].duplicated().any():
         raise InputError(f"{' '.join(folders)} {name} {' '.join(conditions)}: not a row a seed")

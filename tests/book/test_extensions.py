@@ -256,11 +256,10 @@ def test_a_mean_over_the_seeds_of_several_folders_has_students_interval(tmp_path
     for folder, seeds in (("one", [1, 2]), ("two", [3, 4])):
         rows = pd.DataFrame({"seed": seeds * 2, "measure": ["a", "a", "b", "b"]})
         rows["value"] = [*seeds, *(2 * seed for seed in seeds)]
-        rows["loss"] = rows["value"] + 1
         write_tables({"replicates": rows}, {}, tmp_path / "causes" / folder)
     folders = "causes/one causes/two replicates"
     assert over_seeds(tmp_path, f"{folders} measure=a") == "2.50 [0.45, 4.55]"
-    assert over_seeds(tmp_path, f"{folders}.loss measure=a") == "3.50 [1.45, 5.55]"
+    assert over_seeds(tmp_path, f"{folders}.value measure=a") == "2.50 [0.45, 4.55]"
     less = over_seeds(tmp_path, f"{folders} measure=a minus measure=b * 10")
     assert less == "−25.00 [−45.54, −4.46]"
     for wrong, message in {

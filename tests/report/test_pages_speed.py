@@ -53,6 +53,9 @@ def test_what_was_not_measured_leaves_no_table(folder, tmp_path):
     assert speed.growth_table(page.suite("growth")) is None
     assert speed.growth_sentence(page.suite("growth")) is None
     assert speed.peers_table(page.suite("lm")) is None
+    assert speed.extremes_sentence(page.suite("lm")) is None
+    told = speed.extremes_sentence(page.suite("rational")).data
+    assert told.startswith("The times reach from ×")
     assert speed.peers_table(page.suite("rational")) is not None
 
 

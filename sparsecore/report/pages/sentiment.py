@@ -163,11 +163,12 @@ def strengths_sentence(page: Study) -> Any:
     """What the first tries of the searches left, by strength; None where each strength has one."""
     trials = page.main["trials"]
     first = trials[trials["trial"] == 0]
-    grouped = first.groupby(first["log10_strength"].round(4))["transitions"]
-    left = grouped.agg(["min", "max"]).reset_index()
+    left = first.groupby(first["log10_strength"].round(4))["transitions"].agg(["min", "max"])
+    left = left[left["min"] < left["max"]]
+    strengths = 10 ** left.index.to_numpy(dtype=float)
     told = [
-        f"from {row['min']:.0f} to {row['max']:.0f} at λ = {10 ** row['log10_strength']:.2g}"
-        for row in left[left["min"] < left["max"]].to_dict("records")
+        f"from {low:.0f} to {high:.0f} at λ = {strength:.2g}"
+        for strength, low, high in zip(strengths, left["min"], left["max"], strict=True)
     ]
     if not told:
         return None
