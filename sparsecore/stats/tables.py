@@ -56,7 +56,7 @@ def describe_group(by: Sequence[str], key: Sequence[Any]) -> str:
 def select_words(
     table: pd.DataFrame, value: str, *, exclude: Iterable[str], min_frequency: float
 ) -> pd.DataFrame:
-    """Rows with a known value and a positive frequency, minus the excluded words."""
+    """Rows with a known value and a positive frequency, without the excluded words."""
     require_columns(table, ["word", "frequency", value])
     if not (isinstance(min_frequency, (int, float)) and min_frequency >= 0):
         raise InputError(f"min_frequency must be 0 or more, not {min_frequency!r}")

@@ -169,7 +169,7 @@ def measure(
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The table of :func:`sparsecore.track_lm` for the words that are one piece, and what was read.
 
-    Columns as there, with chi_without (chi minus the outlier dimensions, where a vector has the
+    Columns as there, with chi_without (chi without the outlier dimensions, where a vector has the
     width of the residual stream), kind and block (from 1; 0 for the last norm). Rows are of
     activations at input words and gradients from target words.
 
