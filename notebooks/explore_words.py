@@ -56,9 +56,9 @@ explorer
 #   {term}`effective units`. Few signals are sparse in the sense that most units are idle.
 #
 # The ρ above the chart is the chapter's: the correlation over all words, averaged over seeds, with the widest ends of their
-# intervals. The one below is taken over the words drawn, each of which is an average over seeds. In the last epoch all words are
-# drawn, and it is a little higher for that reason. In the epochs before only those are drawn that are kept for every epoch; they
-# are the frequent ones, and ρ over them may be far from that over all words.
+# intervals. The one below is taken over the words drawn, each of which is an average over seeds, and it is a little higher for that
+# reason. Of signals other than the first only the frequent words are drawn in the epochs before the last, and ρ over them may be far
+# from that over all words.
 #
 # Run with a text or a preset of your own (`papermill … -p corpus text.txt`), the page shows that run in place of the reference
 # runs. In a live notebook `explorer.words = ["the", "model"]` shows other words, and `explorer.low, explorer.high = 1000, 50000` chooses a range.

@@ -76,6 +76,27 @@ def test_the_page_reads_the_values_of_the_tables(tables, data):
         assert np.isnan(values[25:, :2]).all()  # of most words only the last epoch is kept
 
 
+def test_of_the_first_signal_every_word_may_be_known_in_every_epoch(tables):
+    trajectories, last, correlations = tables
+    grid = np.random.default_rng(7).uniform(0.08, 0.3, (3, len(WORDS))).round(4)
+    exposure = pd.concat(
+        [pd.DataFrame({"word": WORDS, "epoch": n, "chi": row}) for n, row in enumerate(grid)]
+    )
+    last = last.assign(**{SIGNALS[0]: grid[2]})
+    data = explorer_data(trajectories, 32, last, correlations, exposure)
+    assert data["complete"] == [SIGNALS[0]] and len(data["followed"]) == 20
+    path = json.dumps((STATIC / "chi.js").as_uri())
+    found = run_node(
+        f"""import {{ followedOf, reader }} from {path};
+        const data = {json.dumps(data, allow_nan=False)};
+        const chi = reader(data, {json.dumps(SIGNALS[0])});
+        print([{json.dumps(SIGNALS)}.map((signal) => followedOf(data, signal).length),
+               data.words.map((_, n) => data.epochs.map((_, epoch) => chi(n, epoch)))]);"""
+    )
+    assert found[0] == [60, 20]
+    assert np.array(found[1]) == pytest.approx(grid.T, abs=1e-9)
+
+
 def test_rho_over_the_words_is_the_librarys(tables):
     last = tables[1]
     path = json.dumps((STATIC / "correlation.js").as_uri())

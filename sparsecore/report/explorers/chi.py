@@ -16,6 +16,7 @@ from sparsecore.report.explorers.numbers import in_steps
 from sparsecore.report.figures.style import LAYER_NAMES
 
 STEP = 1e-4  # chi is carried in whole steps of this size
+EXPOSED = "chi_lstm2_gradient_target"
 NEEDED = ("word", "frequency", "word_class", "sample", "epoch")
 
 
@@ -30,6 +31,8 @@ class ChiExplorer(anywidget.AnyWidget):
         width: units of the layers, D, for the least possible chi, 1/√D; None if unknown.
         last: one row for every word of the run in the last epoch, columns as in ``trajectories``
             (no sample, no epoch); None if those in ``trajectories`` are all.
+        exposure: chi of the h² gradient by target word for every word and epoch: word, epoch, chi.
+            None, or without some of the words: of those in ``trajectories`` alone.
         correlations: ρ of the run or runs: seed, epoch, layer, signal, role, value, method, rho,
             low, high, words; the method ``pearson_log`` is told. None leaves it out.
 
@@ -58,12 +61,13 @@ class ChiExplorer(anywidget.AnyWidget):
         self,
         trajectories: pd.DataFrame,
         words: Sequence[str] = ("the", "of", "and"),
-        signal: str = "chi_lstm2_gradient_target",
+        signal: str = EXPOSED,
         width: int | None = None,
         last: pd.DataFrame | None = None,
         correlations: pd.DataFrame | None = None,
+        exposure: pd.DataFrame | None = None,
     ) -> None:
-        data = explorer_data(trajectories, width, last, correlations)
+        data = explorer_data(trajectories, width, last, correlations, exposure)
         if signal not in data["last"]:
             raise InputError(f"signal: {signal!r} is unknown{near_match(signal, data['last'])}")
         super().__init__(data=data, words=list(words), signal=signal)
@@ -74,11 +78,13 @@ def explorer_data(
     width: int | None = None,
     last: pd.DataFrame | None = None,
     correlations: pd.DataFrame | None = None,
+    exposure: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """What the browser needs, as small as it can be: see :class:`ChiExplorer`.
 
     ``words`` stand by descending frequency; ``followed`` are the rows of those of which every epoch
-    is known. ``over`` has chi of these by epoch, ``last`` that of all words in the last epoch.
+    is known. ``over`` has chi of these by epoch, of the signals in ``complete`` chi of all words;
+    ``last`` has that of all words in the last epoch.
     """
     missing = [column for column in NEEDED if column not in trajectories.columns]
     if missing:
@@ -95,11 +101,16 @@ def explorer_data(
     for name in signals:
         wide = trajectories.pivot(index="word", columns="epoch", values=name)
         over[name] = in_steps(wide.loc[followed, epochs], STEP)
+    complete = exposure is not None and described.index.isin(exposure["word"]).all()
+    if exposure is not None and complete:
+        wide = exposure.pivot(index="word", columns="epoch", values="chi")
+        over[EXPOSED] = in_steps(wide.reindex(described.index)[epochs], STEP)
     return {
         "words": described.index.tolist(),
         "frequency": described["frequency"].astype(int).tolist(),
         "word_class": described["word_class"].astype(str).tolist(),
         "sample": sample.astype(int).tolist(),
+        "complete": [EXPOSED] if complete else [],
         "followed": described.index.get_indexer(followed).tolist(),
         "epochs": epochs,
         "signals": [[name, signal_name(name)] for name in signals],

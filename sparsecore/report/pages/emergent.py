@@ -265,10 +265,15 @@ def explored(page: Page) -> Any:
     whose = _about_reference(page) if _shows_reference(page) else _about_yours(page)
     shown = trajectories(page)
     every, followed = shown["last"]["word"].nunique(), shown["trajectories"]["word"].nunique()
-    words = (
-        f"All {every:,} words are shown for the last epoch; {followed} of them, the most frequent "
-        "ones and those matched in frequency, for every epoch."
-    )
+    kept = f"{followed} words, the most frequent ones and those matched in frequency"
+    if shown["exposure"]["word"].nunique() < every:
+        words = f"All {every:,} words are shown for the last epoch; {kept}, for every epoch."
+    else:
+        words = (
+            f"All {every:,} words are shown: for the gradient of the upper layer, by target word, "
+            f"in every epoch, for the other signals in the last one. Of {kept}, every signal is "
+            "shown in every epoch."
+        )
     return markdown(f"{whose} {words}")
 
 
@@ -284,6 +289,7 @@ def trajectories(page: Page) -> dict[str, Any]:
         "trajectories": tables["trajectories"],
         "last": tables["words"],
         "correlations": tables["correlations"],
+        "exposure": tables["exposure"],
         "width": page.settings[0 if theirs else 1].get("hidden_size"),
     }
 

@@ -19,15 +19,33 @@ export function effectiveUnits(chi) {
   return 1 / (chi * chi);
 }
 
+/** The words of which every epoch of a signal is known. */
+export function followedOf(data, signal) {
+  return data.complete.includes(signal) ? data.words.map((_, n) => n) : data.followed;
+}
+
 /** Chi of one signal: value(word, epoch), NaN where the word was not met or the tables do not say. */
 export function reader(data, signal) {
   const [over, last] = [unsigned(data.over[signal]), unsigned(data.last[signal])];
   const epochs = data.epochs.length;
-  const rows = new Map(data.followed.map((word, row) => [word, row]));
+  const rows = new Map(followedOf(data, signal).map((word, row) => [word, row]));
   return (word, epoch) => {
     const stored = epoch === epochs - 1 ? last[word] : rows.has(word) ? over[rows.get(word) * epochs + epoch] : MISSING;
     return stored === MISSING ? NaN : stored * data.step;
   };
+}
+
+/** The least and the largest chi of any word in any epoch, with a little room. */
+function span(data, chi) {
+  let [low, high] = [Infinity, -Infinity];
+  for (let n = 0; n < data.words.length; n += 1) {
+    for (let epoch = 0; epoch < data.epochs.length; epoch += 1) {
+      const value = chi(n, epoch);
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+  }
+  return range([low, high]);
 }
 
 /** The frequency at a step of the slider from `low` to `high`, and back. */
@@ -51,6 +69,8 @@ function render({ model, el }) {
   const chosenRange = () => [Math.max(every[0], state.low), state.high > 0 ? Math.min(every[1], state.high) : every[1]];
   const readers = new Map();
   const chiOf = (signal) => readers.get(signal) ?? readers.set(signal, reader(data, signal)).get(signal);
+  const spans = new Map(); // of a signal over all words and epochs, so that playing moves the points alone
+  const spanOf = (signal) => spans.get(signal) ?? spans.set(signal, span(data, chiOf(signal))).get(signal);
   let playing = null;
   const change = (changes) => {
     Object.assign(state, changes);
@@ -97,7 +117,7 @@ function render({ model, el }) {
 
   const hasSample = data.sample.some(Boolean);
   root.append(
-    element("div", { class: "fields wide" }, element("div", {}, adding.box, element("datalist", { id: key }, ...data.followed.map((n) => element("option", { value: data.words[n] })))), signals.box),
+    element("div", { class: "fields wide" }, element("div", {}, adding.box, element("datalist", { id: key }, ...data.words.map((word) => element("option", { value: word })))), signals.box),
     chips, told,
     element("div", { class: "panels" }, element("figure", {}, caption, chart.box), over),
     element("div", { class: "playing" }, play, slider.box),
@@ -158,12 +178,11 @@ function render({ model, el }) {
     const [low, high] = chosenRange();
     const inRange = shown.filter((n) => data.frequency[n] >= low && data.frequency[n] <= high);
     const rho = logCorrelation(inRange.map((n) => data.frequency[n]), inRange.map((n) => chi(n, at())));
-    const everyEpoch = [...data.followed.flatMap((n) => data.epochs.map((_, epoch) => chi(n, epoch))), ...data.words.map((_, n) => chi(n, last))];
-    const followed = new Set(data.followed);
+    const followed = new Set(followedOf(data, state.signal));
     const sample = shown.filter((n) => data.sample[n]);
     const named = state.words.flatMap((name, n) => (Number.isFinite(chi(indexOf.get(name), at())) ? [{ name, colour: COLOURS[n], x: data.frequency[indexOf.get(name)], y: chi(indexOf.get(name), at()) }] : []));
     chart.draw({
-      xs: [every[0] * 0.9, every[1] * 1.1], ys: range(everyEpoch), range: [low, high],
+      xs: [every[0] * 0.9, every[1] * 1.1], ys: spanOf(state.signal), range: [low, high],
       xLabel: "Frequency in the training text", yLabel: "Mean χ",
       label: `Scatter chart: mean chi of ${shown.length} words against their frequency, epoch ${data.epochs[at()]}`,
       points: shown.map((n) => ({
