@@ -17,6 +17,7 @@ import pandas as pd
 
 from sparsecore.errors import InputError
 from sparsecore.files import write_text
+from sparsecore.runs.reference import read_csv
 
 NAME = "history.csv"
 OURS = "sparsecore"  # whose time the others are divided by
@@ -65,7 +66,7 @@ def read(path: Path) -> pd.DataFrame:
     if not path.is_file():
         return pd.DataFrame(columns=COLUMNS)
     try:
-        table = pd.read_csv(path, keep_default_na=False, na_values={"mhz": [""]})
+        table = read_csv(path, {"mhz": [""]})
         return table[COLUMNS].sort_values("date", kind="stable", ignore_index=True)
     except (KeyError, ValueError) as error:
         raise InputError(f"{path} is no history of sparsecore bench: {error}") from error

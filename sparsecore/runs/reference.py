@@ -8,6 +8,7 @@ the long ones, and provenance.json.
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from collections.abc import Sequence
@@ -209,9 +210,22 @@ def check_runs(runs: Sequence[Run]) -> None:
             raise InputError(f"runs {first.path.name} and {run.path.name} are of other corpora")
 
 
-def read_csv(source: Any) -> pd.DataFrame:
-    """A CSV table in which "nan", "null" and "NA" are words; only an empty cell is missing."""
-    return pd.read_csv(source, keep_default_na=False, na_values=[""])
+def read_csv(path: Path, missing: Any = ("",)) -> pd.DataFrame:
+    """A CSV table in which "nan", "null" and "NA" are words; only an empty cell is missing.
+
+    ``missing``: pandas' ``na_values``, where that is so in some columns only.
+
+    Raises:
+        ValueError: two columns of one name, which pandas would rename, in quadratic time.
+    """
+    with open(path, encoding="utf-8", newline="") as file:
+        try:
+            names = next(csv.reader(file), [])
+        except csv.Error as error:
+            raise ValueError(str(error)) from None
+    if len(set(names)) < len(names):
+        raise ValueError(f"two of its {len(names):,} columns have the same name")
+    return pd.read_csv(path, keep_default_na=False, na_values=missing)
 
 
 def _suffix(table: pd.DataFrame) -> str:

@@ -156,6 +156,13 @@ def test_words_of_tables_come_back_as_they_were(tmp_path, words):
     assert back["count"].tolist() == table["count"].tolist()
 
 
+@pytest.mark.parametrize("names", ["a,b,a", "l" + 60_000 * ",1"])
+def test_columns_of_one_name_are_refused_at_once(tmp_path, names):
+    (tmp_path / "a.csv").write_text(f"{names}\n")
+    with pytest.raises(ValueError, match=r"two of its [0-9,]+ columns have the same name"):
+        read_csv(tmp_path / "a.csv")
+
+
 def test_words_in_a_csv_of_before_are_words(tmp_path):
     (tmp_path / "a.csv").write_text("phrase,value\nnan,1.5\nnull,\n")
     table = read_csv(tmp_path / "a.csv")
