@@ -16,7 +16,7 @@
 # :::{admonition} What we found
 # :class: found
 # - The embedding does not overtake the lower layer as in the paper: on WikiText-2, at the end, its correlation minus that of the lower
-#   layer is {claim}`emergent-3`. The few commonest words decide this; in ranks the embedding is slightly ahead
+#   layer is {claim}`emergent-3`. The commonest words decide this; in ranks the embedding is slightly ahead
 #   ({result}`emergent/wikitext-2-lr20 correlations.rho layer=embedding signal=activation role=input value=chi method=spearman epoch=last %+.2f` and
 #   {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm1 signal=activation role=input value=chi method=spearman epoch=last %+.2f`, no part of the rule).
 # - One gradient does follow the frequency of the input a little, on log frequency: that of the embedding, late in training

@@ -109,5 +109,5 @@ HoverPoints(axes)
 #
 # ## What to try next
 #
-# - The learning rate: in smaller networks it changes the picture more than time does, see [What makes a gradient sparse?](../../book/causes/index.md)
+# - The learning rate: with a smaller vocabulary a rate of 5 goes on rising where one of 20 falls again, see [What makes a gradient sparse?](../../book/causes/index.md)
 # - Curves of a run of your own, finer than its epochs: `sparsecore run emergent --preset quick --statistics-every 100`.

@@ -101,7 +101,7 @@ class Claims(SphinxDirective):
         decide = [claim.tables for claim in claims]
         shown = dict.fromkeys([*decide, *(o["tables"] for c in claims for o in c.elsewhere)])
         known: dict[str, list[str]] = {}
-        for path in (root / name / "provenance.json" for name in shown):
+        for path in (root / name / "provenance.json" for name in shown if name):
             self.env.note_dependency(str(path))
             provenance = json.loads(path.read_text(encoding="utf-8"))
             for one in studies_of(provenance):

@@ -34,7 +34,7 @@ def your_text(corpus: str = "", max_tokens: int = 300_000, **overrides: Any) -> 
         layout=WIDE, style=DESCRIPTION,
     )  # fmt: skip
     most = widgets.BoundedIntText(
-        value=max_tokens, min=10_000, max=100_000_000, step=10_000,
+        value=max_tokens, min=1, max=100_000_000, step=10_000,
         description="Words read", layout=WIDE, style=DESCRIPTION,
     )  # fmt: skip
     threshold = widgets.IntSlider(

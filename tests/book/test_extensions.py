@@ -9,7 +9,7 @@ import pytest
 import yaml
 from cells import cell, over_seeds
 from citation import bibtex
-from claims import _ours, deciding, run_size, tally, verdict_badge
+from claims import Claims, _ours, deciding, run_size, tally, verdict_badge
 from docstrings import escape_docstring
 from docutils import nodes
 from figure_data import tables_of
@@ -137,6 +137,12 @@ def test_verdicts_are_counted_and_what_was_not_tested_stands_apart():
         "", "", *tally(["undecided", "holds", "not tested at this size", "holds", "fails"])
     )
     assert told.astext() == "2 hold 1 fails 1 undecided 1 not tested at this size"
+
+
+def test_a_finding_that_no_tables_decide_yet_has_no_size():
+    page = SimpleNamespace(srcdir=str(ROOT), note_dependency=lambda path: None)
+    sizes = Claims._sizes(SimpleNamespace(env=page), [Claim(**FIELDS)], "emergent")
+    assert sizes is None
 
 
 def test_the_size_of_a_run_is_told():

@@ -8,6 +8,7 @@ import torch
 
 from sparsecore.live import your_geometry, your_text
 from sparsecore.report.explorers import ChiExplorer
+from sparsecore.runs.store import list_runs
 from tests.conftest import small_text
 
 SMALL = {"embedding_size": 8, "hidden_size": 10, "epochs": 1, "threshold": 1, "batch_size": 2}
@@ -29,13 +30,14 @@ def test_an_uploaded_text_is_trained_on(text_file):
     panel.button.click()
     assert "no/such/file.txt" in panel.status.value and panel.shown.children == ()
     path.value = ""
-    threshold.value, epochs.value = 1, 1
+    most.value, threshold.value, epochs.value = 250_000, 1, 1
     content = memoryview(small_text().encode())
     sent = {"name": "a.txt", "type": "text/plain", "size": len(content), "content": content}
     upload.value = ({**sent, "last_modified": datetime.now(tz=UTC)},)
     panel.button.click()
     assert "validation perplexity" in panel.status.value, panel.status.value
     assert isinstance(panel.shown.children[0], ChiExplorer)
+    assert list_runs("emergent")[-1].config["max_tokens"] == 250_000
 
 
 def test_a_geometry_is_raced_against_dense(text):

@@ -114,6 +114,16 @@ def test_sentences(alone, beside):
     assert "Finding 1 **holds** in the reference runs; in your runs it **holds**." in verdicts
 
 
+def test_many_verdicts_are_told_in_a_sentence_a_verdict(beside, monkeypatch):
+    wide = ("not tested at this size", "split slope, sgd-5, training: known to ±1")
+    decided = {1: ("holds", ""), 2: ("fails", ""), 3: ("holds", ""), 4: wide}
+    monkeypatch.setattr("sparsecore.report.pages.verdicts._decided", lambda _: decided)
+    assert verdict_sentence(replace(beside, executed=False), 1, 2, 3, 4).data == (
+        "Findings 1 and 3 **hold** in the reference runs. Finding 2 **fails**. Finding 4 **is not "
+        "tested at this size** (split slope, SGD at 5, training: known to ±1)."
+    )
+
+
 def test_parts_are_matched_by_name(alone, beside):
     rows = cells(pages.findings_table(beside))
     assert rows[0] == ["finding", "part of its rule", "reference runs", "your runs"]

@@ -57,6 +57,12 @@ def test_an_interval_too_wide_for_the_effect_has_not_tested_it():
     assert verdict(part("no", half=0.6)) == "fails"  # power is asked of what is open alone
 
 
+def test_a_small_effect_is_told_in_thousandths():
+    table = parts_table([part("unsure", half=0.00087, effect=0.0008)])
+    reason = "a: known to ±0.87 thousandths, where 0.8 was to be detected"
+    assert judge(table) == (NOT_TESTED, reason)
+
+
 def test_a_condition_that_is_not_met_comes_before_every_outcome():
     table = parts_table([part("no", condition="0.9 parameters a token")])
     assert judge(table) == (NOT_TESTED, "0.9 parameters a token")
