@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from sparsecore.errors import InputError
+from sparsecore.layers.block_merge import CALLS, merge_blocks, merges
 from sparsecore.layers.block_sweep import sweep_blocks, sweeps
 from sparsecore.ops.autocast import lstm_lacks_autocast, without_autocast
 from sparsecore.ops.cells import States, num_directions, zero_states
@@ -100,9 +101,17 @@ def run_stack(layer: SparseLayer, x: Any, state: States | None) -> tuple[Any, St
 
 
 def run_layer(layer: SparseLayer, index: int, x: Any, state: States | None) -> tuple[Any, States]:
-    """One layer of the stack: its N blocks, at once where there are kernels, else one by one."""
-    blocks, parts, states = cut(layer, index, x, state)
-    drop = layer.weight_drop if layer.training else 0.0
+    """One layer of the stack: its N blocks at once where that is faster, else one by one."""
+    N, drop = layer.num_blocks, layer.weight_drop if layer.training else 0.0
+    blocks = list(layer.blocks)[index * N : (index + 1) * N]
+    if state is not None:
+        directions = num_directions(layer)
+        state = tuple(s[index * directions : (index + 1) * directions] for s in state)
+    if merges(layer, blocks, x, state):
+        merged = merge_blocks(layer, index, [dropped(block, drop) for block in blocks], x, state)
+        if merged is not None:
+            return merged
+    parts, states = cut(layer, index, x, state)
     if torch.compiler.is_exporting() and isinstance(x, Tensor):
         from sparsecore.layers.block_scan import scan_blocks  # loads PyTorch's compiler
 
@@ -118,20 +127,18 @@ def run_layer(layer: SparseLayer, index: int, x: Any, state: States | None) -> t
 
 def cut(
     layer: SparseLayer, index: int, x: Any, state: States | None
-) -> tuple[list[nn.Module], list[Any], list[States | None]]:
-    """The blocks of one layer of the stack, and of each the inputs and states that it sees."""
-    directions, N = num_directions(layer), layer.num_blocks
-    rows = slice(index * directions, (index + 1) * directions)
+) -> tuple[list[Any], list[States | None]]:
+    """The inputs and states that each block of one layer of the stack sees; ``state`` its own."""
     everything = slice(0, layer.windows[index][-1].stop)
     parts = [
         x if window == everything else with_data(x, data_of(x)[..., window])
         for window in layer.windows[index]
     ]
     states = [
-        None if state is None else tuple(s[rows, :, unit].contiguous() for s in state)
+        None if state is None else tuple(s[..., unit].contiguous() for s in state)
         for unit in layer.units
     ]
-    return list(layer.blocks)[index * N : (index + 1) * N], parts, states
+    return parts, states
 
 
 def joined(layer: SparseLayer, x: Any, results: Any) -> tuple[Any, States]:
@@ -150,14 +157,6 @@ def run_block(layer: SparseLayer, block: nn.Module, x: Any, state: States | None
         return block(x, state)
     y, h = block(x, None if state is None else state[0])
     return y, (h,)
-
-
-CALLS: dict[str, Any] = {
-    "LSTM": torch.lstm,
-    "GRU": torch.gru,
-    "RNN_TANH": torch.rnn_tanh,
-    "RNN_RELU": torch.rnn_relu,
-}
 
 
 @opaque  # what nn.LSTM is to the compiler: a call, not a loop to unroll

@@ -1,7 +1,7 @@
 """All dense LSTM components of a layer in one sweep over time, where the kernels for it run.
 
 The components of a layer do not see one another: on a GPU one step of all of them is one kernel.
-Elsewhere they run one after the other (:mod:`block_stack`).
+Elsewhere they run merged (:mod:`block_merge`) or one after the other (:mod:`block_stack`).
 """
 
 from __future__ import annotations
@@ -20,16 +20,29 @@ from sparsecore.ops.compilers import is_traced, opaque
 def sweeps(blocks: Sequence[nn.Module], parts: Sequence[Any], states: Sequence[Any]) -> bool:
     """Whether :func:`sweep_blocks` serves these components, inputs and states.
 
-    Not a single component, nor packed sequences, half precision and autocast; not while PyTorch
-    traces what is called, and not components that were parametrized or have hooks, for then their
-    own call has to be made.
+    Not a single component, nor half precision and autocast.
     """
     x = parts[0]
-    if len(blocks) == 1 or not all(type(block) is nn.LSTM for block in blocks):
+    if len(blocks) == 1 or not isinstance(x, Tensor) or not fuses(x):
         return False
+    return may_run_together(blocks, (nn.LSTM,), x, states)
+
+
+def may_run_together(
+    blocks: Sequence[nn.Module],
+    cells: tuple[type[nn.Module], ...],
+    x: Any,
+    states: Sequence[States | None],
+) -> bool:
+    """Whether components may be run in another way than by calling each.
+
+    Not with packed sequences; not while PyTorch traces what is called, and not components that
+    were parametrized or have hooks, for then their own call has to be made; all must be of one of
+    these kinds, and all tensors of one type and device.
+    """
     if not isinstance(x, Tensor) or is_traced():
         return False
-    if not fuses(x) or any(_has_hooks(block) for block in blocks):
+    if not all(type(block) in cells for block in blocks) or any(map(_has_hooks, blocks)):
         return False
     tensors = [p for block in blocks for p in block.parameters()]
     tensors += [s for state in states for s in state or ()]

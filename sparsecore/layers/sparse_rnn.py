@@ -206,7 +206,8 @@ class SparseLSTM(SparseRecurrent):
     second derivatives (``create_graph=True``) are right on a CPU and refused on a GPU, as cuDNN's.
 
     On a GPU with Triton all blocks take each time step at once, in float32 and float64, unless the
-    sequences are packed; else each block is an ``nn.LSTM`` that is called.
+    sequences are packed. On a CPU layers so small that the calls cost more than the products (h up
+    to 128) run as the dense layer they stand for. Else each block is an ``nn.LSTM`` that is called.
 
     It compiles (``torch.compile``), and exports for any length T and batch B, as a program or to
     ONNX (last lines below). ``torch.onnx.export`` with ``dynamo=False``, ``input_names`` and

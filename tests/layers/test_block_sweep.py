@@ -33,6 +33,7 @@ def swept(monkeypatch):
 
     monkeypatch.setattr(block_sweep, "fuses", lambda x: True)
     monkeypatch.setattr(block_stack, "sweep_blocks", sweep_blocks)
+    monkeypatch.setattr(block_stack, "merges", lambda *arguments: False)
     return counts
 
 

@@ -41,6 +41,7 @@ GRID = (  # i, h, reduce_in, reduce_out; the first is the paper's middle layer
     (200, 1150, 1.0, 1 / 2),
     (600, 600, 1 / 2, 1 / 2),
     (100, 288, 1.0, 1 / 2),
+    (60, 60, 1 / 3, 1 / 3),
 )
 TINY = ((12, 18, 2 / 3, 2 / 3), (8, 12, 1.0, 1 / 2))
 Shape = tuple[int, int, float, float]
