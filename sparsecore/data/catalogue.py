@@ -37,6 +37,11 @@ class DataSource:
         return None if None in sizes else sum(size for size in sizes if size is not None)
 
     @property
+    def separable(self) -> bool:
+        """Whether each file is of use without the others, as each width of word vectors is."""
+        return self.kind == "word vectors"
+
+    @property
     def pinned(self) -> bool:
         """Whether every download has a published checksum."""
         return all(remote.sha256 for remote in self.remotes)

@@ -42,10 +42,12 @@ def resolve(name: str) -> Path | None:
         sizes = {file["name"]: file["size"] for file in _manifest(folder)["files"]}
     except (InputError, KeyError, TypeError):
         return None
-    complete = all((folder / file).is_file() for file in source.files) and all(
-        (folder / file).stat().st_size == sizes.get(file) for file in source.files
+    files = [file for file in source.files if file in sizes or not source.separable]
+    complete = all(
+        (folder / file).is_file() and (folder / file).stat().st_size == sizes.get(file)
+        for file in files
     )
-    return folder if complete else None
+    return folder if files and complete else None
 
 
 def require(name: str) -> Path:
@@ -109,13 +111,19 @@ def take(name: str, copies: str | Path) -> Path:
 
     ``copies``: a folder with its files, under the names that they have here (``train.txt``) or
     with the publisher (``wiki.train.tokens``), plain or packed as .xz, .gz or .bz2. No checksum is
-    known of single files: ``source.json`` records theirs, and that nothing was downloaded.
+    known of single files: ``source.json`` records theirs, and that nothing was downloaded. Of word
+    vectors one width is enough.
 
     Raises :class:`~sparsecore.errors.InputError`, with nothing written: unknown name, a file that
     is not there or damaged.
     """
     source, copies = find(name), local_path(copies, "folder of copies")
     found = {target: _copy_of(copies, target, member) for target, member in source.files.items()}
+    missing = [target for target, path in found.items() if path is None]
+    if missing and (not source.separable or len(missing) == len(found)):
+        target = missing[0]
+        names = " or ".join(_names_of_copy(target, source.files[target]))
+        raise InputError(f"{copies} has no {names}, plain or as .xz, .gz, .bz2")
     folder = _folder(source)
     if folder.exists() and resolve(name) is None:  # incomplete or changed by hand
         shutil.rmtree(folder)
@@ -123,6 +131,8 @@ def take(name: str, copies: str | Path) -> Path:
         return folder
     with atomic_folder(folder) as temporary:
         for target, path in found.items():
+            if path is None:
+                continue
             (temporary / target).parent.mkdir(parents=True, exist_ok=True)
             with open_binary(path) as packed, (temporary / target).open("wb") as plain:
                 shutil.copyfileobj(packed, plain)
@@ -130,13 +140,16 @@ def take(name: str, copies: str | Path) -> Path:
     return folder
 
 
-def _copy_of(copies: Path, target: str, member: str) -> Path:
-    names = dict.fromkeys((target, member, PurePosixPath(member).name))
-    for name in names:
+def _copy_of(copies: Path, target: str, member: str) -> Path | None:
+    for name in _names_of_copy(target, member):
         for packed in ("", ".xz", ".gz", ".bz2"):
             if (path := copies / f"{name}{packed}").is_file():
                 return path
-    raise InputError(f"{copies} has no {' or '.join(names)}, plain or as .xz, .gz, .bz2")
+    return None
+
+
+def _names_of_copy(target: str, member: str) -> list[str]:
+    return list(dict.fromkeys((target, member, PurePosixPath(member).name)))
 
 
 def describe(name: str) -> dict[str, str]:
@@ -182,6 +195,7 @@ def _write_manifest(source: DataSource, folder: Path, downloads: list[dict[str, 
     files = [
         {"name": name, "size": (folder / name).stat().st_size, "sha256": sha256_file(folder / name)}
         for name in source.files
+        if (folder / name).exists()
     ]
     record = {
         "name": source.name,

@@ -185,7 +185,11 @@ def _file(vectors: str, size: int | None) -> Path:
         if not files:
             widths = ", ".join(SOURCES[vectors].files)
             raise InputError(f"vector_size={size} is none of {vectors}'s: {widths}")
-        return require(vectors) / files[0]
+        path = require(vectors) / files[0]
+        if not path.exists():
+            there = ", ".join(sorted(file.name for file in path.parent.glob("*d.txt")))
+            raise InputError(f"vector_size={size}: {path.parent} has {there} alone")
+        return path
     path = local_path(vectors, "vectors")
     if path.is_file():
         return path

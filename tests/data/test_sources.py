@@ -19,6 +19,7 @@ import pytest
 from sparsecore.data import commands, download, sources
 from sparsecore.data.catalogue import SOURCES, DataSource, Remote
 from sparsecore.data.language import prepare_corpus
+from sparsecore.data.vectors import word_vectors
 from sparsecore.errors import InputError
 
 
@@ -188,6 +189,21 @@ def test_copies_of_ones_own_take_the_place_of_a_download(
     (folder / names[0][0]).write_text("changed by hand, and longer than it was before\n")
     assert sources.take("toy", copies) == folder == sources.resolve("toy")
     assert not server.asked
+
+
+def test_one_width_of_word_vectors_is_enough_of_ones_own(tmp_path: Path) -> None:
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    with pytest.raises(InputError, match=r"has no glove\.6B\.50d\.txt, plain or as \.xz"):
+        sources.take("glove-6b", copies)
+    packed = lzma.compress(b"the 0.5 0.25\nof 1 0\n")
+    (copies / "glove.6B.50d.txt.xz").write_bytes(packed)
+    folder = sources.take("glove-6b", copies)
+    assert folder == sources.resolve("glove-6b")
+    vectors = word_vectors("glove-6b", ["of"], 50, progress=False)
+    assert vectors.table[1].tolist() == [1, 0]
+    with pytest.raises(InputError, match=r"vector_size=100: .* has glove\.6B\.50d\.txt alone"):
+        word_vectors("glove-6b", ["of"], 100, progress=False)
 
 
 def test_plain_files_are_renamed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
