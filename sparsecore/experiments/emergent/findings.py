@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sparsecore.experiments.emergent import first_tables
 from sparsecore.experiments.emergent.evidence import (
     ACTIVATIONS,
     EXPOSURE,
@@ -33,7 +32,6 @@ from sparsecore.experiments.emergent.evidence import (
 from sparsecore.stats.correlation import Replicates
 from sparsecore.stats.judgement import ESSENTIAL, MET, SHOWN, SIDE, Part, parts_table
 from sparsecore.stats.seeds import Interval
-from sparsecore.stats.tables import Summary
 from sparsecore.stats.two_level import LEAST_SEEDS, two_level_interval
 from sparsecore.stats.verdict import every, flip, side, within
 
@@ -58,11 +56,6 @@ def parts_of_seeds(seeds: Sequence[Seed]) -> pd.DataFrame:
             parts += rule(_Pool(seeds, method))
     parts += finding_7(_Pool(seeds, "mean"))
     return parts_table(parts)
-
-
-def verdict_parts(tables: Summary) -> pd.DataFrame:
-    """The same from a summary that was made before the rule: see :mod:`.first_tables`."""
-    return first_tables.widened(parts_of_seeds(first_tables.seeds_of(tables)), tables["findings"])
 
 
 @dataclass(frozen=True)
