@@ -56,9 +56,12 @@ class CheckpointManager:
         self._saved = time.monotonic()
         self._last_is_bad = False
 
-    def due(self) -> bool:
-        """Whether to save after this step: the time has come, or a signal asks the run to stop."""
-        late = time.monotonic() - self._saved > self.seconds
+    def due(self, seconds: float = math.inf) -> bool:
+        """Whether to save now: the time has come, or a signal asks the run to stop.
+
+        ``seconds``: since the last time, where the run's own number is larger.
+        """
+        late = time.monotonic() - self._saved > min(seconds, self.seconds)
         return broadcast(stopping.stop_requested() or late)
 
     def save(self, parts: Mapping[str, Any]) -> None:

@@ -50,7 +50,8 @@ within an epoch asks for them again and skips those that were done.
 **What a checkpoint holds**: every part that ``build`` gave back, by name. A part has ``state_dict``
 and ``load_state_dict`` (models, optimisers, your own), or is an object whose attributes are tensors
 and plain values, such as a dataclass of what the task remembers from epoch to epoch. Checkpoints
-are written after every epoch, and within one every two minutes (``SPARSECORE_CHECKPOINT_SECONDS``).
+are written every two minutes (``SPARSECORE_CHECKPOINT_SECONDS``) and at the end of epochs, where
+these are short every ten seconds.
 Parts are brought back in the order in which ``build`` named them. ``batches`` is called at the
 begin of every epoch *and* when a run goes on within one: it is the place to set what an epoch has
 of its own, such as a learning rate; what carries over belongs into a part.
@@ -94,6 +95,7 @@ from sparsecore.training.sharding import all_reduce_gradients
 from sparsecore.training.stopping import defer_signals
 from sparsecore.training.tables import write_table
 
+PAUSE = 10.0  # seconds from a checkpoint to one at the end of an epoch: short epochs share one
 LOOK = 50  # steps between two looks at the loss, which on a GPU wait for it
 
 Row = dict[str, Any]
@@ -152,8 +154,8 @@ class TrainState:
 def train(task: Task, folder: Path, progress: bool = True) -> None:
     """Train a task into ``folder``, from its last checkpoint if there is one.
 
-    The folder gets ``epochs.parquet`` and ``timing.parquet`` after every epoch, and in the end what
-    ``task.results()`` gives.
+    The folder gets ``epochs.parquet`` and ``timing.parquet`` with every checkpoint at the end of an
+    epoch, and in the end what ``task.results()`` gives.
 
     Raises:
         InputError: the input does not fit the configuration, or the model does not fit into the
@@ -169,13 +171,25 @@ def train(task: Task, folder: Path, progress: bool = True) -> None:
         parts = {**task.build(device), "loop": state}
     checkpoints = CheckpointManager(folder)
     checkpoints.load(parts, device)
+    kept = True  # every epoch that has ended
     with precision_of(getattr(config, "precision", "float32"), device):
         while state.epoch < task.epochs.stop:
-            batches = task.batches(state.epoch)
+            try:
+                batches = task.batches(state.epoch)
+            except TrainingError:
+                if not kept:
+                    _keep(state, parts, checkpoints)
+                raise
             if batches is None:
                 break
             with defer_signals():
                 _run_epoch(task, batches, state, parts, checkpoints, device, progress)
+                kept = checkpoints.due(PAUSE)
+                if kept:
+                    _keep(state, parts, checkpoints)
+        if not kept:
+            with defer_signals():
+                _keep(state, parts, checkpoints)
         write_outputs(folder, task.results())
 
 
@@ -230,7 +244,7 @@ def _run_epoch(
     device: torch.device,
     progress: bool,
 ) -> None:
-    """The rest of an epoch, its row, and a checkpoint."""
+    """The rest of an epoch, and its row."""
     task.model.train()
     started = time.monotonic() - state.seconds
     title = f"epoch {state.epoch}/{task.epochs[-1]}"
@@ -260,9 +274,13 @@ def _run_epoch(
     state.timing.append({"epoch": state.epoch, "seconds": seconds, "tokens": tokens})
     if progress:
         tqdm.write(_line(state.epochs[-1], seconds))
+    state.epoch, state.step, state.seconds, state.sums = state.epoch + 1, 0, 0.0, {}
+
+
+def _keep(state: TrainState, parts: dict[str, Any], checkpoints: CheckpointManager) -> None:
+    """The rows of the epochs so far, and a checkpoint."""
     tables = {"epochs": state.epochs, "timing": state.timing}
     write_outputs(checkpoints.folder, {k: pd.DataFrame(rows) for k, rows in tables.items()})
-    state.epoch, state.step, state.seconds, state.sums = state.epoch + 1, 0, 0.0, {}
     checkpoints.save(parts)
 
 

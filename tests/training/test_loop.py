@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from sparsecore.errors import Stopped, TrainingError
-from sparsecore.training.checkpoint import LAST
+from sparsecore.training.checkpoint import LAST, CheckpointManager
 from sparsecore.training.loop import train, update
 from sparsecore.training.stopping import signals_stop
 
@@ -123,6 +123,22 @@ def test_interrupted_anywhere_it_goes_on_to_the_same_bytes(
     train(second, tmp_path / "run", progress=False)
     assert second.steps == 24 - steps
     assert contents(tmp_path / "run") == contents(undisturbed)
+
+
+def test_short_epochs_share_a_checkpoint(undisturbed, tmp_path, monkeypatch):
+    """A hundred epochs of a second must not write a hundred times what they all remember."""
+    saved = []
+    save = CheckpointManager.save
+    monkeypatch.setattr(
+        CheckpointManager, "save", lambda self, parts: saved.append(save(self, parts))
+    )
+    train(Task(), tmp_path / "run", progress=False)
+    assert len(saved) == 1
+    assert contents(tmp_path / "run") == contents(undisturbed)
+    monkeypatch.setattr("sparsecore.training.loop.PAUSE", 0.0)
+    train(Task(), tmp_path / "each", progress=False)
+    assert len(saved) == 5
+    assert contents(tmp_path / "each") == contents(undisturbed)
 
 
 def test_what_ended_is_not_trained_again(undisturbed):
