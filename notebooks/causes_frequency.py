@@ -181,7 +181,7 @@ axes = figures.beside(
 #
 # The networks other than the LSTM were trained with Adam and not with SGD: what they add is to be compared with the LSTM under Adam.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-arms", "caption": "The split slope after 3,000 updates, in training (filled) and on held-out text (open), for every arm that was run but the one in which $\\chi$ is rewarded, whose slopes are far steeper (table below). SGD at 20 keeps clear of zero in training only; the GRU and the minGRU held out only; the LSTM with Adam, SGD at 5 with targets shuffled and SGD with momentum by both measures. Bars: 95 % intervals over seeds and words; an arm without a bar has fewer than three seeds."}, "image": {"alt": "Point chart: effect of frequency on concentration at the end of training by two measures, a row for each arm.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-arms", "caption": "The split slope after 3,000 updates, in training (filled) and on held-out text (open), for every arm that was run but the one in which $\\chi$ is rewarded, whose slopes are far steeper (table below). SGD at 20 keeps clear of zero in training only; the GRU and the minGRU held out only; the LSTM with Adam, SGD at 5 with targets shuffled and SGD with momentum by both measures. Bars: 95 % intervals over seeds and words."}, "image": {"alt": "Point chart: effect of frequency on concentration at the end of training by two measures, a row for each arm.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.slopes_compared,
     rounds,

@@ -96,7 +96,7 @@ axes = figures.beside(
 
 # %% [markdown]
 # These are all words, and most of them have been met a few hundred times. Over W, the words seen at least 3,000 times in
-# training, the picture is another one:
+# training, the picture is different:
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-classes-w", "caption": "$\\rho_\\leftarrow(\\bar h^2)$ within the closed and the open classes of W, on log frequency (solid) and raw frequency (dashed). All lines fall after the first epoch. The closed classes soon recover. The open classes are below zero from the fourth epoch to the end, lowest in the seventh, and only become less negative. Bands: 95 % intervals over words; thin lines: single seeds."}, "image": {"alt": "Line chart: correlation within the closed and the open classes of the words seen at least 3,000 times, over epochs.", "classes": "dark-light"}}
 own = page.own or page.main

@@ -74,7 +74,7 @@ about(page)
 #
 # First the sizes. Each gradient is that of the position's own loss, in nats.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-l1", "caption": "Correlation between the mean size $\\ell_1$ of each gradient and the frequency of the target word, raw frequency. In the reference runs that of the upper LSTM is below zero in no epoch of training. The softmax gradient's is, most of all in the first epoch: frequent words are soon predicted better, so less of it is left."}, "image": {"alt": "Line chart: correlation of mean l1 of the gradients with target-word frequency over epochs.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-l1", "caption": "Correlation between the mean size $\\ell_1$ of each gradient and the frequency of the target word, raw frequency. In the reference runs that of the upper LSTM never falls below zero. The softmax gradient's is, most of all in the first epoch: frequent words are soon predicted better, so less of it is left."}, "image": {"alt": "Line chart: correlation of mean l1 of the gradients with target-word frequency over epochs.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.correlations_over_epochs,
     page.reference,
@@ -110,7 +110,7 @@ rho_sentence(page, "On log frequency it has", value="l1", method="pearson_log")
 # between ½ and $1/\sqrt 2$: it is ½ if the wrong words share what the model gives them evenly,
 # and larger if a few of them take it all. How sure the model is of the right word does not enter.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-softmax", "caption": "$\\rho_\\leftarrow$ of the softmax gradient and of the gradient of the upper LSTM layer, which is made from it, raw frequency. In the reference runs the softmax gradient does not lead: it stays near zero, below the other in every epoch. At the end the band of the upper LSTM is so wide, though, that on this scale the difference is open."}, "image": {"alt": "Line chart: correlation with target-word frequency over epochs for the softmax gradient and the upper LSTM gradient.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-softmax", "caption": "$\\rho_\\leftarrow$ of the softmax gradient and of the gradient of the upper LSTM layer, which is made from it, raw frequency. In the reference runs the softmax gradient does not lead: it stays near zero, below the other in every epoch. (Before training all its values are equal, and nothing correlates.) At the end the band of the upper LSTM is so wide, though, that on this scale the difference is open."}, "image": {"alt": "Line chart: correlation with target-word frequency over epochs for the softmax gradient and the upper LSTM gradient.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.correlations_over_epochs,
     page.reference,

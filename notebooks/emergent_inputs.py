@@ -78,7 +78,7 @@ about(page)
 #
 # ## What the runs here give
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-inputs", "caption": "Correlation $\\rho_\\rightarrow$ between mean concentration and the frequency of the input word, raw frequency (Figure 3b of the paper). In the reference runs the activations of the lower layer begin below zero, pass those of the embedding in the third epoch and end far above them, the reverse of the paper. Bands: 95 % intervals over words; vertical lines: the learning rate was cut."}, "image": {"alt": "Line chart: correlation with input-word frequency over epochs, one line for each layer and signal; dashed vertical lines mark cuts of the learning rate.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-inputs", "caption": "Correlation $\\rho_\\rightarrow$ between mean concentration and the frequency of the input word, raw frequency (Figure 3b of the paper). In the reference runs the activations of the lower layer begin below zero, pass those of the embedding in the third epoch and end far above them, the reverse of the paper. Solid: gradients; dashed: activations; grey: the signals that the text does not name. Bands: 95 % intervals over words; vertical lines: the learning rate was cut."}, "image": {"alt": "Line chart: correlation with input-word frequency over epochs, one line for each layer and signal; dashed vertical lines mark cuts of the learning rate.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.correlations_over_epochs,
     page.reference,
@@ -92,7 +92,7 @@ axes = figures.beside(
 # %% tags=["remove-input"]
 HoverPoints(axes)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-inputs-log", "caption": "The same on log frequency, which a handful of words cannot carry. The embedding is highest in the second epoch and falls until the first cut; the lower layer passes it in the eighth epoch. The gradient of the embedding stays above zero."}, "image": {"alt": "Line chart: correlation with the logarithm of input-word frequency over epochs, one line for each layer and signal.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-inputs-log", "caption": "The same on log frequency, on which a handful of words weighs far less. The embedding is highest in the second epoch and falls until the first cut; the lower layer passes it in the eighth epoch. The gradient of the embedding stays above zero."}, "image": {"alt": "Line chart: correlation with the logarithm of input-word frequency over epochs, one line for each layer and signal.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.correlations_over_epochs,
     page.reference,
@@ -124,7 +124,8 @@ rho_sentence(
 
 # %% [markdown]
 # In code: the same function for any signal and role. The table's $\chi$ is averaged over seeds, which leaves less noise, so that
-# these correlations are a little larger than the means of single runs, above.
+# these correlations are larger than the means of single runs, above: that of the embedding on log frequency by half or more.
+# What decides a finding is the mean over runs.
 
 # %%
 import pandas as pd

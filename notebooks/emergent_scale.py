@@ -18,7 +18,7 @@
 # - The correlation is high at once, is lost, and returns late. Over words seen at least 3,000 times the correlation falls from {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=1 %+.2f` (raw; log {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=1 %+.2f`) in the first epoch
 #   to {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=3 %+.2f` ({result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=3 %+.2f`) in the third and then rises, with a jump when the learning rate is first cut, to {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=last %+.2f` ({result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=last %+.2f`) in the last. On raw frequency, the paper's
 #   scale, that is above where it began; on log frequency it is not. Before the first cut, after epoch 8, it had come back to {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=8 %+.2f` ({result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=8 %+.2f`):
-#   what lies above is owed to the cuts as much as to time, and these runs cannot tell them apart.
+#   what lies above may be owed to the cuts or to time, which these runs cannot tell apart.
 # - At the end it is a finding about some twenty words, as one sees afterwards (no rule was written for this): without the twenty commonest words
 #   and punctuation marks the correlation is {result}`emergent/wikitext-2-lr20 without.rho method=pearson epoch=last dropped=20 %+.2f` (raw; log {result}`emergent/wikitext-2-lr20 without.rho method=pearson_log epoch=last dropped=20 %+.2f`). After the first epoch it did not need them
 #   ({result}`emergent/wikitext-2-lr20 without.rho method=pearson epoch=1 dropped=20 %+.2f`; {result}`emergent/wikitext-2-lr20 without.rho method=pearson_log epoch=1 dropped=20 %+.2f`).
@@ -26,7 +26,7 @@
 #   the ninth epoch.
 # :::
 #
-# The paper trains on 227 million words, 50 times over; its figures begin where these runs have long ended, well within its first epoch. A verdict on a
+# The paper trains on 227 million words, 50 times over; a tenth of its first epoch has more updates than these whole runs, and its figures begin after that epoch. A verdict on a
 # short run is a verdict on the beginning of training. So here is each finding's first statistic as a curve, with the place
 # of the paper on the same axis. Two axes are possible. *Updates* count how often the weights changed. *Exposure* counts
 # how often a word was seen, here the median word of W, the set of words seen at least 3,000 times by the end. In updates we are

@@ -113,7 +113,7 @@ rho[["method", "rho", "low", "high"]].round(2)
 # %% [markdown]
 # Raw frequency is a peculiar yardstick. The most frequent word may occur a thousand times as
 # often as the median word, so that a few function words pull the correlation wherever they lie.
-# On the logarithm of frequency no few words can do that:
+# On the logarithm of frequency a few words weigh far less, if there are many others, as here:
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-targets-log", "caption": "The same on log frequency. In the reference runs the heavy line is highest in the third epoch and falls from then on, to less than a third of that; it still ends above all others."}, "image": {"alt": "Line chart: correlation with the logarithm of target-word frequency over epochs, one line for each layer and signal.", "classes": "dark-light"}}
 axes = figures.beside(

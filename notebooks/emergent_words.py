@@ -87,7 +87,7 @@ HoverPoints(axes)
 # %% [markdown]
 # The samples matched in frequency, a mark for each word:
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-matched", "caption": "Mean concentration of the words in the two samples of equal mean frequency; the bars are the means of the samples. In the reference runs the means differ by a fraction of a thousandth, where the words of either sample spread over nearly a hundredth."}, "image": {"alt": "Strip chart: concentration of the words of the closed and the open sample, with their means.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-matched", "caption": "Mean concentration of the words in the two samples of equal mean frequency; the bars are the means of the samples. In the reference runs the means differ by a fraction of a thousandth, where the words of either sample spread over five to six thousandths."}, "image": {"alt": "Strip chart: concentration of the words of the closed and the open sample, with their means.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.samples_compared,
     with_matched(page.reference),
@@ -105,7 +105,7 @@ differences_table(page)
 
 # %% [markdown]
 # *At equal log frequency* is the coefficient of class in a regression of $\chi$ on class and log frequency. The regression takes
-# that relation to be a straight line; matched samples take no such thing, but are matched in their mean only.
+# that relation to be a straight line; matched samples assume no such thing, but are matched in their mean only.
 
 # %%
 import numpy as np

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Read the automata
 #
-# A classifier of product reviews whose every unit is a small automaton ({term}`WFSA`), trained with a {term}`group
+# A classifier of product reviews in which every unit is a small automaton ({term}`WFSA`), trained with a {term}`group
 # lasso` over its states. Type a review: which words does each automaton take, which does it skip, and what does its score add to
 # the decision? Then remove states with the slider, as pruning does, and watch the decision move.
 

@@ -15,7 +15,7 @@
 #
 # A small language model learns in this page, on your machine. Press *Start* and watch two curves: the loss, and ρ, the
 # correlation of {term}`chi` of the {term}`upward gradient` with log frequency over the words. Then choose another optimiser and
-# press *Start another*: the earlier curves stay, and a run that has not ended stops where it is. How long a run takes is told
+# press *Start another*: the earlier curves stay, and a run that has not ended stops where it is. An estimate of the time appears
 # after its first updates.
 
 # %% tags=["parameters", "hide-input"]
@@ -43,7 +43,7 @@ explorer
 # - **Adam is not a different story.** At a rate of 0.002 most of ρ is still there at the end; at 0.01 it vanishes, as with SGD
 #   at 20.
 # - **The figure of the front page looks different**: there ρ goes on rising with SGD at 5 and stays low with Adam. That is a
-#   larger model, of two layers, which reads Wikipedia and meets each sentence once; here a small text is read many times.
+#   larger model, of two layers, which reads Wikipedia and meets each sentence once; here a small text is read about five times.
 # - **So is it the optimiser, or how far training has come?** Plot ρ against the loss: the curves move together, and only the gap
 #   that remains is left for the optimiser to explain. On this small model most of the difference between
 #   optimisers is a difference in progress.

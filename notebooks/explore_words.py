@@ -55,8 +55,8 @@ explorer
 # - **See how small it is.** The scale on the right of the second chart translates $\chi$ into
 #   {term}`effective units`. Few signals are sparse in the sense that most units are idle.
 #
-# The ρ above the chart is the chapter's: the correlation over all words, averaged over seeds, with the widest ends of their
-# intervals. The one below is taken over the words drawn, each of which is an average over seeds, and it is a little higher for that
+# The ρ above the chart is the chapter's: the correlation over all words, averaged over seeds, with an interval over seeds and
+# words. The one below is taken over the words drawn, each of which is an average over seeds, and it is a little higher for that
 # reason. Of signals other than the first only the frequent words are drawn in the epochs before the last, and ρ over them may be far
 # from that over all words.
 #

@@ -86,7 +86,7 @@ x = one_hot(words, vocabulary)
 axes = figures.path_through_sentence(reading(rnn, x, words))
 
 # %% [markdown]
-# State 1 fills at *not* and leaks a tenth with every word. At *good* what is left of it moves on, and
+# State 1 fills at *not* and leaks a tenth with every word. At *good* what is left of it is passed on as well, and
 # *not at all good* scores nearly as high as *not good*: that is what makes the pattern soft. After
 # *but* almost nothing is left.
 #

@@ -152,12 +152,12 @@ last = np.cumsum(reader.rnn.lengths) - 1
 #
 # These are the phrases of one trained model. Another seed gives other patterns, often about the
 # same words. Whether as few as three automata lose little is finding 3 of the
-# [page before](learned_tradeoff.ipynb). The paper shows meaningful phrases for its three patterns; ours mostly
-# are not. A pattern that looks like a list of words has probably learned a list of words.
+# [page before](learned_tradeoff.ipynb). The paper shows meaningful phrases for its three patterns; most of
+# ours are not meaningful. A pattern that looks like a list of words has probably learned a list of words.
 #
 # ## What to try next
 #
 # - Another sentence, another seed, another goal: they are parameters of this page.
 # - Reviews: `sparsecore data fetch amazon-reviews`, `sparsecore data fetch glove-6b`, and
 #   `preset = "small"`, `category = "books"`, `sentence = "not worth the time ."`.
-# - From Python: `sparsecore.pruning.patterns.explain` gives the tables behind the last figure.
+# - From Python: `sparsecore.pruning.patterns.explain` gives the tables from which this page is made.

@@ -28,7 +28,7 @@
 # unit pay for its weights, and sees which of them are worth it.
 #
 # The networks here are {term}`rational RNNs <rational RNN>`: each hidden unit is a small automaton
-# (a {term}`WFSA`) that reads the text from left to right and adds up how well it matches a soft
+# (a {term}`WFSA`) that reads the text from left to right and adds up how well the text matches a soft
 # pattern of one to four words, such as *not worth X*. A {term}`transition <transition (WFSA)>` is
 # one step of such a pattern. The {term}`group lasso` puts a price $\lambda$ on every transition:
 #
@@ -79,9 +79,8 @@ page = open_page(
 about(page)
 
 # %% [markdown]
-# In the quick study the question is not whether a review is good, but whether a paragraph of Python
-# documentation describes a *parameter* or a *returned value*: real text that every installation
-# has. It shows the method; the results are those of the reference runs.
+# Run with a parameter of your own and the preset *quick*, the page asks not whether a review is good, but whether a paragraph of
+# Python documentation describes a *parameter* or a *returned value*: real text that every installation has.
 #
 # ## What the paper found
 #

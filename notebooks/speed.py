@@ -90,7 +90,7 @@ peers_table(page.suite("embedding"))
 #
 # The recurrence of {term}`rational RNNs <rational RNN>` beside the loop that one would write first (*in
 # place*, quadratic in the length of the text), a vectorised loop and a parallel scan. *Projection* is
-# the matrix products that all of them share: nobody can be faster.
+# the matrix products that all of them share: nothing can be faster.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-rational", "caption": "Forward and backward of the rational recurrence, for texts of several lengths. The longer the text, the further right lie the other ways; left of the line is nothing but the matrix products alone, which all share. Key: T words, B texts at once, E numbers a word; 24 automata of 4 transitions."}, "image": {"alt": "Dot chart on a logarithmic axis: in-place slices, loop, scan and the matrix products alone, relative to this library, one row per length.", "classes": "dark-light"}}
 axes = figures.beside_peers(page.suite("rational"))
@@ -147,7 +147,7 @@ growth_sentence(page.suite("growth"))
 # %% [markdown]
 # ## From commit to commit
 #
-# Each run of the benchmark adds its ratios to a file, with commit, machine and date, and takes none away. The table has a column
+# Each run of the benchmark adds its ratios to a file, with commit, machine and date, and takes none away. The folded table has a column
 # for each run on this machine: a contestant's time relative to ours in the same round, with the quartiles over rounds. Contestants do not
 # change, so a ratio that falls says that this library has become slower.
 

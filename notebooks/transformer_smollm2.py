@@ -20,7 +20,7 @@
 #   fixed.
 # - Activations at frequent input words show almost nothing on average over the blocks: ρ of the residual stream is
 #   {result}`transformer/smollm2-135m findings finding=1 part="ρ of the activation, residual stream, mean over blocks"`.
-# - In the MLPs of the last blocks gradients are *more* concentrated for frequent target words, the largest effect here: after
+# - In the MLPs of the last blocks gradients are *more* concentrated for frequent target words, the largest effect among the gradients: after
 #   block 28 ρ is {result}`transformer/smollm2-135m correlations value=chi kind=neurons signal=gradient method=pearson_log block=28`.
 #   We had not asked for this beforehand.
 # :::
@@ -96,7 +96,7 @@ sc.frequency_correlation(last, by=["signal"], methods=methods)[
 #
 # Each line is a kind of signal, followed from the first block to the last.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transformer-inputs", "caption": "Correlation over words of mean $\\chi$ of an activation with the log frequency of the input word, after each block. The stream's line is above zero in the first third of the blocks and below it later; the other two change sign from block to block. Right of the blocks: the last norm, and the upper LSTM layer of part one over the same words. Bands and bars: 95 % intervals over words."}, "image": {"alt": "Line chart: correlation with frequency over 30 blocks, one line each for residual stream, MLP neurons and attention output.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transformer-inputs", "caption": "Correlation over words of mean $\\chi$ of an activation with the log frequency of the input word, after each block. The stream's line is above zero in the first third of the blocks, below it around the twentieth, and back at a little above zero at the end; the other two change sign from block to block. Right of the blocks: the last norm, and the upper LSTM layer of part one over the same words. Bands and bars: 95 % intervals over words."}, "image": {"alt": "Line chart: correlation with frequency over 30 blocks, one line each for residual stream, MLP neurons and attention output.", "classes": "dark-light"}}
 whose = ("reference run", "your run")
 lstm = page.main["lstm"]
 axes = figures.beside(
@@ -122,7 +122,7 @@ HoverPoints(axes)
 # The gradient is that of the whole window's loss. In the last norm it comes from the word to be predicted there
 # and from nothing else; further down, attention brings in the gradients of later positions that read this one.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transformer-targets", "caption": "The same for gradients and the word to be predicted. The neurons' line rises far above zero in the last blocks, those of the stream and of the attention stay near zero or below it. The last norm is below zero, and so is the LSTM beside it."}, "image": {"alt": "Line chart: correlation of gradients with target frequency over 30 blocks, one line each for residual stream, MLP neurons and attention output.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transformer-targets", "caption": "The same for gradients and the word to be predicted. The neurons' line rises far above zero in the last blocks, those of the stream and of the attention stay near zero, with a dip around the twentieth, until the stream falls after the last block, as in the last norm. The last norm is below zero, and so is the LSTM beside it."}, "image": {"alt": "Line chart: correlation of gradients with target frequency over 30 blocks, one line each for residual stream, MLP neurons and attention output.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.rho_by_block, page.reference, page.own, "correlations",
     signal="gradient", lstm=lstm, titles=whose,
@@ -181,7 +181,9 @@ axes = figures.beside(
 #
 # Statistic and rule were registered before the run ({doc}`../../book/registrations`). Intervals answer for other words, not
 # for another training: there is one model. Its weights are rounded to 4 bits, it was tuned to follow instructions, and
-# frequency is counted in WikiText-2, not in what it was trained on.
+# frequency is counted in WikiText-2, not in what it was trained on. The table has four findings, each claimed beforehand: 1,
+# activations at frequent inputs are more concentrated; 2, gradients from frequent targets are; 3, both are so without the outlier
+# dimensions; 4, and with surprisal held fixed.
 
 # %% tags=["remove-input"]
 findings_table(page)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,8 @@ from sparsecore.stats.verdict import NOT_TESTED, VERDICTS
 METHODS = {
     "pearson": "raw frequency",
     "pearson_log": "log frequency",
-    "mean": "mean",
+    "training": "in training",
+    "held out": "held out",
     "documents": "over test documents",
     "both": "over seeds and documents",
     "share": "share of the words",
@@ -162,7 +163,7 @@ class ClaimDetails(Claims):
             ("Statistic", plain(claim.statistic)),
             ("Rule", plain(claim.rule)),
             ("Verdict", verdict),
-            ("Before", _before(claim)),
+            ("Before", _before(claim, claims.values())),
             ("Note", plain(claim.note)),
         ):
             if body.astext():
@@ -177,8 +178,10 @@ class ClaimDetails(Claims):
             ]
             for part in claim.parts
         ]
-        header = ["Part of the rule", "Counts as", "Asked of", "Value", "Result"]
-        return [told, *([table(header, parts, "parts")] if parts else [])]
+        header = ["Part of the rule", "Counts as", "Measure", "Value", "Result"]
+        filled = [n for n in range(len(header)) if any(row[n].astext() for row in parts)]
+        rows = [[row[n] for n in filled] for row in parts]
+        return [told, *([table([header[n] for n in filled], rows, "parts")] if parts else [])]
 
 
 def tally(verdicts: Iterable[str]) -> list[nodes.Node]:
@@ -344,15 +347,23 @@ def _outcomes(claim: Claim, *kinds: str) -> list[set[str]]:
     return list(found.values())
 
 
-def _before(claim: Claim) -> nodes.Node:
-    """The verdicts that it had, folded: by which rule, and why that was changed."""
+def _before(claim: Claim, claims: Collection[Claim]) -> nodes.Node:
+    """The verdicts that it had, folded: by which rule, and why that was changed.
+
+    A reason that several of ``claims`` share is given with the first of them.
+    """
     if not claim.earlier:
         return nodes.paragraph()
     block = nodes.line_block()
     for entry in claim.earlier:
         value = format_value(entry.get("value"), entry.get("interval"))
-        told = f"{entry['verdict']}, {value}, by the rule “{entry['rule']}” "
-        block += nodes.line("", f"{told}Changed because: {entry['because']}.")
+        told = f"{entry['verdict']}, {value}, by the rule “{entry['rule']}”"
+        reasons = (c for c in claims for e in c.earlier if e["because"] == entry["because"])
+        first = next(reasons)
+        why = f"Changed because: {entry['because']}."
+        if first.id != claim.id:
+            why = f"Changed as {first.id.replace('-', ' ')}."
+        block += nodes.line("", f"{told} {why}")
     count = len(claim.earlier)
     summary = "an earlier verdict" if count == 1 else f"{count} earlier verdicts"
     opened = f'<details class="before"><summary>{summary}</summary>'

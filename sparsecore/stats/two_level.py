@@ -22,9 +22,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
+import pandas as pd
 
 from sparsecore.stats.bootstrap import Floats, percentile_interval
-from sparsecore.stats.seeds import Interval
+from sparsecore.stats.seeds import Interval, mean_interval
 
 LEAST_SEEDS = 3  # fewer have no interval: two say next to nothing of their spread
 _COPIES = 20  # of each resample, each with another t: the tails of t need many draws
@@ -90,3 +91,19 @@ def both_variances(over_seeds: Interval, over_words: Interval) -> Interval:
     below = math.hypot(over_seeds[0] - over_seeds[1], over_words[0] - over_words[1])
     above = math.hypot(over_seeds[2] - over_seeds[0], over_words[2] - over_words[0])
     return value, value - below, value + above
+
+
+def interval_of_runs(rows: pd.DataFrame, value: str, low: str, high: str) -> Interval:
+    """Mean over runs, and from the interval of each run over words one over seeds and words.
+
+    Of fewer than three runs that over words alone.
+
+    Args:
+        rows: a row a run.
+        value, low, high: the columns of each run's estimate and of its interval over words.
+    """
+    middle, below, above = (float(rows[column].mean()) for column in (value, low, high))
+    over_words, values = (middle, below, above), rows[value].tolist()
+    if len(values) < LEAST_SEEDS:
+        return over_words
+    return both_variances(mean_interval(values), over_words)

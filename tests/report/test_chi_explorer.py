@@ -1,6 +1,7 @@
 """The explorer of chi by word: what it carries is the tables', and its ρ is the library's."""
 
 import json
+import math
 
 import numpy as np
 import pandas as pd
@@ -107,9 +108,16 @@ def test_rho_over_the_words_is_the_librarys(tables):
     assert found == pytest.approx(expected["rho"].iloc[0], rel=1e-9)
 
 
-def test_the_chapters_rho_is_the_mean_over_seeds_with_the_mean_of_their_ends(data):
+def test_the_chapters_rho_is_the_mean_over_seeds_with_an_interval_over_both(data, tables):
+    """Of two seeds the interval is over words alone, of three over seeds and words."""
+    trajectories, last, correlations = tables
     assert data["rho"][SIGNALS[0]] == [None, [0.6, 0.5, 0.7, 60.0], None]
     assert data["rho"][SIGNALS[1]] == [None, None, None]
+    third = correlations.iloc[[0]].assign(seed=2, rho=0.6, low=0.5, high=0.7)
+    three = pd.concat([correlations, third])
+    rho, low, high, _ = explorer_data(trajectories, 32, last, three)["rho"][SIGNALS[0]][1]
+    half = math.hypot(0.1, 4.3027 * 0.1 / math.sqrt(3))
+    assert (rho, low, high) == pytest.approx((0.6, 0.6 - half, 0.6 + half), abs=1e-3)
 
 
 def test_a_slider_reaches_every_frequency_and_finds_its_way_back():

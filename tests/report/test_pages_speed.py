@@ -55,7 +55,7 @@ def test_what_was_not_measured_leaves_no_table(folder, tmp_path):
     assert speed.peers_table(page.suite("lm")) is None
     assert speed.extremes_sentence(page.suite("lm")) is None
     told = speed.extremes_sentence(page.suite("rational")).data
-    assert told.startswith("The times reach from ×")
+    assert told.startswith("Times range from ×")
     assert speed.peers_table(page.suite("rational")) is not None
 
 

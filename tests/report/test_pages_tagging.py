@@ -96,7 +96,7 @@ def test_the_best_dropouts_have_a_star(alone, beside):
     )  # fmt: skip
     page = replace(beside, reference={**beside.reference, "tuning": tuning})
     assert cells(pages.tuning_table(page)) == [
-        ["embedding", "–", "word 0.1"],
+        ["embedding", "none", "word 0.1"],
         ["dense, 20 values", "91.00", "93.00 ★"],
     ]
 

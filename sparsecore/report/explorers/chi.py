@@ -14,6 +14,7 @@ from sparsecore.errors import InputError, near_match
 from sparsecore.report.explorers.bundle import module, style
 from sparsecore.report.explorers.numbers import in_steps
 from sparsecore.report.figures.style import LAYER_NAMES
+from sparsecore.stats.two_level import interval_of_runs
 
 STEP = 1e-4  # chi is carried in whole steps of this size
 EXPOSED = "chi_lstm2_gradient_target"
@@ -128,16 +129,16 @@ def explorer_data(
 def _rho(
     correlations: pd.DataFrame, column: str, epochs: Sequence[int]
 ) -> list[list[float] | None]:
-    """By epoch: ρ and the ends of its intervals, means over seeds, and over how many words."""
+    """By epoch: ρ, the ends of its interval over seeds and words, and over how many words."""
     _, layer, signal, role = column.split("_")
     wanted = {"layer": layer, "signal": signal, "role": role, "value": "chi"}
     table = correlations[correlations["method"] == "pearson_log"]
     for name, value in wanted.items():
         table = table[table[name] == value]
-    ends = {"rho": "mean", "low": "mean", "high": "mean", "words": "max"}
-    grouped: Any = table.groupby("epoch")
-    rows = grouped.agg(ends).round(4).dropna()  # no ρ of a constant
-    known = dict(zip(rows.index.tolist(), rows.to_numpy().tolist(), strict=True))
+    known = {}
+    for epoch, rows in table.dropna(subset=["rho"]).groupby("epoch"):  # no ρ of a constant
+        ends = interval_of_runs(rows, "rho", "low", "high")
+        known[epoch] = [*(round(end, 4) for end in ends), float(rows["words"].max())]
     return [known.get(epoch) for epoch in epochs]
 
 

@@ -34,8 +34,8 @@ def about(page: Study) -> Any:
     """What was trained: here, and in the reference runs."""
 
     def told(_: Summary, corpus: Mapping[str, Any], settings: Mapping[str, Any], runs: int) -> str:
-        return (
-            f"{runs} runs of {settings['num_updates']:,} updates on {as_typed(corpus['name'])}, "
+        return (  # how many is in the table of arms, which has several folders
+            f"{settings['num_updates']:,} updates a run on {as_typed(corpus['name'])}, "
             f"{settings['max_types']:,} types, H = {settings['hidden_size']}"
         )
 

@@ -30,8 +30,7 @@ from sparsecore.runs.execute import execute
 from sparsecore.runs.reference import Summary, read_provenance, read_summary, summary_of
 from sparsecore.runs.store import Run
 from sparsecore.stats.correlation import frequency_correlation
-from sparsecore.stats.seeds import Interval, mean_interval
-from sparsecore.stats.two_level import LEAST_SEEDS, both_variances
+from sparsecore.stats.two_level import interval_of_runs
 
 TWO_SCALES = ("pearson", "pearson_log")
 SCALES = {"pearson": "raw", "pearson_log": "log"}
@@ -123,7 +122,7 @@ def rho(
         table = table[table[column] == what]
     if table.empty:
         raise InputError(f"there is no rho for {wanted}")
-    return _over_both(table, "rho", "low", "high")
+    return interval_of_runs(table, "rho", "low", "high")
 
 
 def rho_sentence(page: Page, what: str, part: tuple[int, str] | None = None, **which: Any) -> Any:
@@ -203,7 +202,7 @@ def _differences(tables: Summary) -> list[str]:
         found = _of_verdict(tables, 7, part, "mean")
         rows = last[last["sample"] == sample]
         if found is None and len(rows):
-            found = _over_both(rows, *columns)
+            found = interval_of_runs(rows, *columns)
         digits = [] if found is None else [signed(1000 * end, 1) for end in found]
         shown.append("–" if found is None else f"{digits[0]} [{digits[1]}, {digits[2]}]")
     return shown
@@ -221,18 +220,6 @@ def _of_verdict(
         return None
     value, low, high = (float(rows.iloc[0][end]) for end in ("value", "low", "high"))
     return value, low, high
-
-
-def _over_both(rows: pd.DataFrame, value: str, low: str, high: str) -> Interval:
-    """Mean over runs, and from the interval of each run over words one over seeds and words.
-
-    Of fewer than three runs that over words alone.
-    """
-    middle, below, above = (float(rows[column].mean()) for column in (value, low, high))
-    over_words, values = (middle, below, above), rows[value].tolist()
-    if len(values) < LEAST_SEEDS:
-        return over_words
-    return both_variances(mean_interval(values), over_words)
 
 
 def paper_place() -> dict[str, tuple[float, float]]:

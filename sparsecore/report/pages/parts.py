@@ -162,7 +162,7 @@ def about_study(
     theirs = "There are no reference runs yet."
     if known is not None:
         text = told(page.main, known["corpus"], known["settings"], len(known["runs"]))
-        theirs = f"The reference study: {text}."
+        theirs = f"The reference runs: {text}."
     if page.own is None:
         return markdown(theirs)
     first = page.runs[0]

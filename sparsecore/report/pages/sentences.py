@@ -111,16 +111,16 @@ def about_networks(networks: Networks) -> Any:
     if known is None:
         return markdown(f"The language model in this page has {size}")
     told = "; ".join(
-        f"{row['network']}, at a learning rate of {row['learning_rate']:g}, "
-        f"{row['perplexity']:.0f} and **{signed(row['rho'], 2)}**"
+        f"{row['network']} (rate {row['learning_rate']:g}): perplexity {row['perplexity']:.0f}, "
+        f"ρ **{signed(row['rho'], 2)}**"
         for row in known.to_dict("records")
     )
     first = known.iloc[0]
     return markdown(
         f"The language models in this page have {size} They are networks of the study *What makes "
         f"a gradient sparse?*, trained from the same first weights on the same text, "
-        f"{int(first['updates']):,} updates on Wikipedia. Their perplexities, and the correlations "
-        "of $\\chi$ of the upper gradient with log frequency over words of held-out text: "
+        f"{int(first['updates']):,} updates on Wikipedia. Their perplexities, and ρ, the "
+        "correlations of $\\chi$ of the upper gradient with log frequency over held-out words: "
         f"{told}. Rounding to 8 bits changed no $\\chi$ of {int(first['read']):,} words by more "
         f"than {known['rounding'].max():.4f}. The study split words at random; the rarer half "
         f"of one bears a mark, as in *word{TWIN}*."

@@ -55,7 +55,7 @@ def open_page(results: str) -> Measured:
 def about(page: Measured) -> Any:
     """The machine, its ceilings, and what of a GPU is known."""
     machine, ceilings = page.machine, page.machine["ceilings"]
-    tuned = "tuned" if ALLOCATOR in machine["allocator"] else "as it comes"
+    tuned = "tuned" if ALLOCATOR in machine["allocator"] else "not tuned"
     gpu = (
         ""
         if page.table["device"].str.startswith("cuda").any()
@@ -84,7 +84,8 @@ def peers_table(rows: pd.DataFrame) -> Any:
                 **{f"× {k}": _number(v["ratio_to_reference"]) for k, v in by_name.items()},
             }
         )
-    return html_table(pd.DataFrame(shown).fillna("–")) if shown else None
+    table = pd.DataFrame(shown).fillna("–")
+    return html_table(table.loc[:, (table != "–").any()]) if shown else None
 
 
 def extremes_sentence(rows: pd.DataFrame) -> Any:
@@ -99,8 +100,8 @@ def extremes_sentence(rows: pd.DataFrame) -> Any:
     )
     faster = int((others["ratio_to_reference"] < 1).sum())
     return markdown(
-        f"The times reach from {least} to {most}; {faster or 'none'} of {len(others)} "
-        f"{'is' if faster == 1 else 'are'} below 1, faster than this library."
+        f"Times range from {least} to {most}; {faster or 'none'} of {len(others)} "
+        f"{'is' if faster == 1 else 'are'} below 1, that is, faster than this library."
     )
 
 

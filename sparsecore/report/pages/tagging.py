@@ -177,6 +177,7 @@ def size_sentence(page: Study) -> Any:
 
 
 def _dropouts(row: dict[Any, Any]) -> str:
-    """``word 0.1, variational 0.2``; a dash for none."""
+    """``word 0.1, variational 0.2``; ``none`` for none."""
     names = {"word_dropout": "word", "embedding_dropout": "variational", "weight_drop": "W_hh"}
-    return ", ".join(f"{name} {row[field]:g}" for field, name in names.items() if row[field]) or "–"
+    told = [f"{name} {row[field]:g}" for field, name in names.items() if row[field]]
+    return ", ".join(told) or "none"
