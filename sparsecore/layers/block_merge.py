@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -32,19 +32,33 @@ MAX_PRODUCTS = 50_000  # B h (i + h) of the dense layer, for each call that is s
 Ends = tuple[tuple[int, int], ...]  # first unit or input of each block, and the one after its last
 
 
-def merges(layer: Any, blocks: Sequence[nn.Module], x: Any, state: States | None) -> bool:
-    """Whether :func:`merge_blocks` serves one layer's components, and is faster than calling each.
+def merges(layer: Any, index: int, x: Any, state: States | None) -> bool:
+    """Whether :func:`merge_blocks` serves layer ``index``, and is faster than calling each block.
 
-    Not tensors of a kind of their own, such as PyTorch's fake ones, beside what
+    Not while operations are recorded or replaced on their way (fake tensors, ``make_fx``), and not
+    where a block was put in place of one of the layer's own; beside what
     :func:`~sparsecore.layers.block_sweep.may_run_together` rules out.
     """
-    if type(x) is not Tensor or x.device.type != "cpu" or x.numel() == 0 or len(blocks) == 1:
+    if type(x) is not Tensor or x.device.type != "cpu" or x.numel() == 0:
         return False
-    h = layer.hidden_size
+    N, h = layer.num_blocks, layer.hidden_size
     products = x.shape[1] * h * (x.shape[-1] + h)
-    if h > MAX_HIDDEN or products > MAX_PRODUCTS * (len(blocks) - 1):
+    if h > MAX_HIDDEN or products > MAX_PRODUCTS * (N - 1) or torch._C._len_torch_dispatch_stack():
         return False
-    return may_run_together(blocks, CELLS, x, [state])
+    blocks = layer.blocks[index * N : (index + 1) * N]
+    return may_run_together(blocks, CELLS, x, [state]) and _are_its_own(layer, index, blocks)
+
+
+def _are_its_own(layer: Any, index: int, blocks: Iterable[Any]) -> bool:
+    """Whether the blocks have the form in which the layer was made, all of one kind."""
+    mode = layer.blocks[0].mode
+    sizes = zip(layer.windows[index], layer.units, strict=True)
+    return all(
+        (block.input_size, block.hidden_size, block.num_layers, block.proj_size, block.mode)
+        == (window.stop - window.start, unit.stop - unit.start, 1, 0, mode)
+        and (block.bias, block.bidirectional) == (layer.bias, layer.bidirectional)
+        for block, (window, unit) in zip(blocks, sizes, strict=True)
+    )
 
 
 @opaque  # as run_dropped of block_stack
@@ -95,6 +109,7 @@ def _ends(slices: Sequence[slice]) -> Ends:
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)  # whoever calls first, the tensor serves all who come later
 def dense_places(
     units: Ends, windows: Ends, gates: int, bias: bool, directions: int
 ) -> tuple[list[tuple[int, ...]], Tensor]:
@@ -110,15 +125,16 @@ def dense_places(
         Shapes of the dense layer's weights; and of each weight of the blocks, in the order block,
         direction, weight, its place among them.
     """
+    arange = partial(torch.arange, device="cpu", dtype=torch.int64)
     h, w = units[-1][1], windows[-1][1]
     one = [(gates * h, w), (gates * h, h), *([(gates * h,)] * 2 if bias else [])]
     shapes = one * directions
     begin = [0, *itertools.accumulate(math.prod(shape) for shape in shapes)]
     places = []
     for (low, high), window in zip(units, windows, strict=True):
-        rows = torch.cat([torch.arange(g * h + low, g * h + high) for g in range(gates)])
+        rows = torch.cat([arange(g * h + low, g * h + high) for g in range(gates)])
         for k, shape in enumerate(shapes):
             columns = [window, (low, high), (0, 1), (0, 1)][k % len(one)]
             width = math.prod(shape[1:])
-            places.append((begin[k] + rows[:, None] * width + torch.arange(*columns)).flatten())
+            places.append((begin[k] + rows[:, None] * width + arange(*columns)).flatten())
     return shapes, torch.cat(places)

@@ -107,7 +107,7 @@ def run_layer(layer: SparseLayer, index: int, x: Any, state: States | None) -> t
     if state is not None:
         directions = num_directions(layer)
         state = tuple(s[index * directions : (index + 1) * directions] for s in state)
-    if merges(layer, blocks, x, state):
+    if merges(layer, index, x, state):
         merged = merge_blocks(layer, index, [dropped(block, drop) for block in blocks], x, state)
         if merged is not None:
             return merged

@@ -6,7 +6,7 @@ Elsewhere they run merged (:mod:`block_merge`) or one after the other (:mod:`blo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -29,7 +29,7 @@ def sweeps(blocks: Sequence[nn.Module], parts: Sequence[Any], states: Sequence[A
 
 
 def may_run_together(
-    blocks: Sequence[nn.Module],
+    blocks: Iterable[nn.Module],
     cells: tuple[type[nn.Module], ...],
     x: Any,
     states: Sequence[States | None],
@@ -37,8 +37,8 @@ def may_run_together(
     """Whether components may be run in another way than by calling each.
 
     Not with packed sequences; not while PyTorch traces what is called, and not components that
-    were parametrized or have hooks, for then their own call has to be made; all must be of one of
-    these kinds, and all tensors of one type and device.
+    were parametrized, wrapped or have hooks, for then their own call has to be made; all must be
+    of one of these kinds, and all tensors of one type and device.
     """
     if not isinstance(x, Tensor) or is_traced():
         return False
@@ -50,8 +50,12 @@ def may_run_together(
 
 
 def _has_hooks(block: nn.Module) -> bool:
-    before, after = block._forward_pre_hooks, block._forward_hooks
-    return bool(before or after or block._backward_pre_hooks or block._backward_hooks)
+    """Whether a call of the module does more than its class's ``forward``."""
+    kinds = ("forward_pre_hooks", "forward_hooks", "backward_pre_hooks", "backward_hooks")
+    everywhere = torch.nn.modules.module
+    return "forward" in vars(block) or any(
+        getattr(block, f"_{kind}") or getattr(everywhere, f"_global_{kind}") for kind in kinds
+    )
 
 
 @opaque  # as run_dropped of block_stack

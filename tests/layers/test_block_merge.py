@@ -121,6 +121,59 @@ def test_large_batches_wide_layers_and_calls_that_have_to_be_made_are_not_merged
     assert merged == []
 
 
+@pytest.mark.parametrize("mode", [torch.inference_mode(), torch.device("meta"), torch.no_grad()])
+def test_what_one_call_keeps_serves_the_next_in_any_mode(mode):
+    """What is remembered of a geometry must not be an inference tensor, nor on another device."""
+    block_merge.dense_places.cache_clear()
+    layer, x = make().float(), torch.randn(5, 3, 7)
+    with mode:
+        layer(x)
+    layer(x)[0].sum().backward()
+    assert all(p.grad is not None for p in layer.parameters())
+
+
+def put(layer, block):
+    layer.blocks[1] = block.double()
+
+
+def wrap(layer, block):
+    layer.blocks[1].forward = block.double().forward
+
+
+RELU = nn.RNN(4, 4, nonlinearity="relu")
+
+
+@pytest.mark.parametrize("change", [put, wrap])
+@pytest.mark.parametrize(
+    "block",
+    [nn.RNN(4, 4, bias=False), nn.RNN(4, 3), RELU],
+    ids=["no bias", "fewer units", "relu"],
+)
+def test_a_block_put_in_the_place_of_one_is_called(block, change, merged):
+    layer = make(sc.SparseRNN)
+    x = given(layer)[0].detach()
+    change(layer, block)
+    y = layer(x)[0]
+    own = block(x[..., layer.windows[0][1]])[0]
+    torch.testing.assert_close(y[..., 3 : 3 + own.shape[-1]], own, **EXACT)
+    assert merged == []
+
+
+def test_hooks_on_all_modules_see_the_blocks(merged):
+    seen = []
+    handle = nn.modules.module.register_module_forward_hook(lambda m, *_: seen.append(type(m)))
+    with handle:
+        make()(given(make())[0])
+    assert seen.count(nn.LSTM) == 3 and merged == []
+
+
+def test_a_graph_that_is_recorded_has_the_blocks(merged):
+    layer, x = make(), given(make())[0].detach()
+    recorded = torch.fx.experimental.proxy_tensor.make_fx(lambda x: layer(x)[0])(x)
+    assert merged == []
+    torch.testing.assert_close(recorded(x), layer(x)[0], **EXACT)
+
+
 def test_fake_tensors_are_not_merged(merged):
     with torch._subclasses.FakeTensorMode():
         y, _ = sc.SparseLSTM(7, 11, 3, 0.55)(torch.zeros(5, 3, 7))
