@@ -46,3 +46,14 @@ def test_the_runs_that_chose_the_rate_stand_apart():
     made = tables_of({"results": results, "epochs": results.assign(epoch=1, train_loss=1.0)})
     assert len(made["tuning"]) == len(made["runs"]) == len(made["curves"]) == 7
     assert (made["accuracy"]["seeds"] == 1).all()
+
+
+def test_long_curves_keep_both_ends_and_every_so_many_epochs():
+    row = {name: getattr(Reciting(), name) for name in FIELDS} | {"tokens": 100, "parameters": 1}
+    own = row | {"accuracy": 0.5, "evaluated_accuracy": 0.5, "epochs": 9, "train_loss": 1.0}
+    runs = pd.DataFrame([{"seed": seed, "run": f"r{seed}", **own} for seed in (0, 1)])
+    epochs = runs.merge(pd.DataFrame({"epoch": range(1, 1201)}), how="cross")
+    epochs = epochs[(epochs["seed"] == 0) | (epochs["epoch"] <= 1000)]  # one knew the text earlier
+    curves = tables_of({"results": runs, "epochs": epochs})["curves"]
+    assert list(curves.loc[curves["seed"] == 0, "epoch"]) == [1, *range(3, 1201, 3)]
+    assert list(curves.loc[curves["seed"] == 1, "epoch"]) == [1, *range(3, 1000, 3), 1000]

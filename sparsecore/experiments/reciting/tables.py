@@ -12,6 +12,7 @@ from sparsecore.experiments.reciting.findings import BOTH, DENSE, RNN
 from sparsecore.stats.seeds import over_seeds
 from sparsecore.stats.tables import Summary
 
+POINTS = 400  # of a curve, at most
 FAMILIES = {"dense": DENSE, "sparse_hidden": RNN, "sparse_all": BOTH}  # by stack
 PAPER = {  # Table 4, percent
     (1, DENSE): 100.0,
@@ -29,8 +30,8 @@ def tables_of(tables: Summary) -> Summary:
 
     ``accuracy`` (Table 4): a row a model, mean accuracy over seeds in percent with its t interval
     and standard deviation, by either way of measuring, and the paper's. ``runs``: a row a run.
-    ``curves``: accuracy epoch by epoch. ``tuning``: a row a run that chose the learning rate, if
-    there are any.
+    ``curves``: accuracy over the epochs, at most 400 of them. ``tuning``: a row a run that chose
+    the learning rate, if there are any.
 
     Args:
         tables: ``results`` and ``epochs`` of all runs on top of one another, with ``seed`` and the
@@ -44,12 +45,18 @@ def tables_of(tables: Summary) -> Summary:
     summary = {
         "accuracy": accuracies(results),
         "runs": results.drop(columns="run").reset_index(drop=True),
-        "curves": epochs[curves].reset_index(drop=True),
+        "curves": epochs.loc[_shown(epochs), curves].reset_index(drop=True),
     }
     if len(tuning):
         names = ["family", "part", "learning_rate", "accuracy", "best_epoch"]
         summary["tuning"] = tuning[names].reset_index(drop=True)
     return summary
+
+
+def _shown(epochs: pd.DataFrame) -> pd.Series:
+    """Which rows curves need: all of a few hundred epochs, of more every so many and both ends."""
+    epoch, last = epochs["epoch"], epochs.groupby("run")["epoch"].transform("max")
+    return (epoch % math.ceil(int(epoch.max()) / POINTS) == 0) | (epoch == 1) | (epoch == last)
 
 
 def accuracies(results: pd.DataFrame) -> pd.DataFrame:
