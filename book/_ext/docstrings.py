@@ -29,12 +29,19 @@ def escape_line(line: str) -> str:
 def escape_docstring(
     app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]
 ) -> None:
-    """Escape the prose of a docstring in place; a doctest ends at the next blank line."""
-    in_doctest = False
+    """Escape the prose of a docstring in place.
+
+    A doctest ends at the next blank line, code after ``::`` where the text is no deeper than there.
+    """
+    in_doctest, code = False, None  # the indentation of the line that ended in ::
     for number, line in enumerate(lines):
+        indent = len(line) - len(line.lstrip())
+        if code is not None and line.strip() and indent <= code:
+            code = None
         in_doctest = line.lstrip().startswith(">>>") or (in_doctest and bool(line.strip()))
-        if not in_doctest:
+        if not in_doctest and code is None:
             lines[number] = escape_line(line)
+            code = indent if line.endswith("::") else None
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

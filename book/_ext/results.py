@@ -1,6 +1,6 @@
 """Directives that tell of the runs behind the book, from their provenance files.
 
-```{reference-runs}       the runs behind the claims: text, command, hardware, time
+```{reference-runs}       the runs behind the claims: how they are made, hardware, time
 ```{reference-runs} emergent   those of one experiment
 ```{costs} measured       how fast the language model was trained, by runs and benchmarks
 ```{costs} extrapolated   the time that larger texts would take at these speeds
@@ -46,11 +46,7 @@ class ReferenceRuns(SphinxDirective):
             provenance = json.loads(path.read_text(encoding="utf-8"))
             if "experiment" not in provenance:  # nothing was trained: a pretrained model
                 continue
-            # tables across experiments: the classifiers have a folder of their own
-            rows += [
-                _run_row(path, own, claims)
-                for own in provenance.get("language_models", [provenance])
-            ]
+            rows.append(_run_row(path, provenance, claims))
         if not rows:
             return [_text("There are no reference runs yet.")]
         return [
@@ -58,8 +54,7 @@ class ReferenceRuns(SphinxDirective):
                 [
                     "Tables",
                     "Decide findings",
-                    "Text",
-                    "Command",
+                    "Made by",
                     "Runs",
                     "Seeds",
                     "Hardware",
@@ -143,11 +138,27 @@ def _days(hours: float) -> str:
 def _run_row(
     path: Path, provenance: dict[str, Any], claims: Sequence[Claim] = ()
 ) -> list[nodes.Node]:
-    corpus = provenance["corpus"]
-    name = str(corpus.get("name", path.parent.name))
+    # tables across experiments: the classifiers have a folder of their own
+    parts = provenance.get("language_models", [provenance])
+    study = _study_of(path.parent)
+    minutes = [float(value) for part in parts for value in part["minutes"] if value is not None]
+    devices = dict.fromkeys(device for part in parts for device in part["devices"] if device)
+    return [
+        _text(f"{path.parent.parent.name}/{path.parent.name}"),
+        _text(decided_by(path, claims) or "–"),
+        nodes.paragraph("", "", nodes.literal("", study or _command(path, provenance))),
+        _text(sum(len(part["runs"]) for part in parts)),
+        _text(_counted(parts[0]["seeds"])),
+        _text(", ".join(devices)),
+        _text(_range(minutes)),
+    ]
+
+
+def _command(path: Path, provenance: dict[str, Any]) -> str:
+    """What made tables that are of no study."""
+    name = str(provenance["corpus"].get("name", path.parent.name))
     preset, *changed = preset_name(provenance).split(", ")
     several = len(provenance["runs"]) > 1
-    study = _study_of(path.parent)
     command = "sweep" if several else "run"
     words = ["sparsecore", command, provenance["experiment"], "--preset", preset, "--corpus", name]
     for setting in changed:
@@ -155,19 +166,7 @@ def _run_row(
         words += ["--" + field.replace("_", "-"), value]
     if several and not provenance["varied"]:
         words += ["--seeds", str(len(provenance["seeds"]))]
-    if study is not None:
-        words = ["sparsecore", "reproduce", study, "--yes"]
-    minutes = [float(value) for value in provenance["minutes"] if value is not None]
-    return [
-        _text(f"{path.parent.parent.name}/{path.parent.name}"),
-        _text(decided_by(path, claims) or "–"),
-        _text(name),
-        nodes.paragraph("", "", nodes.literal("", shlex.join(words))),
-        _text(len(provenance["runs"])),
-        _text(_counted(provenance["seeds"])),
-        _text(", ".join(filter(None, provenance["devices"]))),
-        _text(_range(minutes)),
-    ]
+    return shlex.join(words)
 
 
 def decided_by(path: Path, claims: Sequence[Claim]) -> str:

@@ -51,7 +51,7 @@ def frequency_order(counts: ArrayLike | Tensor, order: str = "up") -> Tensor:
             counts as the more frequent.
 
     Returns:
-        (V,) int64 permutation: row of word id i at place i.
+        A permutation, (V,) int64, with the row of word id i at place i.
 
     Raises:
         InputError: an unknown order, or counts that are not one number a word.

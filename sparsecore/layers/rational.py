@@ -175,8 +175,7 @@ class RationalRNN(nn.Module):
                 exactly as they are there.
 
         Returns:
-            scores: (T, B, D), or (B, T, D); (T, D) for one text.
-            cn: (B, S), or (S,).
+            The scores, (T, B, D), or (B, T, D); (T, D) for one text. And cn, (B, S), or (S,).
 
         Raises:
             InputError: shapes or types that do not match.

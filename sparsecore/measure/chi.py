@@ -86,7 +86,7 @@ def chi(v: Tensor, dim: int = -1) -> Tensor:
         dim: the axis of the vectors.
 
     Returns:
-        The shape of ``v`` without ``dim``: values in [1/sqrt(D), 1], NaN for a zero vector.
+        Values in [1/sqrt(D), 1], NaN for a zero vector; the shape of ``v`` without ``dim``.
 
     Raises:
         InputError: the axis is empty.

@@ -83,7 +83,7 @@ def track_lm(
         progress: show a bar.
 
     Returns:
-        As :meth:`Tracker.table() <sparsecore.measure.tracker.Tracker.table>`: word, frequency
+        A table as of :meth:`~sparsecore.measure.tracker.Tracker.table`, with word, frequency
         (occurrences in the texts), layer, signal, role, chi, l1, count (positions), word_id, a
         column for each measure; and surprisal, the mean over the occurrences of a word of
         -log p(word | before) in nats, which is the sum over its pieces (NaN if it was never

@@ -34,7 +34,7 @@ def phrases(
             their tables with :func:`strongest`.
 
     Returns:
-        One row a phrase: wfsa, state (i), end (top | bottom), rank (1 is the extreme), score,
+        One row a phrase, with wfsa, state (i), end (top | bottom), rank (1 is the extreme), score,
         document, phrase, and transition_1 … transition_n: the words of each main-path step with
         the self-loops that precede it, marked as ``word_SL``; more than two in a row are ``…_SL``.
         ``after``: self-loops from the last step to the end of the text.
@@ -109,11 +109,11 @@ def explain(
         tokens: the T words.
 
     Returns:
-        decision: a row for each WFSA and one for the bias: wfsa (−1: bias), score, weight
-            (w_1 − w_0), contribution (their product), share (of the sum of all magnitudes, signed).
-        words: a row for each WFSA and word: wfsa, state (where the path ends), path_score,
-            position, word, role (before | taken | loop), transition (1 … for taken, else 0),
-            weight (of the arc).
+        Two tables. ``decision`` has a row for each WFSA and one for the bias, with wfsa (−1: bias),
+        score, weight (w_1 − w_0), contribution (their product), share (of the sum of all
+        magnitudes, signed). ``words`` has a row for each WFSA and word, with wfsa, state (where the
+        path ends), path_score, position, word, role (before | taken | loop), transition (1 … for
+        taken, else 0), weight (of the arc).
 
     Raises:
         InputError: a classifier of other sizes; x and tokens that do not match.

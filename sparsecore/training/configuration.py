@@ -13,8 +13,6 @@ from sparsecore.errors import InputError, near_match
 def from_preset(kind: Any, preset: str, **overrides: Any) -> Any:
     """The preset of that name, with fields of your own where given (None leaves the preset's).
 
-    As a method of a configuration: ``preset = classmethod(from_preset)``, beside ``presets``.
-
     Raises:
         InputError: unknown preset or field, with the nearest name.
     """

@@ -59,6 +59,12 @@ def test_docstrings_keep_code_and_lose_accidental_markup():
     ]
 
 
+def test_docstrings_keep_code_that_follows_two_colons():
+    lines = ["Tables of a * b::", "", '    f(["*.mlp"])', "", "Patterns are *.mlp"]
+    escape_docstring(None, "function", "f", None, None, lines)  # pyright: ignore[reportArgumentType]
+    assert lines == [r"Tables of a \* b::", "", '    f(["*.mlp"])', "", r"Patterns are \*.mlp"]
+
+
 def test_scripts_from_outside_are_dropped():
     own = SimpleNamespace(filename="_static/doctools.js", attributes={})
     outside = SimpleNamespace(filename="https://cdn.example/x.js", attributes={})
@@ -184,9 +190,9 @@ def test_a_reference_run_is_told_with_the_command_that_makes_it():
     }
     row = [cell.astext() for cell in _run_row(Path("emergent/mine/provenance.json"), provenance)]
     command = "sparsecore sweep emergent --preset small --corpus wikitext-2 --epochs 7 --seeds 2"
-    assert row == ["emergent/mine", "–", "wikitext-2", command, "2", "0, 1", "some CPU", "58–61"]
-    listed = _run_row(Path("emergent/wikitext-2/provenance.json"), provenance)[3].astext()
-    assert listed == "sparsecore reproduce emergent-wikitext-2 --yes"  # a study of studies.toml
+    assert row == ["emergent/mine", "–", command, "2", "0, 1", "some CPU", "58–61"]
+    listed = _run_row(Path("emergent/wikitext-2/provenance.json"), provenance)[2].astext()
+    assert listed == "emergent-wikitext-2"  # a study of studies.toml
 
 
 @pytest.mark.parametrize(
