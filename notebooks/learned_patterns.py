@@ -93,7 +93,7 @@ axes = figures.states_kept(reader.states)
 # Those with a state left, as automata: the arrow in front of a state takes a word, the loop above
 # it skips one.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-automata", "caption": "The automata that are left (Figure 2 of the paper): dotted states were taken out. The solid states are as many as the words that an automaton can still take. The area of a disc is the norm of the state's weights; where it is small, the number of the state stands beside the circle."}, "image": {"alt": "A row of circles for each automaton, joined by arrows, with a loop above each circle; removed states are dotted.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-automata", "caption": "The automata that are left (Figure 2 of the paper): dotted states were taken out. The solid states are as many as the words that an automaton can still take. Patterns are numbered in the order of the automata in the figure before. The area of a disc is the norm of the state's weights; where it is small, the number of the state stands beside the circle."}, "image": {"alt": "A row of circles for each automaton, joined by arrows, with a loop above each circle; removed states are dotted.", "classes": "dark-light"}}
 states, names = kept_automata(reader)
 axes = figures.automata(states, names)
 

@@ -124,6 +124,15 @@ def test_cells_are_shaded_about_zero_where_differences_are_shown():
     assert found == [-1, 0.5, 0, "−.123", ".123"]
 
 
+def test_what_three_digits_do_not_show_is_not_shaded():
+    path = json.dumps((STATIC / "sentence.js").as_uri())
+    found = run_node(
+        f"""import {{ shade }} from {path};
+        print([shade(0.50001, [0.5, 0.5002], false), shade(0.0001, [0.0001, 0], true)]);"""
+    )
+    assert found == [0.5, 0.2]
+
+
 def test_weights_of_other_words_are_refused(model):
     weights = {name: value.numpy() for name, value in model.state_dict().items()}
     networks = {"trained": weights}

@@ -19,12 +19,14 @@ export function short(value, difference = false) {
   return difference ? `${value < 0 ? "−" : "+"}${text}` : text;
 }
 
+const SHOWN = 0.0005; // what three digits do not show gets no colour of its own
+
 /** Where a value stands in its row: a share in [0, 1], of a difference in [−1, 1] about zero. */
 export function shade(value, values, difference) {
   const known = values.filter(Number.isFinite);
-  if (difference) return value / (Math.max(...known.map(Math.abs)) || 1);
+  if (difference) return value / Math.max(...known.map(Math.abs), SHOWN);
   const [low, high] = [Math.min(...known), Math.max(...known)];
-  return high > low ? (value - low) / (high - low) : 0.5;
+  return high - low > SHOWN ? (value - low) / (high - low) : 0.5;
 }
 
 function loaded(stored, sizes) {
