@@ -193,11 +193,17 @@ axes = figures.beside(
 )
 
 # %% [markdown]
-# The same in numbers, with what else was measured: the thinned words, and the slope over whole words of the same ranks. Slopes are in
+# The same in numbers, with the slope over whole words of the same ranks. Slopes are in
 # thousandths of $\chi$ per nat, after 3,000 updates, with 95 % intervals; the seeds tell the rounds apart.
 
 # %% tags=["hide-input"]
-arms_table(page, reference, "enwiki-3")
+arms_table(page, reference, "enwiki-3", kinds=["split", "words"])
+
+# %% [markdown]
+# And the slopes over thinned words:
+
+# %% tags=["hide-input"]
+arms_table(page, reference, "enwiki-3", kinds=["thin"])
 
 # %% [markdown]
 # Slopes within words and over words need not go together: with Adam $\chi$ is level over whole words while it falls within them. SGD at 20

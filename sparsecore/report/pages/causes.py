@@ -65,18 +65,18 @@ def having(tables: Summary | None, names: Sequence[str]) -> Summary | None:
     return tables if ran else None
 
 
-def arms_table(page: Study, *references: str) -> Any:
+def arms_table(page: Study, *references: str, kinds: Sequence[str] = tuple(KINDS)) -> Any:
     """What every arm of these rounds learned, and its slopes; below, which arms were not run."""
     known = [tables for name in references if (tables := every_arm(name)) is not None]
     if page.own is not None:
         known.append(page.own)
-    table = pd.concat([arms(tables) for tables in known], ignore_index=True)
+    table = pd.concat([arms(tables, kinds) for tables in known], ignore_index=True)
     missing = [name for name in ARMS.values() if name not in set(table["arm"])]
     note = f"Registered and not run: {'; '.join(missing)}." if missing else ""
     return html_table(table, note=note)
 
 
-def arms(tables: Summary) -> pd.DataFrame:
+def arms(tables: Summary, kinds: Sequence[str] = tuple(KINDS)) -> pd.DataFrame:
     """A row an arm, at the last update: its seeds, held-out loss, and slopes by both measures."""
     losses, slopes = tables["losses"], tables["slopes"]
     end = losses["update"].max()
@@ -90,8 +90,8 @@ def arms(tables: Summary) -> pd.DataFrame:
         "held-out loss, nats": [f"{loss[arm]:.2f}" for arm in names],
     }
     shown = {
-        f"{called}, {where}": [_slope(last, arm, measure, kind) for arm in names]
-        for kind, called in KINDS.items()
+        f"{KINDS[kind]}, {where}": [_slope(last, arm, measure, kind) for arm in names]
+        for kind in kinds
         for measure, where in (("training", "in training"), ("held out", "held out"))
     }
     return pd.DataFrame({**first, **shown})
