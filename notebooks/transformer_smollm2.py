@@ -140,7 +140,7 @@ lstm_table(page)
 # %% [markdown]
 # For the upper layer's gradient that is negative, where the [first part](emergent_targets.ipynb) finds positive correlations. The sign
 # depends on which words are included, because the relation is not monotone: in our LSTM $\chi$ rises up to some tens of
-# occurrences, falls up to some hundreds, and rises again for the two or three dozen commonest words. Words that SmolLM2 has as one
+# occurrences, falls up to some hundreds, and rises again for some twenty of the commonest. Words that SmolLM2 has as one
 # piece, and that occur ten times in what it read, are mostly beyond the first rise.
 
 # %% [markdown]
