@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from sparsecore.errors import InputError
@@ -84,44 +84,6 @@ def check_known(ids: Ids, num_words: int) -> None:
 def flat_nested(x: Tensor) -> Tensor:
     """A nested tensor's values one after the other: (N, …)."""
     return x.values() if x.layout is torch.jagged else torch.cat(list(x.unbind()))
-
-
-def pack_ids(ids: Ids, packed: PackedSequence, module: nn.Module, layer: str) -> Ids:
-    """Padded ids in the order of a packed sequence: (B, T) or (T, B) -> (N,).
-
-    Raises:
-        InputError: shapes that fit neither way, or both ways and the layer does not tell.
-    """
-    sizes = packed.batch_sizes
-    steps, batch = len(sizes), int(sizes[0])
-    shape = tuple(next(iter(ids.values())).shape)
-    if len(shape) == 1:
-        return ids
-    fits = {
-        True: len(shape) == 2 and shape[0] == batch and shape[1] >= steps,
-        False: len(shape) == 2 and shape[1] == batch and shape[0] >= steps,
-    }
-    batch_first = getattr(module, "batch_first", None)
-    if all(fits.values()) and batch_first is None:
-        raise InputError(
-            f"layer {layer!r} returned a packed sequence, and ids of shape {shape} could be (B, T) "
-            "or (T, B): give packed ids (pack_padded_sequence(ids, …).data)"
-        )
-    if not any(fits.values()):
-        raise InputError(
-            f"layer {layer!r} returned a packed sequence of {batch} texts of up to {steps} "
-            f"tokens, which ids of shape {shape} do not fit"
-        )
-    by_batch = bool(batch_first) if all(fits.values()) else fits[True]
-    step = torch.repeat_interleave(torch.arange(steps), sizes)
-    row = torch.arange(len(step)) - torch.repeat_interleave(sizes.cumsum(0) - sizes, sizes)
-    order = packed.sorted_indices
-    row = row if order is None else order[row.to(order.device)]
-    result = {}
-    for role, value in ids.items():
-        b, t = row.to(value.device), step.to(value.device)
-        result[role] = value[b, t] if by_batch else value[t, b]
-    return result
 
 
 def words_by_id(vocabulary: Any) -> np.ndarray | None:
