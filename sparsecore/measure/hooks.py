@@ -137,6 +137,8 @@ class Hooks:
         return before_forward
 
     def _run(self, name: str) -> Run | None:
+        if not self.is_open:  # they were removed in the midst of a call
+            return None
         try:
             return self.passes.run(name)
         except InputError:
