@@ -108,6 +108,7 @@ def words_by_id(vocabulary: Any) -> np.ndarray | None:
         kind = type(vocabulary).__name__
         raise InputError(f"vocabulary must be the words by id, got the {kind} {vocabulary!r:.60}")
     if isinstance(vocabulary, pd.Series):
+        _check_once(vocabulary, "vocabulary")
         vocabulary = vocabulary.to_dict()
     if not isinstance(vocabulary, Mapping):
         words = list(vocabulary)
@@ -151,6 +152,7 @@ def counts_by_id(counts: Any, words: np.ndarray | None) -> np.ndarray | None:
     if isinstance(counts, Mapping):
         counts = pd.Series(dict(counts))
     if isinstance(counts, pd.Series):
+        _check_once(counts, "counts", ": add them up first (counts.groupby(level=0).sum())")
         keys: Any = words if counts.index.inferred_type in ("string", "mixed") else None
         if keys is None and len(counts) and counts.index.inferred_type != "integer":
             raise InputError(f"counts need words or ids as their index, got {counts.index!r:.80}")
@@ -158,7 +160,10 @@ def counts_by_id(counts: Any, words: np.ndarray | None) -> np.ndarray | None:
             largest = int(counts.index.max()) + 1 if len(counts) else 0
             keys = np.arange(largest if words is None else len(words))
         counts = counts.reindex(keys).fillna(0).to_numpy()
-    result = np.asarray(counts.cpu() if isinstance(counts, Tensor) else counts)
+    if isinstance(counts, Tensor):
+        counts = counts.detach().cpu()
+        counts = counts.double() if counts.is_floating_point() else counts  # NumPy has no bfloat16
+    result = np.asarray(counts)
     if result.ndim != 1 or result.dtype.kind not in "iuf":
         raise InputError(
             f"counts must be numbers by id, or a mapping or Series by word, got {counts!r:.60}"
@@ -166,3 +171,9 @@ def counts_by_id(counts: Any, words: np.ndarray | None) -> np.ndarray | None:
     if words is not None and len(words) != len(result):
         raise InputError(f"{len(result)} counts do not fit {len(words)} words")
     return result
+
+
+def _check_once(series: Any, name: str, remedy: str = "") -> None:
+    if series.index.has_duplicates:
+        twice = series.index[series.index.duplicated()][0]
+        raise InputError(f"{name} has {twice!r:.60} more than once in its index{remedy}")
