@@ -23,6 +23,7 @@ from sparsecore.errors import (
     is_out_of_memory,
     near_match,
     one_line,
+    whole_number,
 )
 from sparsecore.runs.parser import Parser
 from sparsecore.training.stopping import signals_stop
@@ -281,6 +282,8 @@ def reproduce(arguments: list[str]) -> None:
     parser.add_argument("--out", default="_build/reference", help="default: %(default)s")
     parser.add_argument("--no-progress", action="store_true")
     chosen = parser.parse_args(arguments)
+    if chosen.jobs is not None:
+        whole_number(chosen.jobs, "--jobs", 1)
 
     from pathlib import Path
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 import errno
 import importlib.util
+import operator
 import signal
 from collections.abc import Iterable
+from typing import Any
 
 DISTRIBUTION = "sparse-by-nature"  # "sparsecore" on the package index is another project
 LONGEST = 1000  # signs of a message
@@ -87,6 +89,24 @@ def check_installed(extra: str, *packages: str) -> None:
     for package in packages:
         if importlib.util.find_spec(package) is None:
             raise InputError(f"this needs {package}: {install_hint(extra)}")
+
+
+def whole_number(value: Any, name: str, least: int = 0) -> int:
+    """``value`` as an int, be it one of Python, NumPy or PyTorch; neither 2.0 nor True is one.
+
+    Raises:
+        InputError: another kind of value, or one below ``least``; ``name`` is what it should be.
+
+    >>> whole_number(3, "seed")
+    3
+    """
+    try:
+        number = operator.index(value)
+    except (TypeError, ValueError, RuntimeError):  # Python and NumPy; PyTorch
+        number = least - 1
+    if number < least or "bool" in str(getattr(value, "dtype", type(value))):
+        raise InputError(f"{name} must be a whole number of {least} or more, not {value!r:.60}")
+    return number
 
 
 def near_match(name: str, known: Iterable[str]) -> str:

@@ -73,6 +73,9 @@ def test_help_is_friendly(arguments, capsys):
         (["data", "info", "pbt"], "'ptb'"),
         (["reference", "123", "--out", "x"], "there is no run '123'"),
         (["claims", "--file", "none.toml"], "none.toml"),
+        (["reproduce", "--jobs", "0"], "--jobs must be a whole number of 1 or more, not 0"),
+        (["bench", "--seconds", "nan"], "seconds must be a number of 0 or more, got nan"),
+        (["bench", "--seconds", "-1"], "seconds must be a number of 0 or more, got -1.0"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys):

@@ -23,6 +23,7 @@ from sparsecore.bench.ceilings import Ceilings
 from sparsecore.bench.clock import CLOCKS, clock_name, synchronise
 from sparsecore.bench.footprint import Footprint, peak_on_gpu
 from sparsecore.bench.gate import REFUSED, judge
+from sparsecore.errors import InputError
 
 FEWEST_ROUNDS, MOST_ROUNDS = 3, 50
 MIB = 1 << 20
@@ -41,6 +42,10 @@ class Settings:
     device: torch.device
     seconds: float = 6.0
     quick: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seconds < math.inf:
+            raise InputError(f"seconds must be a number of 0 or more, got {self.seconds}")
 
 
 def run_case(

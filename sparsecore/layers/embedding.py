@@ -66,6 +66,9 @@ def frequency_order(counts: ArrayLike | Tensor, order: str = "up") -> Tensor:
     return ORDERS[order](_numbers("counts", counts))
 
 
+NARROW = (torch.uint8, torch.int8, torch.int16)
+
+
 class SparseEmbedding(nn.Module):
     """A lookup table that stores long vectors for frequent words and short ones for rare words.
 
@@ -163,6 +166,8 @@ class SparseEmbedding(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """(...) word ids -> (..., k) vectors."""
+        if ids.dtype in NARROW:  # no indices to PyTorch, or a mask
+            ids = ids.long()
         rows = ids
         if self.order is not None:
             rows = self.order.index_select(0, ids.flatten()).view(ids.shape)

@@ -180,6 +180,11 @@ class RationalRNN(nn.Module):
         Raises:
             InputError: shapes or types that do not match.
         """
+        if not isinstance(x, Tensor):
+            raise InputError(
+                f"x must be a tensor, got {type(x).__name__}; of a PackedSequence give the tensor "
+                "of pad_packed_sequence, and mask=, which is False where there is padding"
+            )
         if x.ndim == 2:
             one = 0 if self.batch_first else 1
             scores, cn = self(

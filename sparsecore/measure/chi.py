@@ -14,6 +14,9 @@ from torch import Tensor
 
 from sparsecore.errors import InputError
 
+SPARSE = {
+    torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc
+}  # fmt: skip
 BLOCK = 2**17  # entries
 IN_RANGE = 2.0**40  # a norm whose square, and that of any entry that matters, is a normal float
 
@@ -58,6 +61,11 @@ def concentration_of_values(v: Tensor) -> tuple[Tensor, Tensor]:
 
 def _check_vectors(v: Tensor, dim: int) -> None:
     _check_tensor(v)
+    if v.ndim and not (hasattr(dim, "__index__") and -v.ndim <= dim < v.ndim):
+        raise InputError(
+            f"dim must be one axis of the shape {tuple(v.shape)}, from {-v.ndim} to {v.ndim - 1}, "
+            f"got {dim!r:.60}: v.flatten(i, j) makes one axis of several"
+        )
     if v.ndim == 0 or v.shape[dim] == 0:
         raise InputError(
             f"chi needs at least one entry along dim={dim}, got a vector of shape {tuple(v.shape)}"
@@ -67,6 +75,8 @@ def _check_vectors(v: Tensor, dim: int) -> None:
 def _check_tensor(v: Tensor) -> None:
     if not isinstance(v, Tensor):
         raise InputError(f"chi takes a tensor, got {type(v).__name__}: give torch.as_tensor(v)")
+    if v.layout in SPARSE:
+        raise InputError(f"chi takes dense tensors, got layout {v.layout}: give v.to_dense()")
 
 
 def real(v: Tensor) -> Tensor:
@@ -89,7 +99,7 @@ def chi(v: Tensor, dim: int = -1) -> Tensor:
         Values in [1/sqrt(D), 1], NaN for a zero vector; the shape of ``v`` without ``dim``.
 
     Raises:
-        InputError: the axis is empty.
+        InputError: the axis is empty or does not exist; no dense tensor.
 
     Source: Saphra & Lopez 2019, §2 (after Repetti et al. 2015).
 
@@ -123,8 +133,8 @@ def hoyer(v: Tensor, dim: int = -1) -> Tensor:
     >>> hoyer(torch.tensor([[5.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]]))
     tensor([1., 0.])
     """
-    _check_tensor(v)
-    if v.ndim and v.shape[dim] == 1:
+    _check_vectors(v, dim)
+    if v.shape[dim] == 1:
         raise InputError(f"hoyer needs vectors of at least 2 entries, got shape {tuple(v.shape)}")
     root = v.shape[dim] ** 0.5
     return (root - 1 / chi(v, dim)) / (root - 1)
@@ -149,13 +159,19 @@ def chi_softmax_gradient(logits: Tensor, target: Tensor) -> Tensor:
         target is negative.
 
     Raises:
-        InputError: V < 2, or shapes that do not match.
+        InputError: no tensors, V < 2, or shapes that do not match.
 
     Source: Saphra & Lopez 2019, §4 (the quantity); the closed form is this project's.
 
     >>> chi_softmax_gradient(torch.tensor([4.0, 1.0, 1.0]), torch.tensor(0))
     tensor(0.6124)
     """
+    _check_tensor(logits)
+    if not isinstance(target, Tensor):
+        raise InputError(
+            f"target must be a tensor of integers, got {type(target).__name__}: give "
+            "torch.as_tensor(target)"
+        )
     if logits.ndim == 0 or logits.shape[-1] < 2:
         raise InputError(
             f"chi_softmax_gradient needs at least 2 logits a position, got {tuple(logits.shape)}"

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from sparsecore.errors import InputError
 from sparsecore.measure.chi import concentration_of_values, real
-from sparsecore.measure.ids import Ids, flat_nested, flatten, pack_ids
+from sparsecore.measure.ids import Ids, flat_nested, flatten
 from sparsecore.measure.measures import Measure
 from sparsecore.measure.outputs import Found, Hook, check_plain, find_vectors, hooked
+from sparsecore.measure.packed import PackedIds
 from sparsecore.measure.passes import Pass, Passes, Run, in_backward
 from sparsecore.measure.select import Signal, Transform
 from sparsecore.measure.unseen import Seen
@@ -40,7 +41,7 @@ class Hooks:
     ) -> None:
         self.signals, self.measures, self.table = signals, measures, table
         self.gradients, self.total, self.flat = gradients, total, flat
-        self.passes, self.seen = Passes(), Seen()
+        self.passes, self.seen, self.packed = Passes(), Seen(), PackedIds()
         self._handles: list[Any] = []
 
     @property
@@ -136,6 +137,8 @@ class Hooks:
         return before_forward
 
     def _run(self, name: str) -> Run | None:
+        if not self.is_open:  # they were removed in the midst of a call
+            return None
         try:
             return self.passes.run(name)
         except InputError:
@@ -156,7 +159,7 @@ class Hooks:
                 )
             found = find_vectors(value, run.of.shape, name)
             check_plain(found.tensor, name)
-            ids = self._ids(run.of, found, signal.module, name)
+            ids = self._ids(run.of, found, name)
             if not run.counted:
                 values = self._values(found.tensor, signal.transform)
                 self.count(run.of, ids, run.label, "activation", values, bool(signal.transform))
@@ -178,9 +181,9 @@ class Hooks:
         tensor = hooked(found.tensor, inputs, count)
         return None if tensor is found.tensor else found.put(tensor)
 
-    def _ids(self, of: Pass, found: Found, module: nn.Module, name: str) -> Ids:
+    def _ids(self, of: Pass, found: Found, name: str) -> Ids:
         if found.packed is not None:
-            return pack_ids(of.ids, found.packed, module, name)
+            return self.packed.pack(of.ids, found.packed, name)
         return of.ids
 
     def _values(

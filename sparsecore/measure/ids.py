@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from sparsecore.errors import InputError
@@ -86,44 +86,6 @@ def flat_nested(x: Tensor) -> Tensor:
     return x.values() if x.layout is torch.jagged else torch.cat(list(x.unbind()))
 
 
-def pack_ids(ids: Ids, packed: PackedSequence, module: nn.Module, layer: str) -> Ids:
-    """Padded ids in the order of a packed sequence: (B, T) or (T, B) -> (N,).
-
-    Raises:
-        InputError: shapes that fit neither way, or both ways and the layer does not tell.
-    """
-    sizes = packed.batch_sizes
-    steps, batch = len(sizes), int(sizes[0])
-    shape = tuple(next(iter(ids.values())).shape)
-    if len(shape) == 1:
-        return ids
-    fits = {
-        True: len(shape) == 2 and shape[0] == batch and shape[1] >= steps,
-        False: len(shape) == 2 and shape[1] == batch and shape[0] >= steps,
-    }
-    batch_first = getattr(module, "batch_first", None)
-    if all(fits.values()) and batch_first is None:
-        raise InputError(
-            f"layer {layer!r} returned a packed sequence, and ids of shape {shape} could be (B, T) "
-            "or (T, B): give packed ids (pack_padded_sequence(ids, …).data)"
-        )
-    if not any(fits.values()):
-        raise InputError(
-            f"layer {layer!r} returned a packed sequence of {batch} texts of up to {steps} "
-            f"tokens, which ids of shape {shape} do not fit"
-        )
-    by_batch = bool(batch_first) if all(fits.values()) else fits[True]
-    step = torch.repeat_interleave(torch.arange(steps), sizes)
-    row = torch.arange(len(step)) - torch.repeat_interleave(sizes.cumsum(0) - sizes, sizes)
-    order = packed.sorted_indices
-    row = row if order is None else order[row.to(order.device)]
-    result = {}
-    for role, value in ids.items():
-        b, t = row.to(value.device), step.to(value.device)
-        result[role] = value[b, t] if by_batch else value[t, b]
-    return result
-
-
 def words_by_id(vocabulary: Any) -> np.ndarray | None:
     """The words of a vocabulary as an array of objects, by id.
 
@@ -146,6 +108,7 @@ def words_by_id(vocabulary: Any) -> np.ndarray | None:
         kind = type(vocabulary).__name__
         raise InputError(f"vocabulary must be the words by id, got the {kind} {vocabulary!r:.60}")
     if isinstance(vocabulary, pd.Series):
+        _check_once(vocabulary, "vocabulary")
         vocabulary = vocabulary.to_dict()
     if not isinstance(vocabulary, Mapping):
         words = list(vocabulary)
@@ -189,6 +152,7 @@ def counts_by_id(counts: Any, words: np.ndarray | None) -> np.ndarray | None:
     if isinstance(counts, Mapping):
         counts = pd.Series(dict(counts))
     if isinstance(counts, pd.Series):
+        _check_once(counts, "counts", ": add them up first (counts.groupby(level=0).sum())")
         keys: Any = words if counts.index.inferred_type in ("string", "mixed") else None
         if keys is None and len(counts) and counts.index.inferred_type != "integer":
             raise InputError(f"counts need words or ids as their index, got {counts.index!r:.80}")
@@ -196,7 +160,10 @@ def counts_by_id(counts: Any, words: np.ndarray | None) -> np.ndarray | None:
             largest = int(counts.index.max()) + 1 if len(counts) else 0
             keys = np.arange(largest if words is None else len(words))
         counts = counts.reindex(keys).fillna(0).to_numpy()
-    result = np.asarray(counts.cpu() if isinstance(counts, Tensor) else counts)
+    if isinstance(counts, Tensor):
+        counts = counts.detach().cpu()
+        counts = counts.double() if counts.is_floating_point() else counts  # NumPy has no bfloat16
+    result = np.asarray(counts)
     if result.ndim != 1 or result.dtype.kind not in "iuf":
         raise InputError(
             f"counts must be numbers by id, or a mapping or Series by word, got {counts!r:.60}"
@@ -204,3 +171,9 @@ def counts_by_id(counts: Any, words: np.ndarray | None) -> np.ndarray | None:
     if words is not None and len(words) != len(result):
         raise InputError(f"{len(result)} counts do not fit {len(words)} words")
     return result
+
+
+def _check_once(series: Any, name: str, remedy: str = "") -> None:
+    if series.index.has_duplicates:
+        twice = series.index[series.index.duplicated()][0]
+        raise InputError(f"{name} has {twice!r:.60} more than once in its index{remedy}")

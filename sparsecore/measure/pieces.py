@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sparsecore.data.text import marks
-from sparsecore.errors import InputError, near_match
+from sparsecore.errors import InputError, near_match, whole_number
 
 Words = Literal["every", "first", "last", "pieces"]
 WORDS: dict[str, str] = {
@@ -32,6 +32,7 @@ WORDS: dict[str, str] = {
     "pieces": "each piece is a word of its own",
 }
 Text = str | Sequence[str]
+SURROGATE = re.compile("[\ud800-\udfff]")
 BLANKS = ("Ġ", "▁")  # a blank as a piece of its own, byte-level and SentencePiece
 
 
@@ -94,12 +95,12 @@ def cut(tokenizer: Any, texts: Iterable[Text], words: str, max_pieces: int | Non
 
     Raises:
         InputError: an unknown rule, a tokenizer that does not tell where its pieces stand, texts
-            that are none or empty.
+            that are none or empty, or hold half a surrogate pair.
     """
     if words not in WORDS:
         raise InputError(f"words must be a rule{near_match(str(words), WORDS)}, got {words!r}")
-    if max_pieces is not None and max_pieces < 1:
-        raise InputError(f"max_tokens must be at least 1, got {max_pieces}")
+    if max_pieces is not None:
+        max_pieces = whole_number(max_pieces, "max_tokens", 1)
     if not isinstance(texts, Iterable) or isinstance(texts, Mapping | bytes):
         raise InputError(f"texts must be strings in a list, or one string, got {texts!r:.60}")
     joined = words != "pieces"
@@ -161,6 +162,12 @@ def _tokenise(
     tokenizer: Any, text: Any, number: int, joined: bool
 ) -> tuple[NDArray[np.int64], _Spans | None]:
     plain, bounds = _words_of(text, number)
+    if half := SURROGATE.search(plain):
+        raise InputError(
+            f"text number {number} has half a surrogate pair at character {half.start()}, which "
+            "is no text: text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace') mends "
+            "it"
+        )
     coded = tokenizer(
         plain,
         add_special_tokens=False,
@@ -251,12 +258,11 @@ class Windows:
         room = length - len(pieces.prefix)
         if room < 1:
             raise InputError(f"length must be above {len(pieces.prefix)}, got {length}")
+        stride = None if stride is None else whole_number(stride, "stride")
         if stride is not None and not 1 <= stride <= length:
             raise InputError(f"stride must be from 1 to length={length}, got {stride}")
         stride = room if stride is None else min(stride, room)
-        if batch_size < 1:
-            raise InputError(f"batch_size must be at least 1, got {batch_size}")
-        self.pieces, self.batch_size = pieces, batch_size
+        self.pieces, self.batch_size = pieces, whole_number(batch_size, "batch_size", 1)
         self._counted, self._predicted = pieces.counted(rule), pieces.predicted()
         self._opened = np.where(pieces.first, self._predicted, -1)
         self._plan = list(_plan(pieces.ends.tolist(), room, stride))

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsecore.data.causal_lm import floating_type
-from sparsecore.errors import InputError
+from sparsecore.errors import InputError, whole_number
 from sparsecore.measure.measures import Measure
 from sparsecore.measure.pieces import Batch, Text, Windows, Words, cut
 from sparsecore.measure.select import Layers, Transform, find_signals
@@ -306,8 +306,7 @@ def default_layers(model: nn.Module) -> list[str]:
 def window_length(model: nn.Module, length: int | None) -> int:
     """Positions of a window, no more than the model's configuration says that it reads."""
     config = getattr(model, "config", None)
-    if length is not None and (isinstance(length, bool) or not isinstance(length, int)):
-        raise InputError(f"length must be a whole number of positions, got {length!r:.60}")
+    length = None if length is None else whole_number(length, "length")
     longest = getattr(config, "max_position_embeddings", None)
     longest = longest if isinstance(longest, int) and longest > 0 else None
     if length is None:

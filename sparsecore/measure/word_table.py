@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from sparsecore.errors import InputError
+from sparsecore.files import write_error
 from sparsecore.measure.ids import Ids
 from sparsecore.ops.word_sums import (
     COLUMNS,
@@ -220,9 +221,18 @@ class TokenRows:
 
     Columns: pass (0, 1, …), position (in the pass, as its ids lie in memory), input_id, target_id
     (-1 where a role was not given), layer, signal, chi, l1 and the further measures.
+
+    Raises:
+        InputError: the path is a folder, or its folder cannot be made.
     """
 
     def __init__(self, path: Path, measures: Iterable[str]) -> None:
+        if path.is_dir():
+            raise InputError(f"rows={str(path)!r} is a folder: give the name of a Parquet file")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise write_error(path, error) from error
         self.path, self.measures = path, tuple(measures)
         self.finished = False
         self._writer: Any = None
@@ -253,7 +263,6 @@ class TokenRows:
             }
             table = pa.table(columns)
             if self._writer is None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
                 self._writer = pq.ParquetWriter(self.path, table.schema)
             self._writer.write_table(table)
 

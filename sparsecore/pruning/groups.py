@@ -119,13 +119,13 @@ class Grouping:
             amount: at least 0, for all groups or (G,) one for each.
 
         Raises:
-            InputError: a negative amount.
+            InputError: a negative amount, or NaN.
 
         Source: Dodge et al. 2019, footnote 4 (after Parikh & Boyd 2013).
         """
         norms = self.norms(module)
         least = amount.min().item() if isinstance(amount, Tensor) else amount
-        if least < 0:
+        if not least >= 0:  # NaN neither
             raise InputError(f"amount must be at least 0, got {least}")
         amount = amount.to(norms) if isinstance(amount, Tensor) else amount
         self.scale(module, (1 - amount / norms.clamp_min(torch.finfo(norms.dtype).tiny)).clamp(0))

@@ -133,7 +133,11 @@ def _call(model: nn.Module, inputs: Any) -> Any:
 
 def _recurrent_layers(model: nn.Module) -> dict[str, nn.RNNBase]:
     """The layers whose units may be removed, by name."""
-    sparse = [f"{name}." for name, m in model.named_modules() if isinstance(m, SparseRecurrent)]
+    sparse = [
+        f"{name}." if name else ""
+        for name, m in model.named_modules()
+        if isinstance(m, SparseRecurrent)
+    ]
     layers: dict[str, nn.RNNBase] = {}
     for name, module in model.named_modules():
         if not isinstance(module, nn.RNNBase) or name.startswith(tuple(sparse)):

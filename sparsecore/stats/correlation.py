@@ -22,6 +22,7 @@ from sparsecore.stats import bootstrap
 from sparsecore.stats.tables import (
     EXCLUDED,
     Block,
+    check_counts,
     describe_group,
     group_columns,
     word_blocks,
@@ -93,7 +94,7 @@ def frequency_correlation(
     1  pearson_log  1.0
     """
     methods = _check_methods(table, methods)
-    _check_counts(n_boot=n_boot, n_permutations=n_permutations)
+    check_counts(n_boot=n_boot, n_permutations=n_permutations, seed=seed)
     by = group_columns(table, by)
     blocks = word_blocks(
         table, value, by, exclude=exclude, min_frequency=min_frequency, controls=_controls(methods)
@@ -140,7 +141,7 @@ def correlation_replicates(
     layers, signals) is paired by word. Arguments and errors as :func:`frequency_correlation`.
     """
     (method,) = _check_methods(table, [method])
-    _check_counts(n_boot=n_boot)
+    check_counts(n_boot=n_boot, seed=seed)
     by = group_columns(table, by)
     keys: list[tuple[Any, ...]] = []
     estimates, replicates = [], []
@@ -252,9 +253,3 @@ def _check_methods(table: pd.DataFrame, methods: Sequence[str] | None) -> list[s
         if method.startswith("partial_class") and "word_class" not in table.columns:
             raise InputError(f"method {method!r} needs a column 'word_class' (open|closed|none)")
     return methods
-
-
-def _check_counts(**counts: int) -> None:
-    for name, count in counts.items():
-        if not isinstance(count, (int, np.integer)) or count < 0:
-            raise InputError(f"{name} must be a whole number of 0 or more, not {count!r}")

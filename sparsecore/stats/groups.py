@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,8 +11,10 @@ from sparsecore.errors import InputError, near_match
 from sparsecore.stats.bootstrap import percentile_interval, resample_weights
 from sparsecore.stats.tables import (
     EXCLUDED,
+    check_counts,
     describe_group,
     group_columns,
+    groups_of,
     require_columns,
     select_words,
 )
@@ -35,10 +36,11 @@ def group_means(
 
     Columns: the by-columns, value, mean, low, high, words.
     """
+    check_counts(n_boot=n_boot, seed=seed)
     by = group_columns(table, by)
     chosen = select_words(table, value, exclude=exclude, min_frequency=min_frequency)
     rows = []
-    for key, part in _groups(chosen, by):
+    for key, part in groups_of(chosen, by):
         values = part[value].to_numpy(dtype=float)
         mean = values.mean()
         draws = _resample(values, np.empty((len(values), 0)), n_boot, seed)[:, 0]
@@ -84,10 +86,11 @@ def mean_difference(
             raise InputError(f"{group} has no {name!r}{near_match(name, known)}")
     if given is not None and given not in GIVEN:
         raise InputError(f"given must be None or 'log_frequency', not {given!r}")
+    check_counts(n_boot=n_boot, seed=seed)
     by = group_columns(table, by)
     chosen = select_words(table, value, exclude=exclude, min_frequency=min_frequency)
     rows = []
-    for key, part in _groups(chosen, by):
+    for key, part in groups_of(chosen, by):
         named = dict(zip(by, key, strict=True))
         sides = [part[part[group] == name] for name in (a, b)]
         for name, side in zip((a, b), sides, strict=True):
@@ -132,15 +135,12 @@ def difference_replicates(
     Tables over the same words have the same resamples, so that the draws of several seeds go
     together into :func:`sparsecore.stats.two_level.two_level_interval`.
     """
+    check_counts(n_boot=n_boot, seed=seed)
     chosen = select_words(table, value, exclude=exclude, min_frequency=0)
     chosen = chosen.sort_values("word", kind="stable")
     sides = [chosen[chosen[group] == name] for name in (a, b)]
     values = [side[value].to_numpy(dtype=float) for side in sides]
     return _difference(sides, values, given, n_boot, seed)
-
-
-def _groups(table: pd.DataFrame, by: list[str]) -> Any:
-    return table.groupby(by, sort=True, observed=True) if by else [((), table)]
 
 
 def _difference(

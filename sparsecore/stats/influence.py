@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from sparsecore.errors import InputError
+from sparsecore.errors import whole_number
 from sparsecore.stats.bootstrap import weighted_correlation
 from sparsecore.stats.tables import EXCLUDED, group_columns, word_blocks
 
@@ -35,9 +35,7 @@ def without_most_frequent(
     0        0  0.77
     1        1 -1.00
     """
-    drop = sorted(set(drop))
-    if any(k < 0 for k in drop):
-        raise InputError(f"drop must hold numbers of words of 0 or more, not {drop}")
+    drop = sorted({whole_number(k, "each number of words in drop") for k in drop})
     by = group_columns(table, by)
     rows = []
     for block in word_blocks(table, value, by, exclude=exclude, min_frequency=min_frequency):

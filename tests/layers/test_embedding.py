@@ -229,7 +229,14 @@ def test_the_order_says_who_has_the_long_vectors():
 @pytest.mark.usefixtures("way")
 def test_ids_may_be_narrow_or_none_and_never_fractions():
     embedding, ids = make((67, 7, 0.4, 3))
-    assert torch.equal(embedding(ids.int()), embedding(ids))
+    order = sc.frequency_order(range(67))
+    dropping, _ = make((67, 7, 0.4, 3), order=order, word_dropout=0.5)
+    for kind in (torch.int32, torch.int16, torch.int8, torch.uint8):
+        assert torch.equal(embedding(ids.to(kind)), embedding(ids))
+        torch.manual_seed(0)
+        expected = dropping(ids)
+        torch.manual_seed(0)
+        assert torch.equal(dropping(ids.to(kind)), expected)
     assert embedding(ids[:0]).shape == (0, 11, 7)
     assert embedding(ids[0, 0]).shape == (7,)
     assert embedding.tied_logits(embedding(ids[:0])).shape == (0, 11, 67)

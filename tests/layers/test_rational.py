@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch.nn.utils.rnn import pack_sequence
 
 import sparsecore as sc
 from sparsecore.errors import InputError
@@ -163,6 +164,8 @@ def test_bad_input_is_one_line():
     with pytest.raises(InputError, match="a bool or 2 of them, got 1"):
         RationalRNN(3, [1, 1], last_loop_one=[True])
     rnn = RationalRNN(3, [2])
+    with pytest.raises(InputError, match=r"got PackedSequence; .* pad_packed_sequence, and mask="):
+        rnn(pack_sequence([torch.zeros(5, 3)]))
     with pytest.raises(InputError, match=r"input_size=3 .* got shape \(5, 2, 4\)"):
         rnn(torch.zeros(5, 2, 4))
     with pytest.raises(InputError, match=r"c0 must have shape \(2, 2\), got \(1, 2\)"):

@@ -114,9 +114,10 @@ def test_ids_without_a_word_have_a_name_and_ids_out_of_range_are_refused():
         pd.Series(range(10, 10 + V), index=WORDS)[::-1],
         Counter({w: 10 + i for i, w in enumerate(WORDS)}),
         torch.arange(10, 10 + V),
+        torch.arange(10, 10 + V, dtype=torch.bfloat16, requires_grad=True),
         {i: 10 + i for i in range(V)},
     ],
-    ids=["series by word", "counter", "tensor", "by id"],
+    ids=["series by word", "counter", "tensor", "bfloat16", "by id"],
 )
 def test_counts_go_to_their_words(counts):
     table = tracked(embedding(), ["0"], vocabulary=WORDS, counts=counts).table()
@@ -157,6 +158,21 @@ def test_packed_layers_beside_padded_ones(batch_first, enforce_sorted):
         expected = chi[inside & (word == IDS)].mean().item()
         assert rows.loc[word, "chi"] == pytest.approx(expected, rel=1e-5)
     assert table.query("layer == 'embedding' and signal == 'gradient'")["frequency"].sum() == 12
+
+
+def test_a_series_with_a_word_twice_is_refused():
+    twice = pd.Series([1, 2], index=["a", "a"])
+    for name, remedy in (("counts", r": add them up first"), ("vocabulary", "")):
+        with pytest.raises(sc.InputError, match=f"{name} has 'a' more than once.*{remedy}"):
+            tracked(embedding(), ["0"], **({"vocabulary": WORDS} | {name: twice}))
+
+
+def test_rows_need_the_name_of_a_file(tmp_path):
+    with pytest.raises(sc.InputError, match="is a folder: give the name of a Parquet file"):
+        sc.track(embedding(), ["0"], rows=tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(sc.InputError, match=r"cannot write .*rows\.parquet"):
+        sc.track(embedding(), ["0"], rows=tmp_path / "file" / "rows.parquet")
 
 
 def test_packed_ids_for_packed_layers():

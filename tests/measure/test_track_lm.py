@@ -280,13 +280,18 @@ def test_a_model_without_logits_is_refused(model):
         ({"length": 65}, "length must be at most 64"),
         ({"length": 0}, "length must be above 0"),
         ({"stride": 65}, "stride must be from 1 to length=64"),
-        ({"max_tokens": -5}, "max_tokens must be at least 1"),
-        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"stride": 2.5}, "stride must be a whole number"),
+        ({"max_tokens": -5}, "max_tokens must be a whole number of 1 or more, not -5"),
+        ({"max_tokens": 2.5}, "max_tokens must be a whole number"),
+        ({"batch_size": 0}, "batch_size must be a whole number of 1 or more, not 0"),
+        ({"batch_size": 1.5}, "batch_size must be a whole number"),
+        ({"texts": [TEXT, "a \ud83d b"]}, "text number 1 has half a surrogate .* character 2"),
         ({"texts": ["", ""]}, "no text to read"),
         ({"texts": [3]}, "number 0 is 3"),
         ({"texts": {"a": TEXT}}, "strings in a list"),
         ({"texts": Path("text.txt")}, "strings in a list"),
-        ({"length": "long"}, "whole number of positions"),
+        ({"length": "long"}, "length must be a whole number"),
+        ({"length": 8.0}, "length must be a whole number"),
         ({"dtype": "float31"}, "dtype must be 'float32'"),
         ({"device": "gpu"}, "device 'gpu' cannot be used"),
         ({"layers": ["*.mlp.down_prog:input"]}, r"did you mean '\*.mlp.down_proj'"),
@@ -312,6 +317,12 @@ def test_options_are_checked_before_a_text_is_read(model, options, message):
 
     with pytest.raises(InputError, match=message):
         track(model, texts(), **options)
+
+
+def test_whole_numbers_may_be_numpys(model):
+    options = {"length": 8, "stride": 5, "batch_size": 3, "max_tokens": 20}
+    found = track(model, **{name: np.int64(value) for name, value in options.items()})
+    assert found.equals(track(model, **options))
 
 
 def test_a_tracking_goes_on_where_another_stopped(model):

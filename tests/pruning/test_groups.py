@@ -141,6 +141,16 @@ def test_states_of_a_rational_rnn_are_one_such_grouping():
             "amount must be at least 0, got -1.0",
         ),
         (
+            lambda: Grouping({"bias": torch.tensor([0])}).shrink(nn.Linear(1, 1), float("nan")),
+            "amount must be at least 0, got nan",
+        ),
+        (
+            lambda: Grouping({"bias": torch.tensor([0, 1])}).shrink(
+                nn.Linear(1, 2), torch.tensor([1.0, float("nan")])
+            ),
+            "amount must be at least 0, got nan",
+        ),
+        (
             lambda: Grouping({"bias": torch.tensor([0])}).scale(nn.Linear(1, 1), torch.ones(2)),
             r"factors must have shape \(1,\), got \(2,\)",
         ),

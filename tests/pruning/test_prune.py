@@ -241,6 +241,7 @@ def refused():
     yield nn.Sequential(nn.Embedding(11, 3), nn.GRU(3, H)), "units of '1' leave the model"
     yield nn.Sequential(nn.Embedding(11, 3), nn.Linear(3, 2)), "no nn.LSTM, nn.GRU or nn.RNN"
     yield Model(sc.SparseGRU(3, H), every_step, H), r"no nn.LSTM.*to_dense\(\)"
+    yield sc.SparseLSTM(3, H), r"no nn.LSTM, nn.GRU or nn.RNN to prune; SparseLSTM.to_dense\(\)"
 
 
 @pytest.mark.parametrize(

@@ -292,6 +292,14 @@ def test_contrasts_are_paired_by_word():
         (lambda t: t, {"by": ["layer"]}, "no column 'layer'"),
         (lambda t: t, {"n_boot": -1}, "n_boot must be a whole number of 0 or more, not -1"),
         (lambda t: t, {"min_frequency": -1}, "min_frequency must be 0 or more"),
+        (lambda t: t, {"min_frequency": "5"}, "min_frequency must be 0 or more"),
+        (lambda t: t, {"seed": -1}, "seed must be a whole number of 0 or more, not -1"),
+        (lambda t: t, {"seed": 1.5}, "seed must be a whole number of 0 or more, not 1.5"),
+        (lambda t: t, {"n_boot": True}, "n_boot must be a whole number"),
+        (lambda t: t, {"exclude": 5}, "exclude must be words, got 5"),
+        (lambda t: t.assign(frequency=t["frequency"].astype(str)), {}, "'frequency' must hold num"),
+        (lambda t: t.assign(chi=[""] * len(t)), {}, r"'chi' must hold numbers, .*'chi': \[''\]"),
+        (lambda t: t.assign(word=[None, *t["word"][1:]]), {}, r"1 row\(s\) without a word"),
         (lambda t: pd.concat([t, t]), {}, "word '0000a+' occurs more than once in the table"),
         (lambda t: t.drop(columns="word_class"), {"methods": ["partial_class"]}, "'word_class'"),
     ],
@@ -321,3 +329,52 @@ def test_words_whose_surprisal_is_not_known_are_left_out_where_it_is_held_fixed(
     assert one(table, "pearson_log")["words"] == len(table)
     with pytest.raises(InputError, match="no column 'surprisal'"):
         one(table.drop(columns="surprisal"), "partial_surprisal")
+
+
+def test_a_word_that_a_csv_file_calls_missing_is_refused_and_read_back_as_told(tmp_path):
+    table = words_table(20)
+    table.loc[[3, 4], "word"] = ["null", "nan"]
+    table.to_csv(path := tmp_path / "words.csv", index=False)
+    with pytest.raises(InputError, match=r"2 row.* read it with .*keep_default_na=False"):
+        frequency_correlation(pd.read_csv(path))
+    read = pd.read_csv(path, keep_default_na=False)
+    assert one(read, "partial_length")["rho"] == pytest.approx(one(table, "partial_length")["rho"])
+
+
+@pytest.mark.parametrize("kind", ["object", "category", "string"])
+def test_rows_without_a_group_are_a_group_of_their_own(kind):
+    both = pd.concat([words_table(20, revision="step1"), words_table(20, slope=0, revision=None)])
+    both["revision"] = both["revision"].astype(kind)
+    found = frequency_correlation(both, methods="pearson", n_boot=0)
+    assert found["words"].tolist() == [20, 20]
+    assert found["revision"].isna().tolist() == [False, True]
+    alone = frequency_correlation(both.assign(revision=np.nan).iloc[20:], methods="pearson")
+    assert alone["rho"].tolist() == found["rho"][1:].tolist()
+
+
+@pytest.mark.parametrize("backend", ["numpy_nullable", "pyarrow"])
+def test_tables_of_other_backends_have_the_same_numbers(backend):
+    table = words_table(40)
+    table.loc[:1, "word_class"] = None
+    table.loc[2, ["chi", "frequency"]] = np.nan
+    expected = frequency_correlation(table, methods=list(METHODS), n_boot=5)
+    found = frequency_correlation(
+        table.convert_dtypes(dtype_backend=backend), methods=list(METHODS), n_boot=5
+    )
+    pd.testing.assert_frame_equal(found, expected)
+
+
+def test_one_word_to_leave_out_may_stand_by_itself():
+    table = words_table(20)
+    table.loc[:2, "word"] = ["the", "t", "h"]
+    found, expected = (one(table, "pearson", exclude=words) for words in ("the", ["the"]))
+    assert (found["rho"], found["words"]) == (expected["rho"], 19)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float32, int])
+def test_numbers_of_numpy_are_numbers(kind):
+    table = words_table(20)
+    least = kind(int(table["frequency"].median()))
+    expected = one(table, "pearson", min_frequency=float(least), seed=3, n_boot=9)
+    found = one(table, "pearson", min_frequency=least, seed=np.int64(3), n_boot=np.int8(9))
+    assert [found[k] for k in ("words", "low")] == [expected[k] for k in ("words", "low")]

@@ -52,6 +52,10 @@ def test_swapping_the_groups_flips_the_sign():
 def test_difference_by_group_and_its_errors():
     table = pd.concat([two_groups(0.0, seed=e).assign(epoch=e) for e in range(3)])
     assert mean_difference(table, n_boot=10)["epoch"].tolist() == [0, 1, 2]
+    nameless = pd.concat([table, two_groups(0.0).assign(epoch=None)])
+    assert mean_difference(nameless, n_boot=0)["epoch"].isna().tolist() == [False] * 3 + [True]
+    with pytest.raises(InputError, match="seed must be a whole number"):
+        group_means(table, ["epoch"], seed=-1)
     with pytest.raises(InputError, match="did you mean 'closed'"):
         mean_difference(table, "close")
     with pytest.raises(InputError, match="epoch=0 has 1 closed words"):
@@ -113,5 +117,5 @@ def test_dropping_more_words_than_there_are_is_skipped():
     rarer = table.sort_values("frequency", ascending=False)[1:]
     expected = np.corrcoef(np.log(rarer["frequency"]), rarer["chi"])[0, 1]
     assert on_log["rho"].item() == pytest.approx(expected)
-    with pytest.raises(InputError, match="drop must hold"):
+    with pytest.raises(InputError, match="words in drop must be a whole number"):
         without_most_frequent(table, drop=[-1])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -24,6 +26,7 @@ else:
     check_installed("trainer", "transformers", "accelerate")
     from transformers import TrainerCallback
 
+Place = tuple[int, CodeType]  # of a call that may be running
 SUMS = "sparsecore-sums.safetensors"  # in the folders of checkpoints
 
 
@@ -55,7 +58,8 @@ class TrainerTracker(TrainerCallback):
     def __init__(self, folder: str | Path, layers: Any, every: int | None = None, **options: Any):
         self.tables = TrainingTables(folder, layers, every, **options)
         self._optimizer: Any = None
-        self._handle: Any = None
+        self._handles: list[Any] = []
+        self._loops: dict[str, Place] = {}
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Begin to track."""
@@ -65,15 +69,32 @@ class TrainerTracker(TrainerCallback):
             self.tables.load_state_dict(_load(saved))
         tokenizer = kwargs.get("processing_class")
         self._close()
-        # before the tracker's own hook, which asks for the words
-        before = Hook("the model", model, lambda args, kwargs: self._before(model, args, kwargs))
-        self._handle = model.register_forward_pre_hook(before, with_kwargs=True)
         vocabulary = tokenizer if hasattr(tokenizer, "get_vocab") else None
         self.tables.open(model, state.global_step, vocabulary)
         self._optimizer = kwargs.get("optimizer")
+        self._loops = {"training": _caller(sys._getframe())}
+        # in front of the tracker's own hooks, which ask for the words
+        before = Hook("the model", model, lambda args, kwargs: self._before(model, args, kwargs))
+        self._handles.append(_prepend(model, before))
+        for module in self.tables.modules - {model}:
+            hook = Hook("a layer", module, lambda args, kwargs: self._end_if_over())
+            self._handles.append(_prepend(module, hook))
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """The training goes on, here."""
+        self._loops["step"] = _caller(sys._getframe())
+
+    def _end_if_over(self) -> None:
+        """Remove the hooks if the training was broken off, of which a Trainer tells nobody."""
+        if in_backward():  # a checkpoint's, possibly in a thread of its own
+            return
+        if not any(place in self._loops.values() for place in _places(sys._getframe())):
+            self.tables.close()
+            self._close()
 
     def _before(self, model: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
-        if in_backward():  # a checkpoint around the whole model
+        self._end_if_over()
+        if in_backward() or not self._handles:  # a checkpoint around the whole model; or it is over
             return
         if model.training and torch.is_grad_enabled():
             self.tables.begin(kwargs or (args[0] if len(args) == 1 else args), self._scale())
@@ -102,9 +123,32 @@ class TrainerTracker(TrainerCallback):
         self._close()
 
     def _close(self) -> None:
-        if self._handle is not None:
-            self._handle.remove()
-            self._handle = None
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+
+def _places(frame: FrameType | None) -> Iterator[Place]:
+    """The calls that are running, from ``frame`` outwards."""
+    while frame is not None:
+        yield id(frame), frame.f_code
+        frame = frame.f_back
+
+
+def _caller(frame: FrameType) -> Place:
+    """The call that has told all callbacks something; without one of a Trainer, the outermost."""
+    handled = False
+    while frame.f_back is not None:
+        handler = frame.f_globals.get("__name__") == TrainerCallback.__module__
+        if handled and not handler:
+            break
+        handled = handled or handler
+        frame = frame.f_back
+    return id(frame), frame.f_code
+
+
+def _prepend(module: nn.Module, hook: Hook) -> Any:
+    return module.register_forward_pre_hook(hook, with_kwargs=True, prepend=True)
 
 
 def _checkpoint(args: Any, state: Any) -> Path:

@@ -6,16 +6,18 @@ What the callbacks share: which words a batch has, files, saved sums, and severa
 from __future__ import annotations
 
 import contextlib
+import inspect
+import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sparsecore.errors import InputError
-from sparsecore.files import atomic_path
+from sparsecore.errors import InputError, whole_number
+from sparsecore.files import atomic_path, write_error
 from sparsecore.measure.ids import to_ids
 from sparsecore.measure.measures import Measure
 from sparsecore.measure.select import Layers, Transform
@@ -48,7 +50,9 @@ class TrainingTables:
             causal models of transformers do; default: what the model says of its loss.
 
     Raises:
-        InputError: a number of steps below 1, or a folder that has tables.
+        InputError: a number of steps below 1; when training begins, a folder that has tables of
+            another training or cannot be written to. What this object has written of a training
+            that broke off makes room for the next.
     """
 
     def __init__(
@@ -65,9 +69,8 @@ class TrainingTables:
         words: WordsOf | None = None,
         shift_labels: bool | None = None,
     ) -> None:
-        if every is not None and (isinstance(every, bool) or every < 1):
-            raise InputError(f"every must be 1 step or more, or None, got {every!r}")
-        self.folder, self.every = Path(folder), every
+        self.folder = Path(folder)
+        self.every = None if every is None else whole_number(every, "every", 1)
         self.vocabulary = vocabulary
         self._layers, self._gradients = layers, gradients
         self._options = {
@@ -80,16 +83,20 @@ class TrainingTables:
         self._block, self._pause = contextlib.ExitStack(), contextlib.ExitStack()
         self._loaded: dict[str, Any] | None = None
         self._written = 0
+        self._own: set[str] = set()  # files of a training that has not come to its end
+
+    @property
+    def modules(self) -> set[nn.Module]:
+        """Those that have hooks; empty before training and after it."""
+        return set() if self._part is None else set(self._part.layers.values())
 
     def open(self, model: nn.Module, step: int, vocabulary: Any = None) -> None:
         """Begin to track ``model`` after ``step`` steps; nothing counts before :meth:`begin`."""
         self.close()
-        files = sorted([*self.folder.glob("step-*.parquet"), *self.folder.glob(FINAL)])
-        if step == 0 and files:
-            raise InputError(
-                f"{self.folder} has tables of another training, such as {files[0].name}: give "
-                "another folder, or remove them"
-            )
+        if step == 0:
+            self._begin_anew()
+        if _rank() == 0:
+            _check_writable(self.folder)
         vocabulary = self.vocabulary if self.vocabulary is not None else vocabulary
         make = {"gradients": self._gradients, "vocabulary": vocabulary, **self._options}
         self._model = model
@@ -107,6 +114,19 @@ class TrainingTables:
             )
         self._block.enter_context(self._part)
         self.pause()
+
+    def _begin_anew(self) -> None:
+        """Refuse tables of another training; remove our own, as of one that ran out of memory."""
+        files = sorted([*self.folder.glob("step-*.parquet"), *self.folder.glob(FINAL)])
+        if others := [path.name for path in files if path.name not in self._own]:
+            raise InputError(
+                f"{self.folder} has tables of another training, such as {others[0]}: give "
+                "another folder, or remove them"
+            )
+        if _rank() == 0:
+            for path in files:
+                path.unlink(missing_ok=True)
+        self._own.clear()
 
     def begin(self, batch: Any, scale: float | Tensor = 1.0) -> None:
         """The next forward pass trains on ``batch``; gradients are multiplied by ``scale``.
@@ -140,12 +160,15 @@ class TrainingTables:
         self._finish_part(None, step)
         if _rank() == 0 and self._whole.sums:
             self._write(self._whole, FINAL)
+        self._own.clear()
+        self._pause.close()
+        self._block.close()
         self.close()
 
     def close(self) -> None:
-        """Remove the hooks."""
+        """Remove the hooks; if training broke off, without a word of what has not come."""
         self._pause.close()
-        self._block.close()
+        self._block.__exit__(InterruptedError, InterruptedError(), None)
         self._part = self._whole = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -178,6 +201,8 @@ class TrainingTables:
         assert part is not None and whole is not None
         _gather(part)
         before, self._written = self._written, step
+        if name is not None:
+            self._own.add(name)
         if _rank() != 0:
             return
         if part.sums:
@@ -195,6 +220,22 @@ class TrainingTables:
     def _write(self, tracker: Tracker, name: str) -> None:
         with atomic_path(self.folder / name) as path:
             tracker.table().to_parquet(path, index=False)
+
+
+def _check_writable(folder: Path) -> None:
+    """Make the folder of the tables, and a file in it that is gone at once.
+
+    Raises:
+        InputError: it is a file, or the system refuses.
+    """
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder} is a file: give a folder for the tables")
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise write_error(folder, error) from error
 
 
 def words_of(batch: Any, model: nn.Module, shift_labels: bool | None = None) -> dict[str, Any]:
@@ -245,15 +286,40 @@ def _ids_alike(inputs: Any, labels: Any) -> bool:
 
 def _shifts(model: nn.Module) -> bool:
     """Whether a model of transformers (or one inside, as of PEFT) shifts its labels."""
-    kinds = {getattr(module, "loss_type", None) for module in model.modules()} - {None}
-    if kinds == {"ForCausalLM"}:
-        return True
-    if kinds and "ForCausalLM" not in kinds:
-        return False
+    told = {_shifts_of(module) for module in _pretrained(model)} - {None}
+    if len(told) == 1:
+        return told == {True}
     raise InputError(
         f"{type(model).__name__} does not say whether it predicts labels at their own position or "
         "at the one before: give shift_labels=True (causal models of transformers) or False"
     )
+
+
+def _pretrained(module: nn.Module) -> Iterator[nn.Module]:
+    """The models of transformers in ``module`` that are not parts of another one."""
+    if "loss_type" in vars(module):
+        yield module
+        return
+    for child in module.children():
+        yield from _pretrained(child)
+
+
+def _shifts_of(model: Any) -> bool | None:
+    """What the name of its class says of the loss, and the loss that its code calls.
+
+    A name such as GPT2LMHeadModel says nothing, and then ``loss_function`` is that of causal models
+    whether the code calls it or not; encoder-decoders shift what the decoder reads instead.
+    """
+    kind = model.loss_type
+    if kind == "ForCausalLM":
+        return True
+    if getattr(getattr(model, "config", None), "is_encoder_decoder", False):
+        return False
+    code = getattr(inspect.unwrap(type(model).forward), "__code__", None)
+    if "loss_function" in getattr(code, "co_names", ()):
+        causal = getattr(model.loss_function, "__name__", None) == "ForCausalLMLoss"
+        return True if causal else None if kind is None else False
+    return None if kind in (None, "ForConditionalGeneration") else False
 
 
 def _rank() -> int:

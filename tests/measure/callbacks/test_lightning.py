@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pandas as pd
 import pytest
 import torch
@@ -180,6 +182,15 @@ def test_hooks_are_gone_after_training_that_failed(tmp_path):
     with pytest.raises(ArithmeticError):
         train(tmp_path, sc.LightningTracker(tmp_path / "t", ["model.lstm"]), module)
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in module.modules())
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_training(tmp_path):
+    (tmp_path / "file").write_text("")
+    module, tracker = LanguageModel(), sc.LightningTracker(tmp_path / "file", ["model.lstm"])
+    before = copy.deepcopy(module.state_dict())
+    with pytest.raises(sc.InputError, match="is a file: give a folder"):
+        train(tmp_path, tracker, module)
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
 
 
 def test_two_processes_write_the_tables_of_one_with_their_batches(tmp_path):

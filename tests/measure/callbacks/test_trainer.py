@@ -63,8 +63,9 @@ def train(folder, callback, model=None, resume=None, **options):
     args = transformers.TrainingArguments(str(folder / "out"), **settings)
     model = tiny_model() if model is None else model
     trainer = transformers.Trainer(
-        model, args, train_dataset=texts(), eval_dataset=texts(4), callbacks=[callback]
-    )
+        model, args, train_dataset=texts(), eval_dataset=texts(4),
+        callbacks=callback if isinstance(callback, list) else [callback],
+    )  # fmt: skip
     trainer.train(resume_from_checkpoint=resume)
     return model
 
@@ -208,6 +209,93 @@ def test_hooks_are_gone_after_training_and_copies_are_not_tracked(tmp_path):
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
 
 
+class Breaks(transformers.TrainerCallback):
+    """Raises once, at the second step."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == 2 and self.error is not None:
+            error, self.error = self.error, None
+            raise error
+
+
+class BreaksInside(torch.nn.Module):
+    """Ctrl-C in the midst of the second pass."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        if self.calls == 2:
+            raise KeyboardInterrupt
+        return x
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["between steps", "in a pass"])
+@pytest.mark.parametrize("part", [False, True], ids=["model", "part of it"])
+def test_a_model_whose_training_broke_off_is_as_it_was(inside, part, tmp_path):
+    model = tiny_model()
+    if inside:
+        act = model.model.layers[0].mlp
+        act.act_fn = torch.nn.Sequential(act.act_fn, BreaksInside())
+    callback = sc.TrainerTracker(tmp_path / "tables", LAYERS, every=1)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, [callback, Breaks(KeyboardInterrupt())], model)
+    called = model.model if part else model
+    for _ in range(2):
+        called(inputs_embeds=torch.ones(1, 3, 8))
+    model(input_ids=torch.ones(1, 3).long(), labels=torch.ones(1, 3).long()).loss.backward()
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+    train(tmp_path, callback, model)
+    assert len(list((tmp_path / "tables").iterdir())) == 5
+
+
+class Helped(sc.TrainerTracker):
+    def on_train_begin(self, args, state, control, **kwargs):
+        super().on_train_begin(args, state, control, **kwargs)
+
+
+def test_a_tracker_that_is_extended_still_tracks(tmp_path):
+    train(tmp_path, Helped(tmp_path / "tables", LAYERS), num_train_epochs=2, max_steps=-1)
+    table = pd.read_parquet(tmp_path / "tables" / "final.parquet")
+    chosen = table.query("layer == 'model.layers.0' and signal == 'gradient' and role == 'input'")
+    assert chosen["frequency"].sum() == 2 * (8 * T - 4 * 2)
+
+
+def test_a_smaller_batch_after_one_too_large_begins_the_tables_anew(tmp_path):
+    full = RuntimeError("CUDA out of memory. Tried to allocate 1 GiB")
+    callback = sc.TrainerTracker(tmp_path / "tables", LAYERS, every=1)
+    train(tmp_path, [callback, Breaks(full)], auto_find_batch_size=True)
+    tables = sorted(path.name for path in (tmp_path / "tables").iterdir())
+    assert tables == ["final.parquet", *(f"step-000000{i}.parquet" for i in range(1, 5))]
+    final = pd.read_parquet(tmp_path / "tables" / "final.parquet")
+    parts = pd.concat([pd.read_parquet(path) for path in (tmp_path / "tables").glob("step-*")])
+    assert final["count"].sum() == parts["count"].sum()
+    with pytest.raises(sc.InputError, match="tables of another training"):
+        train(tmp_path, callback)
+
+
+@pytest.mark.parametrize("below", ["", "below"])
+def test_a_folder_that_cannot_be_made_is_refused_before_training(below, tmp_path):
+    (tmp_path / "file").write_text("")
+    callback, model = sc.TrainerTracker(tmp_path / "file" / below, LAYERS), tiny_model()
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(sc.InputError, match=r"is a file: give a folder|cannot write .*below"):
+        train(tmp_path, callback, model, learning_rate=1.0)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+
+
+@pytest.mark.parametrize("every", [1.5, 0, True, "2"])
+def test_a_table_comes_every_whole_number_of_steps(every, tmp_path):
+    with pytest.raises(sc.InputError, match="every must be a whole number of 1 or more"):
+        sc.TrainerTracker(tmp_path, LAYERS, every)
+
+
 @pytest.mark.parametrize("left", ["step-0000002.parquet", "final.parquet"])
 def test_a_folder_with_tables_of_another_training_is_refused(left, tmp_path):
     (tmp_path / "tables").mkdir()
@@ -228,6 +316,33 @@ def test_words_of_masked_models_stay_where_they_are():
     assert words_of(batch, tiny_model())["target_ids"].tolist() == [[5, -100, -100]]
     with pytest.raises(sc.InputError, match="shift_labels=True"):
         words_of(batch, torch.nn.Linear(2, 2))
+
+
+SMALL = {"vocab_size": V, "hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 8}
+BERT = {**SMALL, "num_hidden_layers": 1, "bos_token_id": 0, "eos_token_id": 1}
+T5 = {"vocab_size": V, "d_model": 8, "d_kv": 4, "d_ff": 8, "num_layers": 1, "num_heads": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "shifts"),
+    [
+        ("GPT2LMHeadModel", {"vocab_size": V, "n_embd": 8, "n_layer": 1, "n_head": 2}, True),
+        ("BertLMHeadModel", {**BERT, "is_decoder": True}, True),
+        ("BertForPreTraining", BERT, None),  # whose loss_function is one that it never calls
+        ("BertForTokenClassification", BERT, False),
+        ("T5ForConditionalGeneration", T5, False),
+    ],
+)
+def test_models_whose_name_does_not_say_it_tell_by_their_loss(name, config, shifts):
+    kind = getattr(transformers, name)
+    model = torch.nn.ModuleDict({"inner": kind(kind.config_class(**config))})
+    batch = {"input_ids": torch.ones(1, 3).long(), "labels": torch.tensor([[1, 2, 3]])}
+    if shifts is None:
+        with pytest.raises(sc.InputError, match="shift_labels=True"):
+            words_of(batch, model)
+    else:
+        expected = [[2, 3, -100]] if shifts else [[1, 2, 3]]
+        assert words_of(batch, model)["target_ids"].tolist() == expected
 
 
 def test_labels_of_another_shape_are_no_targets():
