@@ -196,7 +196,9 @@ class Tracker:
         Args:
             input_ids: integer ids shaped as the layers' outputs without their last axis, (T, B) or
                 (B, T): a tensor, array or list. Negative ids (padding, ``-100``) count for no word.
-                They are copied, so that the buffer may be used again.
+                They are copied, so that the buffer may be used again. Beside a layer that returns a
+                packed sequence they are packed, or padded either way: a batch of as many texts as
+                tokens is then told by its padding, or by the batches before.
             target_ids: likewise, the word to be predicted at each position.
             gradient_scale: gradients are multiplied by this before their ℓ1 norm (a mean over n
                 positions makes the gradient of the summed loss with n; a loss scaled by

@@ -60,7 +60,7 @@ def frequency_correlation(
             unit of activation), and whatever tells the groups apart; ``word_class``
             (open|closed|none) for the methods that control for class.
         by: the columns that make a group; default those of seed, revision, epoch, layer, signal,
-            role that are present.
+            role that are present. Rows without a value in one of them are a group of their own.
         methods: names from ``METHODS``; default the first five (without ``partial_class`` where
             the table has no ``word_class``). ``partial_surprisal`` needs the column surprisal that
             :func:`sparsecore.track_lm` gives, in nats, and leaves out words that have none.
@@ -68,7 +68,7 @@ def frequency_correlation(
             the tracker (``"hoyer"``, …).
         min_frequency: rarer words are left out; so are words whose value is NaN (never seen in
             that role).
-        exclude: words that are left out.
+        exclude: words that are left out; one may stand by itself.
         n_boot: resamples of the words for the interval (0: none, low and high are NaN).
         n_permutations: shuffles for the two-sided p-value of "no relation" (0: NaN).
         seed: of the resamples; the same seed gives the same numbers.
@@ -81,8 +81,8 @@ def frequency_correlation(
         mass is in few words, it is wide and only roughly a 95 % one.
 
     Raises:
-        InputError: a missing column, an unknown method, a repeated word, or a group of fewer than
-            3 words.
+        InputError: a missing column, one that holds no numbers, an unknown method, a repeated or
+            missing word, or a group of fewer than 3 words.
 
     Source: Saphra & Lopez 2019, §3.
 

@@ -216,5 +216,5 @@ def test_a_layer_that_gave_no_gradient_is_told_in_a_line(folder, config, caplog)
 
 
 def test_an_option_out_of_range_is_refused_before_anything_is_read():
-    with pytest.raises(InputError, match="batch_size must be a whole number of 1 or more"):
+    with pytest.raises(InputError, match="batch_size must be at least 1, got 0"):
         TrackedLM("nowhere", "nowhere", batch_size=0)
