@@ -71,7 +71,7 @@ about(page)
 # The scale on the right translates chi into {term}`effective units`, $1/\chi^2$: how many equally
 # large entries would be as concentrated.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-words", "caption": "Mean concentration $\\chi(\\bar h^2)$ of each target word after the last epoch, against its frequency (Figure 5 of the paper). In the reference runs concentration rises a little up to some tens of occurrences, falls, and rises again for some twenty of the commonest words and punctuation marks at the right. At the same frequency squares (closed classes) and dots (open classes) lie among one another."}, "image": {"alt": "Scatter chart: one point a word, frequency on a logarithmic axis against mean concentration, coloured by class; the most frequent words are named.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-words", "caption": "Mean concentration $\\chi(\\bar h^2)$ of each target word after the last epoch, against its frequency (Figure 5 of the paper). In the reference runs concentration rises a little up to some tens of occurrences, falls, and rises again for some twenty of the commonest words and punctuation marks at the right. At the same frequency squares (closed classes) and dots (open classes) are intermingled."}, "image": {"alt": "Scatter chart: one point a word, frequency on a logarithmic axis against mean concentration, coloured by class; the most frequent words are named.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.chi_against_frequency,
     page.reference,

@@ -48,7 +48,7 @@ def chi_against_frequency(
     sns.scatterplot(
         drawn, x="frequency", y=value, hue="word_class", style="word_class", size="word_class",
         hue_order=classes, style_order=classes, palette=style.CLASSES,
-        markers=style.CLASS_MARKERS, sizes={"none": 6, "open": 9, "closed": 26}, alpha=0.6,
+        markers=style.CLASS_MARKERS, sizes={"none": 16, "open": 9, "closed": 26}, alpha=0.6,
         linewidth=0, rasterized=True, legend=False, ax=ax,
     )  # fmt: skip
     for word_class in reversed(classes):
