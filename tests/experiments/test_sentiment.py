@@ -155,6 +155,7 @@ def test_interrupted_runs_resume_to_equal_tables(planted, learned, monkeypatch, 
         return original(self, epoch)
 
     monkeypatch.setattr(Task, "batches", interrupted)
+    monkeypatch.setattr("sparsecore.training.loop.PAUSE", 0.0)  # a checkpoint after every epoch
     given = config(planted, goal=4, tolerance=2, strength=5e-4, finetune_from="both")
     with pytest.raises(KeyboardInterrupt):
         execute(given, progress=False)
@@ -392,6 +393,7 @@ def test_a_decision_adds_up(planted, learned):
 
 def test_checkpoints_hold_no_code(planted, monkeypatch):
     monkeypatch.setattr(Task, "_end_phase", lambda self: (_ for _ in ()).throw(OSError))
+    monkeypatch.setattr("sparsecore.training.loop.PAUSE", 0.0)  # a checkpoint after every epoch
     with pytest.raises(OSError):  # noqa: PT011
         execute(config(planted, max_epochs=2), progress=False)
     (run,) = list_runs()

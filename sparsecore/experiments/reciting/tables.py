@@ -12,7 +12,7 @@ from sparsecore.experiments.reciting.findings import BOTH, DENSE, RNN
 from sparsecore.stats.seeds import over_seeds
 from sparsecore.stats.tables import Summary
 
-POINTS = 400  # of a curve, at most
+POINTS = 120  # of a curve, at most
 FAMILIES = {"dense": DENSE, "sparse_hidden": RNN, "sparse_all": BOTH}  # by stack
 PAPER = {  # Table 4, percent
     (1, DENSE): 100.0,
@@ -30,7 +30,7 @@ def tables_of(tables: Summary) -> Summary:
 
     ``accuracy`` (Table 4): a row a model, mean accuracy over seeds in percent with its t interval
     and standard deviation, by either way of measuring, and the paper's. ``runs``: a row a run.
-    ``curves``: accuracy over the epochs, at most 400 of them. ``tuning``: a row a run that chose
+    ``curves``: accuracy over the epochs, at most 120 of them. ``tuning``: a row a run that chose
     the learning rate, if there are any.
 
     Args:
