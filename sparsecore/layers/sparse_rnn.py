@@ -2,8 +2,9 @@
 
 W_hh is block-diagonal and W_hi banded (Demeester et al. 2018, §3.1). Such a layer is the same as N
 dense ones side by side, each on its own window of the inputs, with their outputs concatenated: no
-zero is stored or multiplied. The equations of a step are in :mod:`sparsecore.ops.cells`, the sizes
-in :mod:`~sparsecore.layers.geometry`, how blocks run in :mod:`~sparsecore.layers.block_stack`.
+zero is stored, nor multiplied, save in layers so small that this is faster. The equations of a step
+are in :mod:`sparsecore.ops.cells`, the sizes in :mod:`~sparsecore.layers.geometry`, how blocks run
+in :mod:`~sparsecore.layers.block_stack`.
 Public as ``sparsecore.SparseLSTM``, ``SparseGRU``, ``SparseRNN``.
 """
 
@@ -207,7 +208,8 @@ class SparseLSTM(SparseRecurrent):
 
     On a GPU with Triton all blocks take each time step at once, in float32 and float64, unless the
     sequences are packed. On a CPU layers so small that the calls cost more than the products (h up
-    to 128) run as the dense layer they stand for. Else each block is an ``nn.LSTM`` that is called.
+    to 128) run as the dense layer they stand for; a gradient that is not finite then reaches all
+    blocks. Else each block is an ``nn.LSTM`` that is called.
 
     It compiles (``torch.compile``), and exports for any length T and batch B, as a program or to
     ONNX (last lines below). ``torch.onnx.export`` with ``dynamo=False``, ``input_names`` and

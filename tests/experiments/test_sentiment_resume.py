@@ -85,3 +85,13 @@ def test_killed_as_its_search_fails_it_has_written_what_was_tried(planted, monke
         execute(given, progress=False)
     (run,) = list_runs()
     assert len(run.table("trials")) == 2
+
+
+def test_checkpoints_hold_no_code(planted, monkeypatch):
+    monkeypatch.setattr(Task, "_end_phase", lambda self: (_ for _ in ()).throw(OSError))
+    monkeypatch.setattr("sparsecore.training.loop.PAUSE", 0.0)  # a checkpoint after every epoch
+    with pytest.raises(OSError):  # noqa: PT011
+        execute(config(planted, max_epochs=2), progress=False)
+    (run,) = list_runs()
+    states, _ = load_checkpoint(run.path / "checkpoint.safetensors")
+    assert states["fit"]["at"]["epoch"] == 1 and states["fit"]["optimizer"]["state"]

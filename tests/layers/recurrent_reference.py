@@ -5,6 +5,7 @@ made entry by entry from the definition.
 """
 
 import torch
+from torch import nn
 
 from sparsecore.layers.geometry import block_sizes, input_windows
 
@@ -106,3 +107,14 @@ class Reference:
         with torch.no_grad():
             for own, entries in self.pairs(layer_module, lambda p: p.detach()):
                 own.copy_(entries)
+
+
+def call_with_a_hook_and_with_a_parametrized_block(make, x):
+    """Calls of a layer each of whose blocks has to be called; the hook is seen to be."""
+    layer, seen = make(), []
+    with layer.blocks[1].register_forward_hook(lambda module, inputs, y: seen.append(y)):
+        layer(x)
+    assert len(seen) == 1
+    scaled = make()
+    nn.utils.parametrizations.weight_norm(scaled.blocks[0], "weight_hh_l0")
+    scaled(x)

@@ -7,6 +7,7 @@ from torch.nn.utils.rnn import pack_sequence
 
 import sparsecore as sc
 from sparsecore.layers import block_merge, block_stack
+from tests.layers.recurrent_reference import call_with_a_hook_and_with_a_parametrized_block
 
 OPTIONS = [
     {},
@@ -110,14 +111,7 @@ def test_large_batches_wide_layers_and_calls_that_have_to_be_made_are_not_merged
     layer(x.repeat(1, 200, 1))
     sc.SparseLSTM(7, 129, 3, 0.55)(x[:, :1].float())
     torch.export.export(layer.eval(), (x,))
-    seen = []
-    handle = layer.blocks[1].register_forward_hook(lambda module, inputs, y: seen.append(y))
-    layer(x)
-    handle.remove()
-    assert len(seen) == 1
-    scaled = make()
-    nn.utils.parametrizations.weight_norm(scaled.blocks[0], "weight_hh_l0")
-    scaled(x)
+    call_with_a_hook_and_with_a_parametrized_block(make, x)
     assert merged == []
 
 

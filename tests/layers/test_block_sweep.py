@@ -6,11 +6,11 @@ and puts the outputs together is seen to be right; the kernels have tests of the
 
 import pytest
 import torch
-from torch import nn
 from torch.nn.utils.rnn import pack_sequence
 
 import sparsecore as sc
 from sparsecore.layers import block_stack, block_sweep
+from tests.layers.recurrent_reference import call_with_a_hook_and_with_a_parametrized_block
 
 OPTIONS = [
     {},
@@ -91,14 +91,7 @@ def test_packed_hooked_exported_and_other_cells_take_no_sweep(swept):
     torch.export.export(layer.eval(), (x,))
     with pytest.raises((RuntimeError, ValueError)):  # PyTorch's own words on a type that is wrong
         layer(x.float())
-    seen = []
-    handle = layer.blocks[1].register_forward_hook(lambda module, inputs, y: seen.append(y))
-    layer(x)
-    handle.remove()
-    assert len(seen) == 1
-    scaled = make()
-    nn.utils.parametrizations.weight_norm(scaled.blocks[0], "weight_hh_l0")
-    scaled(x)
+    call_with_a_hook_and_with_a_parametrized_block(make, x)
     assert swept == []
     layer(x)
     assert swept == [3]
