@@ -123,7 +123,13 @@ class TrainingTables:
                 f"{self.folder} has tables of another training, such as {others[0]}: give "
                 "another folder, or remove them"
             )
-        if _rank() == 0:
+        if files and _rank() == 0:
+            warnings.warn(
+                f"a training broke off: its tables in {self.folder} are made anew, "
+                f"{files[0].name} to {files[-1].name}",
+                TrackingWarning,
+                stacklevel=2,
+            )
             for path in files:
                 path.unlink(missing_ok=True)
         self._own.clear()

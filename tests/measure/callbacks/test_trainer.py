@@ -269,7 +269,8 @@ def test_a_tracker_that_is_extended_still_tracks(tmp_path):
 def test_a_smaller_batch_after_one_too_large_begins_the_tables_anew(tmp_path):
     full = RuntimeError("CUDA out of memory. Tried to allocate 1 GiB")
     callback = sc.TrainerTracker(tmp_path / "tables", LAYERS, every=1)
-    train(tmp_path, [callback, Breaks(full)], auto_find_batch_size=True)
+    with pytest.warns(sc.TrackingWarning, match="broke off: its tables in .* are made anew, step-"):
+        train(tmp_path, [callback, Breaks(full)], auto_find_batch_size=True)
     tables = sorted(path.name for path in (tmp_path / "tables").iterdir())
     assert tables == ["final.parquet", *(f"step-000000{i}.parquet" for i in range(1, 5))]
     final = pd.read_parquet(tmp_path / "tables" / "final.parquet")
