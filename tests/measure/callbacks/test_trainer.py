@@ -250,7 +250,8 @@ def test_a_model_whose_training_broke_off_is_as_it_was(inside, part, tmp_path):
         called(inputs_embeds=torch.ones(1, 3, 8))
     model(input_ids=torch.ones(1, 3).long(), labels=torch.ones(1, 3).long()).loss.backward()
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
-    train(tmp_path, callback, model)
+    with pytest.warns(sc.TrackingWarning, match="made anew, step-0000001.parquet to step-"):
+        train(tmp_path, callback, model)
     assert len(list((tmp_path / "tables").iterdir())) == 5
 
 
