@@ -100,6 +100,12 @@ def require(config: Any, name: str, condition: bool, right: str) -> None:
         raise InputError(f"{name} must be {right}, got {getattr(config, name)!r}")
 
 
+def require_whole(config: Any) -> None:
+    """An :class:`InputError` if sentences would be both kept (``max_types``) and left out."""
+    whole = config.max_types is None or config.threshold == 1
+    require(config, "threshold", whole, "1 with max_types, which leaves no sentence out")
+
+
 def identity_of(config: Any, content: str) -> dict[str, Any]:
     """What a run's numbers depend on: every field, the hash of its text, its kind of device.
 

@@ -240,12 +240,13 @@ def test_chi_by_word_names_points_and_tells_rho_of_a_range(explorer):
     own.get_by_role("button", name="All words").click()
     assert "words drawn: " in ranged.inner_text()
     box = points.bounding_box()
-    y = box["y"] + box["height"] / 2
-    page.mouse.move(box["x"] + 0.5 * box["width"], y)
+    middle = box["height"] / 2
+    # hovering waits until the chart stands still and is in sight: a bare position would not
+    points.hover(position={"x": 0.5 * box["width"], "y": middle})
     page.mouse.down()
-    page.mouse.move(box["x"] + 0.8 * box["width"], y, steps=3)
+    points.hover(position={"x": 0.8 * box["width"], "y": middle})
     page.mouse.up()
-    assert "that occur" in ranged.inner_text()
+    ranged.get_by_text("that occur").wait_for()
     own.get_by_label("show the samples matched in frequency").check()
     assert "function words: mean 0." in points.locator(".chart").text_content()
 

@@ -93,6 +93,17 @@ def test_perplexity_of_the_written_weights(finished, tmp_path):
     assert mean_loss(model, columns, 7) == pytest.approx(float(loss), rel=1e-5)
 
 
+def test_the_commonest_words_are_kept_with_every_sentence(text_file):
+    config = small(text_file, max_types=12)
+    corpus = task.prepare(config, progress=False)
+    assert len(corpus.vocabulary) == 12 + 2  # and <unk>, <eos>
+    whole = task.prepare(small(text_file), progress=False)
+    for split in ("train", "valid", "test"):
+        assert len(getattr(corpus, split)) >= len(getattr(whole, split))
+    with pytest.raises(InputError, match="threshold must be 1 with max_types"):
+        dataclasses.replace(config, threshold=2)
+
+
 def test_ids_ascend_with_frequency(text_file):
     corpus = prepare_corpus(str(text_file), threshold=1, progress=False)
     text = text_columns(corpus, "train", 1, CPU)

@@ -15,6 +15,7 @@ from sparsecore.training.configuration import (
     from_preset,
     require,
     require_range,
+    require_whole,
 )
 
 TURN = 20  # steps that a recorded graph makes before anybody looks
@@ -124,8 +125,7 @@ class Emergent:
         require(self, "dropout_side", reachable, right)
         fused = self.gradient == "upward" or self.num_blocks == 1
         require(self, "gradient", fused, "'upward' with num_blocks above 1")
-        capped = self.max_types is None or self.threshold == 1
-        require(self, "threshold", capped, "1 with max_types, which leaves no sentence out")
+        require_whole(self)
         whole = self.statistics_every is None or self.statistics_every % TURN == 0
         require(self, "statistics_every", whole, f"a multiple of {TURN}")
         require(

@@ -13,6 +13,7 @@ from sparsecore.training.configuration import (
     check_kinds,
     from_preset,
     require_range,
+    require_whole,
 )
 
 # The small models are an eighth as wide as the paper's and see the text a few times, not hundreds
@@ -69,7 +70,10 @@ class Language:
         corpus: ``ptb``, another name of ``sparsecore data list``, ``embedded``, or a path.
         tokenised: take the text as it is, words separated by spaces (as PTB and WikiText are).
         threshold: words seen less often in the training text are filtered out; 1 keeps all.
-        max_tokens: cap on the training text before filtering; None for all of it.
+        max_types: in place of it (``threshold`` 1), keep the commonest words only, so many, and
+            leave no sentence out: the other words are ``<unk>``.
+        max_tokens: cap on the training text before filtering, validation and test texts at 1/7 and
+            2/7 of it; None for all of them.
         embedding_size: k, also the size of the last layer.
         hidden_size: h, of the other layers.
         num_layers: recurrent layers.
@@ -99,6 +103,7 @@ class Language:
     corpus: str = "ptb"
     tokenised: bool = True
     threshold: int = 1
+    max_types: int | None = None
     max_tokens: int | None = None
     embedding_size: int = 400
     hidden_size: int = 1150
@@ -141,9 +146,16 @@ class Language:
 
         check_kinds(self)
         check_fields(self)
-        require_range(self, AT_LEAST_1, "valid_batch_size test_batch_size nonmono average_by")
+        names = "valid_batch_size test_batch_size nonmono average_by max_types"
+        require_range(self, AT_LEAST_1, names)
+        require_whole(self)
         require_range(self, BELOW_1, "dropout dropouth dropouti dropoute weight_drop")
         require_range(self, AT_LEAST_0, "finetune_epochs alpha beta weight_decay")
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Fields that are no part of the run's name: those of choices that were not made."""
+        return ("max_types",) if self.max_types is None else ()
 
 
 def sparse_match(dense: Language) -> Language:

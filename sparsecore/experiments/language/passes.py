@@ -18,7 +18,11 @@ from sparsecore.training.language import total_over_text
 
 
 def prepare_text(
-    config: Any, batches: dict[str, int], max_tokens: int | None, progress: bool
+    config: Any,
+    batches: dict[str, int],
+    max_tokens: int | None,
+    progress: bool,
+    max_types: int | None = None,
 ) -> Corpus:
     """The prepared text.
 
@@ -27,6 +31,7 @@ def prepare_text(
         batches: for each split that is read, its number of columns.
         max_tokens: cap on the training text before filtering.
         progress: show bars.
+        max_types: in place of the threshold, so many of the commonest words and every sentence.
 
     Raises:
         InputError: device, precision or corpus unknown; a text too short for its columns.
@@ -35,7 +40,8 @@ def prepare_text(
         pass
     corpus = prepare_corpus(
         config.corpus,
-        threshold=config.threshold,
+        threshold=config.threshold if max_types is None else None,
+        max_types=max_types,
         max_tokens=max_tokens,
         tokenised=config.tokenised,
         progress=progress,

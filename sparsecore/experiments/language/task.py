@@ -31,7 +31,8 @@ from sparsecore.training.sharding import shard
 
 def prepare(config: Language, progress: bool = True) -> Corpus:
     """Check device and precision, and prepare the text (cached)."""
-    return prepare_text(config, batch_sizes(config), config.max_tokens, progress)
+    columns = batch_sizes(config)
+    return prepare_text(config, columns, config.max_tokens, progress, config.max_types)
 
 
 def batch_sizes(config: Language) -> dict[str, int]:
