@@ -11,6 +11,8 @@ from sparsecore.errors import InputError
 from sparsecore.report import figures
 from sparsecore.report.explorers import HoverPoints
 from sparsecore.report.explorers.bundle import STATIC
+from sparsecore.report.figures.figure_data import keep_points
+from sparsecore.report.figures.marks import name_lines
 from tests.browser import run_node
 
 mpl.use("agg")
@@ -50,6 +52,15 @@ def test_the_nearest_point_within_reach_is_found_and_keys_go_from_left_to_right(
         """
     )
     assert found == {"near": [0, 1, 2], "far": -1, "order": ["cat", "of", "the"]}
+
+
+def test_names_of_lines_are_told_with_their_colours():
+    epochs = pd.DataFrame({"epoch": [0, 1, 2], "loss": [5.0, 4.0, 3.0]})
+    _, ax = plt.subplots()
+    ax.plot(epochs["epoch"], epochs["loss"], label=r"loss, $\ell$", color="#123456")
+    name_lines(ax)
+    keep_points(ax, epochs["epoch"], epochs["loss"], ["a", "b", "c"])
+    assert HoverPoints(ax).data["names"] == {"loss": "#123456"}
 
 
 def test_a_figure_without_points_is_refused():

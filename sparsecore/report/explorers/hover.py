@@ -10,7 +10,7 @@ import traitlets
 
 from sparsecore.errors import InputError
 from sparsecore.report.explorers.bundle import module, style
-from sparsecore.report.figures.figure_data import points_of
+from sparsecore.report.figures.figure_data import names_of, points_of
 
 SCALE = 10_000  # shares of the picture are carried as whole numbers of 1e-4
 
@@ -20,7 +20,8 @@ class HoverPoints(anywidget.AnyWidget):
 
     Args:
         axes: one of the axes of the figure, or an array of them. The places and the texts are
-            those that the figure function kept.
+            those that the figure function kept. Names of lines, which stand at their right end,
+            are repeated below the picture where a narrow screen cuts them off.
 
     Raises:
         InputError: the figure has no points to tell of.
@@ -32,10 +33,16 @@ class HoverPoints(anywidget.AnyWidget):
     data = traitlets.Dict().tag(sync=True)
 
     def __init__(self, axes: Any) -> None:
-        points = points_of(np.ravel(axes)[0].get_figure(root=True))
+        figure = np.ravel(axes)[0].get_figure(root=True)
+        points = points_of(figure)
         if points.empty:
             raise InputError("axes: this figure has no points to tell of")
         places = points[["left", "top"]].mul(SCALE).round().astype(int)
         super().__init__(
-            data={**places.to_dict("list"), "text": points["text"].tolist(), "scale": SCALE}
+            data={
+                **places.to_dict("list"),
+                "text": points["text"].tolist(),
+                "scale": SCALE,
+                "names": names_of(figure),
+            }
         )

@@ -6,7 +6,7 @@ in the executed copy, where the book finds what it offers below the figure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -21,6 +21,7 @@ CSV = "text/csv"
 
 _ROWS: WeakKeyDictionary[Axes, pd.DataFrame] = WeakKeyDictionary()
 _POINTS: WeakKeyDictionary[Axes, list[pd.DataFrame]] = WeakKeyDictionary()
+_NAMES: WeakKeyDictionary[Axes, dict[str, str]] = WeakKeyDictionary()  # colour by name
 
 
 def keep_rows(ax: Axes, rows: pd.DataFrame) -> Axes:
@@ -36,6 +37,16 @@ def keep_points(ax: Axes, x: Any, y: Any, texts: Iterable[str]) -> None:
     """Remember what is to be said of the places ``x``, ``y`` (data coordinates) of ``ax``."""
     said = pd.DataFrame({"x": np.asarray(x, float), "y": np.asarray(y, float), "text": list(texts)})
     _POINTS.setdefault(ax, []).append(said.dropna())
+
+
+def keep_names(ax: Axes, colours: Mapping[str, Any]) -> None:
+    """Remember which colour each name stands in that is written beside ``ax``."""
+    _NAMES[ax] = {name: mpl.colors.to_hex(colour) for name, colour in colours.items()}
+
+
+def names_of(figure: Figure) -> dict[str, str]:
+    """Colour (``#rrggbb``) by name of what is named beside the axes of a figure."""
+    return {name: colour for ax in figure.axes for name, colour in _NAMES.get(ax, {}).items()}
 
 
 def label_rows(ax: Axes, column: str, value: str | float) -> None:

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from sparsecore.report.figures import style
-from sparsecore.report.figures.figure_data import keep_points
+from sparsecore.report.figures.figure_data import keep_names, keep_points
 from sparsecore.report.figures.style import Look
 
 FEWEST_SEEDS = 3  # that an interval over seeds is drawn from
@@ -186,6 +186,8 @@ def name_places(ax: Axes, named: Iterable[tuple[str, float, float, Any]], width:
     place = ax.get_subplotspec()
     if place is None or place.get_gridspec().ncols > 1:
         return style.legend(ax)
+    named = list(named)
+    keep_names(ax, {plain(text): colour for text, _, _, colour in named})
     ax.set_ylim(ax.get_ylim())
     ax.set_xlim(ax.get_xlim())
     figure.draw_without_rendering()

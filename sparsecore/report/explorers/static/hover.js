@@ -30,6 +30,16 @@ function pictureBefore(el) {
   return null;
 }
 
+/** The names of lines with their colours, for screens too narrow for those in the picture. */
+function key(names) {
+  const items = Object.entries(names).map(([name, color]) => {
+    const mark = element("span", { class: "mark", "aria-hidden": "true" });
+    mark.style.background = color;
+    return element("li", {}, mark, name);
+  });
+  return items.length ? [element("ul", { class: "hover-key", "aria-label": "Lines of the picture" }, ...items)] : [];
+}
+
 function lay(image, data) {
   const order = reading(data);
   const ring = element("span", { class: "ring", hidden: true });
@@ -39,7 +49,8 @@ function lay(image, data) {
   const note = element("p", { class: "hover-note" }, "Point at the picture, or use the arrow keys on it: it names what is there.");
   image.replaceWith(layer);
   layer.append(image, ring, tip);
-  layer.after(note);
+  const below = [note, ...key(data.names)];
+  layer.after(...below);
   let at = -1;
 
   const show = (n) => {
@@ -72,7 +83,7 @@ function lay(image, data) {
   });
   return () => {
     layer.replaceWith(image);
-    note.remove();
+    for (const made of below) made.remove();
   };
 }
 
