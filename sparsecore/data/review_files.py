@@ -24,7 +24,7 @@ from pathlib import Path
 
 from sparsecore.data.splits import bare_name, split_of
 from sparsecore.data.text import marks
-from sparsecore.data.text_files import encoding_of, open_binary
+from sparsecore.data.text_files import encoding_of, open_binary, read_number
 from sparsecore.errors import InputError
 
 _TAG = re.compile(r"<(/?)(\w+)>\s*$")
@@ -273,7 +273,7 @@ def _blocks(lines: Iterable[str], path: Path) -> Iterator[dict[str, str]]:
 
 def _label_of(rating: str, where: str) -> str:
     try:
-        stars = float(rating)
+        stars = read_number(rating)
     except ValueError:
         stars = math.nan
     if not 0 <= stars <= STARS:

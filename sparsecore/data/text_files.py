@@ -98,6 +98,20 @@ class Unpacked(io.RawIOBase):
         super().close()
 
 
+def read_number(text: str) -> float:
+    """The number that a text writes out, as other programs read it too.
+
+    Raises:
+        ValueError: none; also for what Python alone takes for one: ``1_0``, digits of other scripts.
+
+    >>> read_number("-1.5e3")
+    -1500.0
+    """
+    if "_" in text or not text.isascii():
+        raise ValueError(f"no number: {text[:40]!r}")
+    return float(text)
+
+
 def open_binary(path: Path) -> io.BufferedReader:
     """A file's decompressed bytes.
 

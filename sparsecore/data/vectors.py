@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sparsecore.data.cache import cached
 from sparsecore.data.catalogue import SOURCES
 from sparsecore.data.locate import EMBEDDED, content_hash, names_of
-from sparsecore.data.text_files import read_lines
+from sparsecore.data.text_files import read_lines, read_number
 from sparsecore.errors import InputError, near_match
 from sparsecore.files import local_path, read_json, write_json
 from sparsecore.home import REMAKE
@@ -152,7 +152,7 @@ def _split_end(line: str, width: int, where: str) -> tuple[str, str]:
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        read_number(text)
     except ValueError:
         return False
     return True
@@ -200,7 +200,7 @@ def _file(vectors: str, size: int | None) -> Path:
 
 def _numbers(text: str, width: int, where: str) -> NDArray[np.float32]:
     try:
-        vector = np.array(text.split(), dtype=np.float32)
+        vector = np.array([read_number(part) for part in text.split()], dtype=np.float32)
     except ValueError:
         raise InputError(f"{where}: not numbers: {_shown(text)}") from None
     if len(vector) != width:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sparsecore.data.tagging import UPOS
-from sparsecore.errors import InputError
+from sparsecore.errors import InputError, whole_number
 
 OPEN: tuple[str, ...] = ("ADJ", "ADV", "INTJ", "NOUN", "PROPN", "VERB")
 """Open classes (the paper's footnote 1, which writes PROP for PROPN)."""
@@ -44,7 +44,7 @@ def word_classes(
     neither class: NUM, PUNCT, SYM, X). ``<unk>`` and ``<eos>`` are never of a class.
 
     Raises :class:`~sparsecore.errors.InputError` if the shapes do not fit, a tag count is negative,
-    ``min_count`` is below 1 or ``majority`` is not in [0, 1).
+    ``min_count`` is no whole number from 1 on or ``majority`` is not in [0, 1).
     """
     counts, tags = np.asarray(counts), np.asarray(tags)
     if counts.shape != (len(words),) or tags.shape != (len(words), len(UPOS)):
@@ -54,8 +54,7 @@ def word_classes(
         )
     if tags.size and tags.min() < 0:
         raise InputError("tags must be counts; a negative number was given")
-    if min_count < 1:
-        raise InputError(f"min_count must be at least 1; got {min_count}")
+    whole_number(min_count, "min_count", 1)
     if not 0 <= majority < 1:
         raise InputError(f"majority must be at least 0 and below 1; got {majority}")
     total = tags.sum(axis=1)
@@ -93,15 +92,14 @@ def matched_samples(table: pd.DataFrame, size: int = 120, tolerance: float = 0.0
     gives; the result has these three, open words first, each class from most to least frequent.
     Deterministic: the order of the rows of ``table`` does not matter.
 
-    Raises :class:`~sparsecore.errors.InputError` if a column is missing, ``size`` is below 1,
+    Raises :class:`~sparsecore.errors.InputError` if a column is missing, ``size`` is no whole number from 1 on,
     ``tolerance`` is negative or a class has fewer than ``size`` words of frequency 1 or more.
     """
     columns = ["word", "word_class", "frequency"]
     missing = [name for name in columns if name not in table.columns]
     if missing:
         raise InputError(f"table has no column {missing[0]!r}; word_classes() makes such a table")
-    if size < 1:
-        raise InputError(f"size must be at least 1; got {size}")
+    whole_number(size, "size", 1)
     if not 0 <= tolerance < np.inf:
         raise InputError(f"tolerance must be at least 0; got {tolerance}")
     lists = {name: _sorted(table.loc[table["word_class"] == name, columns]) for name in _CLASSES}

@@ -90,6 +90,7 @@ def test_words_with_blanks_have_their_vectors(tmp_path):
         ("other 1 2\n", r"has a vector for none of the 3 words of the corpus \(good, bad"),
         ("good\n", "line 1: a word without numbers: 'good'"),
         ("good 1 x\n", "line 1: not numbers: '1 x'"),
+        ("good 1 1_0\n", "line 1: not numbers: '1 1_0'"),
         ("good 1 nan\n", "line 1: a number that is not finite"),
         ("", "is empty"),
     ],

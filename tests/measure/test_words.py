@@ -70,7 +70,8 @@ def test_membership_means_what_it_says(rows: list[list[int]], least: int, majori
         ({"tags": np.zeros((2, 16))}, r"tags \(2, 17\)"),
         ({"counts": np.zeros(3)}, r"counts must have shape \(2,\)"),
         ({"tags": -np.ones((2, 17))}, "negative"),
-        ({"min_count": 0}, "min_count must be at least 1; got 0"),
+        ({"min_count": 0}, "min_count must be a whole number of 1 or more, not 0"),
+        ({"min_count": 1.5}, "min_count must be a whole number of 1 or more, not 1.5"),
         ({"majority": 1.0}, "majority must be at least 0 and below 1; got 1.0"),
     ],
 )
@@ -141,7 +142,7 @@ def test_a_table_without_classes_is_refused() -> None:
     table = frequency_table([1], [1])
     with pytest.raises(InputError, match="no column 'word_class'"):
         matched_samples(table.drop(columns="word_class"))
-    with pytest.raises(InputError, match="size must be at least 1; got 0"):
+    with pytest.raises(InputError, match="size must be a whole number of 1 or more, not 0"):
         matched_samples(table, 0)
     with pytest.raises(InputError, match="tolerance must be at least 0"):
         matched_samples(table, 1, tolerance=-1)
