@@ -102,7 +102,7 @@ def read_number(text: str) -> float:
     """The number that a text writes out, as other programs read it too.
 
     Raises:
-        ValueError: none; also for what Python alone takes for one: ``1_0``, digits of other scripts.
+        ValueError: none; nor are ``1_0`` and digits of other scripts, which Python takes for one.
 
     >>> read_number("-1.5e3")
     -1500.0

@@ -92,8 +92,9 @@ def matched_samples(table: pd.DataFrame, size: int = 120, tolerance: float = 0.0
     gives; the result has these three, open words first, each class from most to least frequent.
     Deterministic: the order of the rows of ``table`` does not matter.
 
-    Raises :class:`~sparsecore.errors.InputError` if a column is missing, ``size`` is no whole number from 1 on,
-    ``tolerance`` is negative or a class has fewer than ``size`` words of frequency 1 or more.
+    Raises :class:`~sparsecore.errors.InputError` if a column is missing, ``size`` is no whole
+    number from 1 on, ``tolerance`` is negative or a class has fewer than ``size`` words of
+    frequency 1 or more.
     """
     columns = ["word", "word_class", "frequency"]
     missing = [name for name in columns if name not in table.columns]

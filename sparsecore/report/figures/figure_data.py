@@ -15,6 +15,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 CSV = "text/csv"
@@ -41,7 +42,7 @@ def keep_points(ax: Axes, x: Any, y: Any, texts: Iterable[str]) -> None:
 
 def keep_names(ax: Axes, colours: Mapping[str, Any]) -> None:
     """Remember which colour each name stands in that is written beside ``ax``."""
-    _NAMES[ax] = {name: mpl.colors.to_hex(colour) for name, colour in colours.items()}
+    _NAMES[ax] = {name: to_hex(colour) for name, colour in colours.items()}
 
 
 def names_of(figure: Figure) -> dict[str, str]:
