@@ -6,6 +6,7 @@ the explorers show stands in the pages as JSON, in which no word may look like m
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -37,7 +38,15 @@ def _is_unwanted(item: Any) -> bool:
     return "://" in address or "thebe" in address or "thebe" in str(attributes.get("body", ""))
 
 
+def drop_source_maps(app: Sphinx, exception: Exception | None) -> None:
+    """Remove what only helps to debug the theme's own scripts, a tenth of the book."""
+    if exception is None:
+        for path in Path(app.outdir, "_static").rglob("*.map"):
+            path.unlink()
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Run after every other extension has added its files."""
+    """The first runs after every other extension has added its files."""
     app.connect("html-page-context", drop_outside_files, priority=900)
+    app.connect("build-finished", drop_source_maps)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

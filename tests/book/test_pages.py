@@ -141,6 +141,7 @@ def test_the_book_is_light(book):
     sizes = {path: path.stat().st_size for path in book.rglob("*") if path.is_file()}
     assert max(size for path, size in sizes.items() if path.suffix == ".html") < 3_000_000
     assert sum(sizes.values()) < 40_000_000
+    assert not [path.name for path in sizes if path.suffix == ".map"]
 
 
 def test_search_finds_what_readers_look_for(book):
