@@ -103,7 +103,7 @@ by_ratio.agg(["mean", "sem", "count"]).round(2)
 # were replaced by `<unk>`, adjusted linearly for how frequent they were before. That makes a word rarer without a second word
 # of its own that competes as a wrong guess; `<unk>` competes in its place. Held out, they are measured wherever they would naturally stand.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-dose", "caption": "By how much $\\chi$ of the upper gradient is larger, in training, for the frequent half of a split word than for its rare half (filled), and for an intact word than for one that was as frequent before it was thinned (open). All marks start at zero; with SGD at 20 they rise from left to right, with Adam they fall, with SGD at 5 they stay near zero. Bars: 95 % intervals over seeds and words, where there are three seeds."}, "image": {"alt": "Line chart: difference in concentration in training at ratios 1 to 1, 4 to 1 and 19 to 1, for three ways of training.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-dose", "caption": "By how much $\\chi$ of the upper gradient is larger, in training, for the frequent half of a split word than for its rare half (filled), and for an intact word than for one that was as frequent before it was thinned (open). At 1 : 1 the marks lie at zero; with SGD at 20 they rise from left to right, with Adam they fall, with SGD at 5 they stay near zero. Bars: 95 % intervals over seeds and words, where there are three seeds."}, "image": {"alt": "Line chart: difference in concentration in training at ratios 1 to 1, 4 to 1 and 19 to 1, for three ways of training.", "classes": "dark-light"}}
 whose = ("reference runs", "your runs")
 axes = figures.beside(
     figures.dose_response,
@@ -214,7 +214,7 @@ arms_table(page, reference, "enwiki-3", kinds=["thin"])
 # An arm that has learned less is not comparable with one that has learned more. So here are the
 # slopes by how well a network predicts (this was not registered, and decides nothing):
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-loss", "caption": "The split slope in training against held-out loss. Compare the lines only at losses that both reach: where SGD at 20 ends, Adam is positive too; Adam falls at losses that SGD at 20 never reaches. Marks are joined in the order of training. Bars: 95 % intervals over seeds and words."}, "image": {"alt": "Line chart: effect of frequency on concentration in training against held-out loss, a line for each of three optimisers.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-loss", "caption": "The split slope in training against held-out loss. Compare the lines only at losses that both reach: where SGD at 20 ends, Adam is positive too; Adam falls below zero only at losses that SGD at 20 never reaches. Marks are joined in the order of training, which runs from right to left; SGD at 20 turns back at its end. Bars: 95 % intervals over seeds and words."}, "image": {"alt": "Line chart: effect of frequency on concentration in training against held-out loss, a line for each of three optimisers.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.slopes_over_loss,
     progress(page.reference),
@@ -224,7 +224,7 @@ axes = figures.beside(
     titles=whose,
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-loss-held", "caption": "The same with the slope measured on held-out text. Here too Adam falls at losses that SGD at 20 never reaches, but SGD at 20 itself cannot be told from zero."}, "image": {"alt": "Line chart: effect of frequency on concentration on held-out text against held-out loss, a line for each of three optimisers.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-loss-held", "caption": "The same with the slope measured on held-out text. Here too Adam falls below zero only at losses that SGD at 20 never reaches, and SGD at 20 itself cannot be told from zero."}, "image": {"alt": "Line chart: effect of frequency on concentration on held-out text against held-out loss, a line for each of three optimisers.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.slopes_over_loss,
     progress(page.reference),

@@ -71,7 +71,7 @@ page = open_page(
 about(page)
 
 # %% [markdown]
-# ## Emergent in predefined
+# ## By nature, within what is sparse by design
 #
 # An LSTM cut into blocks that do not talk to each other ({doc}`predefined_masks`) has as many hidden
 # units as before, so that $\chi$ can be compared: its floor $1/\sqrt{D}$ depends on the width alone.
@@ -115,10 +115,10 @@ import sparsecore as sc
 }
 
 # %% [markdown]
-# $\rho$ is the first paper's headline statistic: the correlation of the gradient's $\chi$ with the log
-# frequency of the word to be predicted.
+# $\rho$ is the correlation of the gradient's $\chi$ with the log frequency of the word to be predicted. (The first paper, whose main
+# statistic this is, takes raw frequency.)
 #
-# ## Emergent in learned
+# ## By nature, within what was learned
 #
 # Each automaton of a {term}`rational RNN` adds its score, times a weight, to the decision. The $\chi$
 # of these parts says how many of them decide: $1/\chi^2$ {term}`effective units`. Measured on the

@@ -104,10 +104,10 @@ if "scale" in own:  # tables of the first round lack it
     axes = figures.classes_over_w(own["scale"], own["epochs"])
 
 # %% [markdown]
-# The level is a separate question from the correlation. This is the mean concentration itself, in
-# the same four groups:
+# The level is a separate question from the correlation. This is the mean concentration itself, over
+# all words again and in the two matched samples:
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-class-means", "caption": "Mean concentration $\\chi(\\bar h^2)$ in the same groups. In the reference runs function words are ahead in the first epochs, but not in the matched samples (dotted), where content words are; in the second half of training the two lines of either style are no longer distinguishable. Bands: 95 % intervals over words."}, "image": {"alt": "Line chart: mean concentration of the upper gradient in open and closed classes and in the matched samples, over epochs.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-class-means", "caption": "Mean concentration $\\chi(\\bar h^2)$ of all words of either class, and of the samples matched in frequency. In the reference runs function words are ahead in the first epochs, but not in the matched samples (dotted), where content words are; in the second half of training the two lines of either style are no longer distinguishable. Bands: 95 % intervals over words."}, "image": {"alt": "Line chart: mean concentration of the upper gradient in open and closed classes and in the matched samples, over epochs.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.class_correlations,
     page.reference,
@@ -137,7 +137,8 @@ drawn = {
     for name, values in chi.items()
 }
 low, high = np.percentile(drawn["closed"] - drawn["open"], [2.5, 97.5])
-f"closed minus open: {chi['closed'].mean() - chi['open'].mean():.4f} [{low:.4f}, {high:.4f}]"
+difference = chi["closed"].mean() - chi["open"].mean()
+f"closed minus open, thousandths: {1000 * difference:.2f} [{1000 * low:.2f}, {1000 * high:.2f}]"
 
 # %% [markdown]
 # The table behind it holds the mean of $\chi$ over seeds, so that this interval knows nothing of how runs differ.

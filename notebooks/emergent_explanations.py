@@ -74,7 +74,7 @@ about(page)
 #
 # First the sizes. Each gradient is that of the position's own loss, in nats.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-l1", "caption": "Correlation between the mean size $\\ell_1$ of each gradient and the frequency of the target word, raw frequency. In the reference runs that of the upper LSTM never falls below zero. The softmax gradient's is, most of all in the first epoch: frequent words are soon predicted better, so less of it is left."}, "image": {"alt": "Line chart: correlation of mean l1 of the gradients with target-word frequency over epochs.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-l1", "caption": "Correlation between the mean size $\\ell_1$ of each gradient and the frequency of the target word, raw frequency. In the reference runs that of the upper LSTM never falls below zero. That of the softmax gradient does, most of all in the first epoch: frequent words are soon predicted better, so less of it is left."}, "image": {"alt": "Line chart: correlation of mean l1 of the gradients with target-word frequency over epochs.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.correlations_over_epochs,
     page.reference,

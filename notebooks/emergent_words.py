@@ -19,7 +19,7 @@
 #   {result}`emergent/wikitext-2-lr20 words.chi_lstm2_gradient_target word=. %.3f`, then *the* with {result}`emergent/wikitext-2-lr20 words.chi_lstm2_gradient_target word=the %.3f`. Most others lie within a few
 #   thousandths of {result}`emergent/wikitext-2-lr20 words.chi_lstm2_gradient_target %.3f`.
 # - Function words minus content words over all words, at equal log frequency: {result}`emergent/enwiki differences.adjusted epoch=last sample=all * 1000 %+.1f` thousandths in the one run on
-#   Wikipedia, {result}`emergent/wikitext-2-lr20 differences.adjusted epoch=last sample=all * 1000 %+.1f` on WikiText-2. In samples of words matched in frequency: {result}`emergent/enwiki differences.difference epoch=last sample=matched * 1000 %+.1f` and {result}`emergent/wikitext-2-lr20 differences.difference epoch=last sample=matched * 1000 %+.1f`.
+#   Wikipedia, {result}`emergent/wikitext-2-lr20 differences.adjusted epoch=last sample=all * 1000 %+.1f` on WikiText-2. In samples of words matched in frequency: {result}`emergent/enwiki differences.difference epoch=last sample=matched * 1000 %+.1f` and, of a table that keeps tenths of a thousandth for each seed, {result}`emergent/wikitext-2-lr20 differences.difference epoch=last sample=matched * 1000 %+.1f`.
 # - One seed of Wikipedia is not enough for a verdict, and on WikiText-2 too few content words are as frequent as the paper's: finding 7 is
 #   {verdict}`emergent-7`.
 # :::
@@ -71,7 +71,7 @@ about(page)
 # The scale on the right translates chi into {term}`effective units`, $1/\chi^2$: how many equally
 # large entries would be as concentrated.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-words", "caption": "Mean concentration $\\chi(\\bar h^2)$ of each target word after the last epoch, against its frequency (Figure 5 of the paper). In the reference runs concentration rises a little up to some tens of occurrences, falls, and rises again for some twenty of the commonest words and punctuation marks at the right. At the same frequency squares (closed classes) and dots (open classes) are intermingled."}, "image": {"alt": "Scatter chart: one point a word, frequency on a logarithmic axis against mean concentration, coloured by class; the most frequent words are named.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-words", "caption": "Mean concentration $\\chi(\\bar h^2)$ of each target word after the last epoch, against its frequency (Figure 5 of the paper). In the reference runs the line, a mean over words whose frequencies lie within a factor of two, rises a little up to some tens of occurrences, falls, and rises again for some twenty of the commonest words and punctuation marks at the right. At the same frequency squares (closed classes) and dots (open classes) are intermingled."}, "image": {"alt": "Scatter chart: one point a word, frequency on a logarithmic axis against mean concentration, coloured by class; the most frequent words are named.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.chi_against_frequency,
     page.reference,

@@ -93,7 +93,7 @@ axes = figures.states_kept(reader.states)
 # Those with a state left, as automata: the arrow in front of a state takes a word, the loop above
 # it skips one.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-automata", "caption": "The automata that are left (Figure 2 of the paper): dotted states were taken out. The solid states are as many as the words that an automaton can still take. Patterns are numbered in the order of the automata in the figure before. The area of a disc is the norm of the state's weights; where it is small, the number of the state stands beside the circle."}, "image": {"alt": "A row of circles for each automaton, joined by arrows, with a loop above each circle; removed states are dotted.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-automata", "caption": "The automata that are left (Figure 2 of the paper): dotted states were taken out. The solid states are as many as the words that an automaton can still take. Patterns are numbered by the rising numbers of their automata, which the figure before sorts by size. The area of a disc is the norm of the state's weights; where it is small, the number of the state stands beside the circle."}, "image": {"alt": "A row of circles for each automaton, joined by arrows, with a loop above each circle; removed states are dotted.", "classes": "dark-light"}}
 states, names = kept_automata(reader)
 axes = figures.automata(states, names)
 
@@ -120,8 +120,8 @@ phrase_rows(reader.patterns)
 # ## One sentence, step by step
 #
 # Any sentence can be given as the parameter `sentence`. On this page it is decided by the larger model of
-# [Read the automata](explore_automata.ipynb), without the states that pruning takes: its word scores are in the book,
-# those of the model above are not; its automata are called A, B, C and so on, and have nothing to do with the patterns above.
+# [Read the automata](explore_automata.ipynb), once its weakest states have been removed: its word scores are in the book,
+# those of the model above are not. Here its automata are called A, B, C and so on; they have nothing to do with the patterns above.
 # Words that it does not know are left out. <u>**Underlined**</u>: taken. Small print:
 # skipped. Faint: before the pattern begins, free of charge. The share is that of the automaton's
 # contribution to the decision, among the contributions of all.

@@ -18,8 +18,8 @@
 # - Learned models are ahead of structures chosen by hand, the nearest in size, by {claim}`sentiment-1` percentage points on
 #   average. That cannot be distinguished from zero, and in two of the four categories the two are about level.
 # - The same structures, trained from scratch for as long as the baselines, are on average
-#   {result}`sentiment/reviews ablation.difference %.1f` points behind the learned models. Nor can this be distinguished from
-#   zero, so how much of the lead is owed to structure, to longer training (about twice as long) or to inherited weights is open.
+#   {result}`sentiment/reviews ablation.difference %.1f` points behind the learned models. None of the single differences, by category and goal,
+#   can be told from zero, so how much of the lead is owed to structure, to longer training (about twice as long) or to inherited weights is open.
 # - The smallest models keep {result}`sentiment/reviews runs.wfsas goal=8.0 %.1f` automata on average, and get
 #   {result}`sentiment/reviews runs.test_accuracy goal=8.0 %.0f` % of the test reviews right, where guessing gets 50 %.
 # :::

@@ -128,7 +128,7 @@ embedding_table(num_words, embedding_dim, densities)
 # ## What to try next
 #
 # - The same in the browser, with fields to change: [Explore the masks](explore_masks.ipynb).
-# - Isolated blocks, $\gamma = 1/N$: `-p num_blocks 4 -p gamma 0.25`. That needs the fewest parameters,
+# - Isolated blocks, $\gamma = 1/N$: `make book ARGS="-p num_blocks 4 -p gamma 0.25"`. That needs the fewest parameters,
 #   but no input of one block reaches the others.
 # - What the paper recommends, blocks that all read everything: `-p gamma 1.0`.
 # - In your own model, `sc.SparseLSTM(…)` in place of `nn.LSTM(…)`: [Use it on your

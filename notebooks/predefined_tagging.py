@@ -179,7 +179,7 @@ axes = figures.beside(
 # %% [markdown]
 # ## How the dropouts were chosen
 #
-# Short dense embeddings are harder to train, says the paper, and to be fair it tunes each setting:
+# Short dense embeddings are harder to train, says the paper, and so it tunes each setting:
 # {term}`word dropout` (a word's whole vector is zero for a batch), {term}`variational dropout` (some
 # dimensions are zero throughout a sentence) and {term}`DropConnect` (some weights of the recurrence
 # are zero). So do we.

@@ -67,13 +67,13 @@ peers_table(page.suite("lm"))
 # A {term}`predefined sparse <predefined sparseness>` LSTM beside its blocks called one by one, the dense layer with as many
 # parameters, and a dense layer under a mask.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-lstm", "caption": "Forward and backward of one sparse LSTM layer, over a grid of shapes. The blocks one by one take as long as this library, the mask longer; a dense layer with equal parameters is faster where layers are small. Key: inputs → units of the sparse layer *as* those of the dense one with equal parameters; N blocks."}, "image": {"alt": "Dot chart on a logarithmic axis: blocks one by one, dense with equal parameters, and masked, relative to this library, one row per shape.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-lstm", "caption": "Forward and backward of one sparse LSTM layer, over a grid of shapes. The blocks, each an LSTM of its own (N × nn.LSTM), take as long as this library, the mask longer; a dense layer with equal parameters is faster where layers are small. Key: inputs → units of the sparse layer *as* those of the dense one with equal parameters; N blocks."}, "image": {"alt": "Dot chart on a logarithmic axis: blocks one by one, dense with equal parameters, and masked, relative to this library, one row per shape.", "classes": "dark-light"}}
 axes = figures.beside_peers(page.suite("lstm"))
 
 # %% tags=["remove-input"]
 extremes_sentence(page.suite("lstm"))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-embedding", "caption": "A step of a sparse embedding beside dense, padded and masked ones. Only where bins are single columns (V 43815) does the dense one lie left of the line, faster than this library; the larger the vocabulary, the further right lie the others. Key: V words, k dimensions, density δ, M bins."}, "image": {"alt": "Dot chart on a logarithmic axis: dense, padded and masked embeddings relative to this library, one row per geometry.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-embedding", "caption": "A step of a sparse embedding beside dense, padded and masked ones. Only at V 43815 does the dense one lie left of the line, faster than this library. Key: V words, k dimensions, density δ, M bins."}, "image": {"alt": "Dot chart on a logarithmic axis: dense, padded and masked embeddings relative to this library, one row per geometry.", "classes": "dark-light"}}
 axes = figures.beside_peers(page.suite("embedding"))
 
 # %% tags=["remove-input"]
@@ -84,7 +84,8 @@ peers_table(page.suite("embedding"))
 
 # %% [markdown]
 # A dense embedding has more parameters, but they are one tensor. PyTorch has a fixed overhead for each
-# bin: where a bin is a single column (V 43,815), that overhead exceeds the arithmetic.
+# bin. Where a bin is a single column that overhead can exceed the arithmetic, as it does at V 43,815; at V 100,000, where a column is long, it
+# does not.
 #
 # ## Automata
 #

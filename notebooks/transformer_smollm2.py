@@ -158,7 +158,7 @@ outliers_table(page)
 # dimensions it picked, before any correlation was measured, because it missed 17, the largest of the last blocks. Leaving them
 # out changes how concentrated the stream is; the question is whether it changes how that correlates with frequency.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transformer-without", "caption": "Activations at input words, $\\chi$ without the outlier dimensions; dashed: the residual stream with all its dimensions. Without the outliers the stream's line stays above zero in nearly all blocks, where the dashed one crosses it. Neurons have no dimensions in common and are left out here."}, "image": {"alt": "Line chart: correlation with input frequency over 30 blocks, without outlier dimensions and with them.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transformer-without", "caption": "Activations at input words, $\\chi$ without the outlier dimensions; dashed: the residual stream with all its dimensions. Without the outliers the stream's line is at zero in blocks 3 to 5, above it from the sixth to the last but one, and below it after the last block and the last norm, where the dashed one ends above it. Neurons of different blocks are not the same dimensions, and are left out here."}, "image": {"alt": "Line chart: correlation with input frequency over 30 blocks, without outlier dimensions and with them.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.rho_by_block, page.reference, page.own, "correlations",
     signal="activation", value="chi_without", titles=whose,

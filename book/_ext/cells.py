@@ -13,8 +13,8 @@ of a claim is its verdict, ``{claim}`` its value with the interval.
     update=last minus measure="held out" * 1000`
 
 is the mean over the seeds of several folders, of ``value`` or ``TABLE.COLUMN``, with Student's
-interval over them; with ``minus``, of the difference within a seed to the rows that differ from
-these in what is named.
+interval over them, or with a shape (``%.1f``) that mean alone; with ``minus``, of the difference
+within a seed to the rows that differ from these in what is named.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ def over_seeds(root: Path, text: str) -> str:
         InputError: no such folder, table or column, or not one row for each seed.
     """
     words = shlex.split(text)
+    shape = words.pop() if words[-1].startswith("%") else ""
     folders = list(takewhile(lambda word: "/" in word, words))
     name, *rest = words[len(folders) :]
     name, _, column = name.partition(".")
@@ -83,7 +84,7 @@ def over_seeds(root: Path, text: str) -> str:
         if values.isna().any():
             raise InputError(f"{text!r}: the two sides have different seeds")
     value, *ends = mean_interval((float(factor[0] if factor else 1) * values).to_list())
-    return format_value(value, ends)
+    return (shape % value).replace("-", "−") if shape else format_value(value, ends)
 
 
 def _by_seed(

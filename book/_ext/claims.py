@@ -9,13 +9,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from names import label_of, round_of, run_size
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -61,13 +61,6 @@ PAGES = {  # where a claim is looked at
     "crossing": "crossing_papers",
     "causes": "causes_frequency",
 }
-TEXTS = {
-    "enwiki": "Wikipedia",
-    "wikitext-2": "WikiText-2",
-    "ptb": "Penn Treebank",
-    "ud-english-ewt": "English Web Treebank",
-    "amazon-reviews": "Amazon reviews",
-}
 SMALL = 0.01  # values that are all below it are told in thousandths
 PLURAL = {"holds": "hold", "partly": "hold partly", "fails": "fail"}
 OURS = "this book"  # in place of a paper, for questions of our own
@@ -105,9 +98,13 @@ class Claims(SphinxDirective):
         for path in (root / name / "provenance.json" for name in shown if name):
             self.env.note_dependency(str(path))
             provenance = json.loads(path.read_text(encoding="utf-8"))
+            counted = max((seeds_of(c) for c in claims if c.tables == path.parent.name), default=0)
             for one in studies_of(provenance):
                 name = round_of(str(one["corpus"].get("name")), path.parent.name)
-                known.setdefault(run_size(one), []).append(name if len(shown) > 1 else "")
+                tuned = tuning_seed(str(one.get("experiment", "")))
+                seeds = counted or len(set(one["seeds"]) - {tuned})
+                size, named = run_size(one, seeds), name if len(shown) > 1 else ""
+                known.setdefault(size, []).append(named)
         if not known:
             return None
         sizes = [
@@ -195,21 +192,6 @@ def tally(verdicts: Iterable[str]) -> list[nodes.Node]:
     return told
 
 
-def run_size(provenance: dict[str, Any]) -> str:
-    """``wikitext-2, 0.73 million words, 12 passes, 3 seeds``, as far as it is known."""
-    corpus, settings = provenance["corpus"], provenance["settings"]
-    words, limit = (corpus.get("tokens") or {}).get("train"), settings.get("max_tokens")
-    told = [text_name(str(corpus.get("name", "")))]
-    if words:
-        count = min(words, limit or words)
-        told.append(f"{count / 1e6:.2g} million words" if count >= 1e5 else f"{count:,} words")
-    if settings.get("epochs", 1) > 1 and "num_updates" not in settings:
-        told.append(f"{settings['epochs']} passes")
-    tuning = tuning_seed(str(provenance.get("experiment", "")))
-    seeds = len(set(provenance["seeds"]) - {tuning})
-    return ", ".join([*told, "one seed" if seeds == 1 else f"{seeds} seeds"])
-
-
 def deciding(claim: Claim) -> list[dict[str, Any]]:
     """The part on which the verdict turns, a row for each method that asks it.
 
@@ -226,32 +208,9 @@ def deciding(claim: Claim) -> list[dict[str, Any]]:
     return [part for part in claim.parts if part["part"] == name]
 
 
-def label_of(result: dict[str, Any]) -> str:
-    """The text that a result is of, told from other runs on the same text.
-
-    >>> label_of({"corpus": "wikitext-2", "tables": "wikitext-2-lr20"})
-    'WikiText-2, rate 20'
-    """
-    corpus, tables = str(result.get("corpus", "")), str(result.get("tables", ""))
-    return ", ".join(filter(None, [text_name(corpus), round_of(corpus, tables)]))
-
-
-def round_of(corpus: str, tables: str) -> str:
-    """Which of the runs on a text a folder of tables has; empty where its name does not tell.
-
-    >>> round_of("enwiki", "enwiki"), round_of("enwiki", "enwiki-2-networks")
-    ('first round', 'round 2, networks')
-    """
-    if tables == corpus:
-        return "first round"
-    rest = tables.removeprefix(f"{corpus}-").split("-") if tables.startswith(corpus) else []
-    named = [re.sub(r"^(\d+)$", r"round \1", re.sub(r"^lr(?=\d)", "rate ", word)) for word in rest]
-    return ", ".join(named)
-
-
-def text_name(corpus: str) -> str:
-    """A corpus by the name that readers know."""
-    return TEXTS.get(corpus, corpus)
+def seeds_of(claim: Claim) -> int:
+    """How many seeds decide, of all rounds; 0 where it is not known."""
+    return max((int(part.get("seeds") or 0) for part in deciding(claim)), default=0)
 
 
 def _claim(claim: Claim, docname: str) -> nodes.Node:
@@ -317,8 +276,8 @@ def _judged(claim: Claim) -> nodes.Node:
     }.get(claim.verdict, "")
     if claim.verdict == "partly" and _divided(claim):
         why = "raw and log frequency contradict each other"
-    if claim.verdict == "holds" and _open_on_one_scale(claim):
-        why = "every part of its rule is true on raw or log frequency, and false on neither"
+    if claim.verdict == "holds" and (told := _true_on_one_scale(claim)):
+        why = f"every part of its rule is true; {told}"
     if claim.verdict == "fails":
         scales = [part["method"] for part in deciding(claim) if part["outcome"] == "no"]
         if len(scales) < len(deciding(claim)):
@@ -330,39 +289,43 @@ def _judged(claim: Claim) -> nodes.Node:
 
 def _divided(claim: Claim) -> bool:
     """Whether an essential part is true by one method and false by another."""
-    return any({"yes", "no"} <= outcomes for outcomes in _outcomes(claim, "essential"))
+    return any({"yes", "no"} <= found for found in _outcomes(claim, "essential").values())
 
 
-def _open_on_one_scale(claim: Claim) -> bool:
-    """Whether a part that counts is true by one method and open by another."""
-    return any({"yes", "unsure"} <= outcomes for outcomes in _outcomes(claim, "essential", "side"))
+def _true_on_one_scale(claim: Claim) -> str:
+    """Which parts that count are true by one method and open by another, with their values."""
+    outcomes = _outcomes(claim, "essential", "side")
+    return "; ".join(
+        f"on {METHODS[part['method']]} alone: {part['part']}, {_value(part)}"
+        for part in claim.parts
+        if part["outcome"] == "yes" and "unsure" in outcomes.get(part["part"], ())
+    )
 
 
-def _outcomes(claim: Claim, *kinds: str) -> list[set[str]]:
+def _outcomes(claim: Claim, *kinds: str) -> dict[str, set[str]]:
     """Of each part of these kinds, what its methods say."""
     found: dict[str, set[str]] = {}
     for part in claim.parts:
         if part.get("kind") in kinds:
             found.setdefault(part["part"], set()).add(part["outcome"])
-    return list(found.values())
+    return found
 
 
 def _before(claim: Claim, claims: Collection[Claim]) -> nodes.Node:
     """The verdicts that it had, folded: by which rule, and why that was changed.
 
-    A reason that several of ``claims`` share is given with the first of them.
+    A reason that several findings of an experiment share is given with the first of them.
     """
     if not claim.earlier:
         return nodes.paragraph()
     block = nodes.line_block()
     for entry in claim.earlier:
-        value = format_value(entry.get("value"), entry.get("interval"))
-        told = f"{entry['verdict']}, {value}, by the rule “{entry['rule']}”"
-        reasons = (c for c in claims for e in c.earlier if e["because"] == entry["because"])
-        first = next(reasons)
+        told = f"{entry['verdict']}, {_value(entry)}, by the rule “{entry['rule']}”"
+        own = (c for c in claims if c.id.rpartition("-")[0] == claim.id.rpartition("-")[0])
+        first = next(c for c in own for e in c.earlier if e["because"] == entry["because"])
         why = f"Changed because: {entry['because']}."
         if first.id != claim.id:
-            why = f"Changed as {first.id.replace('-', ' ')}."
+            why = f"Changed for the reason given with finding {first.id.rpartition('-')[2]}."
         block += nodes.line("", f"{told} {why}")
     count = len(claim.earlier)
     summary = "an earlier verdict" if count == 1 else f"{count} earlier verdicts"

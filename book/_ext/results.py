@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import costs
+from claims import seeds_of
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -170,13 +171,21 @@ def _command(path: Path, provenance: dict[str, Any]) -> str:
 
 
 def decided_by(path: Path, claims: Sequence[Claim]) -> str:
-    """The numbers of the findings whose verdict rests on the tables beside ``path``."""
-    own = f"{path.parent.parent.name}-"
-    return ", ".join(
-        claim.id.removeprefix(own)
-        for claim in claims
-        if claim.id.startswith(own) and claim.tables == path.parent.name
-    )
+    """The numbers of the findings whose verdict rests on the tables beside ``path``.
+
+    On those of an earlier round too, where more seeds decide than the last round has.
+    """
+    own, found = f"{path.parent.parent.name}-", []
+    for claim in claims:
+        if claim.id.startswith(own) and claim.tables:
+            names, last = [claim.tables], path.parents[1] / claim.tables / path.name
+            if path.parent.name != claim.tables and last.exists():
+                known = json.loads(last.read_text(encoding="utf-8"))
+                if seeds_of(claim) > len(known["seeds"]):
+                    names += [one["tables"] for one in known.get("rounds", [])]
+            if path.parent.name in names:
+                found.append(claim.id.removeprefix(own))
+    return ", ".join(found)
 
 
 def _counted(seeds: Sequence[int]) -> str:

@@ -9,11 +9,12 @@ import pytest
 import yaml
 from cells import cell, over_seeds
 from citation import bibtex
-from claims import Claims, _ours, deciding, run_size, tally, verdict_badge
+from claims import Claims, _ours, deciding, tally, verdict_badge
 from docstrings import escape_docstring
 from docutils import nodes
 from figure_data import tables_of
 from mathml import to_mathml
+from names import run_size
 from offline import drop_outside_files
 from results import _run_row, decided_by, extrapolated_costs, measured_costs
 from tables import table
@@ -154,9 +155,9 @@ def test_a_finding_that_no_tables_decide_yet_has_no_size():
 def test_the_size_of_a_run_is_told():
     corpus = {"name": "enwiki", "tokens": {"train": 6_298_422}}
     known = {"corpus": corpus, "settings": {"epochs": 5}, "seeds": [0]}
-    assert run_size(known) == "Wikipedia, 6.3 million words, 5 passes, one seed"
+    assert run_size(known, 1) == "Wikipedia, 6.3 million words, 5 passes, one seed"
     short = {**known, "settings": {"max_tokens": 6000, "epochs": 1}, "seeds": [0, 1]}
-    assert run_size(short) == "Wikipedia, 6,000 words, 2 seeds"
+    assert run_size(short, 2) == "Wikipedia, 6,000 words, 2 seeds"
 
 
 def test_the_project_is_cited_as_its_citation_file_says():
@@ -202,9 +203,11 @@ def test_a_reference_run_is_told_with_the_command_that_makes_it():
         ("causes/enwiki-2-shuffled", "6"),
         ("causes/enwiki-2-networks", "7"),
         ("causes/enwiki-3", "10, 11, 12"),
-        ("tagging/ud-english-ewt", "3, 4"),
-        ("tagging/ud-english-ewt-2", "2"),
+        ("tagging/ud-english-ewt", "1, 3, 4"),  # four of the twelve seeds of 1
+        ("tagging/ud-english-ewt-2", "1, 2"),  # 30 seeds decide 2, without those of other rounds
         ("tagging/ud-english-ewt-3", "1"),
+        ("reciting/ptb-3500", "1, 2, 3"),
+        ("reciting/ptb", ""),
     ],
 )
 def test_the_findings_that_rest_on_the_tables_of_a_folder_are_numbered(folder, expected):
@@ -272,6 +275,7 @@ def test_a_mean_over_the_seeds_of_several_folders_has_students_interval(tmp_path
     folders = "causes/one causes/two replicates"
     assert over_seeds(tmp_path, f"{folders} measure=a") == "2.50 [0.45, 4.55]"
     assert over_seeds(tmp_path, f"{folders}.value measure=a") == "2.50 [0.45, 4.55]"
+    assert over_seeds(tmp_path, f"{folders} measure=a %.1f") == "2.5"
     less = over_seeds(tmp_path, f"{folders} measure=a minus measure=b * 10")
     assert less == "−25.00 [−45.54, −4.46]"
     for wrong, message in {

@@ -84,6 +84,15 @@ def test_reciting_page(run):
     assert "at a third the order is dense 60.0 %" in reciting.accuracy_sentence(alone).data
 
 
+def test_a_page_shows_the_seeds_of_every_round():
+    page = reciting.open_page("quick", "ptb-3500-2")
+    assert set(page.main["accuracy"]["seeds"]) == {4}
+    assert set(page.main["curves"]["seed"]) == set(page.main["runs"]["seed"]) == {10, 11, 12, 13}
+    assert "28 models" in reciting.about(page).data
+    alone = reciting.open_page("quick", "ptb-3500")
+    assert set(alone.main["accuracy"]["seeds"]) == {3}
+
+
 def test_pages_know_every_row_of_the_paper_s_tables():
     models = {(model, step) for model in ("dense", "sparse") for step in language_tables.STEPS}
     assert set(language.TABLE_1) == models and set(language.STEPS) == set(language_tables.STEPS)

@@ -187,10 +187,7 @@ def without_words_by_epoch(table: pd.DataFrame, epochs: Sequence[int]) -> np.nda
     """
     require_columns(table, ["dropped", "rho", "method", "epoch"])
     wanted = [epoch for epoch in epochs if epoch in set(table["epoch"])]
-    colours = sns.color_palette("plasma", as_cmap=True)(np.linspace(0.76, 0.1, len(wanted)))
-    looks = {
-        e: Look(f"after epoch {e}", c, marker="o") for e, c in zip(wanted, colours, strict=True)
-    }
+    looks = marks.looks_of(wanted, {epoch: f"after epoch {epoch}" for epoch in wanted})
     places = {k: n for n, k in enumerate(sorted(table["dropped"].unique()))}
     shown = table[table["epoch"].isin(wanted)]
     _, axes = style.new_figure(4.4, columns=2, sharey=True)

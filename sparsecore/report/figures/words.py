@@ -36,7 +36,8 @@ def chi_against_frequency(
     ``table``: word, frequency, word_class, the value. The right-hand scale is the same chi as
     effective units, 1/chi². Of each class, up to ``names`` of the most frequent words and as many
     of the most concentrated ones are named, where the name covers next to no point; and the most
-    concentrated marks of punctuation.
+    concentrated marks of punctuation. The line is the mean over words whose frequencies have the
+    same power of two below them.
     """
     require_columns(table, ["word", "frequency", "word_class", value])
     chosen = table[table[value].notna() & (table["frequency"] >= max(min_frequency, 1))]
@@ -54,6 +55,11 @@ def chi_against_frequency(
     for word_class in reversed(classes):
         ax.scatter([], [], color=style.CLASSES[word_class], marker=style.CLASS_MARKERS[word_class],
                    label=style.CLASS_NAMES[word_class])  # fmt: skip
+    octave = np.log2(chosen["frequency"]).floordiv(1)
+    means = chosen.groupby(octave)[["frequency", value]].mean()
+    ax.plot(
+        means["frequency"], means[value], color=style.INK, linewidth=2, label="mean of an octave"
+    )
     ax.set_xscale("log")
     ax.set_xlabel("occurrences in the training text (log scale)")
     ax.set_ylabel(label)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import pandas as pd
 
+from sparsecore.experiments.language.tables import perplexities
 from sparsecore.report.pages.parts import (
     Study,
     about_study,
     corpus_name,
     html_table,
     markdown,
+    of_all_rounds,
     open_study,
 )
 from sparsecore.runs.reference import Summary
@@ -29,8 +30,10 @@ TABLE_1 = {
 """The paper's test perplexities on the Penn Treebank, models of 24 million parameters."""
 
 
-open_page = partial(open_study, "language")
-"""The study of a preset; finished runs are found, not repeated."""
+def open_page(preset: str, reference: str, **overrides: Any) -> Study:
+    """The study of a preset; finished runs are found, not repeated."""
+    page = open_study("language", preset, reference, **overrides)
+    return of_all_rounds(page, "perplexity", perplexities)
 
 
 def about(page: Study) -> Any:

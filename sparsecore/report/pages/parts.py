@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -146,6 +146,24 @@ def open_beside(
     page = kind(experiment, compute, tables, known, preset, executed, alone)
     _ = page.own  # what the page shows is computed before anything is drawn
     return page
+
+
+def of_all_rounds(page: Study, table: str, means: Callable[[pd.DataFrame], pd.DataFrame]) -> Study:
+    """The page with the runs of every round on which the verdicts of its reference rest.
+
+    ``table``: the one of means over seeds, which ``means`` makes from the table ``runs``.
+    """
+    rounds = (page.provenance or {}).get("rounds", [])
+    if page.reference is None or not rounds:
+        return page
+    folders = [reference_folder(page.experiment, one["tables"]) for one in rounds]
+    parts = [*(read_reference(folder)[0] for folder in folders), page.reference]
+    joined = {
+        name: pd.concat([part[name] for part in parts], ignore_index=True)
+        for name in ("runs", "curves")
+    }
+    reference = {**page.reference, **joined, table: means(joined["runs"])}
+    return replace(page, reference=reference)
 
 
 def about_study(

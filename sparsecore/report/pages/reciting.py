@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import pandas as pd
 
+from sparsecore.experiments.reciting.tables import accuracies
 from sparsecore.report.pages.parts import (
     Study,
     about_study,
@@ -15,6 +15,7 @@ from sparsecore.report.pages.parts import (
     html_table,
     markdown,
     mean_and_sd,
+    of_all_rounds,
     open_study,
 )
 from sparsecore.runs.reference import Summary
@@ -22,8 +23,10 @@ from sparsecore.runs.reference import Summary
 SIZES = {1: "the original", 2: "a half", 3: "a third"}
 
 
-open_page = partial(open_study, "reciting", tune=True)
-"""The study of a preset, its tuning runs first; finished runs are found, not repeated."""
+def open_page(preset: str, reference: str, **overrides: Any) -> Study:
+    """The study of a preset, its tuning runs first; finished runs are found, not repeated."""
+    page = open_study("reciting", preset, reference, tune=True, **overrides)
+    return of_all_rounds(page, "accuracy", accuracies)
 
 
 def about(page: Study) -> Any:

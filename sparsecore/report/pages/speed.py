@@ -101,7 +101,7 @@ def extremes_sentence(rows: pd.DataFrame) -> Any:
     faster = int((others["ratio_to_reference"] < 1).sum())
     return markdown(
         f"Times range from {least} to {most}; {faster or 'none'} of {len(others)} "
-        f"{'is' if faster == 1 else 'are'} below 1, that is, faster than this library."
+        f"{'is' if faster == 1 else 'are'} below 1, which would be faster than this library."
     )
 
 
@@ -133,8 +133,8 @@ def growth_sentence(rows: pd.DataFrame) -> Any:
     }
     worst = max(powers, key=lambda name: powers[name])
     return markdown(
-        f"Among the sizes that count tokens the steepest are the {worst}, at power "
-        f"{_number(powers[worst])}, where 1 is proportional."
+        f"Of what is counted in tokens, time grows fastest with the {worst}: with power "
+        f"{_number(powers[worst])} of their number, where 1 is proportional."
     )
 
 

@@ -1,0 +1,68 @@
+"""What the tables of claims call a text, a round of runs, and the size of the runs."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+TEXTS = {
+    "enwiki": "Wikipedia",
+    "wikitext-2": "WikiText-2",
+    "ptb": "Penn Treebank",
+    "ud-english-ewt": "English Web Treebank",
+    "amazon-reviews": "Amazon reviews",
+}
+ROUNDS = {  # of registrations whose runs were made in parts, with tables of their own
+    "ud-english-ewt-2": "second round",
+    "ud-english-ewt-3": "second round",
+    "ptb-3500": "second round",
+    "ptb-3500-2": "second round",
+    "ptb-3500-3": "second round",
+    "ptb-50k": "third round",
+    "ptb-50k-2": "third round",
+}
+
+
+def run_size(provenance: dict[str, Any], seeds: int) -> str:
+    """``wikitext-2, 0.73 million words, 12 passes, 3 seeds``, as far as it is known."""
+    corpus, settings = provenance["corpus"], provenance["settings"]
+    words, limit = (corpus.get("tokens") or {}).get("train"), settings.get("max_tokens")
+    told = [text_name(str(corpus.get("name", "")))]
+    if words:
+        count = min(words, limit or words)
+        told.append(f"{count / 1e6:.2g} million words" if count >= 1e5 else f"{count:,} words")
+    if settings.get("epochs", 1) > 1 and "num_updates" not in settings:
+        told.append(f"{settings['epochs']:,} passes")
+    return ", ".join([*told, "one seed" if seeds == 1 else f"{seeds} seeds"])
+
+
+def label_of(result: dict[str, Any]) -> str:
+    """The text that a result is of, told from other runs on the same text.
+
+    >>> label_of({"corpus": "wikitext-2", "tables": "wikitext-2-lr20"})
+    'WikiText-2, rate 20'
+    """
+    corpus, tables = str(result.get("corpus", "")), str(result.get("tables", ""))
+    return ", ".join(filter(None, [text_name(corpus), round_of(corpus, tables)]))
+
+
+def round_of(corpus: str, tables: str) -> str:
+    """Which of the runs on a text a folder of tables has; empty where its name does not tell.
+
+    >>> round_of("enwiki", "enwiki"), round_of("enwiki", "enwiki-2-networks")
+    ('first round', 'round 2, networks')
+    >>> round_of("ptb", "ptb-3500-2")
+    'second round'
+    """
+    if tables in ROUNDS:
+        return ROUNDS[tables]
+    if tables == corpus:
+        return "first round"
+    rest = tables.removeprefix(f"{corpus}-").split("-") if tables.startswith(corpus) else []
+    named = [re.sub(r"^(\d+)$", r"round \1", re.sub(r"^lr(?=\d)", "rate ", word)) for word in rest]
+    return ", ".join(named)
+
+
+def text_name(corpus: str) -> str:
+    """A corpus by the name that readers know."""
+    return TEXTS.get(corpus, corpus)
