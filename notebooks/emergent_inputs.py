@@ -63,6 +63,7 @@ page = open_page(
 named = [
     ("embedding", "activation"),
     ("lstm1", "activation"),
+    ("lstm2", "activation"),
     ("embedding", "gradient"),
 ]
 about(page)
