@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
-from names import label_of, round_of, run_size
+from names import label_of, part_in_words, round_of, run_size
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from tables import plain, table
 
 from sparsecore.errors import InputError, near_match
-from sparsecore.report.figures.causes import arm_in_words
 from sparsecore.report.pages.verdicts import OUTCOMES
 from sparsecore.runs.claims import Claim, format_value, read_claims
 from sparsecore.runs.judged import studies_of, tuning_seed
@@ -152,7 +151,7 @@ class ClaimDetails(Claims):
         claim = claims[name]
         verdict = nodes.paragraph("", "", *verdict_badge(claim.verdict).children)
         if claim.reason:
-            verdict += nodes.Text(f" {arm_in_words(claim.reason)}")
+            verdict += nodes.Text(f" {part_in_words(claim.reason)}")
         told = nodes.field_list(classes=["claim-details"])
         for label, body in (
             ("Claim", plain(claim.claim)),
@@ -167,7 +166,7 @@ class ClaimDetails(Claims):
                 told += nodes.field("", nodes.field_name("", label), nodes.field_body("", body))
         parts: list[list[nodes.Node]] = [
             [
-                plain(arm_in_words(part["part"])),
+                plain(part_in_words(part["part"])),
                 plain(KINDS.get(part.get("kind", ""))),
                 plain(METHODS.get(part["method"])),
                 plain(_value(part)),
@@ -234,7 +233,7 @@ def _ours(claim: Claim) -> nodes.Node:
     block = nodes.line_block(classes=["ours"])
     if parts:
         shown = "" if parts[0].get("kind", "essential") == "essential" else " (shown only)"
-        block += nodes.line("", f"{arm_in_words(parts[0]['part'])}{shown}")
+        block += nodes.line("", f"{part_in_words(parts[0]['part'])}{shown}")
     for part in parts:
         named = [METHODS.get(part["method"], "")] if len(parts) > 1 else []
         later = round_of(claim.corpus, claim.tables) not in ("", "first round")
@@ -283,7 +282,7 @@ def _judged(claim: Claim) -> nodes.Node:
         if len(scales) < len(deciding(claim)):
             why = f"this essential part is false on {METHODS[scales[0]]}"
     told = verdict_badge(claim.verdict)
-    told += nodes.inline("", f" {arm_in_words(claim.reason) or why}", classes=["why"])
+    told += nodes.inline("", f" {part_in_words(claim.reason) or why}", classes=["why"])
     return told
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from sparsecore.report.figures.causes import arm_in_words
+
 TEXTS = {
     "enwiki": "Wikipedia",
     "wikitext-2": "WikiText-2",
@@ -23,12 +25,28 @@ ROUNDS = {  # of registrations whose runs were made in parts, with tables of the
 }
 
 
+def part_in_words(part: str) -> str:
+    """The name of a part of a finding, as a reader understands it who has seen no code.
+
+    >>> part_in_words("a third: sparse RNN minus dense")
+    'with the parameters of a third of the widths: sparse RNN minus dense'
+    >>> part_in_words("sparse minus dense, size 2")
+    'sparse minus dense, 2 values a word'
+    """
+    told = re.sub(r"^a half: ", "with the parameters of half the widths: ", part)
+    told = re.sub(r"^a third: ", "with the parameters of a third of the widths: ", told)
+    return arm_in_words(re.sub(r"\bsize (\d+)\b", r"\1 values a word", told))
+
+
 def run_size(provenance: dict[str, Any], seeds: int) -> str:
     """``wikitext-2, 0.73 million words, 12 passes, 3 seeds``, as far as it is known."""
     corpus, settings = provenance["corpus"], provenance["settings"]
     words, limit = (corpus.get("tokens") or {}).get("train"), settings.get("max_tokens")
+    documents = (corpus.get("documents") or {}).get("train")
     told = [text_name(str(corpus.get("name", "")))]
-    if words:
+    if documents:
+        told.append(f"{documents:,} documents of each kind")
+    elif words:
         count = min(words, limit or words)
         told.append(f"{count / 1e6:.2g} million words" if count >= 1e5 else f"{count:,} words")
     if settings.get("epochs", 1) > 1 and "num_updates" not in settings:

@@ -110,7 +110,7 @@ def transitions_left(trials: pd.DataFrame, full: int | None = None, ax: Axes | N
     every = (np.inf, np.inf)  # a label at every mark, however many decades there are
     ax.xaxis.set_major_formatter(LogFormatterSciNotation(minor_thresholds=every))
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_ylim(bottom=0)
+    ax.set_ylim(bottom=-0.03 * float(trials["transitions"].max()))  # marks at 0 whole
     ax.set_xlabel("strength of the group lasso, λ")
     ax.set_ylabel("transitions left")
     style.legend(ax, loc="upper left", bbox_to_anchor=(1.01, 1.0), title="reviews of")
