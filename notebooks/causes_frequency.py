@@ -24,7 +24,8 @@
 # - With Adam four networks of five begin with a positive slope; it falls in all five, and in the end the signs differ (held out).
 # :::
 #
-# The numbers are those of the third round of runs. The figures show the second, which has other seeds and more arms.
+# The numbers are those of the third round of runs, which repeats three arms (ways of training) of the second with new seeds. The second has all arms: figures that
+# compare more than these three show it alone.
 #
 # Early in training frequent words send more concentrated gradients into the upper layer of a language model
 # than rare ones. But *the* differs from *barometer* in more than frequency. To find out what frequency does by
@@ -57,6 +58,7 @@ from sparsecore.report.pages.causes import (
     having,
     open_page,
     progress,
+    right_of,
 )
 from sparsecore.report.pages.verdicts import verdict_sentence
 
@@ -103,27 +105,18 @@ by_ratio.agg(["mean", "sem", "count"]).round(2)
 # were replaced by `<unk>`, adjusted linearly for how frequent they were before. That makes a word rarer without a second word
 # of its own that competes as a wrong guess; `<unk>` competes in its place. Held out, they are measured wherever they would naturally stand.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-dose", "caption": "By how much $\\chi$ of the upper gradient is larger, in training, for the frequent half of a split word than for its rare half (filled), and for an intact word than for one that was as frequent before it was thinned (open). At 1 : 1 the marks lie at zero; with SGD at 20 they rise from left to right, with Adam they fall, with SGD at 5 they stay near zero. Bars: 95 % intervals over seeds and words, where there are three seeds."}, "image": {"alt": "Line chart: difference in concentration in training at ratios 1 to 1, 4 to 1 and 19 to 1, for three ways of training.", "classes": "dark-light"}}
-whose = ("reference runs", "your runs")
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-dose", "caption": "By how much $\\chi$ of the upper gradient is larger, in training, for the frequent half of a split word than for its rare half (filled), and for an intact word than for one that was as frequent before it was thinned (open). At 1 : 1 the marks lie about zero; with SGD at 20 they rise from left to right, with Adam they fall, with SGD at 5 they stay near zero. Bars: 95 % intervals over seeds and words, where there are three seeds."}, "image": {"alt": "Line chart: difference in concentration in training at ratios 1 to 1, 4 to 1 and 19 to 1, for three ways of training.", "classes": "dark-light"}}
+right = right_of(page, "enwiki-3")
 axes = figures.beside(
     figures.dose_response,
     page.reference,
-    page.own,
-    "doses",
+    table="doses",
     measure="training",
-    same_y=False,
-    titles=whose,
+    **right,
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-held", "caption": "The same on held-out text, where both halves are the target at the same positions. Adam's marks fall here too; those of SGD at 20 are too uncertain to say."}, "image": {"alt": "Line chart: difference in concentration on held-out text at ratios 1 to 1, 4 to 1 and 19 to 1, for three ways of training.", "classes": "dark-light"}}
-axes = figures.beside(
-    figures.dose_response,
-    page.reference,
-    page.own,
-    "doses",
-    same_y=False,
-    titles=whose,
-)
+axes = figures.beside(figures.dose_response, page.reference, table="doses", **right)
 
 # %% [markdown]
 # The word tables of these runs are not kept with the book. The part of an interval that comes from words can therefore be recomputed from
@@ -138,12 +131,11 @@ rounds = every_arm(reference)
 axes = figures.beside(
     figures.slopes_over_updates,
     rounds,
-    page.own,
-    "replicates",
+    table="replicates",
     arms=("sgd-20", "sgd-5", "adam"),
-    same_y=False,
-    titles=whose,
+    **right,
 )
+whose = ("reference runs", "your runs")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-networks", "caption": "The same with Adam, by network (the line named *Adam* is the LSTM's). All but the GRU begin above zero, and all end lower than they began; the minGRU stays above zero, the LSTM and the GRU end below it. Bands: the range over the seeds."}, "image": {"alt": "Line chart: effect of frequency on concentration over updates, a line for each of five networks trained with Adam.", "classes": "dark-light"}}
 networks = ("adam", "gru", "mingru", "transformer", "sparse")
@@ -214,25 +206,21 @@ arms_table(page, reference, "enwiki-3", kinds=["thin"])
 # An arm that has learned less is not comparable with one that has learned more. So here are the
 # slopes by how well a network predicts (this was not registered, and decides nothing):
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-loss", "caption": "The split slope in training against held-out loss. Compare the lines only at losses that both reach: where SGD at 20 ends, Adam is positive too; Adam falls below zero only at losses that SGD at 20 never reaches. Marks are joined in the order of training, which runs from right to left; SGD at 20 turns back at its end. Bars: 95 % intervals over seeds and words."}, "image": {"alt": "Line chart: effect of frequency on concentration in training against held-out loss, a line for each of three optimisers.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-loss", "caption": "The split slope in training against held-out loss. Compare the lines only at losses that both reach: where SGD at 20 ends, Adam is positive too; Adam falls below zero only at losses that SGD at 20 never reaches. Marks are joined in the order of training, which leads to the right as the loss falls; SGD at 20 turns back at its end. Bars: 95 % intervals over seeds and words."}, "image": {"alt": "Line chart: effect of frequency on concentration in training against held-out loss, a line for each of three optimisers.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.slopes_over_loss,
     progress(page.reference),
-    progress(page.own),
-    "progress",
-    same_y=False,
-    titles=whose,
+    table="progress",
+    **{**right, "yours": progress(right["yours"])},
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-loss-held", "caption": "The same with the slope measured on held-out text. Here too Adam falls below zero only at losses that SGD at 20 never reaches, and SGD at 20 itself cannot be told from zero."}, "image": {"alt": "Line chart: effect of frequency on concentration on held-out text against held-out loss, a line for each of three optimisers.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.slopes_over_loss,
     progress(page.reference),
-    progress(page.own),
-    "progress",
+    table="progress",
     measure="held out",
-    same_y=False,
-    titles=whose,
+    **{**right, "yours": progress(right["yours"])},
 )
 
 # %% [markdown]

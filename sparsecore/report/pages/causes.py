@@ -97,6 +97,17 @@ def arms(tables: Summary, kinds: Sequence[str] = tuple(KINDS)) -> pd.DataFrame:
     return pd.DataFrame({**first, **shown})
 
 
+def right_of(page: Study, later: str) -> dict[str, Any]:
+    """What stands right of the reference runs: the reader's, else those of a later round.
+
+    Returns the arguments of ``figures.beside`` that say so: ``yours``, ``titles``, ``same_y``.
+    """
+    if page.own is not None:
+        return {"yours": page.own, "titles": ("reference runs", "your runs"), "same_y": False}
+    tables = read_summary(reference_folder("causes", later))
+    return {"yours": tables, "titles": ("second round", "third round, decides 10 to 12")}
+
+
 def progress(tables: Summary | None) -> Summary | None:
     """The table ``progress``: slopes beside the held-out loss (mean over seeds) of that moment."""
     if tables is None:
