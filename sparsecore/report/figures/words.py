@@ -57,9 +57,7 @@ def chi_against_frequency(
                    label=style.CLASS_NAMES[word_class])  # fmt: skip
     octave = np.log2(chosen["frequency"]).floordiv(1)
     means = chosen.groupby(octave)[["frequency", value]].mean()
-    ax.plot(
-        means["frequency"], means[value], color=style.INK, linewidth=2, label="mean of an octave"
-    )
+    ax.plot(means["frequency"], means[value], color=style.INK, linewidth=2, label="mean")
     ax.set_xscale("log")
     ax.set_xlabel("occurrences in the training text (log scale)")
     ax.set_ylabel(label)
