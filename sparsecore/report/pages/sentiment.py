@@ -155,7 +155,8 @@ def gain_sentence(page: Study) -> Any:
     )
     return markdown(
         f"In {page.whose} the heavily regularised models reach **{signed(first['value'], 1)} "
-        f"points** of accuracy against unigram WFSAs of about as many transitions{ends}."
+        f"points** of accuracy against WFSAs of a single transition (unigrams) that have about as "
+        f"many transitions together{ends}."
     )
 
 
