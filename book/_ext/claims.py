@@ -209,7 +209,8 @@ def deciding(claim: Claim) -> list[dict[str, Any]]:
 
 def seeds_of(claim: Claim) -> int:
     """How many seeds decide, of all rounds; 0 where it is not known."""
-    return max((int(part.get("seeds") or 0) for part in deciding(claim)), default=0)
+    models = max((int(part.get("seeds") or 0) for part in deciding(claim)), default=0)
+    return min(models, len(claim.seeds))
 
 
 def _claim(claim: Claim, docname: str) -> nodes.Node:
