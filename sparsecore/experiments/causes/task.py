@@ -25,7 +25,6 @@ from sparsecore.experiments.causes.arms import ARMS, Arm
 from sparsecore.experiments.causes.config import Causes
 from sparsecore.experiments.causes.networks import NETWORKS
 from sparsecore.experiments.causes.probe import Probe
-from sparsecore.experiments.emergent.task import TrackerSums
 from sparsecore.measure.chi import chi
 from sparsecore.measure.tracker import track
 from sparsecore.models.language_model import LSTMLanguageModel
@@ -33,6 +32,7 @@ from sparsecore.training.batches import columns, num_windows, window
 from sparsecore.training.device import resolve_device
 from sparsecore.training.loop import Outputs, Row, Sums, update
 from sparsecore.training.tables import write_table
+from sparsecore.training.tracker_sums import TrackerSums
 
 NORMAL_SD = 0.1 / math.sqrt(3)  # of U(±0.1)
 FIRST = 50  # words that a curriculum begins with
