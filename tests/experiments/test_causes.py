@@ -14,8 +14,7 @@ from sparsecore.data.encode import UNK_ID
 from sparsecore.errors import InputError
 from sparsecore.experiments.causes import task
 from sparsecore.experiments.causes.aliases import CONDITIONS, apply, assign
-from sparsecore.experiments.causes.arms import ARMS
-from sparsecore.experiments.causes.config import Causes, study
+from sparsecore.experiments.causes.config import ARMS, Causes, study
 from sparsecore.experiments.causes.networks import NETWORKS
 from sparsecore.experiments.causes.probe import Probe, gradients, row_chi
 from sparsecore.models.language_model import LSTMLanguageModel

@@ -9,9 +9,8 @@ import pytest
 from sparsecore.errors import InputError
 from sparsecore.experiments.emergent.evidence import seed_of
 from sparsecore.experiments.emergent.findings import parts_of_seeds
-from sparsecore.experiments.emergent.run_tables import without_table
 from sparsecore.experiments.emergent.scale import COLUMNS, PAPER, scale_table
-from sparsecore.experiments.emergent.tables import left_out_table
+from sparsecore.experiments.emergent.tables import left_out_table, without_table
 from sparsecore.runs.reference import read_summary
 from sparsecore.stats.judgement import NOT_TESTED, judge
 from tests import synthetic

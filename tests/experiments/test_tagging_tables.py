@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sparsecore.experiments.tagging.config import DROPOUTS, SETTING, TUNING_SEED, settings_of
 from sparsecore.experiments.tagging.findings import verdict_parts
-from sparsecore.experiments.tagging.study import DROPOUTS, SETTING, TUNING_SEED, settings_of
 from sparsecore.experiments.tagging.tables import tables_of
 from sparsecore.stats.verdict import verdict
 

@@ -22,7 +22,7 @@ import pandas as pd
 
 from sparsecore.experiments.causes import statistics
 from sparsecore.experiments.causes.aliases import CONDITIONS
-from sparsecore.experiments.causes.arms import ARMS
+from sparsecore.experiments.causes.config import ARMS
 from sparsecore.experiments.causes.findings import HELD_OUT, TRAINING, findings
 from sparsecore.experiments.causes.statistics import FEW, Draws, Estimate
 from sparsecore.stats.tables import Summary

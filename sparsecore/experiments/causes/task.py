@@ -21,8 +21,7 @@ from torch import Tensor, nn
 from sparsecore.data.language import Corpus, prepare_corpus
 from sparsecore.errors import InputError
 from sparsecore.experiments.causes.aliases import apply, assign
-from sparsecore.experiments.causes.arms import ARMS, Arm
-from sparsecore.experiments.causes.config import Causes
+from sparsecore.experiments.causes.config import ARMS, Arm, Causes
 from sparsecore.experiments.causes.networks import NETWORKS
 from sparsecore.experiments.causes.probe import Probe
 from sparsecore.measure.chi import chi
