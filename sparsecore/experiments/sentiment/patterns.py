@@ -9,8 +9,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from sparsecore.experiments.sentiment.config import lengths_of
 from sparsecore.experiments.sentiment.inputs import Inputs
-from sparsecore.experiments.sentiment.structure import lengths_of, rnn_of
+from sparsecore.experiments.sentiment.structure import rnn_of
 from sparsecore.models.classifier import SequenceClassifier
 from sparsecore.pruning.patterns import explain, phrases, strongest
 

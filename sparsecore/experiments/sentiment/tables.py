@@ -26,7 +26,7 @@ def tables_of(tables: Summary, n_boot: int = N_BOOT) -> Summary:
 
     Args:
         tables: those of the runs on top of one another (see
-            :mod:`sparsecore.experiments.sentiment.records`), with seed, category, structure, goal
+            :mod:`sparsecore.experiments.sentiment.task`), with seed, category, structure, goal
             and run in front.
         n_boot: redraws of the test documents.
     """

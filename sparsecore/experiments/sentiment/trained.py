@@ -15,9 +15,8 @@ from torch import Tensor
 
 from sparsecore.data.text import tokenize
 from sparsecore.errors import InputError
-from sparsecore.experiments.sentiment.config import Sentiment
+from sparsecore.experiments.sentiment.config import Sentiment, lengths_of
 from sparsecore.experiments.sentiment.inputs import Inputs, prepare_inputs
-from sparsecore.experiments.sentiment.structure import lengths_of
 from sparsecore.files import reading
 from sparsecore.home import RECOMPUTE
 from sparsecore.layers.rational import RationalRNN
