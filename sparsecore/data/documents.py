@@ -26,8 +26,9 @@ def read_documents(
 
     Args:
         path: of the file.
-        form: a key of :data:`~sparsecore.data.readers.FORMATS`; detected if None. Of ``headings`` a
-            document begins at each title, of ``lines`` at each line, of others at a blank line.
+        form: one that :func:`~sparsecore.data.readers.detect_format` knows; detected if None. Of
+            ``headings`` a document begins at each title, of ``lines`` at each line, of others at a
+            blank line.
         running: the whole file is one document.
         advance: is told how many bytes of the file were read since the last call.
 

@@ -31,10 +31,10 @@ from sparsecore.report.pages.parts import (
     executed_anew,
     html_table,
     markdown,
-    read_reference,
     reference_folder,
 )
 from sparsecore.report.pages.sentiment import about_run, smallest_run
+from sparsecore.runs.reference import read_reference
 
 SHOWN = "books"  # the reviews whose smallest model has three automata, as the paper's Table 1 has
 SHOWN_TOP = 4  # phrases at either end, as in that table

@@ -15,10 +15,10 @@ from sparsecore.report.explorers.numbers import from_steps
 from sparsecore.report.pages.parts import (
     executed_anew,
     markdown,
-    read_reference,
     reference_folder,
     signed,
 )
+from sparsecore.runs.reference import read_reference
 from sparsecore.runs.store import Run
 
 REMAKE = "python tools/explorer_models.py sentence makes it"
