@@ -124,7 +124,7 @@ def rows_of(table: pd.DataFrame, layer: str, signal: str, role: str) -> pd.DataF
     return table[(table["layer"] == layer) & (table["signal"] == signal) & (table["role"] == role)]
 
 
-def matched_words(words: pd.DataFrame, size: int = MATCHED) -> pd.DataFrame:
+def matched_words(words: pd.DataFrame) -> pd.DataFrame:
     """The paper's samples of equally frequent open and closed words, smaller where words lack.
 
     Columns as :func:`~sparsecore.measure.words.matched_samples`; no rows where a class has fewer
@@ -132,7 +132,7 @@ def matched_words(words: pd.DataFrame, size: int = MATCHED) -> pd.DataFrame:
     """
     known = words[~words["word"].isin(EXCLUDED)]
     counts = known.loc[known["frequency"] > 0, "word_class"].value_counts()
-    size = int(min(size, counts.get("open", 0), counts.get("closed", 0)))
+    size = int(min(MATCHED, counts.get("open", 0), counts.get("closed", 0)))
     if size < 10:
         return known.iloc[:0][["word", "word_class", "frequency"]]
     return matched_samples(known, size)

@@ -48,7 +48,7 @@ from sparsecore.stats.correlation import (
 )
 from sparsecore.stats.groups import group_means, mean_difference
 from sparsecore.stats.influence import without_most_frequent
-from sparsecore.stats.tables import EXCLUDED, Summary
+from sparsecore.stats.tables import EXCLUDED, FEWEST, Summary
 from sparsecore.stats.two_level import LEAST_SEEDS, two_level_interval
 from sparsecore.training.run_folder import Run
 
@@ -56,8 +56,8 @@ CHI_METHODS = (*DEFAULT_METHODS, "partial_class_length")  # statistics keep no s
 L1_METHODS = ("pearson", "spearman", "pearson_log")
 CLASS_METHODS = ("pearson", "pearson_log")
 LEFT_OUT = (0, 3, 10, 20, 30, 50, 100)  # the most frequent words, of those of large exposure
-FEWEST = 3  # words for a correlation
 PARQUET = ("correlations", "classes", "exposure", "trajectories", "words")
+TRAJECTORIES = 300  # of the most frequent words
 COMMONEST = 20  # left out of ``left_out``
 DIGITS = 4  # kept of chi, rho and their intervals
 
@@ -244,17 +244,15 @@ def exposed_table(statistics: pd.DataFrame, words: pd.DataFrame, epochs: int) ->
     return table[["epoch", "word", "frequency", "word_class", "chi"]]
 
 
-def trajectory_table(
-    statistics: pd.DataFrame, words: pd.DataFrame, count: int = 300
-) -> pd.DataFrame:
-    """Chi of every signal in one epoch, for the most frequent words and the matched samples.
+def trajectory_table(statistics: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
+    """Chi of every signal in one epoch, for the 300 most frequent words and the matched samples.
 
     Columns: word, frequency, word_class, sample (in a matched sample), epoch,
     chi_LAYER_SIGNAL_ROLE …
     """
     table = _wide(statistics)
     sample = table["word"].isin(matched_words(words)["word"])
-    chosen = table[sample | (table.index < count)].assign(sample=sample)
+    chosen = table[sample | (table.index < TRAJECTORIES)].assign(sample=sample)
     chosen.insert(4, "epoch", int(statistics["epoch"].iloc[0]))
     front = ["word", "frequency", "word_class", "sample", "epoch"]
     return chosen[[*front, *(name for name in chosen.columns if name.startswith("chi_"))]]

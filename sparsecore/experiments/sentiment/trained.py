@@ -36,7 +36,7 @@ class Trained:
     regularised: SequenceClassifier | None
 
 
-def load_trained(folder: Path, config: dict[str, Any], progress: bool = False) -> Trained:
+def load_trained(folder: Path, config: dict[str, Any]) -> Trained:
     """The model of a finished run; ``config`` are the fields it was run with.
 
     Raises:
@@ -47,7 +47,7 @@ def load_trained(folder: Path, config: dict[str, Any], progress: bool = False) -
         raise InputError(f"{folder} holds no finished sentiment run")
     known = {field.name for field in dataclasses.fields(Sentiment)}
     sentiment = Sentiment(**{name: value for name, value in config.items() if name in known})
-    inputs = prepare_inputs(sentiment, progress)
+    inputs = prepare_inputs(sentiment, progress=False)
     before = folder / "regularised.safetensors"
     lengths = lengths_of(sentiment.structure)
     with reading(folder, RECOMPUTE):
