@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from sparsecore.errors import InputError
-from sparsecore.experiments.crossing.findings import SIGNALS, findings
+from sparsecore.experiments.crossing.findings import SIGNALS, decide
 from sparsecore.experiments.sentiment.config import lengths_of
 from sparsecore.experiments.sentiment.patterns import padded
 from sparsecore.experiments.sentiment.structure import rnn_of
@@ -42,7 +42,7 @@ def tables_of(language_models: Sequence[Run], classifiers: Sequence[Run]) -> Sum
         "votes": votes(classifiers),
         "survival": survival(classifiers),
     }
-    tables["findings"] = findings(tables)
+    tables["findings"] = decide(tables)
     return {name: table.round(6) for name, table in tables.items()}
 
 

@@ -45,7 +45,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Seed:
+class RunEvidence:
     """What the rules look at of one run."""
 
     last: int  # E
@@ -57,9 +57,9 @@ class Seed:
     differences: dict[str, Estimate] = field(default_factory=dict)  # mean chi, closed minus open
 
 
-def seed_of(
+def evidence_of(
     statistics: pd.DataFrame, words: pd.DataFrame, epochs: pd.DataFrame, *, n_boot: int = 1000
-) -> Seed:
+) -> RunEvidence:
     """What the rules look at, from one run's tables.
 
     Args:
@@ -95,7 +95,7 @@ def seed_of(
         if min(counts["exposed open"], counts["exposed closed"]) >= 3:
             by_class[method] = rho(of_exposed_classes, classes, method)
     differences = _differences(top[top["epoch"] == last], exposed, often, n_boot)
-    return Seed(last, cut, counts, everything, by_word, by_class, differences)
+    return RunEvidence(last, cut, counts, everything, by_word, by_class, differences)
 
 
 def ends_of(epochs: pd.DataFrame) -> tuple[int, int | None]:

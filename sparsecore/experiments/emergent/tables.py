@@ -34,12 +34,12 @@ from sparsecore.experiments.emergent.evidence import (
     EXPOSURE,
     OFTEN,
     TOP,
-    Seed,
+    RunEvidence,
+    evidence_of,
     matched_words,
     rows_of,
-    seed_of,
 )
-from sparsecore.experiments.emergent.findings import parts_of_seeds
+from sparsecore.experiments.emergent.findings import decide
 from sparsecore.experiments.emergent.scale import scale_table
 from sparsecore.stats.correlation import (
     DEFAULT_METHODS,
@@ -91,11 +91,11 @@ def tables_of_runs(runs: Sequence[Run], n_boot: int = 1000) -> Summary:
         stacked = pd.concat([part[name] for part in parts], ignore_index=True)
         tables[name] = stacked.groupby(keys, sort=False, as_index=False).mean()
     tables["left_out"] = left_out_table(tables["exposed"], n_boot)
-    tables["verdicts"] = parts_of_seeds(evidence)
+    tables["verdicts"] = decide(evidence)
     return {name: _compact(table, name) for name, table in tables.items()}
 
 
-def _tables_of_run(run: Run, n_boot: int) -> tuple[Summary, Seed]:
+def _tables_of_run(run: Run, n_boot: int) -> tuple[Summary, RunEvidence]:
     last = int(run.epochs["epoch"].max())
     epochs = [run.statistics([epoch]) for epoch in range(last + 1)]  # one at a time: less memory
     by_epoch = [
@@ -113,7 +113,7 @@ def _tables_of_run(run: Run, n_boot: int) -> tuple[Summary, Seed]:
         for name in by_epoch[0]
     }
     everything = pd.concat(epochs, ignore_index=True)
-    seed = seed_of(everything, run.words, run.epochs, n_boot=n_boot)
+    seed = evidence_of(everything, run.words, run.epochs, n_boot=n_boot)
     exposed = exposed_table(everything, run.words, last)
     summary = {
         **tables,

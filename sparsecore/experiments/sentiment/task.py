@@ -63,7 +63,7 @@ def prepare(config: Sentiment, progress: bool = True) -> Inputs:
 
 
 @dataclass
-class Findings:
+class Outcome:
     """What the phases that are over have found."""
 
     trials: list[Row] = field(default_factory=list)
@@ -92,7 +92,7 @@ class Task:
         self.labels = {
             split: torch.from_numpy(getattr(inputs.corpus, split).labels) for split in SPLITS
         }
-        self.found = Findings()
+        self.found = Outcome()
         self.fit = Fit(config, self._new_model)
         parts: dict[str, Any] = {"fit": self.fit, "found": self.found}
         self.search = None
