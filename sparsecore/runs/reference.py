@@ -24,8 +24,8 @@ from sparsecore.experiments.registry import experiment_class, part_of
 from sparsecore.files import atomic_path, local_path, read_json, reading, write_json, write_text
 from sparsecore.home import RECOMPUTE
 from sparsecore.runs import judged
-from sparsecore.runs.store import Run
 from sparsecore.stats.tables import Summary
+from sparsecore.training.run_folder import Run
 
 VERSION = 6  # raise when the same run would give other tables
 

@@ -22,9 +22,9 @@ from sparsecore.runs.claims import format_value, read_claims
 from sparsecore.runs.cluster import Workers
 from sparsecore.runs.judged import parts_of, tuning_seed
 from sparsecore.runs.reference import describe, read_summary, summarise, write_tables
-from sparsecore.runs.store import Run
 from sparsecore.runs.sweep import run_all, study_of
 from sparsecore.stats.judgement import headline, judge
+from sparsecore.training.run_folder import Run
 
 if TYPE_CHECKING:
     import pandas as pd

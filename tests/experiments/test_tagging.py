@@ -19,7 +19,8 @@ from sparsecore.experiments.tagging.config import (
     tune,
 )
 from sparsecore.runs.execute import execute
-from sparsecore.runs.store import Run, list_runs
+from sparsecore.runs.store import list_runs
+from sparsecore.training.run_folder import Run
 from tests.experiments.interrupt import interrupt, slow
 
 

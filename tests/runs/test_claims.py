@@ -18,8 +18,8 @@ from sparsecore.runs.claims import (
     read_claims,
 )
 from sparsecore.runs.reference import read_summary, summarise
-from sparsecore.runs.store import Run
 from sparsecore.stats.judgement import MET, NOT_TESTED, judge
+from sparsecore.training.run_folder import Run
 from tests import synthetic
 
 COMMITTED = Path(__file__).parents[2] / "book" / "results" / "claims.toml"

@@ -28,9 +28,9 @@ from sparsecore.report.pages.verdicts import verdict_sentence as told_verdicts
 from sparsecore.runs.claims import format_value
 from sparsecore.runs.execute import execute
 from sparsecore.runs.reference import Summary, read_provenance, read_summary, summary_of
-from sparsecore.runs.store import Run
 from sparsecore.stats.correlation import frequency_correlation
 from sparsecore.stats.two_level import interval_of_runs
+from sparsecore.training.run_folder import Run
 
 TWO_SCALES = ("pearson", "pearson_log")
 SCALES = {"pearson": "raw", "pearson_log": "log"}

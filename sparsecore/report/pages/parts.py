@@ -23,8 +23,8 @@ from sparsecore.runs.reference import (
     read_summary,
     summary_of,
 )
-from sparsecore.runs.store import Run
 from sparsecore.runs.sweep import run_all, study_of
+from sparsecore.training.run_folder import Run
 
 WHOSE = ("reference runs", "your runs")
 PUBLISHED = "quick"  # the preset of the notebooks as the book shows them

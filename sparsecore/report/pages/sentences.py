@@ -19,7 +19,7 @@ from sparsecore.report.pages.parts import (
     signed,
 )
 from sparsecore.runs.reference import read_reference
-from sparsecore.runs.store import Run
+from sparsecore.training.run_folder import Run
 
 REMAKE = "python tools/explorer_models.py sentence makes it"
 TWIN = "′"  # after a word that a study has split in two: its rare half
