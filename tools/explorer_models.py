@@ -34,7 +34,7 @@ from sparsecore.report.pages.automata import SCORES, readable
 from sparsecore.report.pages.sentences import TWIN, weights_file
 from sparsecore.runs.execute import execute
 from sparsecore.runs.reference import describe, write_tables
-from sparsecore.runs.store import Run
+from sparsecore.training.run_folder import Run
 
 OUT = Path(__file__).resolve().parents[1] / "book" / "results" / "explore"
 Arrays = dict[str, NDArray[Any]]

@@ -89,11 +89,11 @@ def contextual_vectors(
 
 
 def encode_words(
-    encoder: str, words: Sequence[str], *, pooling: str = "first", device: str = "cpu"
+    encoder: str, words: Sequence[str], *, pooling: str = "first"
 ) -> NDArray[np.float32]:
     """(T, E) vectors of the words of one text, at most as long as the encoder can read."""
     with _one_line(encoder):
-        tokenizer, model = load_encoder(encoder, device)
+        tokenizer, model = load_encoder(encoder, "cpu")
         vectors, _ = next(encode_windows([list(words)], tokenizer, model, pooling))
         return vectors.astype(np.float32)
 

@@ -1,5 +1,7 @@
 """Documentation strings to paragraphs of plain prose, each with its kind.
 
+The kinds are ``description``, ``parameter``, ``returned`` and ``raised``.
+
 A documentation string mixes prose with signatures, doctests, tables and mark-up in one of four
 styles (numpydoc, Google, reStructuredText fields, epydoc). :func:`paragraphs` takes it apart by
 lines and indentation; what is left of each paragraph is text that :mod:`sparsecore.data.prose`
@@ -12,8 +14,6 @@ import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-
-KINDS = ("description", "parameter", "returned", "raised")
 
 _SECTIONS = {
     **dict.fromkeys(

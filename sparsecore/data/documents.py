@@ -6,7 +6,7 @@ For models with a tokenizer of their own; :mod:`sparsecore.data.encode` is for t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from sparsecore.data.readers import TOKENISED, read_chunks
@@ -20,22 +20,21 @@ def read_documents(
     *,
     form: str | None = None,
     running: bool = False,
-    advance: Callable[[int], object] | None = None,
 ) -> Iterator[str]:
     """The documents of a text file, compressed or not, of any encoding that it declares.
 
     Args:
         path: of the file.
-        form: a key of :data:`~sparsecore.data.readers.FORMATS`; detected if None. Of ``headings`` a
-            document begins at each title, of ``lines`` at each line, of others at a blank line.
+        form: one that :func:`~sparsecore.data.readers.detect_format` knows; detected if None. Of
+            ``headings`` a document begins at each title, of ``lines`` at each line, of others at a
+            blank line.
         running: the whole file is one document.
-        advance: is told how many bytes of the file were read since the last call.
 
     Raises:
         InputError: the file is empty, cannot be read or is not text.
     """
     whole = []
-    for chunk in read_chunks(path, advance, form):
+    for chunk in read_chunks(path, form=form):
         if running:
             whole.append(chunk.text)
         else:

@@ -12,13 +12,6 @@ from sparsecore.errors import InputError
 
 BLOCK = 1 << 20  # bytes read at once
 LONGEST = 8 << 20  # a longer document is handed out in pieces
-FORMATS = {
-    "headings": "a document begins at each ' = Title = ' line",
-    "blank lines": "documents separated by blank lines, each line a paragraph",
-    "wrapped": "documents separated by blank lines, their lines wrapped",
-    "lines": "one document or sentence a line",
-    "sentences": "documents separated by blank lines, one sentence a line",
-}
 TOKENISED = "tokenised"  # one line after another as they are; never detected, only asked for
 
 _BLANK = re.compile(r"\n[ \t]*\n")
@@ -33,7 +26,13 @@ class Chunk(NamedTuple):
 
 
 def detect_format(sample: str) -> str:
-    """The format (a key of :data:`FORMATS`) of a file that begins with ``sample``.
+    """The format of a file that begins with ``sample``.
+
+    headings       a document begins at each ' = Title = ' line
+    blank lines    documents separated by blank lines, each line a paragraph
+    wrapped        documents separated by blank lines, their lines wrapped
+    lines          one document or sentence a line
+    sentences      documents separated by blank lines, one sentence a line
 
     Headings if the first line with words is a title and the next one is blank, as in WikiText;
     else blank lines if any line is blank, in which case the lines are wrapped ones if nearly all

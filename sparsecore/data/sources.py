@@ -39,7 +39,8 @@ def resolve(name: str) -> Path | None:
     source = find(name)
     folder = _folder(source)
     try:
-        sizes = {file["name"]: file["size"] for file in _manifest(folder)["files"]}
+        fetched = read_json(folder / MANIFEST, "fetch it again")["files"]
+        sizes = {file["name"]: file["size"] for file in fetched}
     except (InputError, KeyError, TypeError):
         return None
     files = [file for file in source.files if file in sizes or not source.separable]
@@ -207,10 +208,6 @@ def _write_manifest(source: DataSource, folder: Path, downloads: list[dict[str, 
         "files": files,
     }
     write_json(folder / MANIFEST, record)
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    return read_json(folder / MANIFEST, "fetch it again")
 
 
 def _pins() -> dict[str, str]:

@@ -9,7 +9,8 @@
     tables.py    ``tables_of(tables)``: the small tables of a study, from those of its runs on top
                  of one another; where these are too large, ``tables_of_runs(runs)`` instead
     findings.py  the rules that decide what the tables say: ``verdict_parts(tables)``; rules that
-                 need more than these tables are called by ``tables.py``, for a table ``verdicts``
+                 need more than these tables are ``decide(…)``, which ``tables.py`` calls for a
+                 table ``verdicts``
 
 ``crossing`` and ``transformer`` stand beside them and are not registered: they train nothing, but
 judge runs of the others and a pretrained model. Modules are imported when they are needed: a list

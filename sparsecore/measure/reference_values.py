@@ -10,6 +10,8 @@ import pandas as pd
 
 from sparsecore.errors import InputError
 
+POINTS = 40  # of a width, at most
+
 
 def gaussian_chi(width: int) -> float:
     """chi of D independent normal numbers, √(π/2D), up to a term of order 1/D.
@@ -20,7 +22,7 @@ def gaussian_chi(width: int) -> float:
     return math.sqrt(math.pi / (2 * width))
 
 
-def part_table(widths: Sequence[int] = (20, 200, 1150), points: int = 40) -> pd.DataFrame:
+def part_table(widths: Sequence[int] = (20, 200, 1150)) -> pd.DataFrame:
     """chi = 1/√n of vectors with n of their D entries equal and the others 0.
 
     Columns: width (D), used (n/D), chi, gaussian (chi of D independent normal numbers).
@@ -32,7 +34,7 @@ def part_table(widths: Sequence[int] = (20, 200, 1150), points: int = 40) -> pd.
     for width in widths:
         if width < 1:
             raise InputError(f"widths must be at least 1, got {width}")
-        counts = np.unique(np.rint(np.geomspace(1, width, points)).astype(int))
+        counts = np.unique(np.rint(np.geomspace(1, width, POINTS)).astype(int))
         rows += [
             {"width": width, "used": n / width, "chi": 1 / math.sqrt(n),
              "gaussian": gaussian_chi(width)}

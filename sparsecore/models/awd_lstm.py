@@ -10,14 +10,17 @@ DropConnect on W_hh is the layers' own. Axes: T time, B batch, E embedding, V vo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
 from sparsecore.errors import InputError
 from sparsecore.layers.dropout import LockedDropout
-from sparsecore.models.language_model import State
+from sparsecore.layers.embedding import SparseEmbedding
+from sparsecore.layers.sparse_rnn import SparseLSTM
+from sparsecore.models.language_model import State, num_parameters
+from sparsecore.models.stacks import stack_geometry
 from sparsecore.ops.linear_cross_entropy import linear_cross_entropy
 
 
@@ -128,3 +131,45 @@ def activation_penalty(dropped: Tensor, raw: Tensor, alpha: float, beta: float) 
     if len(raw) > 1:
         penalty = penalty + beta * (raw[1:] - raw[:-1]).square().mean()
     return penalty
+
+
+def build_model(
+    config: Any,
+    num_words: int,
+    *,
+    dropout: float = 0.0,
+    dropouth: float = 0.0,
+    dropouti: float = 0.0,
+    dropoute: float = 0.0,
+    weight_drop: float = 0.0,
+) -> AWDLanguageModel:
+    """The model over ``num_words`` words whose ids ascend with frequency (id 0 the rarest).
+
+    Embedding U(±0.1), output bias 0, layers as PyTorch makes them.
+
+    Args:
+        config: with the sizes that :func:`~sparsecore.models.stacks.stack_geometry` takes,
+            embedding_density (δ_E) and embedding_bins (M).
+        num_words: V.
+        dropout, dropouth, dropouti: of :class:`AWDLanguageModel`.
+        dropoute: share of words dropped from a batch.
+        weight_drop: share of recurrent weights dropped from a batch.
+    """
+    embedding = SparseEmbedding(
+        num_words,
+        config.embedding_size,
+        config.embedding_density,
+        config.embedding_bins if config.embedding_density < 1 else 1,
+        word_dropout=dropoute,
+    )
+    layers = [SparseLSTM(*geometry, weight_drop=weight_drop) for geometry in stack_geometry(config)]
+    return AWDLanguageModel(embedding, layers, dropout, dropouth, dropouti)
+
+
+def parameter_counts(model: AWDLanguageModel) -> dict[str, int]:
+    """Parameters of the recurrent layers, of the (tied) embedding, and of the whole model."""
+    return {
+        "rnn_parameters": num_parameters(model.layers),
+        "embedding_parameters": num_parameters(model.embedding),
+        "parameters": num_parameters(model),
+    }

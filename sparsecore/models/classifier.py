@@ -8,9 +8,13 @@ Axes: T time, B batch, E width of the word vectors, D scores (WFSAs).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn
 
 from sparsecore.layers.dropout import LockedDropout, check_probability
+from sparsecore.layers.rational import RationalRNN
 
 
 class SequenceClassifier(nn.Module):
@@ -42,3 +46,22 @@ class SequenceClassifier(nn.Module):
         """(T, B, E) -> (B, 2) logits."""
         scores, _ = self.rnn(self.rnn_dropout(self.embed_dropout(x)))  # T B D
         return self.output(self.embed_dropout(scores[-1]))
+
+
+def rational_classifier(
+    width: int, lengths: Sequence[int], embed_dropout: float, rnn_dropout: float
+) -> SequenceClassifier:
+    """An untrained classifier: weights U(±√(6/(E + D))) √(1 − rnn_dropout), D WFSAs of a length.
+
+    Args:
+        width: E.
+        lengths: transitions of each WFSA, (D,).
+        embed_dropout, rnn_dropout: of :class:`SequenceClassifier`.
+
+    Source: the initialisation of the paper's experiments, which the text does not give.
+    """
+    rnn = RationalRNN(width, list(lengths))
+    with torch.no_grad():
+        for weight in (rnn.main, rnn.loop):
+            weight.mul_((1 - rnn_dropout) ** 0.5)
+    return SequenceClassifier(rnn, len(lengths), embed_dropout, rnn_dropout)

@@ -89,9 +89,7 @@ def states_of(rnn: RationalRNN, threshold: float = THRESHOLD) -> pd.DataFrame:
 
 
 @torch.no_grad()
-def reading(
-    rnn: RationalRNN, x: Tensor, words: Sequence[str], wfsa: int = 0, largest: bool = True
-) -> pd.DataFrame:
+def reading(rnn: RationalRNN, x: Tensor, words: Sequence[str], wfsa: int = 0) -> pd.DataFrame:
     """What each state of one WFSA holds after each word, and the best path into its last state.
 
     Args:
@@ -99,7 +97,6 @@ def reading(
         x: (T, E) the vectors of the words.
         words: T words.
         wfsa: which of the layer's.
-        largest: the path with the largest score, or with the smallest.
 
     Returns:
         A row for each word and state 0 … n: position, word, state, value (c after the word; 1 for
@@ -115,7 +112,7 @@ def reading(
         raise InputError(f"x must be (T, E) for T = {len(words)} words, got {tuple(x.shape)}")
     first, n = sum(rnn.lengths[:wfsa]), rnn.lengths[wfsa]
     mask = torch.ones(len(x), dtype=torch.bool, device=x.device)
-    steps = best_paths(rnn, x, largest, mask).steps[0, first + n - 1].tolist()
+    steps = best_paths(rnn, x, True, mask).steps[0, first + n - 1].tolist()
     rows, state, at = [], None, 0
     for t, word in enumerate(words):
         _, state = rnn(x[t : t + 1], state)

@@ -19,7 +19,7 @@ from sparsecore.experiments import registry
 from sparsecore.files import remove_leftovers, write_error, write_json, write_text
 from sparsecore.home import runs_dir
 from sparsecore.runs.environment import describe_environment
-from sparsecore.runs.store import DONE, Run
+from sparsecore.training.run_folder import DONE, Run
 
 log = logging.getLogger(__name__)
 

@@ -24,8 +24,8 @@ from sparsecore.experiments.registry import experiment_class, part_of
 from sparsecore.files import atomic_path, local_path, read_json, reading, write_json, write_text
 from sparsecore.home import RECOMPUTE
 from sparsecore.runs import judged
-from sparsecore.runs.store import Run
 from sparsecore.stats.tables import Summary
+from sparsecore.training.run_folder import Run
 
 VERSION = 6  # raise when the same run would give other tables
 
@@ -50,11 +50,15 @@ def summarise(runs: Sequence[Run], out: Path, earlier: Sequence[Path] = (), **op
     write_tables(tables, provenance, out)
 
 
-def read_reference(folder: Path) -> tuple[Summary, dict[str, Any]]:
-    """The tables in ``folder`` and what is known of the runs behind them; InputError for none."""
+def read_reference(folder: Path, remake: str = REWRITE) -> tuple[Summary, dict[str, Any]]:
+    """The tables in ``folder`` and what is known of the runs behind them.
+
+    Raises:
+        InputError: there are none, and what would make them (``remake``).
+    """
     tables, provenance = read_summary(folder), read_provenance(folder)
     if tables is None or provenance is None:
-        raise InputError(f"{folder} has no reference tables; {REWRITE}")
+        raise InputError(f"{folder} has no reference tables; {remake}")
     return tables, provenance
 
 

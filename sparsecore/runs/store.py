@@ -8,8 +8,7 @@ from sparsecore.errors import InputError
 from sparsecore.experiments.registry import check_name
 from sparsecore.files import local_path
 from sparsecore.home import runs_dir
-from sparsecore.training.run_folder import DONE as DONE
-from sparsecore.training.run_folder import Run as Run
+from sparsecore.training.run_folder import Run as Run  # documented under this name too
 
 TRACK = "track"  # runs of `sparsecore track`, which are no experiment's
 

@@ -22,9 +22,9 @@ from sparsecore.runs.claims import format_value, read_claims
 from sparsecore.runs.cluster import Workers
 from sparsecore.runs.judged import parts_of, tuning_seed
 from sparsecore.runs.reference import describe, read_summary, summarise, write_tables
-from sparsecore.runs.store import Run
 from sparsecore.runs.sweep import run_all, study_of
 from sparsecore.stats.judgement import headline, judge
+from sparsecore.training.run_folder import Run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,9 +126,9 @@ def _tuning(folder: Path) -> pd.DataFrame:
     return tables["tuning"]
 
 
-def core_hours(study: Study, results: Path = RESULTS) -> tuple[float | None, str]:
+def core_hours(study: Study) -> tuple[float | None, str]:
     """What a study costs and how that is known: ``measured``, ``estimated``, or nothing."""
-    path = results / study.tables / "provenance.json"
+    path = RESULTS / study.tables / "provenance.json"
     if path.is_file():
         told = json.loads(path.read_text(encoding="utf-8"))
         parts = [*told["language_models"], told["classifiers"]] if "classifiers" in told else [told]

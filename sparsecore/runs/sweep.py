@@ -16,7 +16,7 @@ from sparsecore.home import runs_dir
 from sparsecore.runs import tasks
 from sparsecore.runs.cluster import Workers
 from sparsecore.runs.execute import execute
-from sparsecore.runs.store import Run
+from sparsecore.training.run_folder import Run
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -24,9 +24,9 @@ from sparsecore.errors import InputError, check_installed, near_match
 from sparsecore.home import runs_dir
 from sparsecore.runs.environment import describe_environment
 from sparsecore.runs.execute import begin, end, hash_of, locked, out_of_memory_is_one_line, said
-from sparsecore.runs.store import Run
 from sparsecore.training.checkpoint import CheckpointManager
 from sparsecore.training.device import resolve_device
+from sparsecore.training.run_folder import Run
 from sparsecore.training.stopping import defer_signals
 from sparsecore.training.tables import write_table
 

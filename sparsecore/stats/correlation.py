@@ -130,10 +130,7 @@ def correlation_replicates(
     method: str = "pearson",
     value: str = "chi",
     *,
-    min_frequency: float = 0,
-    exclude: Iterable[str] = EXCLUDED,
     n_boot: int = 1000,
-    seed: int = 0,
 ) -> Replicates:
     """rho of every group together with its bootstrap replicates, for questions about several rho.
 
@@ -141,15 +138,12 @@ def correlation_replicates(
     layers, signals) is paired by word. Arguments and errors as :func:`frequency_correlation`.
     """
     (method,) = _check_methods(table, [method])
-    check_counts(n_boot=n_boot, seed=seed)
+    check_counts(n_boot=n_boot)
     by = group_columns(table, by)
     keys: list[tuple[Any, ...]] = []
     estimates, replicates = [], []
-    blocks = word_blocks(
-        table, value, by, exclude=exclude, min_frequency=min_frequency, controls=_controls([method])
-    )
-    for block in blocks:
-        found, draws = _correlate(block, [method], n_boot, seed)
+    for block in word_blocks(table, value, by, controls=_controls([method])):
+        found, draws = _correlate(block, [method], n_boot, 0)
         keys += block.keys
         estimates.append(found[method])
         replicates.append(draws[method])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -25,29 +25,28 @@ GIVEN = ("log_frequency",)
 def group_means(
     table: pd.DataFrame,
     by: Sequence[str],
-    value: str = "chi",
     *,
-    min_frequency: float = 0,
-    exclude: Iterable[str] = EXCLUDED,
     n_boot: int = 1000,
-    seed: int = 0,
 ) -> pd.DataFrame:
-    """Mean over the words of each group, with a 95 % bootstrap interval over words.
+    """Mean chi over the words of each group, with a 95 % bootstrap interval over words.
 
-    Columns: the by-columns, value, mean, low, high, words.
+    Columns: the by-columns, value (``chi``), mean, low, high, words.
+
+    Raises:
+        InputError: a missing column, or n_boot that is no whole number of 0 or more.
     """
-    check_counts(n_boot=n_boot, seed=seed)
+    check_counts(n_boot=n_boot)
     by = group_columns(table, by)
-    chosen = select_words(table, value, exclude=exclude, min_frequency=min_frequency)
+    chosen = select_words(table, "chi", exclude=EXCLUDED, min_frequency=0)
     rows = []
     for key, part in groups_of(chosen, by):
-        values = part[value].to_numpy(dtype=float)
+        values = part["chi"].to_numpy(dtype=float)
         mean = values.mean()
-        draws = _resample(values, np.empty((len(values), 0)), n_boot, seed)[:, 0]
+        draws = _resample(values, np.empty((len(values), 0)), n_boot, 0)[:, 0]
         low, high = percentile_interval(draws[:, None], np.array([mean]))[:, 0]
         named = dict(zip(by, key, strict=True))
         rows.append(
-            {**named, "value": value, "mean": mean, "low": low, "high": high, "words": len(values)}
+            {**named, "value": "chi", "mean": mean, "low": low, "high": high, "words": len(values)}
         )
     return pd.DataFrame(rows)
 
@@ -56,20 +55,15 @@ def mean_difference(
     table: pd.DataFrame,
     a: str = "closed",
     b: str = "open",
-    group: str = "word_class",
     by: Sequence[str] | None = None,
-    value: str = "chi",
     given: str | None = None,
     *,
-    min_frequency: float = 0,
-    exclude: Iterable[str] = EXCLUDED,
     n_boot: int = 1000,
-    seed: int = 0,
 ) -> pd.DataFrame:
-    """mean over words of ``a`` minus mean over words of ``b``, with a 95 % bootstrap interval.
+    """Mean chi of the words of class ``a`` minus that of ``b``, with a 95 % bootstrap interval.
 
     With ``given="log_frequency"`` the two are compared at the same log frequency: the coefficient
-    of membership in ``a`` in the least-squares fit of the value on membership and log frequency.
+    of membership in ``a`` in the least-squares fit of chi on membership and log frequency.
     Words are resampled within each group, so both keep their size. Columns: the by-columns,
     value, a, b (names), mean_a, mean_b, difference, low, high, words_a, words_b.
     Raises InputError for a missing column, an unknown group, or fewer than 2 words in one.
@@ -79,31 +73,31 @@ def mean_difference(
     >>> mean_difference(table, n_boot=0).loc[0, ["mean_a", "mean_b", "difference"]].tolist()
     [6.0, 2.0, 4.0]
     """
-    require_columns(table, [group, value])
-    known = sorted(str(name) for name in table[group].dropna().unique())
+    require_columns(table, ["word_class", "chi"])
+    known = sorted(str(name) for name in table["word_class"].dropna().unique())
     for name in (a, b):
         if name not in known:
-            raise InputError(f"{group} has no {name!r}{near_match(name, known)}")
+            raise InputError(f"word_class has no {name!r}{near_match(name, known)}")
     if given is not None and given not in GIVEN:
         raise InputError(f"given must be None or 'log_frequency', not {given!r}")
-    check_counts(n_boot=n_boot, seed=seed)
+    check_counts(n_boot=n_boot)
     by = group_columns(table, by)
-    chosen = select_words(table, value, exclude=exclude, min_frequency=min_frequency)
+    chosen = select_words(table, "chi", exclude=EXCLUDED, min_frequency=0)
     rows = []
     for key, part in groups_of(chosen, by):
         named = dict(zip(by, key, strict=True))
-        sides = [part[part[group] == name] for name in (a, b)]
+        sides = [part[part["word_class"] == name] for name in (a, b)]
         for name, side in zip((a, b), sides, strict=True):
             if len(side) < 2:
                 where = describe_group(by, list(named.values()))
                 raise InputError(f"{where} has {len(side)} {name} words; a mean needs 2 or more")
-        values = [side[value].to_numpy(dtype=float) for side in sides]
-        difference, draws = _difference(sides, values, given, n_boot, seed)
+        values = [side["chi"].to_numpy(dtype=float) for side in sides]
+        difference, draws = _difference(sides, values, given, n_boot)
         low, high = percentile_interval(draws[:, None], np.array([difference]))[:, 0]
         rows.append(
             {
                 **named,
-                "value": value,
+                "value": "chi",
                 "a": a,
                 "b": b,
                 "mean_a": values[0].mean(),
@@ -119,28 +113,19 @@ def mean_difference(
 
 
 def difference_replicates(
-    table: pd.DataFrame,
-    a: str = "closed",
-    b: str = "open",
-    group: str = "word_class",
-    value: str = "chi",
-    given: str | None = None,
-    *,
-    exclude: Iterable[str] = EXCLUDED,
-    n_boot: int = 1000,
-    seed: int = 0,
+    table: pd.DataFrame, given: str | None = None, *, n_boot: int = 1000
 ) -> tuple[float, np.ndarray]:
-    """The difference of :func:`mean_difference` and its bootstrap replicates: value, R draws.
+    """Closed minus open as in :func:`mean_difference`, and its replicates: value, R draws.
 
     Tables over the same words have the same resamples, so that the draws of several seeds go
     together into :func:`sparsecore.stats.two_level.two_level_interval`.
     """
-    check_counts(n_boot=n_boot, seed=seed)
-    chosen = select_words(table, value, exclude=exclude, min_frequency=0)
+    check_counts(n_boot=n_boot)
+    chosen = select_words(table, "chi", exclude=EXCLUDED, min_frequency=0)
     chosen = chosen.sort_values("word", kind="stable")
-    sides = [chosen[chosen[group] == name] for name in (a, b)]
-    values = [side[value].to_numpy(dtype=float) for side in sides]
-    return _difference(sides, values, given, n_boot, seed)
+    sides = [chosen[chosen["word_class"] == name] for name in ("closed", "open")]
+    values = [side["chi"].to_numpy(dtype=float) for side in sides]
+    return _difference(sides, values, given, n_boot)
 
 
 def _difference(
@@ -148,7 +133,6 @@ def _difference(
     values: list[np.ndarray],
     given: str | None,
     n_boot: int,
-    seed: int,
 ) -> tuple[float, np.ndarray]:
     """Difference of (adjusted) means, and the same in every resample.
 
@@ -163,8 +147,8 @@ def _difference(
         [_moments(np.ones((len(v), 1)), v, c) for v, c in zip(values, controls, strict=True)]
     )
     moments = [
-        _resample(v, c, n_boot, seed + shift)
-        for shift, (v, c) in enumerate(zip(values, controls, strict=True))
+        _resample(v, c, n_boot, seed)
+        for seed, (v, c) in enumerate(zip(values, controls, strict=True))
     ]
     return float(estimate[0]), _adjusted(moments)
 

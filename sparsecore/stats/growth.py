@@ -11,10 +11,8 @@ import pandas as pd
 LARGEST = 3  # points that are fitted: below them, what a call costs in any case still shows
 
 
-def exponent(
-    sizes: Sequence[float] | pd.Series, values: Sequence[float] | pd.Series, largest: int = LARGEST
-) -> float:
-    """b of value = a · size^b, by least squares on logarithms, over the ``largest`` sizes.
+def exponent(sizes: Sequence[float] | pd.Series, values: Sequence[float] | pd.Series) -> float:
+    """b of value = a · size^b, by least squares on logarithms, over the three largest sizes.
 
     1: twice the size takes twice as much; 0: as much. NaN with fewer than two known points.
 
@@ -23,7 +21,7 @@ def exponent(
     """
     points = sorted(
         (size, value) for size, value in zip(sizes, values, strict=True) if size > 0 < value
-    )[-largest:]
+    )[-LARGEST:]
     if len(points) < 2:
         return math.nan
     x, y = np.log(np.array(points, float)).T

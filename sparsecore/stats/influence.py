@@ -9,20 +9,17 @@ import pandas as pd
 
 from sparsecore.errors import whole_number
 from sparsecore.stats.bootstrap import weighted_correlation
-from sparsecore.stats.tables import EXCLUDED, group_columns, word_blocks
+from sparsecore.stats.tables import group_columns, word_blocks
 
 
 def without_most_frequent(
     table: pd.DataFrame,
     drop: Iterable[int] = (0, 1, 3, 10, 30, 100, 300),
     by: Sequence[str] | None = None,
-    value: str = "chi",
     *,
     log_frequency: bool = False,
-    min_frequency: float = 0,
-    exclude: Iterable[str] = EXCLUDED,
 ) -> pd.DataFrame:
-    """Pearson's rho on raw (or log) frequency once the k most frequent words are left out.
+    """Pearson's rho of chi on raw (or log) frequency once the k most frequent words are left out.
 
     Columns: the by-columns, dropped (k), rho, words (left), frequency_share (of all occurrences in
     the group, the share that the k words had). A k that leaves fewer than 3 words is skipped.
@@ -38,7 +35,7 @@ def without_most_frequent(
     drop = sorted({whole_number(k, "each number of words in drop") for k in drop})
     by = group_columns(table, by)
     rows = []
-    for block in word_blocks(table, value, by, exclude=exclude, min_frequency=min_frequency):
+    for block in word_blocks(table, "chi", by):
         order = np.argsort(-block.frequency, kind="stable")
         total = block.frequency.sum()
         for k in drop:

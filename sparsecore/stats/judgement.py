@@ -1,4 +1,9 @@
-"""The second rule of verdicts: essential and side parts, conditions, and a rule of power.
+"""From the parts of a finding to its verdict.
+
+In this order: *not tested*, if the design lacks what an essential part presupposes, or has fewer
+than three seeds; *fails*, if an essential part is false; *holds*, if all essential and side parts
+are true; *partly*, if all essential ones are true or divided; else an essential part is open, which
+is *not tested* where its interval is wider than the effect to be shown, and *undecided* otherwise.
 
 A table of parts has one row a statistic: finding, part, kind (essential, side or shown), method,
 value, low, high, outcome (see :mod:`sparsecore.stats.verdict`), effect (what the interval should be

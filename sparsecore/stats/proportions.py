@@ -22,14 +22,13 @@ from sparsecore.stats.seeds import Interval, mean_interval
 from sparsecore.stats.two_level import LEAST_SEEDS
 
 
-def share_interval(shares: Sequence[float], trials: int, level: float = 0.95) -> Interval:
-    """Mean share of several runs, with the t interval of their logits.
+def share_interval(shares: Sequence[float], trials: int) -> Interval:
+    """Mean share of several runs, with the 95 % t interval of their logits.
 
     Args:
         shares: one a run, in [0, 1].
         trials: of how many positions each is a share; 0 and 1 are moved half a position inwards,
             as their logits are infinite.
-        level: of the interval.
 
     Returns:
         The arithmetic mean, low, high in [0, 1]; widened to hold the mean, which is not the logit's
@@ -45,20 +44,20 @@ def share_interval(shares: Sequence[float], trials: int, level: float = 0.95) ->
     if len(values) < LEAST_SEEDS:
         return mean, math.nan, math.nan
     inside = (values * trials + 0.5) / (trials + 1)
-    _, low, high = mean_interval(np.log(inside / (1 - inside)).tolist(), level)
+    _, low, high = mean_interval(np.log(inside / (1 - inside)).tolist())
     ends = [1 / (1 + math.exp(-x)) if x > -700 else 0.0 for x in (low, high)]
     return mean, min(ends[0], mean), max(ends[1], mean)
 
 
-def wilson_interval(share: float, trials: int, level: float = 0.95) -> Interval:
-    """Wilson's score interval of one share of ``trials`` independent positions.
+def wilson_interval(share: float, trials: int) -> Interval:
+    """Wilson's 95 % score interval of one share of ``trials`` independent positions.
 
     >>> [round(x, 3) for x in wilson_interval(0.9, 100)]
     [0.9, 0.826, 0.945]
     """
     from statistics import NormalDist
 
-    z = NormalDist().inv_cdf(0.5 + level / 2)
+    z = NormalDist().inv_cdf(0.975)
     scale = 1 + z * z / trials
     middle = (share + z * z / (2 * trials)) / scale
     half = z / scale * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))

@@ -13,8 +13,8 @@ from sparsecore.errors import check_installed
 Interval = tuple[float, float, float]  # value, low, high
 
 
-def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
-    """Mean of independent runs and its t interval; unbounded ends (NaN) for a single run.
+def mean_interval(values: Sequence[float]) -> Interval:
+    """Mean of independent runs and its 95 % t interval; unbounded ends (NaN) for a single run.
 
     >>> [round(x, 3) for x in mean_interval([95.8, 96.1, 96.3, 95.9])]
     [96.025, 95.672, 96.378]
@@ -22,7 +22,7 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     sample = _sample(values)
     if len(sample) < 2:
         return float(sample.mean()), math.nan, math.nan
-    return _around(float(sample.mean()), sample.var(ddof=1) / len(sample), len(sample) - 1, level)
+    return _around(float(sample.mean()), sample.var(ddof=1) / len(sample), len(sample) - 1)
 
 
 def over_seeds(values: pd.Series, name: str) -> dict[str, float]:
@@ -34,10 +34,8 @@ def over_seeds(values: pd.Series, name: str) -> dict[str, float]:
     return {name: mean, "low": low, "high": high, "sd": float(values.std(ddof=1))}
 
 
-def difference_interval(
-    ours: Sequence[float], theirs: Sequence[float], level: float = 0.95
-) -> Interval:
-    """Mean of ``ours`` minus mean of ``theirs`` with Welch's t interval (variances may differ).
+def difference_interval(ours: Sequence[float], theirs: Sequence[float]) -> Interval:
+    """Mean of ``ours`` minus that of ``theirs``, Welch's 95 % t interval (variances may differ).
 
     NaN ends where either side has a single run.
 
@@ -53,14 +51,14 @@ def difference_interval(
     if total == 0:
         return value, value, value
     freedom = total**2 / float((parts**2 / [len(a) - 1, len(b) - 1]).sum())
-    return _around(value, total, freedom, level)
+    return _around(value, total, freedom)
 
 
-def _around(value: float, variance: float, freedom: float, level: float) -> Interval:
+def _around(value: float, variance: float, freedom: float) -> Interval:
     check_installed("experiments", "scipy")
     from scipy import stats
 
-    half = float(stats.t.ppf(0.5 + level / 2, freedom)) * math.sqrt(variance)
+    half = float(stats.t.ppf(0.975, freedom)) * math.sqrt(variance)
     return value, value - half, value + half
 
 

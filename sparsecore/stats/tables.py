@@ -17,6 +17,7 @@ GROUP_COLUMNS = ("seed", "revision", "epoch", "layer", "signal", "role")
 NUMBERS = ("integer", "floating", "mixed-integer-float")  # in columns of objects
 EXCLUDED = ("<unk>", "<eos>")
 CLASSES = ("open", "closed", "none")
+FEWEST = 3  # words of a correlation
 
 Summary = dict[str, pd.DataFrame]  # the small tables of a study, by name
 
@@ -133,14 +134,13 @@ def word_blocks(
     *,
     exclude: Iterable[str] = EXCLUDED,
     min_frequency: float = 0,
-    least: int = 3,
     controls: Iterable[str] = (),
 ) -> list[Block]:
     """Group the table and gather groups over the same words (and frequencies) into matrices.
 
     With ``"surprisal"`` among ``controls``, words whose surprisal is not known are left out.
 
-    Raises InputError where a group repeats a word or has fewer than ``least`` words.
+    Raises InputError where a group repeats a word or has fewer than 3 words.
     """
     exclude = excluded_words(exclude)
     chosen = select_words(table, value, exclude=exclude, min_frequency=min_frequency)
@@ -164,7 +164,7 @@ def word_blocks(
     for key, part in groups_of(places, by):
         rows = part.index.to_numpy()
         rows = rows[np.argsort(codes[rows], kind="stable")]
-        _check_group(codes[rows], names, describe_group(by, key), least)
+        _check_group(codes[rows], names, describe_group(by, key))
         same = codes[rows].tobytes() + frequency[rows].tobytes() + classes[rows].tobytes()
         same += b"" if surprisal is None else surprisal[rows].tobytes()
         gathered.setdefault(same, []).append((key, rows))
@@ -193,12 +193,12 @@ def _classes(table: pd.DataFrame) -> NDArray[np.int8]:
     return np.select([opened, closed], [0, 1], 2).astype(np.int8)
 
 
-def _check_group(codes: NDArray[Any], names: NDArray[Any], where: str, least: int) -> None:
+def _check_group(codes: NDArray[Any], names: NDArray[Any], where: str) -> None:
     repeated = codes[1:][np.diff(codes) == 0]
     if len(repeated):
         raise InputError(
             f"word {names[repeated[0]]!r} occurs more than once in {where}:"
             " name the column that tells its rows apart in by="
         )
-    if len(codes) < least:
-        raise InputError(f"{where} has {len(codes)} words; a correlation needs {least} or more")
+    if len(codes) < FEWEST:
+        raise InputError(f"{where} has {len(codes)} words; a correlation needs {FEWEST} or more")

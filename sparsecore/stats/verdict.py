@@ -1,4 +1,4 @@
-"""From an interval and a threshold to an outcome, from outcomes to a verdict.
+"""From an interval and a threshold to an outcome, and the names of verdicts.
 
 An outcome is "yes" if the whole interval is on the claimed side of the threshold, "no" if it is
 wholly on the other side, "unsure" if it holds the threshold or is unknown (NaN).
@@ -44,19 +44,3 @@ def every(outcomes: Iterable[str]) -> str:
     """no if any is no, else unsure if any is unsure, else yes."""
     seen = set(outcomes)
     return "no" if "no" in seen else "unsure" if "unsure" in seen else "yes"
-
-
-def verdict(outcomes: Iterable[str]) -> str:
-    """holds: every part yes. partly: some. fails: none, and at least one no. Else undecided.
-
-    >>> verdict(["yes", "yes"]), verdict(["yes", "no"]), verdict(["no", "unsure"])
-    ('holds', 'partly', 'fails')
-    >>> verdict(["unsure"])
-    'undecided'
-    """
-    seen = set(outcomes)
-    if seen == {"yes"}:
-        return "holds"
-    if "yes" in seen:
-        return "partly"
-    return "fails" if "no" in seen else "undecided"

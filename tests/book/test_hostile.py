@@ -33,7 +33,7 @@ from sparsecore.report.pages.emergent import Page
 from sparsecore.report.pages.sentences import networks_of_run
 from sparsecore.runs.execute import execute
 from sparsecore.runs.reference import tables_of
-from sparsecore.runs.store import Run
+from sparsecore.training.run_folder import Run
 from tests.browser import CHROMIUM
 from tests.conftest import small_text
 

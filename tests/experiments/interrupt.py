@@ -11,7 +11,8 @@ import torch
 
 from sparsecore.experiments.registry import part_of
 from sparsecore.runs.execute import execute
-from sparsecore.runs.store import Run, list_runs
+from sparsecore.runs.store import list_runs
+from sparsecore.training.run_folder import Run
 from tests.conftest import small_text
 
 

@@ -13,9 +13,8 @@ import sparsecore as sc
 from sparsecore.data.encode import UNK_ID
 from sparsecore.errors import InputError
 from sparsecore.experiments.causes import task
-from sparsecore.experiments.causes.aliases import CONDITIONS, apply, assign
-from sparsecore.experiments.causes.arms import ARMS
-from sparsecore.experiments.causes.config import Causes, study
+from sparsecore.experiments.causes.aliases import CONDITIONS, alias_text, draw_conditions
+from sparsecore.experiments.causes.config import ARMS, Causes, study
 from sparsecore.experiments.causes.networks import NETWORKS
 from sparsecore.experiments.causes.probe import Probe, gradients, row_chi
 from sparsecore.models.language_model import LSTMLanguageModel
@@ -55,20 +54,20 @@ def small(corpus, **changes):
 
 
 def test_each_condition_has_equally_many_words_and_twins_are_new_types():
-    words = assign(first_rank=5, num_types=100, num_words=60, seed=3)
+    words = draw_conditions(first_rank=5, num_types=100, num_words=60, seed=3)
     assert words["condition"].value_counts().to_dict() == dict.fromkeys(CONDITIONS, 10)
     assert words["word_id"].is_unique and words["word_id"].between(5, 99).all()
     split = words["condition"].str.startswith("split")
     assert sorted(words.loc[split, "twin"]) == list(range(100, 130))
     assert (words.loc[~split, "twin"] == -1).all()
-    other = assign(first_rank=5, num_types=100, num_words=60, seed=4)
+    other = draw_conditions(first_rank=5, num_types=100, num_words=60, seed=4)
     assert not words["word_id"].equals(other["word_id"])
 
 
 def test_occurrences_move_in_the_promised_shares_and_all_else_stays():
     ids = np.tile(np.arange(2, 40), 4_000)
-    words = assign(first_rank=5, num_types=40, num_words=30, seed=0)
-    changed = apply(ids, words, seed=0)
+    words = draw_conditions(first_rank=5, num_types=40, num_words=30, seed=0)
+    changed = alias_text(ids, words, seed=0)
     for row in words.itertuples():
         kind, ratio = CONDITIONS[row.condition]
         here = changed[ids == row.word_id]
@@ -84,7 +83,7 @@ def test_occurrences_move_in_the_promised_shares_and_all_else_stays():
 
 def test_more_words_than_there_are_is_an_error():
     with pytest.raises(InputError, match="at most the 5 words from rank 5 on, got 6"):
-        assign(first_rank=5, num_types=10, num_words=6, seed=0)
+        draw_conditions(first_rank=5, num_types=10, num_words=6, seed=0)
 
 
 # what is measured

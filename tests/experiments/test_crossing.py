@@ -128,5 +128,5 @@ def test_rules(blocks, auc, outcomes):
          for s in range(3) for look in findings.LOOKS]
     )  # fmt: skip
     tables = {"concentration": concentration, "votes": votes, "survival": survival}
-    found = findings.findings(tables)
+    found = findings.decide(tables)
     assert list(found["outcome"]) == outcomes and list(found["finding"]) == [1, 1, 2, 3, 4, 4]

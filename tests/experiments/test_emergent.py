@@ -10,7 +10,8 @@ from sparsecore.errors import InputError, TrainingError
 from sparsecore.experiments.emergent.config import Emergent
 from sparsecore.experiments.emergent.task import Task
 from sparsecore.runs.execute import execute
-from sparsecore.runs.store import Run, list_runs, open_run
+from sparsecore.runs.store import list_runs, open_run
+from sparsecore.training.run_folder import Run
 from tests.conftest import small_text
 from tests.experiments.interrupt import interrupt, slow
 from tests.processor import needs_bf16

@@ -7,11 +7,10 @@ import pandas as pd
 import pytest
 
 from sparsecore.errors import InputError
-from sparsecore.experiments.emergent.evidence import seed_of
-from sparsecore.experiments.emergent.findings import parts_of_seeds
-from sparsecore.experiments.emergent.run_tables import without_table
+from sparsecore.experiments.emergent.evidence import evidence_of
+from sparsecore.experiments.emergent.findings import decide
 from sparsecore.experiments.emergent.scale import COLUMNS, PAPER, scale_table
-from sparsecore.experiments.emergent.tables import left_out_table
+from sparsecore.experiments.emergent.tables import left_out_table, without_table
 from sparsecore.runs.reference import read_summary
 from sparsecore.stats.judgement import NOT_TESTED, judge
 from tests import synthetic
@@ -36,7 +35,7 @@ def run(seed, growth=1.0, often=20, change=None):
 
 
 def parts_of(seeds=(0, 1, 2), **options):
-    return parts_of_seeds([seed_of(*run(seed, **options), n_boot=100) for seed in seeds])
+    return decide([evidence_of(*run(seed, **options), n_boot=100) for seed in seeds])
 
 
 def verdict(parts, finding):
@@ -104,7 +103,7 @@ def test_signals_that_the_paper_denies_fail_and_a_turn_at_the_cut_holds():
 
 def test_a_run_without_a_trained_epoch_is_refused():
     with pytest.raises(InputError, match="no trained epoch"):
-        seed_of(pd.DataFrame(), pd.DataFrame(), synthetic.epochs_table(1).head(1))
+        evidence_of(pd.DataFrame(), pd.DataFrame(), synthetic.epochs_table(1).head(1))
 
 
 def test_a_part_of_growth_alone_does_not_make_the_first_finding_hold_partly():
@@ -140,12 +139,12 @@ def test_seeds_without_a_cut_do_not_block_the_fifth_finding():
         table, words, epochs = run(seed)
         return table, words, epochs.assign(step_cut=False)
 
-    cut = [seed_of(*run(seed), n_boot=50) for seed in (0, 1, 2)]
-    uncut = seed_of(*without_cut(3), n_boot=50)
-    with_one, without = parts_of_seeds([*cut, uncut]), parts_of_seeds(cut)
+    cut = [evidence_of(*run(seed), n_boot=50) for seed in (0, 1, 2)]
+    uncut = evidence_of(*without_cut(3), n_boot=50)
+    with_one, without = decide([*cut, uncut]), decide(cut)
     fifth = [parts[parts["finding"] == 5]["value"].tolist() for parts in (with_one, without)]
     assert fifth[0] == fifth[1]
-    found, reason = verdict(parts_of_seeds([*cut[:2], uncut]), 5)
+    found, reason = verdict(decide([*cut[:2], uncut]), 5)
     assert found == NOT_TESTED and reason.startswith("2 of 3 seeds have a cut")
 
 
@@ -156,7 +155,7 @@ def test_curves_by_scale_end_where_the_findings_do(parts):
     assert set(curves["finding"]) == {1, 2, 3, 6, 7}
     assert curves["updates"].max() == 500 * EPOCHS
     end = curves[(curves["finding"] == 1) & (curves["updates"] == 3000)]
-    seed = seed_of(*run(0), n_boot=50)
+    seed = evidence_of(*run(0), n_boot=50)
     expected = seed.exposed["pearson"].contrast({(EPOCHS,): 1})[0]
     assert end.loc[end["method"] == "pearson", "value"].tolist() == pytest.approx([expected])
     assert (curves["exposure"] < PAPER["epochs"] * 1e6).all()

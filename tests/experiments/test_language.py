@@ -10,13 +10,13 @@ import torch
 from sparsecore.data.language import prepare_corpus
 from sparsecore.errors import InputError, TrainingError
 from sparsecore.experiments.language import task
-from sparsecore.experiments.language.build import build_model
 from sparsecore.experiments.language.config import Language, sparse_match, study
-from sparsecore.experiments.language.passes import accuracy, mean_loss, text_columns
 from sparsecore.experiments.language.task import Task
 from sparsecore.layers.embedding import frequency_order
+from sparsecore.models.awd_lstm import build_model
 from sparsecore.runs.execute import execute
 from sparsecore.runs.store import list_runs
+from sparsecore.training.language import accuracy, mean_loss, text_columns
 from tests.conftest import small_text
 from tests.experiments.interrupt import contents, interrupt, slow, undisturbed
 

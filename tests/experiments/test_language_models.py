@@ -9,13 +9,10 @@ import dataclasses
 import pytest
 
 from sparsecore.errors import InputError
-from sparsecore.experiments.language.build import (
-    build_model,
-    parameter_counts,
-    stack_geometry,
-)
 from sparsecore.experiments.language.config import Language, sparse_match
 from sparsecore.layers.geometry import lstm_parameters
+from sparsecore.models.awd_lstm import build_model, parameter_counts
+from sparsecore.models.stacks import stack_geometry
 
 WORDS = 10_000
 ROWS = {  # k, h, stack, f, δ_E -> parameters of the layers, of the model as printed

@@ -10,7 +10,6 @@ import torch.nn.functional as F
 
 from sparsecore.data.language import prepare_corpus
 from sparsecore.errors import InputError, TrainingError
-from sparsecore.experiments.language.passes import piece_columns
 from sparsecore.experiments.reciting.config import (
     RATES,
     SEEDS,
@@ -24,6 +23,7 @@ from sparsecore.experiments.reciting.task import Task
 from sparsecore.runs.execute import execute
 from sparsecore.runs.store import list_runs
 from sparsecore.training.batches import random_windows
+from sparsecore.training.language import piece_columns
 from sparsecore.training.loop import train
 from tests.experiments.interrupt import contents, interrupt, slow, undisturbed
 
@@ -166,7 +166,7 @@ def test_bad_fields_are_refused(changes, message):
 
 @pytest.mark.parametrize("preset", ["quick", "small", "paper"])
 def test_the_study_has_the_seven_rows_with_equal_budgets(preset):
-    from sparsecore.experiments.language.build import build_model, parameter_counts
+    from sparsecore.models.awd_lstm import build_model, parameter_counts
 
     configs = study(preset, seed=3, corpus="x", learning_rate=1.0)
     original = Reciting.preset(preset, seed=3, corpus="x", learning_rate=1.0)

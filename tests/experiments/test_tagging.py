@@ -8,16 +8,19 @@ import pytest
 
 from sparsecore.errors import InputError, TrainingError
 from sparsecore.experiments.tagging import task
-from sparsecore.experiments.tagging.config import Tagging, study, tune
-from sparsecore.experiments.tagging.study import (
+from sparsecore.experiments.tagging.config import (
     TUNING_SEED,
+    Tagging,
     choose,
     fields_of,
     grid_of,
     settings_of,
+    study,
+    tune,
 )
 from sparsecore.runs.execute import execute
-from sparsecore.runs.store import Run, list_runs
+from sparsecore.runs.store import list_runs
+from sparsecore.training.run_folder import Run
 from tests.experiments.interrupt import interrupt, slow
 
 
@@ -188,10 +191,9 @@ def test_a_study_pairs_dense_and_sparse_of_equal_size(preset):
 
 def test_a_study_waits_for_its_tuning_runs_and_takes_what_they_choose(corpus, monkeypatch):
     from sparsecore.experiments.tagging import config as experiment
-    from sparsecore.experiments.tagging import study as rules
 
     setting = (4, 1.0, "up")
-    monkeypatch.setitem(rules.GRID, "small", [(0.0, 0.0, 0.0), (0.3, 0.0, 0.0)])
+    monkeypatch.setitem(experiment.GRID, "small", [(0.0, 0.0, 0.0), (0.3, 0.0, 0.0)])
     monkeypatch.setattr(experiment, "settings_of", lambda _: [setting])
     own = {"corpus": corpus, "epochs": 1, "learning_rate": 2e-2, "device": "cpu"}
     with pytest.raises(InputError, match=r"0 of the 2 runs .* sparsecore sweep tagging --stage"):

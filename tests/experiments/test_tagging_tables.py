@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sparsecore.experiments.tagging.config import DROPOUTS, SETTING, TUNING_SEED, settings_of
 from sparsecore.experiments.tagging.findings import verdict_parts
-from sparsecore.experiments.tagging.study import DROPOUTS, SETTING, TUNING_SEED, settings_of
 from sparsecore.experiments.tagging.tables import tables_of
-from sparsecore.stats.verdict import verdict
+from sparsecore.stats.judgement import judge
 
 NOISE = (0.0, 0.001, -0.001, 0.0005)
 
@@ -41,7 +41,7 @@ def made_up(accuracy=accuracy_of, noise=NOISE, preset="paper", tuning=True):
 
 
 def verdicts(parts):
-    return {n: verdict(group["outcome"]) for n, group in parts.groupby("finding")}
+    return {n: judge(group)[0] for n, group in parts.groupby("finding")}
 
 
 def test_the_paper_s_numbers_make_all_findings_hold():

@@ -9,7 +9,7 @@ import torch
 
 import sparsecore as sc
 from sparsecore.experiments.transformer import measure as reading
-from sparsecore.experiments.transformer.findings import PARTS, findings, untested
+from sparsecore.experiments.transformer.findings import PARTS, decide, untested
 from sparsecore.experiments.transformer.measure import Setting
 from sparsecore.experiments.transformer.tables import lstm_correlations, study, tables_of, words_of
 from sparsecore.measure.pieces import count_words
@@ -153,7 +153,7 @@ def test_an_unknown_kind_of_layer_is_named(tiny, text):
 
 @pytest.mark.parametrize(("slope", "outcome"), [(0.02, "yes"), (-0.02, "no")])
 def test_findings_follow_the_slope(slope, outcome):
-    found = findings(made_up(slope), 200)
+    found = decide(made_up(slope), 200)
     assert set(found["outcome"]) == {outcome}
     assert found["essential"].tolist() == [part[1] for part in PARTS]
 
@@ -162,7 +162,7 @@ def test_the_mean_over_blocks_is_the_mean_of_their_correlations():
     words = made_up()
     own = words[(words["kind"] == "residual") & (words["signal"] == "activation")]
     each = [np.corrcoef(np.log(b["frequency"]), b["chi"])[0, 1] for _, b in own.groupby("block")]
-    assert findings(words, 50)["value"][0] == pytest.approx(np.mean(each))
+    assert decide(words, 50)["value"][0] == pytest.approx(np.mean(each))
 
 
 def test_a_wide_interval_that_holds_zero_has_not_tested():

@@ -11,7 +11,7 @@ from sparsecore.report.pages.emergent import Page
 from sparsecore.report.pages.parts import reference_folder
 from sparsecore.runs.claims import format_value
 from sparsecore.runs.reference import describe, tables_of
-from sparsecore.runs.store import Run
+from sparsecore.training.run_folder import Run
 from tests import synthetic
 
 

@@ -12,7 +12,7 @@ from sparsecore.experiments.reciting import tables as reciting_tables
 from sparsecore.report.pages import language, reciting
 from sparsecore.report.pages.parts import Study
 from sparsecore.report.pages.verdicts import parts_table, verdict_sentence
-from sparsecore.runs.store import Run
+from sparsecore.training.run_folder import Run
 from tests.experiments.test_language_tables import made as language_made
 from tests.experiments.test_reciting_tables import AS_PRINTED
 from tests.experiments.test_reciting_tables import made as reciting_made

@@ -16,7 +16,7 @@ from sparsecore.report.pages import tagging as pages
 from sparsecore.report.pages.parts import Study
 from sparsecore.report.pages.verdicts import VERDICTS, verdict_sentence
 from sparsecore.runs.claims import read_claims
-from sparsecore.runs.store import Run
+from sparsecore.training.run_folder import Run
 from tests.experiments.test_tagging_tables import made_up
 
 CLAIMS = Path(__file__).parents[2] / "book" / "results" / "claims.toml"

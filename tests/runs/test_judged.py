@@ -154,8 +154,7 @@ def test_the_order_of_table_4_is_found_within_the_scale():
 
 def test_runs_that_never_left_the_plateau_are_counted_apart():
     tables = recited(stuck=2)
-    failed = reciting.failures(tables["runs"])
-    assert failed["failed"].tolist() == [0, 0, 2, 0, 0, 0, 0]
+    assert len(reciting.trained(tables["runs"])) == 7 * 5 - 2
     assert verdict(reciting.verdict_parts(tables), 1)[0] == "holds"
     found, reason = verdict(reciting.verdict_parts(recited(stuck=3)), 1)
     assert found == NOT_TESTED and reason.startswith("2 seeds of one of the two models left")

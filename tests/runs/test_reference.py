@@ -17,8 +17,8 @@ from sparsecore.runs.reference import (
     tables_of,
     write_tables,
 )
-from sparsecore.runs.store import Run
 from sparsecore.stats.correlation import frequency_correlation
+from sparsecore.training.run_folder import Run
 from tests import synthetic
 
 

@@ -8,7 +8,7 @@ from sparsecore import cli
 from sparsecore.errors import InputError
 from sparsecore.runs import studies
 from sparsecore.runs.reference import read_provenance
-from sparsecore.runs.store import Run
+from sparsecore.training.run_folder import Run
 from tests import synthetic
 
 ROOT = Path(__file__).parents[2]

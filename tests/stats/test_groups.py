@@ -54,8 +54,8 @@ def test_difference_by_group_and_its_errors():
     assert mean_difference(table, n_boot=10)["epoch"].tolist() == [0, 1, 2]
     nameless = pd.concat([table, two_groups(0.0).assign(epoch=None)])
     assert mean_difference(nameless, n_boot=0)["epoch"].isna().tolist() == [False] * 3 + [True]
-    with pytest.raises(InputError, match="seed must be a whole number"):
-        group_means(table, ["epoch"], seed=-1)
+    with pytest.raises(InputError, match="n_boot must be a whole number"):
+        group_means(table, ["epoch"], n_boot=-1)
     with pytest.raises(InputError, match="did you mean 'closed'"):
         mean_difference(table, "close")
     with pytest.raises(InputError, match="epoch=0 has 1 closed words"):

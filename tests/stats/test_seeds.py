@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from sparsecore.stats.seeds import difference_interval, mean_interval
-from sparsecore.stats.verdict import every, flip, side, verdict, within
+from sparsecore.stats.verdict import every, flip, side, within
 
 
 def test_mean_interval_is_students():
@@ -42,7 +42,7 @@ def test_one_run_has_no_interval_and_equal_runs_have_none_to_speak_of():
         mean_interval([])
 
 
-def test_outcomes_and_verdicts():
+def test_outcomes():
     unknown = (0.5, math.nan, math.nan)
     assert side(unknown, 0) == within(unknown, 1) == "unsure"
     assert within((0.0, -0.1, 0.1), 0.2) == "yes"
@@ -51,5 +51,3 @@ def test_outcomes_and_verdicts():
     assert flip("unsure") == "unsure"
     assert every(["yes", "unsure"]) == "unsure"
     assert every(["no", "unsure"]) == "no"
-    assert verdict([]) == "undecided"
-    assert verdict(["yes", "unsure"]) == "partly"

@@ -26,7 +26,7 @@ from sparsecore.experiments.tagging.config import Tagging
 from sparsecore.layers.dropout import LockedDropout
 from sparsecore.ops.word_sums import add_words, empty_sums, quantise
 from sparsecore.runs.execute import execute
-from sparsecore.runs.store import Run, list_runs
+from sparsecore.runs.store import list_runs
 from sparsecore.training.distributed import (
     all_reduce,
     broadcast,
@@ -35,6 +35,7 @@ from sparsecore.training.distributed import (
     joined,
     rank0_first,
 )
+from sparsecore.training.run_folder import Run
 from sparsecore.training.sharding import all_gather, local_shard, shared_dropout
 from tests.conftest import small_text
 from tests.experiments.test_tagging import planted_text

@@ -33,7 +33,7 @@ CONDITIONS: dict[str, tuple[str, float]] = {
 }
 
 
-def assign(first_rank: int, num_types: int, num_words: int, seed: int) -> pd.DataFrame:
+def draw_conditions(first_rank: int, num_types: int, num_words: int, seed: int) -> pd.DataFrame:
     """Draw words and give each a condition at random, equally many each.
 
     Words are drawn without replacement, with weights 1/rank, from the ids ``first_rank`` …
@@ -62,7 +62,7 @@ def assign(first_rank: int, num_types: int, num_words: int, seed: int) -> pd.Dat
     return pd.DataFrame(columns).sort_values("word_id", ignore_index=True)
 
 
-def apply(ids: Ids, words: pd.DataFrame, seed: int) -> NDArray[np.int64]:
+def alias_text(ids: Ids, words: pd.DataFrame, seed: int) -> NDArray[np.int64]:
     """The text with every occurrence of the assigned words split or thinned as drawn."""
     size = int(ids.max()) + 1
     chance, becomes = np.zeros(size), np.arange(size)

@@ -25,8 +25,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pandas as pd
 
-from sparsecore.experiments.causes import statistics
-from sparsecore.experiments.causes.statistics import Draws, Estimate
+from sparsecore.experiments.causes import effects
+from sparsecore.experiments.causes.effects import Draws, Estimate
 from sparsecore.stats.judgement import ESSENTIAL, SHOWN, SIDE, Part, parts_table
 from sparsecore.stats.verdict import flip, side, within
 
@@ -39,17 +39,17 @@ EQUAL = 0.0011  # of χ, between types equally frequent
 NETWORKS = ("gru", "mingru", "transformer", "sparse")
 
 
-def findings(last: Measured) -> pd.DataFrame:
+def decide(last: Measured) -> pd.DataFrame:
     """The parts of the twelve findings."""
     return parts_table(_parts(last))
 
 
 def _parts(last: Measured) -> Iterator[Part]:
-    split, thin = statistics.split_slope, statistics.thin_slope
+    split, thin = effects.split_slope, effects.thin_slope
     yield _sloped(last, 1, "sgd-5", TRAINING, split, ESSENTIAL)
     yield _sloped(last, 1, "sgd-5", HELD_OUT, split, SIDE)
     for measure in (TRAINING, HELD_OUT):
-        equal = _seeds(last, "sgd-5", measure, lambda t, s: statistics.split_mean(t, "split-1", s))
+        equal = _seeds(last, "sgd-5", measure, lambda t, s: effects.split_mean(t, "split-1", s))
         interval = _interval(equal)
         outcome = within(interval, EQUAL)
         yield Part(1, "difference at 1:1", SIDE, measure, interval, outcome, seeds=len(equal))
@@ -86,18 +86,18 @@ def _parts(last: Measured) -> Iterator[Part]:
 
 def words_less_split(table: pd.DataFrame, draws: Draws) -> Estimate:
     """The part of the slope over whole words that is not frequency's own."""
-    return statistics.words_slope(table, draws) - statistics.split_slope(table, draws)
+    return effects.words_slope(table, draws) - effects.split_slope(table, draws)
 
 
 def carried(table: pd.DataFrame, draws: Draws) -> Estimate:
     """How much better χ goes with that of the output rows alone than with that of the shares."""
-    rows = statistics.correlation(table, "rows", draws)
-    return rows - statistics.correlation(table, "shares", draws)
+    rows = effects.correlation(table, "rows", draws)
+    return rows - effects.correlation(table, "shares", draws)
 
 
 def given_surprisal(table: pd.DataFrame, draws: Draws) -> Estimate:
     """The partial correlation of χ with log frequency given a word's mean surprisal."""
-    return statistics.correlation(table, "log_frequency", draws, given=["surprisal"])
+    return effects.correlation(table, "log_frequency", draws, given=["surprisal"])
 
 
 def _seeds(
@@ -112,14 +112,14 @@ def _difference(last: Measured, ours: str, theirs: str) -> list[Estimate]:
     seeds = sorted({key[1] for key in last if key[0] == ours})
     keys = [((ours, seed, HELD_OUT), (theirs, seed, HELD_OUT)) for seed in seeds]
     return [
-        statistics.split_slope(last[a], Draws(a[1])) - statistics.split_slope(last[b], Draws(b[1]))
+        effects.split_slope(last[a], Draws(a[1])) - effects.split_slope(last[b], Draws(b[1]))
         for a, b in keys
         if b in last
     ]
 
 
 def _interval(estimates: Sequence[Estimate]) -> tuple[float, float, float]:
-    return statistics.over_seeds(estimates) if estimates else (math.nan, math.nan, math.nan)
+    return effects.over_seeds(estimates) if estimates else (math.nan, math.nan, math.nan)
 
 
 def _sloped(
@@ -131,7 +131,7 @@ def _sloped(
     kind: str,
     above: bool = True,
 ) -> Part:
-    what = "thinning" if statistic is statistics.thin_slope else "split"
+    what = "thinning" if statistic is effects.thin_slope else "split"
     name = f"{what} slope, {arm}, {measure}"
     found = _seeds(last, arm, measure, statistic)
     return _part(finding, name, kind, "slope", found, SLOPE, above)

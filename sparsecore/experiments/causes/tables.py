@@ -20,11 +20,11 @@ from typing import Any
 
 import pandas as pd
 
-from sparsecore.experiments.causes import statistics
+from sparsecore.experiments.causes import effects
 from sparsecore.experiments.causes.aliases import CONDITIONS
-from sparsecore.experiments.causes.arms import ARMS
-from sparsecore.experiments.causes.findings import HELD_OUT, TRAINING, findings
-from sparsecore.experiments.causes.statistics import FEW, Draws, Estimate
+from sparsecore.experiments.causes.config import ARMS
+from sparsecore.experiments.causes.effects import FEW, Draws, Estimate
+from sparsecore.experiments.causes.findings import HELD_OUT, TRAINING, decide
 from sparsecore.stats.tables import Summary
 
 Key = tuple[str, int, int, str]  # arm, seed, update, measure
@@ -34,7 +34,7 @@ BANDS = (0, 30, 100, 300, 1_000, math.inf)  # occurrences of a word in the train
 
 
 def _rho(x: str, y: str = "chi", given: Sequence[str] = ()) -> Statistic:
-    return lambda table, draws: statistics.correlation(table, x, draws, y, given)
+    return lambda table, draws: effects.correlation(table, x, draws, y, given)
 
 
 WITHIN = {"log frequency": _rho("log_frequency"), "raw frequency": _rho("frequency")}
@@ -61,15 +61,15 @@ def tables_of(tables: Summary) -> Summary:
     end = max(update for _, _, update, _ in measured)
     last = {(a, s, m): table for (a, s, update, m), table in measured.items() if update == end}
     kinds: dict[str, Statistic] = {
-        "split": statistics.split_slope,
-        "thin": statistics.thin_slope,
-        "words": statistics.words_slope,
+        "split": effects.split_slope,
+        "thin": effects.thin_slope,
+        "words": effects.words_slope,
     }
     replicates = pd.DataFrame(
         [
             {"arm": arm, "seed": seed, "update": update, "measure": measure, "kind": kind,
              "value": found.value, "error": float(found.draws.std()),
-             "mean_chi": float(statistics.whole_words(table)["chi"].mean()), "found": found}
+             "mean_chi": float(effects.whole_words(table)["chi"].mean()), "found": found}
             for (arm, seed, update, measure), table in measured.items()
             for kind, statistic in kinds.items()
             for found in [statistic(table, Draws(seed) if update == end else Draws(seed, FEW))]
@@ -86,7 +86,7 @@ def tables_of(tables: Summary) -> Summary:
         "carriers": _described(ends, CARRIERS, ["arm"], end),
         "bands": bands(held_out),
         "losses": tables["epochs"][columns].reset_index(drop=True),
-        "verdicts": findings(last),
+        "verdicts": decide(last),
     }
 
 
@@ -111,7 +111,7 @@ def doses(last: dict[tuple[str, int, str], pd.DataFrame]) -> pd.DataFrame:
         for condition, (kind, ratio) in CONDITIONS.items():
             if kind == "intact":
                 continue
-            mean = statistics.split_mean if kind == "split" else statistics.thin_mean
+            mean = effects.split_mean if kind == "split" else effects.thin_mean
             found = [
                 mean(t, condition, Draws(s))
                 for (a, s, m), t in last.items()
@@ -126,7 +126,7 @@ def bands(held_out: dict[Key, pd.DataFrame]) -> pd.DataFrame:
     """χ and surprisal of whole words by how often they were seen: when are they learned?"""
     parts = []
     for (arm, seed, update, _), table in held_out.items():
-        words = statistics.whole_words(table)
+        words = effects.whole_words(table)
         band = pd.cut(words["frequency"], BANDS, right=False, labels=[f"{n}" for n in BANDS[:-1]])
         part = words.assign(from_count=band.astype(int))
         parts.append(part.assign(arm=arm, seed=seed, update=update))
@@ -167,7 +167,7 @@ def _described(
 
 
 def _interval(found: list[Estimate]) -> dict[str, Any]:
-    value, low, high = statistics.over_seeds(found)
-    _, nested_low, nested_high = statistics.nested_interval(found)
+    value, low, high = effects.over_seeds(found)
+    _, nested_low, nested_high = effects.nested_interval(found)
     ends = {"nested_low": nested_low, "nested_high": nested_high}
     return {"value": value, "low": low, "high": high, **ends, "seeds": len(found)}

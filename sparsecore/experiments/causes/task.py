@@ -20,12 +20,10 @@ from torch import Tensor, nn
 
 from sparsecore.data.language import Corpus, prepare_corpus
 from sparsecore.errors import InputError
-from sparsecore.experiments.causes.aliases import apply, assign
-from sparsecore.experiments.causes.arms import ARMS, Arm
-from sparsecore.experiments.causes.config import Causes
+from sparsecore.experiments.causes.aliases import alias_text, draw_conditions
+from sparsecore.experiments.causes.config import ARMS, Arm, Causes
 from sparsecore.experiments.causes.networks import NETWORKS
 from sparsecore.experiments.causes.probe import Probe
-from sparsecore.experiments.emergent.task import TrackerSums
 from sparsecore.measure.chi import chi
 from sparsecore.measure.tracker import track
 from sparsecore.models.language_model import LSTMLanguageModel
@@ -33,6 +31,7 @@ from sparsecore.training.batches import columns, num_windows, window
 from sparsecore.training.device import resolve_device
 from sparsecore.training.loop import Outputs, Row, Sums, update
 from sparsecore.training.tables import write_table
+from sparsecore.training.tracker_sums import TrackerSums
 
 NORMAL_SD = 0.1 / math.sqrt(3)  # of U(±0.1)
 FIRST = 50  # words that a curriculum begins with
@@ -64,14 +63,14 @@ class Texts:
         natural = np.asarray(corpus.train[: config.tokens_needed])
         held_out = np.asarray(corpus.valid[: config.probe_tokens])
         size = len(corpus.vocabulary)
-        words = assign(config.first_rank, size, config.num_words, config.seed)
-        train = apply(natural, words, config.seed)
+        words = draw_conditions(config.first_rank, size, config.num_words, config.seed)
+        train = alias_text(natural, words, config.seed)
         targets = train
         if arm.shuffled:
             targets = np.random.default_rng([config.seed, 3]).permutation(train)
         self.inputs = columns(train, config.batch_size)
         self.targets = columns(targets, config.batch_size)
-        self.probe_inputs = columns(apply(held_out, words, config.seed + 1), config.batch_size)
+        self.probe_inputs = columns(alias_text(held_out, words, config.seed + 1), config.batch_size)
         self.probe_words = columns(held_out, config.batch_size)
         self.types = describe_types(corpus, words, size, natural, train, arm.passes)
 

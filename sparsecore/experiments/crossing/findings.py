@@ -42,7 +42,7 @@ def verdict_parts(tables: Summary) -> pd.DataFrame:
     return parts[COLUMNS]
 
 
-def findings(tables: Summary) -> pd.DataFrame:
+def decide(tables: Summary) -> pd.DataFrame:
     """The parts of the four findings; see the module's text for the rules."""
     table, vote, kept = (tables[name] for name in ("concentration", "votes", "survival"))
     last = table[table["epoch"] == table["epoch"].max()]

@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 
 from sparsecore.errors import InputError
-from sparsecore.experiments.crossing.findings import SIGNALS, findings
+from sparsecore.experiments.crossing.findings import SIGNALS, decide
+from sparsecore.experiments.sentiment.config import lengths_of
 from sparsecore.experiments.sentiment.patterns import padded
-from sparsecore.experiments.sentiment.structure import lengths_of, new_model, rnn_of
+from sparsecore.experiments.sentiment.structure import rnn_of
 from sparsecore.experiments.sentiment.trained import Trained, load_trained
 from sparsecore.measure.chi import chi
-from sparsecore.models.classifier import SequenceClassifier
+from sparsecore.models.classifier import SequenceClassifier, rational_classifier
 from sparsecore.pruning.groups import group_norms
 from sparsecore.stats.correlation import frequency_correlation
 from sparsecore.stats.tables import Summary
@@ -41,7 +42,7 @@ def tables_of(language_models: Sequence[Run], classifiers: Sequence[Run]) -> Sum
         "votes": votes(classifiers),
         "survival": survival(classifiers),
     }
-    tables["findings"] = findings(tables)
+    tables["findings"] = decide(tables)
     return {name: table.round(6) for name, table in tables.items()}
 
 
@@ -175,7 +176,7 @@ def _untrained(trained: Trained) -> SequenceClassifier:
     config = trained.config
     torch.manual_seed(config.seed)
     lengths = lengths_of(config.structure)
-    return new_model(trained.inputs.width, lengths, 0.0, config.rnn_dropout).eval()
+    return rational_classifier(trained.inputs.width, lengths, 0.0, config.rnn_dropout).eval()
 
 
 def _start(runs: Sequence[Run]) -> str:

@@ -45,7 +45,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Seed:
+class RunEvidence:
     """What the rules look at of one run."""
 
     last: int  # E
@@ -57,9 +57,9 @@ class Seed:
     differences: dict[str, Estimate] = field(default_factory=dict)  # mean chi, closed minus open
 
 
-def seed_of(
+def evidence_of(
     statistics: pd.DataFrame, words: pd.DataFrame, epochs: pd.DataFrame, *, n_boot: int = 1000
-) -> Seed:
+) -> RunEvidence:
     """What the rules look at, from one run's tables.
 
     Args:
@@ -95,7 +95,7 @@ def seed_of(
         if min(counts["exposed open"], counts["exposed closed"]) >= 3:
             by_class[method] = rho(of_exposed_classes, classes, method)
     differences = _differences(top[top["epoch"] == last], exposed, often, n_boot)
-    return Seed(last, cut, counts, everything, by_word, by_class, differences)
+    return RunEvidence(last, cut, counts, everything, by_word, by_class, differences)
 
 
 def ends_of(epochs: pd.DataFrame) -> tuple[int, int | None]:
@@ -124,7 +124,7 @@ def rows_of(table: pd.DataFrame, layer: str, signal: str, role: str) -> pd.DataF
     return table[(table["layer"] == layer) & (table["signal"] == signal) & (table["role"] == role)]
 
 
-def matched_words(words: pd.DataFrame, size: int = MATCHED) -> pd.DataFrame:
+def matched_words(words: pd.DataFrame) -> pd.DataFrame:
     """The paper's samples of equally frequent open and closed words, smaller where words lack.
 
     Columns as :func:`~sparsecore.measure.words.matched_samples`; no rows where a class has fewer
@@ -132,7 +132,7 @@ def matched_words(words: pd.DataFrame, size: int = MATCHED) -> pd.DataFrame:
     """
     known = words[~words["word"].isin(EXCLUDED)]
     counts = known.loc[known["frequency"] > 0, "word_class"].value_counts()
-    size = int(min(size, counts.get("open", 0), counts.get("closed", 0)))
+    size = int(min(MATCHED, counts.get("open", 0), counts.get("closed", 0)))
     if size < 10:
         return known.iloc[:0][["word", "word_class", "frequency"]]
     return matched_samples(known, size)

@@ -7,6 +7,17 @@ The words W of findings 1, 6 and 7 are those whose exposure, occurrences × epoc
 3,000; F those that occur more than 1,000 times. Epoch 1 is the first epoch of training, E the
 last, M = ceil(E / 2) the middle. A part that rests on a correlation is asked of raw frequency (the
 paper's) and of log frequency.
+
+1. Figs. 2 and 3a: over W, ρ of χ of the upper gradient and target frequency is positive at E
+   (essential), and it grew (side).
+2. Fig. 3a: no other signal's ρ is strong and growing; h² activations are not concentrated.
+3. Fig. 3b: with input words, the embedding's ρ is ahead of h¹'s at E (essential); behind it, and
+   h¹'s positive and growing fast, at first (side).
+4. Fig. 3b: no gradient's ρ with input frequency is ever more than slight.
+5. Fig. 3b: after the first cut of the learning rate ρ of activations turns upward.
+6. Fig. 4: over W, open classes go on rising in the second half, and more than closed ones.
+7. Figs. 4 and 5: gradients of function words are more concentrated, at equal frequency too.
+8. §4: ρ of the ℓ1 norm is at most slightly negative; χ of the softmax gradient is no match.
 """
 
 from __future__ import annotations
@@ -27,7 +38,7 @@ from sparsecore.experiments.emergent.evidence import (
     OFTEN,
     TOP,
     Estimate,
-    Seed,
+    RunEvidence,
 )
 from sparsecore.stats.correlation import Replicates
 from sparsecore.stats.judgement import ESSENTIAL, MET, SHOWN, SIDE, Part, parts_table
@@ -48,7 +59,7 @@ UNKNOWN: Interval = (math.nan, math.nan, math.nan)
 Terms = dict[tuple[Any, ...], float]
 
 
-def parts_of_seeds(seeds: Sequence[Seed]) -> pd.DataFrame:
+def decide(seeds: Sequence[RunEvidence]) -> pd.DataFrame:
     """The parts of the eight findings for runs that differ in their seed: see ``parts_table``."""
     parts: list[Part] = []
     for method in METHODS:
@@ -62,7 +73,7 @@ def parts_of_seeds(seeds: Sequence[Seed]) -> pd.DataFrame:
 class _Pool:
     """Several seeds and one method."""
 
-    seeds: Sequence[Seed]
+    seeds: Sequence[RunEvidence]
     method: str
 
     @property
@@ -73,7 +84,7 @@ class _Pool:
     def middle(self) -> int:
         return math.ceil(self.last / 2)
 
-    def over(self, estimate: Callable[[Seed], Estimate | None]) -> Interval:
+    def over(self, estimate: Callable[[RunEvidence], Estimate | None]) -> Interval:
         """A statistic of each seed, over seeds and words; unknown if a seed lacks it."""
         found = [value for seed in self.seeds if (value := estimate(seed)) is not None]
         if not found or len(found) < len(self.seeds):
@@ -188,7 +199,7 @@ def finding_5(p: _Pool) -> Iterator[Part]:
         )
     pool = _Pool(usable, p.method)
 
-    def slope(seed: Seed, less_before: bool) -> Estimate | None:
+    def slope(seed: RunEvidence, less_before: bool) -> Estimate | None:
         assert seed.cut is not None
         terms = _slope(range(seed.cut, min(seed.last, seed.cut + WINDOW) + 1))
         if less_before:

@@ -21,17 +21,17 @@ from sparsecore.data.tagging import OWN, load_tagger, tag_counts
 from sparsecore.experiments.emergent.config import Emergent
 from sparsecore.experiments.emergent.step import gradients, recorder, update
 from sparsecore.layers.sparse_rnn import SparseLSTM
-from sparsecore.measure.tracker import Tracker, track
+from sparsecore.measure.tracker import track
 from sparsecore.measure.words import word_classes
 from sparsecore.models.language_model import LSTMLanguageModel, State
 from sparsecore.training.batches import columns, num_windows, window
 from sparsecore.training.device import precision_of, resolve_device
-from sparsecore.training.distributed import all_reduce
 from sparsecore.training.language import CarriedState, evaluate
 from sparsecore.training.loop import Outputs, Row, Sums, write_outputs
 from sparsecore.training.schedule import PlannedQuartering, Quartering
-from sparsecore.training.sharding import all_reduce_gradients, local_shard, rank0_only, shard
+from sparsecore.training.sharding import all_reduce_gradients, local_shard, shard
 from sparsecore.training.tables import write_table
+from sparsecore.training.tracker_sums import EarlierParts, TrackerSums, over_processes, statistics
 
 
 def prepare(config: Emergent, progress: bool = True) -> Corpus:
@@ -57,61 +57,6 @@ def prepare_text(config: Emergent, progress: bool = True) -> Corpus:
     for split in ("train", "valid"):
         columns(getattr(corpus, split), config.batch_size, f"{split} text of {corpus.name!r}")
     return corpus
-
-
-class TrackerSums:
-    """A tracker's sums as a part of a checkpoint: saved for all processes, loaded by the first."""
-
-    def __init__(self, tracker: Tracker, device: torch.device) -> None:
-        self.tracker, self.device = tracker, device
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """The sums over the processes, by ``layer.signal.role``."""
-        return {".".join(key): value for key, value in over_processes(self.tracker.sums).items()}
-
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take the sums over."""
-        self.tracker.load_sums(self.of_process(state))
-
-    def of_process(self, state: dict[str, Tensor]) -> dict[Any, Tensor]:
-        """This process's share of saved sums."""
-        return {tuple(k.split(".")): rank0_only(x.to(self.device)) for k, x in state.items()}
-
-
-class EarlierParts(TrackerSums):
-    """Sums of the parts of an epoch that have ended; the tracker holds those of the present one."""
-
-    def __init__(self, tracker: Tracker, device: torch.device) -> None:
-        super().__init__(tracker, device)
-        self.sums: dict[Any, Tensor] = {}
-
-    def end_part(self) -> pd.DataFrame:
-        """The statistics of the part that ends here."""
-        part = {key: value.clone() for key, value in self.tracker.sums.items()}
-        self.tracker.load_sums(over_processes(part))
-        table = statistics(self.tracker)
-        for key, value in part.items():
-            self.sums[key] = self.sums[key] + value if key in self.sums else value
-        self.tracker.sums.clear()
-        return table
-
-    def put_back(self) -> None:
-        """The tracker's sums are those of the whole epoch again."""
-        self.tracker.load_sums(self.sums, add=True)
-        self.sums = {}
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """The sums over the processes, by ``layer.signal.role``."""
-        return {".".join(key): value for key, value in over_processes(self.sums).items()}
-
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take the sums over."""
-        self.sums = self.of_process(state)
-
-
-def over_processes(sums: dict[Any, Tensor]) -> dict[Any, Tensor]:
-    """Each process's sums, added up."""
-    return {key: all_reduce(value) for key, value in sorted(sums.items())}
 
 
 class Task:
@@ -226,15 +171,6 @@ class Task:
     def results(self) -> Outputs:
         """The weights; the statistics are written epoch by epoch."""
         return {"weights": self.model.state_dict()}
-
-
-def statistics(tracker: Tracker) -> pd.DataFrame:
-    """The tracker's table as an epoch's file keeps it: small types, words by their ids."""
-    table = tracker.table()
-    small = {"word_id": "int32", "chi": "float32", "l1": "float32", "count": "int32"}
-    return table[["word_id", "layer", "signal", "role", "chi", "l1", "count"]].astype(
-        {**small, "layer": "category", "signal": "category", "role": "category"}
-    )
 
 
 def build_model(config: Emergent, num_words: int) -> LSTMLanguageModel:

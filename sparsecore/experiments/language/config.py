@@ -6,12 +6,16 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from sparsecore.layers.geometry import bin_rows
+from sparsecore.models.stacks import stack_geometry
 from sparsecore.training.configuration import (
+    ABOVE_0,
     AT_LEAST_0,
     AT_LEAST_1,
     BELOW_1,
     check_kinds,
     from_preset,
+    require,
     require_range,
     require_whole,
 )
@@ -142,8 +146,6 @@ class Language:
     preset = classmethod(from_preset)
 
     def __post_init__(self) -> None:
-        from sparsecore.experiments.language.build import check_fields
-
         check_kinds(self)
         check_fields(self)
         names = "valid_batch_size test_batch_size nonmono average_by max_types"
@@ -156,6 +158,22 @@ class Language:
     def left_out(self) -> tuple[str, ...]:
         """Fields that are no part of the run's name: those of choices that were not made."""
         return ("max_types",) if self.max_types is None else ()
+
+
+def check_fields(config: Any) -> None:
+    """The fields that language modelling and reciting share: sizes, geometry, optimisation.
+
+    Raises:
+        InputError: a field out of range, or layers that cannot be as small as asked.
+    """
+    names = "threshold embedding_size hidden_size num_layers embedding_bins max_tokens"
+    require_range(config, AT_LEAST_1, names)
+    require(config, "reduction", 0 < config.reduction <= 1, "in (0, 1]")
+    stack_geometry(config)
+    if config.embedding_density != 1:
+        bin_rows(1000, config.embedding_size, config.embedding_density, config.embedding_bins)
+    require_range(config, AT_LEAST_1, "sequence_length batch_size epochs")
+    require_range(config, ABOVE_0, "learning_rate clip")
 
 
 def sparse_match(dense: Language) -> Language:

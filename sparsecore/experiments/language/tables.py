@@ -9,7 +9,6 @@ from sparsecore.experiments.language.findings import gap
 from sparsecore.stats.seeds import over_seeds
 from sparsecore.stats.tables import Summary
 
-SPLITS = ("train", "valid", "test")
 STEPS = {"no": "", "yes": "_finetuned"}  # fine-tuned? -> suffix of the columns
 
 

@@ -17,13 +17,11 @@ import torch
 from torch import Tensor
 
 from sparsecore.data.language import Corpus
-from sparsecore.experiments.language.build import build_model, parameter_counts
 from sparsecore.experiments.language.config import Language
-from sparsecore.experiments.language.passes import mean_loss, prepare_text, text_columns
-from sparsecore.models.awd_lstm import activation_penalty
+from sparsecore.models.awd_lstm import activation_penalty, build_model, parameter_counts
 from sparsecore.models.language_model import detach
 from sparsecore.training.batches import random_windows
-from sparsecore.training.language import CarriedState
+from sparsecore.training.language import CarriedState, mean_loss, prepare_text, text_columns
 from sparsecore.training.loop import Outputs, Row, Sums, update
 from sparsecore.training.nt_asgd import AveragedSGD
 from sparsecore.training.sharding import shard

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from sparsecore.experiments.language.config import check_fields
 from sparsecore.training.configuration import (
     AT_LEAST_1,
     BELOW_1,
@@ -135,8 +136,6 @@ class Reciting:
     preset = classmethod(from_preset)
 
     def __post_init__(self) -> None:
-        from sparsecore.experiments.language.build import check_fields
-
         check_kinds(self)
         check_fields(self)
         require_range(self, BELOW_1, "momentum enough")

@@ -60,14 +60,6 @@ def trained(runs: pd.DataFrame) -> pd.DataFrame:
     return study[study["accuracy"] >= plateau(runs)]
 
 
-def failures(runs: pd.DataFrame) -> pd.DataFrame:
-    """How many runs of each row failed to train: family, part, runs, failed."""
-    study = runs[runs["seed"] != TUNING_SEED]
-    failed = study.assign(failed=study["accuracy"] < plateau(runs))
-    grouped = failed.groupby(["part", "family"], sort=False)["failed"].agg(["size", "sum"])
-    return grouped.rename(columns={"size": "runs", "sum": "failed"}).reset_index()
-
-
 def verdict_parts(tables: Summary) -> pd.DataFrame:
     """The parts of the three findings from the table ``runs``: see ``parts_table``."""
     study = trained(tables["runs"])

@@ -17,12 +17,11 @@ import torch
 import torch.nn.functional as F
 
 from sparsecore.data.language import Corpus
-from sparsecore.experiments.language.build import build_model, parameter_counts
-from sparsecore.experiments.language.passes import accuracy, piece_columns, prepare_text
 from sparsecore.experiments.reciting.config import Reciting
+from sparsecore.models.awd_lstm import build_model, parameter_counts
 from sparsecore.models.language_model import detach
 from sparsecore.training.batches import columns, random_windows
-from sparsecore.training.language import CarriedState
+from sparsecore.training.language import CarriedState, accuracy, piece_columns, prepare_text
 from sparsecore.training.loop import Outputs, Row, Sums, update
 from sparsecore.training.sharding import local_shard
 

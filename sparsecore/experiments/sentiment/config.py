@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -104,6 +105,10 @@ STUDIES: dict[str, Points] = {
 TUNING = {"quick": 2, "small": 8, "paper": 20}  # draws
 TUNED = ("kitchen", "dvd")
 TUNING_SEED = 100
+# the paper's ranges with GloVe
+LOG_UNIFORM = {"learning_rate": (7e-3, 0.5), "weight_decay": (1e-7, 1e-5)}
+UNIFORM = {"clip": (1.0, 5.0), "rnn_dropout": (0.0, 0.5), "embed_dropout": (0.0, 0.5)}
+MOST = 10_000  # WFSAs, and transitions of one
 
 
 @dataclass(frozen=True)
@@ -190,8 +195,6 @@ class Sentiment:
     preset = classmethod(from_preset)
 
     def __post_init__(self) -> None:
-        from sparsecore.experiments.sentiment.structure import lengths_of
-
         check_kinds(self)
         require_range(self, AT_LEAST_1, "max_tries batch_size max_epochs patience plateau")
         require_range(self, BELOW_1, "embed_dropout rnn_dropout")
@@ -212,6 +215,40 @@ class Sentiment:
         """
         inputs = "category vectors vector_size max_documents max_length drop_empty titles"
         return (*inputs.split(), *(() if self.refine and not self.strength else ("refine",)))
+
+
+def lengths_of(structure: str) -> list[int]:
+    """Transitions of each WFSA, shortest first, from the counts by length.
+
+    Written ``"0,4,0,2"``: no WFSA with one transition, four with two, none with three, two with
+    four; 16 transitions in all.
+
+    Raises:
+        InputError: another text, no WFSA, or too many.
+
+    >>> lengths_of("0,2,0,1")
+    [2, 2, 4]
+    """
+    try:
+        counts = [int(part) for part in structure.split(",")]
+    except (ValueError, AttributeError):
+        counts = [-1]
+    if min(counts) < 0 or not 0 < sum(counts) <= MOST or len(counts) > MOST:
+        raise InputError(
+            "structure must be how many WFSAs there are with 1, 2, 3, … transitions, such as "
+            f"'0,0,0,24' or '6,6,6,6', at most {MOST:,} in all, got {structure!r}"
+        )
+    return [length for length, count in enumerate(counts, 1) for _ in range(count)]
+
+
+def structure_of(lengths: Sequence[int]) -> str:
+    """The counts of WFSAs with 1, 2, … transitions (at least up to four); 0 counts nowhere.
+
+    >>> structure_of([2, 4, 0, 2])
+    '0,2,0,1'
+    """
+    longest = max([4, *lengths])
+    return ",".join(str(sum(length == n for length in lengths)) for n in range(1, longest + 1))
 
 
 def study(preset: str, **overrides: Any) -> list[Sentiment]:
@@ -241,10 +278,8 @@ def study(preset: str, **overrides: Any) -> list[Sentiment]:
 def tune(preset: str, **overrides: Any) -> list[Sentiment]:
     """A random search over the optimiser's settings, on a baseline of mixed lengths.
 
-    :func:`sparsecore.experiments.sentiment.random_search.best_draw` compares them by dev accuracy.
+    Its runs are to be compared by dev accuracy.
     """
-    from sparsecore.experiments.sentiment.random_search import random_search
-
     given = _overrides(preset, overrides)
     categories = (None,) if preset == "quick" else TUNED
     structure = {"structure": STUDIES[preset].baselines[-1], "seed": TUNING_SEED}
@@ -253,6 +288,36 @@ def tune(preset: str, **overrides: Any) -> list[Sentiment]:
         for draw in random_search(TUNING_SEED, TUNING[preset])
         for category in categories
     ]
+
+
+def random_search(seed: int, count: int) -> list[dict[str, float]]:
+    """``count`` assignments of learning rate (rising), weight decay, clip and dropouts.
+
+    The same seed gives the same draws; more of them hold these too. Source: the random search of
+    Dodge et al. (2019), §3 and appendix A.
+
+    >>> [round(draw["learning_rate"], 3) for draw in random_search(0, 3)]
+    [0.106, 0.228, 0.345]
+
+    Raises:
+        InputError: fewer than one.
+    """
+    import numpy as np
+
+    if count < 1:
+        raise InputError(f"count must be at least 1, got {count}")
+    generator = np.random.default_rng(seed)
+    known = {**LOG_UNIFORM, **UNIFORM}
+    drawn = []
+    for _ in range(count):
+        shares = dict(zip(known, generator.random(len(known)), strict=True))
+        one = {}
+        for name, share in shares.items():
+            low, high = known[name]
+            log = name in LOG_UNIFORM
+            one[name] = float(low * (high / low) ** share if log else low + (high - low) * share)
+        drawn.append({name: float(f"{value:.3g}") for name, value in one.items()})
+    return sorted(drawn, key=lambda draw: draw["learning_rate"])
 
 
 def _overrides(preset: str, overrides: dict[str, Any]) -> dict[str, Any]:

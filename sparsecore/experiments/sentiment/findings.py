@@ -51,7 +51,7 @@ NAMES = {
 Values = dict[str, Interval]  # category, or "mean over categories" -> interval
 
 
-def parts_of_runs(runs: pd.DataFrame, samples: Samples) -> pd.DataFrame:
+def decide(runs: pd.DataFrame, samples: Samples) -> pd.DataFrame:
     """The parts of the three findings from runs and their predictions: see ``parts_table``."""
     contrasts = {1: gains_at_equal_size(runs), 2: gains_over_unigrams(runs)}
     values = {finding: _values(contrast, samples) for finding, contrast in contrasts.items()}

@@ -9,8 +9,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from sparsecore.experiments.sentiment.config import lengths_of
 from sparsecore.experiments.sentiment.inputs import Inputs
-from sparsecore.experiments.sentiment.structure import lengths_of, rnn_of
+from sparsecore.experiments.sentiment.structure import rnn_of
 from sparsecore.models.classifier import SequenceClassifier
 from sparsecore.pruning.patterns import explain, phrases, strongest
 
@@ -22,9 +23,7 @@ _KINDS = {"wfsa": "int64", "state": "int64", "end": "str", "rank": "int64", "sco
           "document": "int64", "label": "str", "phrase": "str"}  # fmt: skip
 
 
-def phrase_table(
-    model: SequenceClassifier, inputs: Inputs, structure: str = "0,0,0,1", top_k: int = TOP_K
-) -> pd.DataFrame:
+def phrase_table(model: SequenceClassifier, inputs: Inputs, structure: str) -> pd.DataFrame:
     """The phrases of the training documents that each state of each WFSA scores highest and lowest.
 
     Columns as :func:`sparsecore.pruning.patterns.phrases` has them, with the label of the document;
@@ -39,14 +38,14 @@ def phrase_table(
         for start in range(0, len(order), BATCH):
             chosen = order[start : start + BATCH].tolist()
             x, tokens = padded(inputs, "train", chosen)
-            found = phrases(rnn, x.to(rnn.main.device), tokens, top_k)
+            found = phrases(rnn, x.to(rnn.main.device), tokens, TOP_K)
             found["document"] = np.array(chosen)[found["document"].to_numpy()]
             tables.append(found)
     names = [f"transition_{i}" for i in range(1, longest + 1)]
     kinds = {**_KINDS, **dict.fromkeys([*names, "after"], "str")}
     if not tables:
         return pd.DataFrame({name: pd.Series([], dtype=kind) for name, kind in kinds.items()})
-    table = strongest(tables, top_k)
+    table = strongest(tables, TOP_K)
     labels = inputs.corpus.train.labels[table["document"].to_numpy()]
     table["label"] = [inputs.corpus.labels[label] for label in labels]
     return table.reindex(columns=list(kinds), fill_value="").astype(kinds)

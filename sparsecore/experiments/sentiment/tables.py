@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sparsecore.experiments.sentiment.contrasts import Samples, samples_of
-from sparsecore.experiments.sentiment.findings import parts_of_runs
+from sparsecore.experiments.sentiment.findings import decide
 from sparsecore.stats.seeds import mean_interval, over_seeds
 from sparsecore.stats.tables import Summary
 
@@ -26,7 +26,7 @@ def tables_of(tables: Summary, n_boot: int = N_BOOT) -> Summary:
 
     Args:
         tables: those of the runs on top of one another (see
-            :mod:`sparsecore.experiments.sentiment.records`), with seed, category, structure, goal
+            :mod:`sparsecore.experiments.sentiment.task`), with seed, category, structure, goal
             and run in front.
         n_boot: redraws of the test documents.
     """
@@ -37,7 +37,7 @@ def tables_of(tables: Summary, n_boot: int = N_BOOT) -> Summary:
         "runs": runs.drop(columns=["run", "test_correct"]),
         "trials": _trials(tables["trials"]),
         "corpora": _corpora(tables["corpora"]),
-        "verdicts": parts_of_runs(runs, samples),
+        "verdicts": decide(runs, samples),
     }
     found = ablation(runs)
     if len(found):

@@ -6,10 +6,23 @@
 What is left is counted, and extracted, at the epoch with the lowest dev error of the whole
 regularised model. Each of these trainings is a phase (:mod:`.fit`): a number of epochs of the same
 loop, and the end of one decides what the next one trains.
+
+The tables of a run's folder:
+
+results      one row: what was kept, dev and test accuracy, how it was found
+epochs       epoch, phase, trial, strength, train_loss, penalty, dev_loss, dev_error, …
+trials       every λ that was tried: transitions and WFSAs left, dev error, epochs
+states       wfsa, state, norm, kept: of the accepted try, or of the baseline
+predictions  document, label, margin: the test documents
+patterns     the top and bottom phrases of every state (of models with few WFSAs)
+corpora      documents and tokens of each split, and what was dropped
+timing       epoch, seconds, tokens
 """
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,11 +33,11 @@ import torch
 from torch import Tensor
 
 from sparsecore.errors import TrainingError
-from sparsecore.experiments.sentiment import records
-from sparsecore.experiments.sentiment.config import Sentiment
+from sparsecore.experiments.sentiment.config import Sentiment, lengths_of, structure_of
 from sparsecore.experiments.sentiment.fit import (
     PHASES,
     Fit,
+    PhaseState,
     better_than_guessing,
     logits_of,
     score,
@@ -32,17 +45,10 @@ from sparsecore.experiments.sentiment.fit import (
 from sparsecore.experiments.sentiment.inputs import SPLITS, Inputs, prepare_inputs
 from sparsecore.experiments.sentiment.patterns import phrase_table
 from sparsecore.experiments.sentiment.search import StrengthSearch
-from sparsecore.experiments.sentiment.structure import (
-    extract,
-    kept_of,
-    lengths_of,
-    new_model,
-    rnn_of,
-    state_norms,
-    structure_of,
-)
-from sparsecore.models.classifier import SequenceClassifier
+from sparsecore.experiments.sentiment.structure import extract, rnn_of, state_norms
+from sparsecore.models.classifier import SequenceClassifier, rational_classifier
 from sparsecore.models.language_model import num_parameters
+from sparsecore.pruning.compact import kept_lengths
 from sparsecore.training.device import resolve_device
 from sparsecore.training.distributed import broadcast_object
 from sparsecore.training.loop import Outputs, Row, Sums, write_outputs
@@ -57,7 +63,7 @@ def prepare(config: Sentiment, progress: bool = True) -> Inputs:
 
 
 @dataclass
-class Findings:
+class Outcome:
     """What the phases that are over have found."""
 
     trials: list[Row] = field(default_factory=list)
@@ -86,7 +92,7 @@ class Task:
         self.labels = {
             split: torch.from_numpy(getattr(inputs.corpus, split).labels) for split in SPLITS
         }
-        self.found = Findings()
+        self.found = Outcome()
         self.fit = Fit(config, self._new_model)
         parts: dict[str, Any] = {"fit": self.fit, "found": self.found}
         self.search = None
@@ -141,11 +147,14 @@ class Task:
     def _new_model(self, lengths: Sequence[int]) -> SequenceClassifier:
         torch.manual_seed(self.config.seed)
         config = self.config
-        model = new_model(self.inputs.width, lengths, config.embed_dropout, config.rnn_dropout)
+        model = rational_classifier(
+            self.inputs.width, lengths, config.embed_dropout, config.rnn_dropout
+        )
         return model.to(self.device)
 
     def _kept(self) -> list[int]:
-        return kept_of(self.model, self.config.threshold)
+        """The transitions that each WFSA keeps: 0 if it is gone."""
+        return kept_lengths(rnn_of(self.model), self.config.threshold)[0]
 
     def _logits(self, split: str, model: SequenceClassifier | None = None) -> Tensor:
         return logits_of(model or self.model, self.texts[split], self.table)
@@ -180,19 +189,19 @@ class Task:
         kept = self._kept()
         if not better_than_guessing(at.best_error, self.labels["dev"]):
             kept = [0] * len(kept)
-        found.trials.append(records.trial_row(at, kept))
+        found.trials.append(trial_row(at, kept))
         if self.search is None:
             outcome = "found" if sum(kept) else "failed"
         else:
             outcome = self.search.update(sum(kept))
         if outcome == "failed":
-            found.failed = records.failure(config, found.trials)
+            found.failed = failure(config, found.trials)
             write_outputs(self.folder, self._tables())
         elif outcome == "again":
             self._begin("structure", self._new_model(lengths_of(config.structure)))
         else:
             write_outputs(self.folder, {"regularised": self.model.state_dict()})
-            found.states = records.state_rows(state_norms(self.model), self.fit.lengths, kept)
+            found.states = state_rows(state_norms(self.model), self.fit.lengths, kept)
             small = extract(self.model, config.threshold)
             error = score(self._logits("test", small), self.labels["test"])[1]
             found.result["extracted_accuracy"] = 1 - error
@@ -204,7 +213,7 @@ class Task:
 
     def _end_baseline(self) -> None:
         found, lengths = self.found, self.fit.lengths
-        found.trials.append(records.trial_row(self.fit.at, lengths))
+        found.trials.append(trial_row(self.fit.at, lengths))
         if self.config.refine:
             self._begin("refine", self.model)
         else:
@@ -214,13 +223,13 @@ class Task:
         """The model of the run is ready: its test accuracy, its weights, its phrases."""
         found, lengths, at = self.found, self.fit.lengths, self.fit.at
         if at.phase in ("baseline", "refine"):
-            found.states = records.state_rows(state_norms(self.model), lengths, lengths)
+            found.states = state_rows(state_norms(self.model), lengths, lengths)
         found.result = {
             "transitions": sum(lengths),
             "wfsas": len(lengths),
             "kept": structure_of(lengths),
             "parameters": num_parameters(self.model),
-            "log10_strength": records.log10(found.trials[-1]["strength"]),
+            "log10_strength": log10(found.trials[-1]["strength"]),
             "trials": len(found.trials),
             "epochs": self.epoch,
             **found.result,
@@ -228,8 +237,8 @@ class Task:
         }
         outputs: dict[str, Any] = {
             "weights": self.model.state_dict(),
-            "predictions": records.predictions(self._logits("test"), self.labels["test"]),
-            "corpora": records.corpora(self.inputs),
+            "predictions": predictions(self._logits("test"), self.labels["test"]),
+            "corpora": corpora(self.inputs),
         }
         write_outputs(self.folder, outputs)
         broadcast_object(self._write_phrases)
@@ -257,5 +266,66 @@ class Task:
         return {name: pd.DataFrame(part) for name, part in rows.items()}
 
     def results(self) -> Outputs:
-        """The tables of :mod:`.records`; weights and predictions were written by their phases."""
+        """Tries, states and the row of results; the rest was written by the phases."""
         return {**self._tables(), "results": pd.DataFrame([self.found.result])}
+
+
+def trial_row(at: PhaseState, kept: Sequence[int]) -> Row:
+    """What came of one λ."""
+    return {
+        "trial": at.trial,
+        "strength": at.strength,
+        "transitions": sum(kept),
+        "wfsas": sum(length > 0 for length in kept),
+        "dev_error": at.best_error,
+        "best_epoch": at.best_epoch,
+        "epochs": at.epoch,
+    }
+
+
+def state_rows(norms: Sequence[float], lengths: Sequence[int], kept: Sequence[int]) -> list[Row]:
+    """One row a state: its WFSA, its place 1, 2, …, its norm, and whether it stays."""
+    norm = iter(norms)
+    return [
+        {"wfsa": d, "state": i + 1, "norm": next(norm), "kept": i < kept[d]}
+        for d, length in enumerate(lengths)
+        for i in range(length)
+    ]
+
+
+def failure(config: Sentiment, trials: Sequence[Row]) -> str:
+    """One line for a search that ended without success: what was tried."""
+    tried = ", ".join(f"{row['strength']:.2g}: {row['transitions']}" for row in trials)
+    if config.goal is None:
+        return (
+            f"strength={config.strength} leaves no state, or none that does better than guessing; "
+            "try a smaller one"
+        )
+    return (
+        f"no strength leaves {config.goal} ± {config.tolerance} transitions in {len(trials)} tries "
+        f"(strength: transitions left: {tried}); try a larger tolerance or max_tries"
+    )
+
+
+def log10(strength: float) -> float:
+    """log10 λ; NaN for λ = 0."""
+    return math.log10(strength) if strength > 0 else math.nan
+
+
+def predictions(logits: Tensor, labels: Tensor) -> pd.DataFrame:
+    """Margin (logit of the second label minus that of the first) of every test document."""
+    margin = (logits[:, 1] - logits[:, 0]).double().numpy().astype("float32")
+    table = pd.DataFrame({"label": labels.numpy().astype("int8"), "margin": margin})
+    table.insert(0, "document", range(len(table)))
+    return table.astype({"document": "int32"})
+
+
+def corpora(inputs: Inputs) -> pd.DataFrame:
+    """One row: what the documents are."""
+    info = inputs.info
+    row = {"corpus": inputs.name}
+    for what in ("documents", "tokens"):
+        row |= {f"{split}_{what}": count for split, count in info[what].items()}
+    row |= {"types": info["types"], "labels": ", ".join(info["labels"])}
+    row |= {"dropped": json.dumps({k: v for k, v in info["dropped"].items() if v})}
+    return pd.DataFrame([row])

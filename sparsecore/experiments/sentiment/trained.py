@@ -15,9 +15,8 @@ from torch import Tensor
 
 from sparsecore.data.text import tokenize
 from sparsecore.errors import InputError
-from sparsecore.experiments.sentiment.config import Sentiment
+from sparsecore.experiments.sentiment.config import Sentiment, lengths_of
 from sparsecore.experiments.sentiment.inputs import Inputs, prepare_inputs
-from sparsecore.experiments.sentiment.structure import lengths_of
 from sparsecore.files import reading
 from sparsecore.home import RECOMPUTE
 from sparsecore.layers.rational import RationalRNN
@@ -37,7 +36,7 @@ class Trained:
     regularised: SequenceClassifier | None
 
 
-def load_trained(folder: Path, config: dict[str, Any], progress: bool = False) -> Trained:
+def load_trained(folder: Path, config: dict[str, Any]) -> Trained:
     """The model of a finished run; ``config`` are the fields it was run with.
 
     Raises:
@@ -48,7 +47,7 @@ def load_trained(folder: Path, config: dict[str, Any], progress: bool = False) -
         raise InputError(f"{folder} holds no finished sentiment run")
     known = {field.name for field in dataclasses.fields(Sentiment)}
     sentiment = Sentiment(**{name: value for name, value in config.items() if name in known})
-    inputs = prepare_inputs(sentiment, progress)
+    inputs = prepare_inputs(sentiment, progress=False)
     before = folder / "regularised.safetensors"
     lengths = lengths_of(sentiment.structure)
     with reading(folder, RECOMPUTE):

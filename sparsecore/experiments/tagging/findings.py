@@ -23,7 +23,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from sparsecore.experiments.tagging.study import FULL, TUNING_SEED
+from sparsecore.experiments.tagging.config import FULL, TUNING_SEED
 from sparsecore.stats.judgement import ESSENTIAL, SHOWN, Part, parts_table
 from sparsecore.stats.seeds import difference_interval
 from sparsecore.stats.tables import Summary

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from sparsecore.experiments.tagging.study import DROPOUTS, FULL, SETTING, TUNING_SEED
+from sparsecore.experiments.tagging.config import DROPOUTS, FULL, SETTING, TUNING_SEED
 from sparsecore.stats.seeds import over_seeds
 from sparsecore.stats.tables import Summary
 

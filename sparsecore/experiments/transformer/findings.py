@@ -44,7 +44,7 @@ NAMES = {
 }
 
 
-def findings(words: pd.DataFrame, resamples: int) -> pd.DataFrame:
+def decide(words: pd.DataFrame, resamples: int) -> pd.DataFrame:
     """The parts whose layers were tracked: value, interval over words, outcome."""
     return pd.DataFrame(_rows(words, resamples), columns=pd.Index(FINDINGS))
 

@@ -10,7 +10,7 @@ import pandas as pd
 from torch import nn
 
 from sparsecore.errors import InputError
-from sparsecore.experiments.transformer.findings import findings
+from sparsecore.experiments.transformer.findings import decide
 from sparsecore.experiments.transformer.measure import (
     ROLES,
     Setting,
@@ -66,7 +66,7 @@ def tables_of(table: pd.DataFrame, resamples: int = RESAMPLES) -> Summary:
     return {
         "correlations": correlations(words, resamples),
         "words": _some(words).round(5),
-        "findings": findings(words, resamples).round(5),
+        "findings": decide(words, resamples).round(5),
     }
 
 

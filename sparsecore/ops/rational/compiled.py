@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sparsecore.ops.rational import loops
-from sparsecore.ops.rational.again import again
+from sparsecore.ops.rational.double_backward import double_backward
 from sparsecore.ops.rational.layout import Gradients, Recurrence
 from sparsecore.ops.rational.steps import ProjectionGradients, chunks_of, projections
 
@@ -60,7 +60,9 @@ class _Compiled(torch.autograd.Function):
         given, (weight, weights, *saved) = ctx.saved_tensors[:6], ctx.saved_tensors[6:]
         if torch.is_grad_enabled():  # create_graph=True
             given = Recurrence(*given, *ctx.rest)
-            return again(given, "plus_times", ctx.needs_input_grad, (grad_scores, grad_states))
+            return double_backward(
+                given, "plus_times", ctx.needs_input_grad, (grad_scores, grad_states)
+            )
         x = given[0]
         total = ProjectionGradients(x, weight, ctx.needs_input_grad[0])
         returning = grad_states.t().contiguous()  # S B, what comes back from the next step

@@ -15,13 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sparsecore.ops.rational.again import again
+from sparsecore.ops.rational.double_backward import double_backward
 from sparsecore.ops.rational.layout import Gradients, Layout, Recurrence
 from sparsecore.ops.rational.steps import (
     ProjectionGradients,
+    buffers_for,
     chunks_of,
     projections,
-    room_for,
     run_backward,
     spread,
     sum_states,
@@ -77,7 +77,7 @@ class _Maximum(torch.autograd.Function):
         if torch.is_grad_enabled():  # create_graph=True
             semiring, needed = "max_plus" if ctx.add else "max_times", ctx.needs_input_grad[1:]
             given = Recurrence(*given, *ctx.rest)
-            return None, *again(given, semiring, needed, (grad_scores, grad_states))
+            return None, *double_backward(given, semiring, needed, (grad_scores, grad_states))
         x = given[0]
         layout, add = ctx.layout, ctx.add
         S, D = len(layout.rows), len(layout.wfsas)
@@ -87,19 +87,21 @@ class _Maximum(torch.autograd.Function):
         for part in reversed(chunks_of(x)):
             f, u, c, moved, still = saved[-5:]
             del saved[-5:]
-            room = room_for(f, layout)
+            buffers = buffers_for(f, layout)
             own = layout.wfsas_inside(grad_scores[part].permute(2, 0, 1))  # D k B
-            g = spread(own, layout, out=room.g)  # S k B
+            g = spread(own, layout, out=buffers.g)  # S k B
             if weights is not None:
                 grad_final += (g * c[D:, 1:]).sum((1, 2))
                 g *= weights[:, None, None]
             g[:, -1] += returning
             come, stay = moved.to(x.dtype), (~moved).to(x.dtype)
             if add:
-                returning = run_backward(stay, come, room, layout)
+                returning = run_backward(stay, come, buffers, layout)
                 by_u, by_f = come * g, stay * g
             else:
-                returning = run_backward(stay * torch.where(still, 1.0, f), come * u, room, layout)
+                returning = run_backward(
+                    stay * torch.where(still, 1.0, f), come * u, buffers, layout
+                )
                 by_u, by_f = come * g, stay * g * c[D:, :-1]
                 for states, before in layout.spans:
                     by_u[states] *= c[before, :-1]

@@ -18,13 +18,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sparsecore.ops.rational.again import again
+from sparsecore.ops.rational.double_backward import double_backward
 from sparsecore.ops.rational.layout import Gradients, Layout, Recurrence
 from sparsecore.ops.rational.steps import (
     ProjectionGradients,
+    buffers_for,
     chunks_of,
     projections,
-    room_for,
     run_backward,
     spread,
     sum_states,
@@ -75,26 +75,28 @@ class _PlusTimes(torch.autograd.Function):
         given, (weight, weights, *saved) = ctx.saved_tensors[:6], ctx.saved_tensors[6:]
         if torch.is_grad_enabled():  # create_graph=True
             given = Recurrence(*given, *ctx.rest)
-            return again(given, "plus_times", ctx.needs_input_grad, (grad_scores, grad_states))
+            return double_backward(
+                given, "plus_times", ctx.needs_input_grad, (grad_scores, grad_states)
+            )
         x = given[0]
         layout, fixed = ctx.layout, ctx.fixed
         S, D = len(layout.rows), len(layout.wfsas)
         total = ProjectionGradients(x, weight, ctx.needs_input_grad[0])
         grad_final = x.new_zeros(S)
         returning = layout.inside(grad_states.t())  # S B, what comes back from the next step
-        room, gradient = None, x
+        buffers, gradient = None, x
         for part in reversed(chunks_of(x)):
             f, u, c, gates = saved[-4:]
             del saved[-4:]
-            if room is None or room.g.shape != f.shape:
-                room, gradient = room_for(f, layout), f.new_empty(2, *f.shape)
+            if buffers is None or buffers.g.shape != f.shape:
+                buffers, gradient = buffers_for(f, layout), f.new_empty(2, *f.shape)
             own = layout.wfsas_inside(grad_scores[part].permute(2, 0, 1))  # D k B
-            g = spread(own, layout, out=room.g)  # S k B
+            g = spread(own, layout, out=buffers.g)  # S k B
             if weights is not None:
                 grad_final += (g * c[D:, 1:]).sum((1, 2))
                 g *= weights[:, None, None]
             g[:, -1] += returning
-            returning = run_backward(f, u, room, layout)
+            returning = run_backward(f, u, buffers, layout)
 
             grad_main, grad_loop = gradient
             torch.sub(1.0, f, out=grad_main)

@@ -65,7 +65,7 @@ class ProjectionGradients:
         return self._sum[:, len(self.bias) :].t().contiguous().to(self._x.dtype)
 
 
-class Room(NamedTuple):
+class GradientBuffers(NamedTuple):
     """Where the gradient of a chunk's states goes, with a view of every step, made only once.
 
     ``g``: S k B; ``steps``: k + 1 views S B, the first for what goes back beyond the chunk;
@@ -77,27 +77,27 @@ class Room(NamedTuple):
     links: list[tuple[list[Tensor], list[Tensor]]]
 
 
-def room_for(like: Tensor, layout: Layout) -> Room:
-    """Room for the gradient of states like ``like``, S k B."""
+def buffers_for(like: Tensor, layout: Layout) -> GradientBuffers:
+    """Buffers for the gradient of states like ``like``, S k B."""
     S, k, B = like.shape
-    room = like.new_empty(k + 1, S, B)
-    return Room(
-        room[1:].transpose(0, 1),
-        list(room.unbind(0)),
+    buffers = like.new_empty(k + 1, S, B)
+    return GradientBuffers(
+        buffers[1:].transpose(0, 1),
+        list(buffers.unbind(0)),
         [
-            (list(room[:, to].unbind(0)), list(room[:, before].unbind(0)))
+            (list(buffers[:, to].unbind(0)), list(buffers[:, before].unbind(0)))
             for to, before in layout.links
         ],
     )
 
 
-def run_backward(stay: Tensor, come: Tensor, room: Room, layout: Layout) -> Tensor:
+def run_backward(stay: Tensor, come: Tensor, buffers: GradientBuffers, layout: Layout) -> Tensor:
     """The transpose of c_t = stay_t ∘ c_{t-1} + come_t ∘ prev(c_{t-1}), all S k B.
 
-    Adds to each ``room.g[:, t]`` what comes back from step t + 1 and returns what goes back beyond
-    the first step, S B.
+    Adds to each ``buffers.g[:, t]`` what comes back from step t + 1, and returns what goes back
+    beyond the first step, S B.
     """
-    _, steps, links = room
+    _, steps, links = buffers
     steps[0].zero_()
     all_stay = stay.unbind(1)
     all_come = [come[to].unbind(1) for to, _ in layout.links]

@@ -20,7 +20,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from sparsecore.ops.rational.again import again
+from sparsecore.ops.rational.double_backward import double_backward
 from sparsecore.ops.rational.layout import Gradients, Recurrence, layout_of, on_device
 from sparsecore.ops.rational.plus_times import plus_times
 from sparsecore.ops.rational.steps import projections
@@ -192,7 +192,9 @@ class _Kernel(torch.autograd.Function):
         weight, p, z, weights, read, kept, *where = saved
         if torch.is_grad_enabled():  # create_graph=True
             given = Recurrence(*given, *ctx.rest)
-            return again(given, "plus_times", ctx.needs_input_grad, (grad_scores, grad_states))
+            return double_backward(
+                given, "plus_times", ctx.needs_input_grad, (grad_scores, grad_states)
+            )
         x = given[0]
         layout, need = ctx.layout, ctx.needs_input_grad
         (T, B, _), S, D = x.shape, len(layout.rows), len(layout.wfsas)

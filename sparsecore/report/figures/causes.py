@@ -41,6 +41,7 @@ LOOKS = marks.looks_of(ORDER, ARMS)
 LOOKS["curriculum"] = replace(LOOKS["curriculum"], dashes=style.DASHED, filled=False)
 ON_SCALE = tuple(arm for arm in ARMS if arm != "reward")  # whose slopes dwarf the others
 THOUSANDTHS = 1e3
+FEWEST = 10  # words of a band that is drawn
 MEASURES = (
     (Look("in training", style.ORANGE, marker="o"), "training", -0.14),
     (Look("on held-out text", style.ORANGE, marker="o", filled=False), "held out", 0.14),
@@ -130,17 +131,16 @@ def slopes_compared(
 def slopes_over_updates(
     replicates: pd.DataFrame,
     arms: Sequence[str] = tuple(LOOKS),
-    measure: str = "held out",
     ax: Axes | None = None,
 ) -> Axes:
-    """The split slope over training, a line an arm; bands: least to most of three seeds.
+    """The split slope over training, held out, a line an arm; bands: least to most of three seeds.
 
     ``replicates``: arm, seed, update, measure, kind, value.
     """
     columns = ["arm", "seed", "update", "measure", "kind", "value"]
     require_columns(replicates, columns)
     ax = style.new_axes(ax)
-    own = (replicates["measure"] == measure) & (replicates["kind"] == "split")
+    own = (replicates["measure"] == "held out") & (replicates["kind"] == "split")
     shown = replicates[own & replicates["arm"].isin(arms)]
     drawn = shown.assign(slope=THOUSANDTHS * shown["value"])
     marks.lines(ax, drawn, "update", "slope", "arm", LOOKS, spread=True, single=False)
@@ -183,18 +183,16 @@ def slopes_over_loss(
 
 
 @style.theme()
-def acquisition(
-    bands: pd.DataFrame, arm: str = "sgd-20", least: int = 10, ax: Axes | None = None
-) -> Axes:
+def acquisition(bands: pd.DataFrame, arm: str = "sgd-20", ax: Axes | None = None) -> Axes:
     """Surprisal against χ over training, a line a band of frequency: what comes first?
 
-    ``bands``: arm, update, from_count, words, chi, surprisal. Bands of fewer than ``least`` words
-    are left out.
+    ``bands``: arm, update, from_count, words, chi, surprisal. Bands of fewer than ten words are
+    left out.
     """
     columns = ["arm", "update", "from_count", "words", "chi", "surprisal"]
     require_columns(bands, columns)
     ax = style.new_axes(ax)
-    shown = bands[(bands["arm"] == arm) & (bands["words"] >= least)]
+    shown = bands[(bands["arm"] == arm) & (bands["words"] >= FEWEST)]
     shown = shown.sort_values(["from_count", "update"])
     counts = sorted(bands["from_count"].unique())
     names = {a: f"seen {a:,} to {b - 1:,} times" for a, b in itertools.pairwise(counts)}

@@ -118,19 +118,15 @@ def class_correlations(
 @style.theme()
 def methods_compared(
     table: pd.DataFrame,
-    role: str = "target",
-    layer: str = "lstm2",
-    signal: str = "gradient",
-    epoch: int | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """The same rho by every method, with intervals: does the finding depend on the method?
+    """Rho of the upper gradient, last epoch, by every method: does the finding depend on it?
 
-    ``epoch``: default the last. With several seeds: a mark a seed.
+    With several seeds: a mark a seed. ``table``: method, rho, low, high, layer, signal; epoch.
     """
-    chosen = _choose(table, role=role, layer=layer, signal=signal, value="chi")
+    chosen = _choose(table, role="target", layer="lstm2", signal="gradient", value="chi")
     if "epoch" in chosen.columns:
-        chosen = chosen[chosen["epoch"] == (chosen["epoch"].max() if epoch is None else epoch)]
+        chosen = chosen[chosen["epoch"] == chosen["epoch"].max()]
     methods = [m for m in style.METHOD_NAMES if (chosen["method"] == m).any()]
     chosen = chosen[chosen["method"].isin(methods)]
     ax = style.new_axes(ax, height=1.3 + 0.5 * len(methods))
@@ -139,14 +135,14 @@ def methods_compared(
         part = chosen[chosen["method"] == method]
         places = row + (np.linspace(-0.24, 0.24, len(part)) if len(part) > 1 else np.zeros(1))
         told = [f"{style.METHOD_NAMES[method]}: {_told(one)}" for one in part.to_dict("records")]
-        look = Look("_", style.layer_colour(layer), marker="o")
+        look = Look("_", style.layer_colour("lstm2"), marker="o")
         marks.points(ax, places, part["rho"], (part["low"], part["high"]), look, across=True,
                      texts=told, capsize=0)  # fmt: skip
     ax.set_yticks(range(len(methods)), [style.METHOD_NAMES[m] for m in methods])
     ax.set_ylim(len(methods) - 0.5, -0.5)
     ax.set_xlabel(
-        f"correlation with {role}-word frequency, "
-        f"$\\rho_{{{style.ARROWS[role]}}}({style.symbol(layer, signal)})$"
+        "correlation with target-word frequency, "
+        f"$\\rho_{{{style.ARROWS['target']}}}({style.symbol('lstm2', 'gradient')})$"
     )
     ax.grid(False, axis="y")
     return keep_rows(ax, chosen)

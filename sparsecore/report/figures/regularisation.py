@@ -16,6 +16,7 @@ from sparsecore.report.figures.figure_data import keep_rows
 from sparsecore.report.figures.style import Look
 from sparsecore.stats.tables import require_columns
 
+PANEL = 2.8  # inches, the height of one
 FAMILIES = {
     "baseline": Look("fixed structure", style.BLUE, marker="s"),
     "regularised": Look("learned with group lasso", style.ORANGE, style.DASHED, "o"),
@@ -59,7 +60,7 @@ def accuracy_against_transitions(table: pd.DataFrame, ax: Axes | None = None) ->
 
 
 @style.theme()
-def tradeoff_panels(table: pd.DataFrame, columns: int = 2, height: float = 2.8) -> np.ndarray:
+def tradeoff_panels(table: pd.DataFrame) -> np.ndarray:
     """One panel a category, each with a scale of its own for accuracy.
 
     ``table``: category beside the columns of a panel. Returns the array of axes, row by row.
@@ -68,10 +69,10 @@ def tradeoff_panels(table: pd.DataFrame, columns: int = 2, height: float = 2.8) 
     categories = list(table["category"].unique())
     if not categories:
         raise InputError("tradeoff_panels needs the points of at least one category")
-    columns = min(columns, len(categories))
+    columns = min(2, len(categories))
     grid = sns.FacetGrid(
-        table, col="category", col_wrap=columns, sharey=False, height=height,
-        aspect=style.WIDTH / columns / height,
+        table, col="category", col_wrap=columns, sharey=False, height=PANEL,
+        aspect=style.WIDTH / columns / PANEL,
     )  # fmt: skip
     grid.figure.set_layout_engine("constrained")
     style.keep_width(grid.figure)

@@ -60,7 +60,7 @@ def beside_peers(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 @style.theme()
-def growth_panels(table: pd.DataFrame, columns: int = 2) -> np.ndarray:
+def growth_panels(table: pd.DataFrame) -> np.ndarray:
     """A panel an axis: time (solid) and memory (dashed) against size, both axes logarithmic.
 
     The exponents in the titles are fitted to the three largest sizes. ``table``: axis, size,
@@ -71,8 +71,8 @@ def growth_panels(table: pd.DataFrame, columns: int = 2) -> np.ndarray:
         return np.array([_not_measured(None, table[POINTS])])
     long = table.melt(["axis", "size"], list(QUANTITIES), "quantity", "amount").dropna()
     grid = sns.FacetGrid(
-        long, col="axis", col_wrap=columns, sharex=False, sharey=False, height=2.6,
-        aspect=style.WIDTH / columns / 2.6,
+        long, col="axis", col_wrap=2, sharex=False, sharey=False, height=2.6,
+        aspect=style.WIDTH / 2 / 2.6,
     )  # fmt: skip
     grid.figure.set_layout_engine("constrained")
     style.keep_width(grid.figure)

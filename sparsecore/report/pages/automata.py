@@ -20,8 +20,9 @@ from sparsecore.models.classifier import SequenceClassifier
 from sparsecore.pruning.groups import group_norms
 from sparsecore.pruning.patterns import phrases
 from sparsecore.report.explorers.numbers import from_steps
-from sparsecore.report.pages.parts import executed_anew, markdown, read_reference, reference_folder
+from sparsecore.report.pages.parts import executed_anew, markdown, reference_folder
 from sparsecore.report.pages.sentiment import about_run, smallest_run
+from sparsecore.runs.reference import read_reference
 
 MOST_WORDS = 5000  # that the page can read, the most frequent ones
 SAMPLES = 8  # test documents to pick, half of them of either label

@@ -122,13 +122,13 @@ def findings_table(page: Study) -> Any:
     return parts_table(page, *range(1, 13))
 
 
-def carriers_table(page: Study, arm: str = "sgd-5") -> Any:
-    """What χ goes with over words, held out."""
+def carriers_table(page: Study) -> Any:
+    """What χ goes with over words, held out, in the arm ``sgd-5``."""
     own = page.main["carriers"]
-    own = own[own["arm"] == arm]
+    own = own[own["arm"] == "sgd-5"]
     shown = [_value(row) for row in own.to_dict("records")]
     table = pd.DataFrame({"correlation of": own["statistic"], "ρ": shown})
-    return html_table(table, note=f"{ARMS[arm]}, over whole words, on held-out text.")
+    return html_table(table, note=f"{ARMS['sgd-5']}, over whole words, on held-out text.")
 
 
 def _slope(last: Any, arm: str, measure: str, kind: str) -> str:

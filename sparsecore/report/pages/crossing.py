@@ -20,8 +20,8 @@ from sparsecore.report.pages.parts import (
 )
 from sparsecore.report.pages.sentiment import GOAL_NOTE
 from sparsecore.runs.reference import Summary
-from sparsecore.runs.store import Run
 from sparsecore.runs.sweep import grid, run_all
+from sparsecore.training.run_folder import Run
 
 BLOCKS = {"quick": (1, 5), "small": (1, 2, 5), "paper": (1, 2, 5)}
 SEEDS = {"quick": 1, "small": 3, "paper": 3}

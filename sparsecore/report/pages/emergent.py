@@ -28,9 +28,9 @@ from sparsecore.report.pages.verdicts import verdict_sentence as told_verdicts
 from sparsecore.runs.claims import format_value
 from sparsecore.runs.execute import execute
 from sparsecore.runs.reference import Summary, read_provenance, read_summary, summary_of
-from sparsecore.runs.store import Run
 from sparsecore.stats.correlation import frequency_correlation
 from sparsecore.stats.two_level import interval_of_runs
+from sparsecore.training.run_folder import Run
 
 TWO_SCALES = ("pearson", "pearson_log")
 SCALES = {"pearson": "raw", "pearson_log": "log"}
@@ -168,12 +168,12 @@ def verdict_sentence(page: Page, *numbers: int) -> Any:
     return told_verdicts(page, *numbers, whose=WHOSE)
 
 
-def differences_table(page: Page, other: str = "enwiki") -> Any:
+def differences_table(page: Page) -> Any:
     """Closed minus open in mean chi at the last epoch: a row a set of words and method.
 
-    A column for the reference runs, for those named ``other``, and for the reader's run.
+    A column for the reference runs, for those on Wikipedia, and for the reader's run.
     """
-    path = checkout_folder("book", "results", "emergent") / other
+    path = checkout_folder("book", "results", "emergent") / "enwiki"
     sides = [(page.reference, page.provenance), (read_summary(path), read_provenance(path))]
     shown = {
         _named_runs(known): _differences(tables)
@@ -297,15 +297,11 @@ def with_matched(tables: Summary | None) -> Summary | None:
     return None if tables is None else {**tables, "matched": matched(tables)}
 
 
-def extremes(
-    tables: Summary,
-    value: str = "chi_lstm2_gradient_target",
-    min_frequency: int = 100,
-    count: int = 8,
-) -> Any:
+def extremes(tables: Summary, min_frequency: int = 100, count: int = 8) -> Any:
     """The most and the least concentrated words of each class among the frequent ones: a table."""
     words = tables["words"]
     words = words[words["frequency"] >= min_frequency]
+    value = "chi_lstm2_gradient_target"
     columns = {}
     for word_class in ("closed", "open"):
         part = words[words["word_class"] == word_class].sort_values(value, ascending=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sparsecore.report.pages.parts import read_reference
+from sparsecore.runs.reference import read_reference
 
 TEXTS = ("enwiki", "wikitext-2-lr20")
 HEADLINE = {"layer": "lstm2", "signal": "gradient", "role": "target", "value": "chi"}

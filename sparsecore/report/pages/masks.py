@@ -15,6 +15,8 @@ from sparsecore.report.pages.parts import html_table, markdown
 DENSE_STACK = [(200, 575), (575, 575), (575, 200)]  # Fig. 4(a)
 SPARSE_STACK = [(200, 1150, 1.0, 0.5), (1150, 1150, 0.5, 0.5), (1150, 200, 0.5, 1.0)]  # Fig. 4(b)
 
+ROWS = 2000  # of a picture, at most
+
 
 def layer_table(input_size: int, hidden_size: int, num_blocks: int, gamma: float) -> Any:
     """Parameters of the sparse layer, and of two dense ones to compare."""
@@ -44,11 +46,11 @@ def staircases(num_words: int, embedding_dim: int, densities: Sequence[float]) -
     }
 
 
-def thinned(mask: np.ndarray, rows: int = 2000) -> np.ndarray:
-    """At most so many rows of a mask, evenly spread, the first and the last among them."""
-    if len(mask) <= rows:
+def thinned(mask: np.ndarray) -> np.ndarray:
+    """At most 2,000 rows of a mask, evenly spread, the first and the last among them."""
+    if len(mask) <= ROWS:
         return mask
-    return mask[np.linspace(0, len(mask) - 1, rows).round().astype(int)]
+    return mask[np.linspace(0, len(mask) - 1, ROWS).round().astype(int)]
 
 
 def embedding_table(num_words: int, embedding_dim: int, densities: Sequence[float]) -> Any:

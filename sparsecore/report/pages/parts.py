@@ -18,14 +18,13 @@ import pandas as pd
 import sparsecore
 from sparsecore.errors import InputError, near_match, one_line
 from sparsecore.runs.reference import (
-    REWRITE,
     Summary,
     read_provenance,
     read_summary,
     summary_of,
 )
-from sparsecore.runs.store import Run
 from sparsecore.runs.sweep import run_all, study_of
+from sparsecore.training.run_folder import Run
 
 WHOSE = ("reference runs", "your runs")
 PUBLISHED = "quick"  # the preset of the notebooks as the book shows them
@@ -210,18 +209,6 @@ def reference_folder(experiment: str, name: str) -> Path:
     if known and name not in known:
         raise InputError(f"no reference tables {name!r}{near_match(name, known)}")
     return base / name
-
-
-def read_reference(folder: Path, remake: str = REWRITE) -> tuple[Summary, dict[str, Any]]:
-    """The tables in a folder, and what is known of the runs behind them.
-
-    Raises:
-        InputError: there are none, and what would make them.
-    """
-    tables, known = read_summary(folder), read_provenance(folder)
-    if tables is None or known is None:
-        raise InputError(f"{folder} has no tables: {remake}")
-    return tables, known
 
 
 def checkout_folder(*names: str) -> Path:

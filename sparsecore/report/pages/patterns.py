@@ -31,10 +31,10 @@ from sparsecore.report.pages.parts import (
     executed_anew,
     html_table,
     markdown,
-    read_reference,
     reference_folder,
 )
 from sparsecore.report.pages.sentiment import about_run, smallest_run
+from sparsecore.runs.reference import read_reference
 
 SHOWN = "books"  # the reviews whose smallest model has three automata, as the paper's Table 1 has
 SHOWN_TOP = 4  # phrases at either end, as in that table
@@ -136,13 +136,13 @@ def kept_automata(reader: Reader) -> tuple[pd.DataFrame, dict[int, str]]:
     return states[states["wfsa"].isin(left)], names
 
 
-def phrase_rows(patterns: pd.DataFrame, top: int = SHOWN_TOP) -> Any:
+def phrase_rows(patterns: pd.DataFrame) -> Any:
     """Table 1: for each WFSA the top and bottom phrases of its last state, step by step."""
     if patterns.empty:
         return markdown("The model has too many WFSAs to be read.")
     steps = [c for c in patterns.columns if str(c).startswith("transition_")]
     last = patterns.groupby("wfsa")["state"].transform("max")
-    rows = patterns[(patterns["state"] == last) & (patterns["rank"] <= top)]
+    rows = patterns[(patterns["state"] == last) & (patterns["rank"] <= SHOWN_TOP)]
     used = [c for c in steps if rows[c].str.len().gt(0).any()]
     shown = []
     for row in rows.to_dict("records"):

@@ -15,11 +15,11 @@ from sparsecore.report.explorers.numbers import from_steps
 from sparsecore.report.pages.parts import (
     executed_anew,
     markdown,
-    read_reference,
     reference_folder,
     signed,
 )
-from sparsecore.runs.store import Run
+from sparsecore.runs.reference import read_reference
+from sparsecore.training.run_folder import Run
 
 REMAKE = "python tools/explorer_models.py sentence makes it"
 TWIN = "′"  # after a word that a study has split in two: its rare half

@@ -24,8 +24,8 @@ from sparsecore.report.pages.parts import (
 from sparsecore.runs.execute import execute
 from sparsecore.runs.judged import parts_of
 from sparsecore.runs.reference import Summary
-from sparsecore.runs.store import Run
 from sparsecore.stats.judgement import ESSENTIAL
+from sparsecore.training.run_folder import Run
 
 METHODS = {"mean": "over seeds", "documents": "over documents"}
 """The two intervals that a part is asked by."""

@@ -15,12 +15,11 @@ from sparsecore.report.pages.parts import (
     as_typed,
     html_table,
     markdown,
-    read_reference,
     reference_folder,
 )
 from sparsecore.report.pages.verdicts import OUTCOMES
 from sparsecore.runs.claims import format_value
-from sparsecore.runs.reference import Summary
+from sparsecore.runs.reference import Summary, read_reference
 
 WHOSE = ("reference run", "your run")
 

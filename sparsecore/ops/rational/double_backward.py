@@ -12,7 +12,7 @@ from sparsecore.ops.rational.naive import naive_rational_recurrence
 from sparsecore.ops.second_order import differentiable_gradients
 
 
-def again(
+def double_backward(
     given: Recurrence, semiring: str, needed: Sequence[bool], gradients: tuple[Tensor, Tensor]
 ) -> Gradients:
     """From the gradients of scores and states, through the reference implementation (slow)."""
