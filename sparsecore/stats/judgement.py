@@ -121,6 +121,6 @@ def _power(opened: pd.DataFrame) -> tuple[str, str]:
             return NOT_TESTED, f"{name}: the runs do not give it"
         if width > effect:
             scale, unit = (1e3, " thousandths") if effect < THOUSANDTHS else (1, "")
-            known = f"{name}: known to ±{scale * width:.2g}{unit}"
-            return NOT_TESTED, f"{known}, where {scale * effect:.2g} was to be detected"
+            known = f"{name}: the interval is ±{scale * width:.2g}{unit}"
+            return NOT_TESTED, f"{known}, too wide to show an effect of {scale * effect:.2g}"
     return "undecided", ""

@@ -59,7 +59,7 @@ def test_an_interval_too_wide_for_the_effect_has_not_tested_it():
 
 def test_a_small_effect_is_told_in_thousandths():
     table = parts_table([part("unsure", half=0.00087, effect=0.0008)])
-    reason = "a: known to ±0.87 thousandths, where 0.8 was to be detected"
+    reason = "a: the interval is ±0.87 thousandths, too wide to show an effect of 0.8"
     assert judge(table) == (NOT_TESTED, reason)
 
 

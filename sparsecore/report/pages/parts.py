@@ -20,6 +20,7 @@ from sparsecore.errors import InputError, near_match, one_line
 from sparsecore.runs.reference import (
     Summary,
     read_provenance,
+    read_reference,
     read_summary,
     summary_of,
 )
