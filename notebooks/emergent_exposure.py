@@ -21,8 +21,8 @@
 # - At the end its height is the work of some twenty words: without the twenty commonest words and punctuation marks the correlation is {result}`emergent/wikitext-2-lr20 left_out statistic=rho method=pearson dropped=20 epoch=last` (raw)
 #   and {result}`emergent/wikitext-2-lr20 left_out statistic=rho method=pearson_log dropped=20 epoch=last` (log), and in ranks over all of W {result}`emergent/wikitext-2-lr20 left_out statistic=rho method=spearman dropped=0 epoch=last`. After the first pass it did not depend on them ({result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=pearson dropped=20 epoch=1 %+.2f` and
 #   {result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=pearson_log dropped=20 epoch=1 %+.2f` without the twenty, {result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=spearman dropped=0 epoch=1 %+.2f` in ranks). In between the other words had turned round: {result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=pearson dropped=20 epoch=6 %+.2f` (raw) and {result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=pearson_log dropped=20 epoch=6 %+.2f` (log) after six
-#   passes. Since then they have risen as the correlation over all of W has, up to zero, and are rising still.
-# - Over all words it is the other way round on log frequency: {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=3 %+.2f` in the third epoch, {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f` in the last,
+#   passes. Since then their correlation has risen as much as that over all of W, to zero, and it is still rising.
+# - Over all words the correlation with log frequency fades instead: {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=3 %+.2f` in the third epoch, {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f` in the last,
 #   on Wikipedia {result}`emergent/enwiki correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=1 %+.2f` in the first and {result}`emergent/enwiki correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f` in the fifth (one seed). Most words have been seen a few hundred
 #   times, and decide this.
 # :::
@@ -135,8 +135,8 @@ verdicts(page, 1)
 verdict_sentence(page, 1)
 
 # %% [markdown]
-# The bands in the figures come from resampling words: they say how much depends on *which words*
-# there are, not how much another training run would differ. The verdicts account for both. One seed,
+# Thin lines are single seeds, and say how much another training run would differ. How much depends on *which words* there are is
+# found by resampling words. The intervals above account for both. One seed,
 # as in the quick preset, has no interval and decides nothing.
 
 # %% [markdown]

@@ -15,8 +15,9 @@
 #
 # :::{admonition} What we found
 # :class: found
-# - With nearly as much training on both sides learned models are *not* ahead of structures chosen by hand, the nearest in size: learned
-#   minus chosen is {claim}`sentiment-1` percentage points on average. In a first round they had twice the training of the others, and were a little ahead.
+# - Learned models are *not* ahead of structures chosen by hand, the nearest in size: learned minus chosen is {claim}`sentiment-1` percentage
+#   points on average. In a first round they had twice the training of the others, and were a little ahead. Here the others have about three quarters of
+#   theirs, just short of what the rule asks, so that by the rule the question is still untested.
 # - The best of the structures chosen by hand is the smallest, 24 automata of one transition each. What the group lasso made of about that size is
 #   no better ({claim}`sentiment-2` points).
 # - The same structures, trained from scratch, are on average {result}`sentiment/reviews-titles ablation.difference %.1f` points behind the learned models. Only one of twelve
@@ -95,7 +96,7 @@ about(page)
 #
 # Higher and further left is better.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-tradeoff", "caption": "Test accuracy against the number of transitions (Figure 3 of the paper); higher and further left is better, and guessing gets 50 %. In every panel the leftmost square, automata of a single transition, is the highest square; the circles lie about as high with as few transitions or fewer. Squares: structures chosen by hand, automata of 1, 2, 3 or 4 transitions each, or some of each length. Circles: what the group lasso left of the largest, at several goals. Thick bars: 95 % interval over seeds; thin bars: over test documents; horizontal bars: one standard deviation of the size. Each panel has a scale of its own for accuracy."}, "image": {"alt": "One panel for each kind of document: accuracy against number of transitions, a solid line for fixed structures and a dashed line for learned ones, with two kinds of error bars.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-tradeoff", "caption": "Test accuracy against the number of transitions (Figure 3 of the paper); higher and further left is better, and guessing gets 50 %. In every panel the leftmost square, automata of a single transition, is the highest square. Two of three circles are further left than it, that is smaller; in *kitchen* they are lower, elsewhere about as high. Squares: structures chosen by hand, automata of 1, 2, 3 or 4 transitions each, or some of each length. Circles: what the group lasso left of the largest, at several goals. Thick bars: 95 % interval over seeds; thin bars: over test documents; horizontal bars: one standard deviation of the size. Each panel has a scale of its own for accuracy."}, "image": {"alt": "One panel for each kind of document: accuracy against number of transitions, a solid line for fixed structures and a dashed line for learned ones, with two kinds of error bars.", "classes": "dark-light"}}
 axes = figures.tradeoff_panels(page.main["tradeoff"])
 
 # %% tags=["remove-input"]
@@ -168,7 +169,7 @@ ablation_sentence(page)
 # ## How sure are we?
 #
 # Three findings, each with parts. A part is a difference in percentage points of accuracy between
-# models of equal seed, with a 95 % interval for seeds and test documents together. It is true if the
+# models of equal seed, with a 95 % interval for seeds and test documents together (finding 3: for documents). It is true if the
 # whole interval is above the bound: 0 for the essential parts of findings 1 and 2, −1 point for finding
 # 3, which asks whether a model of at most three automata is as good. [All parts of the
 # rules](../../book/learned/verdicts.md), with their values.

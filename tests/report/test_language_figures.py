@@ -84,7 +84,7 @@ def accuracy():
 
 def test_recited():
     ax = figures.recited(accuracy())
-    assert list(line(ax, "the paper's").get_xdata()) == [100.0, 81.48, 76.37, 89.98]
+    assert list(line(ax, "in the paper").get_xdata()) == [100.0, 81.48, 76.37, 89.98]
     assert [list(c[0].get_xdata()) for c in ax.containers] == [[100, 80], [70], [90]]
     labels = [t.get_text() for t in ax.get_yticklabels()]
     assert labels[0] == "dense\n24.2M parameters" and labels[2] == "sparse RNN\n50k parameters"

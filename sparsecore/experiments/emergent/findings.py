@@ -145,9 +145,8 @@ def finding_2(p: _Pool) -> Iterator[Part]:
     Says something only where the h² gradient itself follows frequency strongly.
     """
     own = max(_Pool(p.seeds, m).rho({(p.last, *TOP, "target"): 1})[0] for m in METHODS)
-    condition = (
-        MET if own > STRONG else f"over all words ρ of the h² gradient is {own:.2f}, not above 0.3"
-    )
+    weak = "the h² gradient itself has no strong correlation: ρ over all words is"
+    condition = MET if own > STRONG else f"{weak} {own:.2f}, not above 0.3"
     found, outcomes = [], []
     for pair in [pair for pair in ACTIVATIONS + GRADIENTS if pair != TOP]:
         rho = p.rho({(p.last, *pair, "target"): 1})

@@ -105,7 +105,7 @@ def right_of(page: Study, later: str) -> dict[str, Any]:
     if page.own is not None:
         return {"yours": page.own, "titles": ("reference runs", "your runs"), "same_y": False}
     tables = read_summary(reference_folder("causes", later))
-    return {"yours": tables, "titles": ("second round", "third round, decides 10 to 12")}
+    return {"yours": tables, "titles": ("second round", "third round")}
 
 
 def progress(tables: Summary | None) -> Summary | None:

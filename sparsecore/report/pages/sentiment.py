@@ -154,9 +154,9 @@ def gain_sentence(page: Study) -> Any:
         "" if math.isnan(first["low"]) else f" (95 % interval {_ends(first['low'], first['high'])})"
     )
     return markdown(
-        f"In {page.whose} the heavily regularised models reach **{signed(first['value'], 1)} "
-        f"points** of accuracy against WFSAs of a single transition (unigrams) that have about as "
-        f"many transitions together{ends}."
+        f"In {page.whose} the accuracy of heavily regularised models, minus that of WFSAs of a "
+        f"single transition (unigrams) with about as many transitions together, is "
+        f"**{signed(first['value'], 1)} points**{ends}."
     )
 
 
