@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -53,7 +54,7 @@ def recited(accuracy: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ]
     ax.set_yticks(rows["place"], labels)
     ax.set_ylim(rows["place"].max() + 0.6, -0.8)
-    least = rows[["accuracy", "low", "paper_accuracy"]].min(axis=None)
+    least = float(np.nanmin(rows[["accuracy", "low", "paper_accuracy"]].to_numpy(float)))
     ax.set_xlim(max(-3.0, 10 * (least // 10) - 5), 103)
     ax.set_xlabel(ACCURACY)
     return keep_rows(ax, accuracy[need])

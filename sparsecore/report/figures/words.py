@@ -55,7 +55,7 @@ def chi_against_frequency(
     for word_class in reversed(classes):
         ax.scatter([], [], color=style.CLASSES[word_class], marker=style.CLASS_MARKERS[word_class],
                    label=style.CLASS_NAMES[word_class])  # fmt: skip
-    octave = np.log2(chosen["frequency"]).floordiv(1)
+    octave = np.floor(np.log2(chosen["frequency"].to_numpy(float)))
     means = chosen.groupby(octave)[["frequency", value]].mean()
     ax.plot(means["frequency"], means[value], color=style.INK, linewidth=2, label="mean")
     ax.set_xscale("log")
