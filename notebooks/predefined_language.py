@@ -79,7 +79,7 @@ about(page)
 # Training has two stages. Within the first, after some epochs, the weights that are evaluated are no longer the
 # current ones but their mean since then ({term}`averaged SGD`).
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-language", "caption": "Validation perplexity over the epochs of training. Open marks: current weights; filled marks: averaged ones. At first the two models stay close together; once weights are averaged the dense one is ahead. Bands: from the least to the greatest of three seeds or more."}, "image": {"alt": "Line chart: perplexity of the validation text over the epochs, one line for the dense and one for the sparse model, with a dashed line where fine-tuning begins.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-language", "caption": "Validation perplexity over the epochs of training. Open marks: current weights; filled marks: averaged ones. The dense model is ahead by a little nearly all the time. Bands: from the least to the greatest of three seeds or more."}, "image": {"alt": "Line chart: perplexity of the validation text over the epochs, one line for the dense and one for the sparse model, with a dashed line where fine-tuning begins.", "classes": "dark-light"}}
 whose = ("reference runs", "your runs")
 axes = figures.beside(
     figures.perplexity_over_epochs,
