@@ -20,8 +20,6 @@
 #   theirs, just short of what the rule asks, so that by the rule the question is still untested.
 # - The best of the structures chosen by hand is the smallest, 24 automata of one transition each. What the group lasso made of about that size is
 #   no better ({claim}`sentiment-2` points).
-# - The same structures, trained from scratch, are on average {result}`sentiment/reviews-titles ablation.difference %.1f` points behind the learned models. Only one of twelve
-#   differences, by category and goal, can be told from zero.
 # - The smallest models keep {result}`sentiment/reviews-titles runs.wfsas goal=8.0 %.1f` automata on average, and get
 #   {result}`sentiment/reviews-titles runs.test_accuracy goal=8.0 %.0f` % of the test reviews right, where guessing gets 50 %. The
 #   largest structure, from which they were made, gets {result}`sentiment/reviews-titles runs.test_accuracy point="0,0,0,24" family=baseline %.0f` %.

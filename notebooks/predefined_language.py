@@ -15,12 +15,11 @@
 #
 # :::{admonition} What we found
 # :class: found
-# - Test perplexity is {over-seeds}`language/ptb-50k runs.test_perplexity model=dense %.1f` dense and {over-seeds}`language/ptb-50k runs.test_perplexity model=sparse %.1f` sparse, after
-#   fine-tuning {over-seeds}`language/ptb-50k runs.test_perplexity_finetuned model=dense %.1f` and {over-seeds}`language/ptb-50k runs.test_perplexity_finetuned model=sparse %.1f`.
-# - Without fine-tuning the paper has the sparse model ahead by 0.015 nats per word. Here dense minus sparse is {claim}`language-1`: the dense one
-#   seems ahead, but four seeds leave it open (four more are registered).
+# - Without fine-tuning the paper has the sparse model ahead by 0.015 nats per word. Here dense minus sparse is {claim}`language-1` (test perplexity
+#   {over-seeds}`language/ptb-50k runs.test_perplexity model=dense %.1f` dense, {over-seeds}`language/ptb-50k runs.test_perplexity model=sparse %.1f` sparse): the dense one seems ahead, but four seeds
+#   leave it open (four more are registered).
 # - After fine-tuning the dense model is ahead, as in the paper: sparse minus dense is {claim}`language-2` nats per word (the paper's
-#   0.007).
+#   0.007; test perplexity {over-seeds}`language/ptb-50k runs.test_perplexity_finetuned model=dense %.1f` and {over-seeds}`language/ptb-50k runs.test_perplexity_finetuned model=sparse %.1f`).
 # - Wide sparse layers overfit more, as the paper says: their gap between validation and training text is larger by {claim}`language-3` nats per word.
 # :::
 #
