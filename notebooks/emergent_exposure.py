@@ -21,7 +21,7 @@
 # - At the end its height is the work of some twenty words: without the twenty commonest words and punctuation marks the correlation is {result}`emergent/wikitext-2-lr20 left_out statistic=rho method=pearson dropped=20 epoch=last` (raw)
 #   and {result}`emergent/wikitext-2-lr20 left_out statistic=rho method=pearson_log dropped=20 epoch=last` (log), and in ranks over all of W {result}`emergent/wikitext-2-lr20 left_out statistic=rho method=spearman dropped=0 epoch=last`. After the first pass it did not depend on them ({result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=pearson dropped=20 epoch=1 %+.2f` and
 #   {result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=pearson_log dropped=20 epoch=1 %+.2f` without the twenty, {result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=spearman dropped=0 epoch=1 %+.2f` in ranks). In between the other words had turned round: {result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=pearson dropped=20 epoch=6 %+.2f` (raw) and {result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=pearson_log dropped=20 epoch=6 %+.2f` (log) after six
-#   passes. Since then their correlation has risen as much as that over all of W, to zero, and it is still rising.
+#   passes. Since then their correlation has risen by as much as that over all of W. That brings it only to zero, but it is still rising.
 # - Over all words the correlation with log frequency fades instead: {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=3 %+.2f` in the third epoch, {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f` in the last,
 #   on Wikipedia {result}`emergent/enwiki correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=1 %+.2f` in the first and {result}`emergent/enwiki correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f` in the fifth (one seed). Most words have been seen a few hundred
 #   times, and decide this.
@@ -106,12 +106,12 @@ HoverPoints(axes)
 
 # %% [markdown]
 # Before training all words lie on the dashed level, at 0.0913: the output rows, of which the gradient is a sum, are drawn from a
-# uniform distribution. Much of the rise that all words share in the first epoch is the way from uniform to normal.
+# uniform distribution. Training makes their entries look like normal numbers, and much of the rise that all words share in the first epoch is owed to that.
 #
 # ## How many words carry it?
 #
-# A correlation over hundreds of words may rest on a few of them. So here it is over W, the words seen at least 3,000 times, without the
-# commonest, after four epochs: the first, the third, the last before the learning rate is cut, and the last of all.
+# A correlation over hundreds of words may rest on a few of them. So here it is over W without its commonest words, at four points of training:
+# after the first epoch, the third, the last before the learning rate is cut, and the last of all.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-without", "caption": "Correlation of $\\chi(\\bar h^2)$ with target-word frequency once the most frequent words are left out (log frequency left, raw right; thin lines: single seeds). After the first epoch the line on log frequency stays up, as all common words take part; on raw frequency it falls with the first three and recovers. After the last epoch it falls to zero once twenty are gone and below zero further on. The comma, the full stop and *the* are the first to go. Looked at afterwards: no rule was written for it."}, "image": {"alt": "Two line charts: correlation against the number of most frequent words left out, a line for each of four epochs.", "classes": "dark-light"}}
 if "without" in page.main:  # tables of the first round lack it
@@ -135,8 +135,8 @@ verdicts(page, 1)
 verdict_sentence(page, 1)
 
 # %% [markdown]
-# Thin lines are single seeds, and say how much another training run would differ. How much depends on *which words* there are is
-# found by resampling words. The intervals above account for both. One seed,
+# Thin lines are single seeds, and say how much another training run would differ. How much the result depends on *which words*
+# there are is found by resampling them. The intervals above account for both. One seed,
 # as in the quick preset, has no interval and decides nothing.
 
 # %% [markdown]

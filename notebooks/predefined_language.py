@@ -143,7 +143,8 @@ gap_table(page)
 # ## How sure are we?
 #
 # Three findings. A part is a difference between the two models in nats per word, with a 95 % interval
-# over seeds. It is true if the whole interval is above 0. A single seed decides nothing. [All parts of
+# over seeds. It is true if the whole interval is above 0. Before its place its width is
+# looked at: one that is too wide to show the paper's effect leaves a finding untested, wherever it lies. A single seed decides nothing. [All parts of
 # the rules](../../book/predefined/verdicts.md).
 
 # %% tags=["remove-input"]
@@ -155,8 +156,8 @@ verdict_sentence(page, 1, 2, 3)
 # %% [markdown]
 # Only the preset `paper` is the paper's experiment. These runs keep its ratios of widths, its dropouts, penalties and learning rate, in models about a sixth
 # as wide, on the first {result}`language/ptb-50k runs.train_tokens model=dense * 1e-3 %.0f` thousand words of its text: {result}`language/ptb-50k runs.parameters model=dense * 1e-6 %.2f` million parameters,
-# so that a model can overfit. They see the text up to 70 times, not 1,000. In a first round models had fewer parameters than words, no difference was
-# seen, and nothing was tested. Perplexities cannot be compared with the paper's; the differences between the two kinds of models can. They are measured on one test
+# so that a model can overfit. They see the text up to 70 times, not 1,000 (500, and as many of fine-tuning). In a first round models had fewer parameters than their text has words; no difference was
+# seen, and by the rules nothing was tested. Perplexities cannot be compared with the paper's; the differences between the two kinds of models can. They are measured on one test
 # text of 14,285 words: how much another text would change is not in the intervals.
 #
 # Three details differ from the released programs at any size. A step of averaged SGD uses the learning rate

@@ -296,7 +296,7 @@ def _true_on_one_scale(claim: Claim) -> str:
     """Which parts that count are true by one method and open by another, with their values."""
     outcomes = _outcomes(claim, "essential", "side")
     return "; ".join(
-        f"on {METHODS[part['method']]} alone: {part['part']}, {_value(part)}"
+        f"one part, {part['part']} ({_value(part)}), on {METHODS[part['method']]} alone"
         for part in claim.parts
         if part["outcome"] == "yes" and "unsure" in outcomes.get(part["part"], ())
     )

@@ -75,7 +75,7 @@ def exposure_lines(
     grid = _grid(table, max(bands))
     ax = style.new_axes(ax, height=4.8)
     edges = [(a + 1, b) for a, b in zip((0, *bands[:-1]), bands, strict=True) if a < len(grid)]
-    shades = sns.color_palette("plasma", as_cmap=True)(np.linspace(0.76, 0.42, len(edges)))
+    shades = [style.PALETTE[number % len(style.PALETTE)] for number in range(len(edges))]
     looks, shown = {}, []
     for (first, last), shade in zip(edges, shades, strict=True):
         part = grid.iloc[first - 1 : last]

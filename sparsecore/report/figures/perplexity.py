@@ -21,6 +21,7 @@ MODELS = {
 STEPS = {"no": "without fine-tuning", "yes": "after fine-tuning"}
 CURVE = ["model", "seed", "epoch", "phase", "valid_loss", "averaged"]
 TEST = ["model", "finetuned", "test_perplexity", "low", "high", "seeds"]
+MARKS = 18  # of a line, about
 
 
 @style.theme()
@@ -47,9 +48,10 @@ def perplexity_over_epochs(curves: pd.DataFrame, ax: Axes | None = None) -> Axes
         bare = {model: Look(look.name, look.colour)}
         marks.lines(ax, line, "epoch", "perplexity", "model", bare, ends=("_low", "_high"))
         averaged = own.groupby("epoch")["averaged"].min().astype(bool)
+        every = max(1, len(mean) // MARKS)
         for part, fill in ((mean[~averaged], "none"), (mean[averaged], look.colour)):
             ax.plot(part.index, part, color=look.colour, marker=look.marker, linestyle="none",
-                    markersize=6.5, markerfacecolor=fill)  # fmt: skip
+                    markersize=6.5, markerfacecolor=fill, markevery=every)  # fmt: skip
     begins = curves.loc[curves["phase"] == "finetune", "epoch"]
     ax.set_yscale("log")
     if len(begins):

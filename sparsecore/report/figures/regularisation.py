@@ -22,6 +22,7 @@ FAMILIES = {
     "regularised": Look("learned with group lasso", style.ORANGE, style.DASHED, "o"),
 }
 POINT = ["family", "transitions", "accuracy", "low", "high", "documents_low", "documents_high"]
+SHIFT = 0.02  # decades by which the marks of a category stand right of the one before
 
 
 @style.theme()
@@ -95,7 +96,8 @@ def transitions_left(trials: pd.DataFrame, full: int | None = None, ax: Axes | N
     require_columns(trials, ["category", "log10_strength", "transitions"])
     ax = style.new_axes(ax)
     looks = marks.looks_of(trials["category"].unique())
-    rows = trials.assign(strength=10.0 ** trials["log10_strength"])
+    beside = trials["category"].map({key: SHIFT * n for n, key in enumerate(looks)})
+    rows = trials.assign(strength=10.0 ** (trials["log10_strength"] + beside))
     sns.scatterplot(
         rows, x="strength", y="transitions", hue="category", style="category", s=45, alpha=0.7,
         palette={key: look.colour for key, look in looks.items()},

@@ -74,7 +74,8 @@ def accuracy_table(tables: Summary) -> Any:
     wide.columns.name = None
     wide = wide.loc[shown["model"].unique()].reset_index()
     note = (
-        "In percent; of reviews guessing gets 50. In brackets: 95 % intervals over seeds. "
+        "In percent; guessing would get 50 % of the reviews right. "
+        "In brackets: 95 % intervals over seeds. "
         f"{GOAL_NOTE}"
     )
     return html_table(wide, escape=False, note=note)
@@ -117,7 +118,7 @@ def ablation_table(tables: Summary) -> Any:
                 ],
             }
         ),
-        note="Accuracy in percent (of reviews guessing gets 50); difference: fine-tuned minus from "
+        note="Accuracy in percent (guessing would get 50); difference: fine-tuned minus from "
         f"scratch. {GOAL_NOTE}",
     )
 
