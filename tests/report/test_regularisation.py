@@ -9,7 +9,6 @@ import pytest
 from sparsecore.errors import InputError
 from sparsecore.report import figures
 from sparsecore.report.figures import regularisation
-from sparsecore.report.figures import regularisation
 
 mpl.use("agg")
 
