@@ -158,7 +158,7 @@ verdict_sentence(page, 1, 2, 3)
 # as wide, on the first {result}`language/ptb-50k runs.train_tokens model=dense * 1e-3 %.0f` thousand words of its text: {result}`language/ptb-50k runs.parameters model=dense * 1e-6 %.2f` million parameters,
 # so that a model can overfit. They see the text up to 70 times, not 1,000 (500, and as many of fine-tuning). In a first round models had fewer parameters than their text has words; no difference was
 # seen, and by the rules nothing was tested. Perplexities cannot be compared with the paper's; the differences between the two kinds of models can. They are measured on one test
-# text of 14,285 words: how much another text would change is not in the intervals.
+# text of {result}`language/ptb-50k runs.test_tokens model=dense %.0f` words: how much another text would change is not in the intervals.
 #
 # Three details differ from the released programs at any size. A step of averaged SGD uses the learning rate
 # that belongs to the length of the current window, not to that of the one before, as PyTorch's `ASGD`

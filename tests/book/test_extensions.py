@@ -1,5 +1,7 @@
 """The Sphinx extensions of the book: formulas, docstrings as plain text, nothing from outside."""
 
+import doctest
+import importlib
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +26,12 @@ from sparsecore.runs.claims import Claim, read_claims
 from sparsecore.runs.reference import write_tables
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("module", ["claims", "names", "results"])
+def test_examples_in_docstrings_are_kept(module):
+    failed, tried = doctest.testmod(importlib.import_module(module))
+    assert tried and not failed
 
 
 @pytest.mark.parametrize(
