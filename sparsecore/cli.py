@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from sparsecore import __version__
 from sparsecore.errors import (
@@ -162,8 +163,6 @@ def sweep(arguments: list[str]) -> None:
         return
     chosen = parse_sweep(arguments)
 
-    from pathlib import Path
-
     from sparsecore.files import write_text
     from sparsecore.home import runs_dir
     from sparsecore.runs import sweep as sweeps
@@ -252,24 +251,22 @@ def reference(arguments: list[str]) -> None:
     """Summarise finished runs (seeds of one configuration, or a study) into small tables."""
     parser = Parser(prog="sparsecore reference", description=reference.__doc__)
     parser.add_argument("runs", nargs="+", help="run folders or hashes")
-    parser.add_argument("--out", required=True, help="folder of the tables")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the tables")
     parser.add_argument(
         "--with",
         dest="earlier",
         nargs="+",
+        type=Path,
         default=[],
         metavar="FOLDER",
         help="tables of earlier rounds, on which the verdicts rest too; they stay as they are",
     )
     chosen = parser.parse_args(arguments)
 
-    from pathlib import Path
-
     from sparsecore.runs.reference import summarise
     from sparsecore.runs.store import open_run
 
-    earlier = [Path(folder) for folder in chosen.earlier]
-    summarise([open_run(one) for one in chosen.runs], Path(chosen.out), earlier)
+    summarise([open_run(one) for one in chosen.runs], chosen.out, chosen.earlier)
     print(f"tables: {chosen.out}")
 
 
@@ -279,13 +276,11 @@ def reproduce(arguments: list[str]) -> None:
     parser.add_argument("studies", nargs="*", help="of book/results/studies.toml; default: all")
     parser.add_argument("--yes", action="store_true", help="do it")
     parser.add_argument("--jobs", type=int, help="runs at a time; default: one")
-    parser.add_argument("--out", default="_build/reference", help="default: %(default)s")
+    parser.add_argument("--out", type=Path, default="_build/reference", help="default: %(default)s")
     parser.add_argument("--no-progress", action="store_true")
     chosen = parser.parse_args(arguments)
     if chosen.jobs is not None:
         whole_number(chosen.jobs, "--jobs", 1)
-
-    from pathlib import Path
 
     from sparsecore.runs.studies import choose_studies, plan, read_studies, reproduce_all
 
@@ -293,7 +288,7 @@ def reproduce(arguments: list[str]) -> None:
     print(plan(selected))
     if chosen.yes:
         progress = not chosen.no_progress
-        for line in reproduce_all(selected, Path(chosen.out), chosen.jobs, progress):
+        for line in reproduce_all(selected, chosen.out, chosen.jobs, progress):
             print(line)
     else:
         print("\nNothing was started; add --yes (make reference ARGS=--yes) to do it.")
@@ -305,8 +300,17 @@ def claims(arguments: list[str]) -> None:
     parser.add_argument(
         "--decide",
         nargs="+",
+        type=Path,
         metavar="FOLDER",
         help="write the verdicts from these folders of `sparsecore reference`, the main one first",
+    )
+    parser.add_argument(
+        "--equal",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FOLDER",
+        help="folders of other texts that decide with the main one: a part is judged on each",
     )
     parser.add_argument(
         "--findings",
@@ -315,8 +319,6 @@ def claims(arguments: list[str]) -> None:
         metavar="N",
         help="decide only these, which the main folder was made for",
     )
-    from pathlib import Path
-
     from sparsecore.runs.claims import DEFAULT_PATH, claims_text, decide_claims, read_claims
 
     parser.add_argument("--file", type=Path, default=DEFAULT_PATH, help="default: %(default)s")
@@ -329,8 +331,7 @@ def claims(arguments: list[str]) -> None:
     parser.add_argument("--earlier", action="store_true", help="also what was said before, and why")
     chosen = parser.parse_args(arguments)
     if chosen.decide:
-        folders = [Path(folder) for folder in chosen.decide]
-        decide_claims(folders, chosen.file, chosen.because, chosen.findings)
+        decide_claims(chosen.decide, chosen.file, chosen.because, chosen.findings, chosen.equal)
     print(claims_text(read_claims(chosen.file), chosen.earlier))
 
 

@@ -92,7 +92,8 @@ class Claims(SphinxDirective):
         """A line: how large the runs are whose values are shown, and the paper's."""
         root = Path(self.env.srcdir) / "book" / "results" / experiment
         decide = [claim.tables for claim in claims]
-        shown = dict.fromkeys([*decide, *(o["tables"] for c in claims for o in c.elsewhere)])
+        beside = [one for c in claims for one in [*c.parts, *c.elsewhere] if "tables" in one]
+        shown = dict.fromkeys([*decide, *(one["tables"] for one in beside)])
         known: dict[str, list[str]] = {}
         for path in (root / name / "provenance.json" for name in shown if name):
             self.env.note_dependency(str(path))
@@ -168,7 +169,7 @@ class ClaimDetails(Claims):
             [
                 plain(part_in_words(part["part"])),
                 plain(KINDS.get(part.get("kind", ""))),
-                plain(METHODS.get(part["method"])),
+                plain(_measure(part, claim)),
                 plain(_value(part)),
                 plain(OUTCOMES.get(part["outcome"])),
             ]
@@ -238,7 +239,8 @@ def _ours(claim: Claim) -> nodes.Node:
     for part in parts:
         named = [METHODS.get(part["method"], "")] if len(parts) > 1 else []
         later = round_of(claim.corpus, claim.tables) not in ("", "first round")
-        named += [label_of(vars(claim))] if later or claim.elsewhere else []
+        several = later or claim.elsewhere or len(_texts(claim)) > 1
+        named += [label_of(vars(claim) | part)] if several else []
         label = nodes.inline("", f" {', '.join(named)}" if named else "", classes=["where"])
         block += nodes.line("", "", nodes.strong("", _value(part)), label)
     for other in claim.elsewhere:
@@ -249,6 +251,17 @@ def _ours(claim: Claim) -> nodes.Node:
     if claim.paper != OURS:
         block += nodes.line("", "", paper)
     return block if block.children else plain("–")
+
+
+def _texts(claim: Claim) -> list[str]:
+    """The texts whose parts decide it: the main one, and those of equal standing."""
+    return list(dict.fromkeys(part.get("corpus", claim.corpus) for part in claim.parts))
+
+
+def _measure(part: dict[str, Any], claim: Claim) -> str:
+    """By which method a part is asked, and on which text where there are several."""
+    texts = [label_of(vars(claim) | part)] if len(_texts(claim)) > 1 else []
+    return ", ".join(filter(None, [METHODS.get(part["method"], ""), *texts]))
 
 
 def _value(result: dict[str, Any]) -> str:
@@ -274,8 +287,8 @@ def _judged(claim: Claim) -> nodes.Node:
         "fails": "this essential part is false",
         "undecided": "this essential part is open: its interval contains the bound",
     }.get(claim.verdict, "")
-    if claim.verdict == "partly" and _divided(claim):
-        why = "raw and log frequency contradict each other"
+    if claim.verdict == "partly":
+        why = _contradiction(claim) or why
     if claim.verdict == "holds" and (told := _true_on_one_scale(claim)):
         why = f"every part of its rule is true; {told}"
     if claim.verdict == "fails":
@@ -287,9 +300,19 @@ def _judged(claim: Claim) -> nodes.Node:
     return told
 
 
-def _divided(claim: Claim) -> bool:
-    """Whether an essential part is true by one method and false by another."""
-    return any({"yes", "no"} <= found for found in _outcomes(claim, "essential").values())
+def _contradiction(claim: Claim) -> str:
+    """What says true and what false of one essential part; empty if nothing does."""
+    scales, texts = False, False
+    for name in dict.fromkeys(part["part"] for part in claim.parts if part["kind"] == "essential"):
+        found: dict[str, set[str]] = {}
+        for part in claim.parts:
+            if part["part"] == name:
+                found.setdefault(part.get("corpus", ""), set()).add(part["outcome"])
+        scales |= any({"yes", "no"} <= outcomes for outcomes in found.values())
+        texts |= {"yes", "no"} <= set().union(*found.values())
+    if scales:
+        return "raw and log frequency contradict each other"
+    return "the two texts contradict each other" if texts else ""
 
 
 def _true_on_one_scale(claim: Claim) -> str:

@@ -192,24 +192,30 @@ def decide_claims(
     path: Path = DEFAULT_PATH,
     because: str = "",
     findings: Sequence[int] | None = None,
+    equal: Sequence[Path] = (),
 ) -> list[Claim]:
     """Decide the claims ``EXPERIMENT-1`` … from reference folders, and write the file anew.
 
     ``folders`` hold summaries (``sparsecore reference``); the first gives each claim's value and
-    verdict, the others, of the same experiment, its ``elsewhere``, if they ran it. Only the
-    computed fields are replaced. What a claim said before, if that is something else, goes to its
-    ``earlier`` with the reason, ``because``. With ``findings`` only these are decided: runs that
-    suggested a finding cannot decide it. Returns the claims. Raises InputError, with nothing
-    written, where a folder, a claim or a finding is missing, or a verdict would change without a
-    reason.
+    verdict, the others, of the same experiment, its ``elsewhere``, if they ran it. Those of
+    ``equal``, of other texts, decide with the first: a part is judged on each text, then on all
+    (:func:`~sparsecore.stats.judgement.on_several_texts`). Only the computed fields are replaced.
+    What a claim said before, if that is something else, goes to its ``earlier`` with the reason,
+    ``because``. With ``findings`` only these are decided: runs that suggested a finding cannot
+    decide it. Returns the claims. Raises InputError, with nothing written, where a folder, a claim
+    or a finding is missing, or a verdict would change without a reason.
     """
     if not folders:
         raise InputError("name at least one folder of reference tables")
-    found = [_results(folder) for folder in folders]
-    names = {experiment for experiment, _ in found}
-    results = [decided for _, decided in found]
+    main_folder, *rest = folders
+    found = [_Results(folder) for folder in (main_folder, *equal, *rest)]
+    names = {one.experiment for one in found}
     if len(names) > 1:
         raise InputError(f"the folders are of several experiments: {', '.join(sorted(names))}")
+    texts = [one.corpus for one in found[: 1 + len(equal)]]
+    if len(set(texts)) < len(texts):
+        raise InputError(f"texts of equal standing must differ, not {', '.join(texts)}")
+    results = [one.decided() for one in found]
     chosen = list(results[0]) if findings is None else findings
     if missing := sorted(set(chosen) - set(results[0])):
         raise InputError(f"{folders[0]} has findings {list(results[0])}, not {missing[0]}")
@@ -217,14 +223,16 @@ def decide_claims(
     before = parse_claims(text, str(path))
     known = {claim.id: claim for claim in before}
     for finding in chosen:
-        main = results[0][finding]
+        main, joined = _together(found[: 1 + len(equal)], finding)
         name = f"{min(names)}-{finding}"
         if name not in known:
             raise InputError(f"{path} has no claim {name!r}{near_match(name, known)}")
         others = [
             {k: v for k, v in other[finding].items() if k != "parts"}
-            for other in results[1:]
-            if finding in other and any(part["seeds"] for part in other[finding]["parts"])
+            for one, other in zip(found, results, strict=True)
+            if one not in joined
+            and finding in other
+            and any(part["seeds"] for part in other[finding]["parts"])
         ]
         earlier = _earlier(known[name], main, because)
         text = _replace_fields(text, name, {**main, "elsewhere": others, "earlier": earlier})
@@ -252,49 +260,68 @@ def _earlier(claim: Claim, main: dict[str, Any], because: str) -> list[dict[str,
     return [*claim.earlier, {**told, **was, "elsewhere": elsewhere}]
 
 
-def _results(folder: Path) -> tuple[str, dict[int, dict[str, Any]]]:
-    """The experiment of a reference folder, and the computed fields of each finding."""
-    from sparsecore.runs.judged import parts_of
-    from sparsecore.runs.reference import REWRITE, read_reference
+class _Results:
+    """The parts of the findings from a reference folder, and what the runs were."""
 
-    tables, provenance = read_reference(folder)
-    with reading(folder, REWRITE):
-        experiment = str(provenance["experiment"])
-        parts = parts_of(experiment, tables)
-        if parts is None:
-            raise InputError(f"there is no rule for {experiment}")
-        return experiment, _decided(parts, provenance, folder.name)
+    def __init__(self, folder: Path) -> None:
+        from sparsecore.runs.judged import parts_of, studies_of, study_seeds
+        from sparsecore.runs.reference import REWRITE, read_reference
 
+        tables, provenance = read_reference(folder)
+        with reading(folder, REWRITE):
+            self.folder = folder
+            self.experiment = str(provenance["experiment"])
+            parts = parts_of(self.experiment, tables)
+            if parts is None:
+                raise InputError(f"there is no rule for {self.experiment}")
+            self.parts = {int(str(n)): rows for n, rows in parts.groupby("finding", sort=True)}
+            studies = studies_of(provenance)
+            corpora = (str(one["corpus"].get("name", folder.name)) for one in studies)
+            self.corpus = " and ".join(dict.fromkeys(corpora))
+            self.preset = " and ".join(dict.fromkeys(preset_name(one) for one in studies))
+            self.seeds = study_seeds(provenance)
 
-def _decided(
-    parts: pd.DataFrame, provenance: dict[str, Any], name: str
-) -> dict[int, dict[str, Any]]:
-    from sparsecore.runs.judged import studies_of, study_seeds
-    from sparsecore.stats.judgement import headline, judge
+    def decided(self) -> dict[int, dict[str, Any]]:
+        """The computed fields of each finding, from these runs alone."""
+        return {finding: self.result(rows) for finding, rows in self.parts.items()}
 
-    studies = studies_of(provenance)
-    corpora = dict.fromkeys(str(one["corpus"].get("name", name)) for one in studies)
-    presets = dict.fromkeys(preset_name(one) for one in studies)
-    results = {}
-    for finding, rows in parts.groupby("finding", sort=True):
+    def result(self, rows: pd.DataFrame) -> dict[str, Any]:
+        """The computed fields of one finding from its parts, which may be of more texts."""
+        from sparsecore.stats.judgement import headline, judge
+
         found, reason = judge(rows)
         first = headline(rows, found)
-        results[int(str(finding))] = {
-            "tables": name,
+        return {
+            "tables": self.folder.name,
             "verdict": found,
             "reason": reason,
             "value": _number(first["value"]),
             "interval": [_number(first["low"]), _number(first["high"])],
-            "corpus": " and ".join(corpora),
-            "preset": " and ".join(presets),
-            "seeds": study_seeds(provenance),
-            "parts": [_part(row) for row in rows.to_dict("records")],
+            "corpus": self.corpus,
+            "preset": self.preset,
+            "seeds": self.seeds,
+            "parts": [_part(row, self.corpus) for row in rows.to_dict("records")],
         }
-    return results
 
 
-def _part(row: dict[Any, Any]) -> dict[str, Any]:
-    """One part as the file has it; a condition that is met goes without saying."""
+def _together(texts: Sequence[_Results], finding: int) -> tuple[dict[str, Any], list[_Results]]:
+    """One finding decided on texts of equal standing, and those that were able to.
+
+    The first of them gives value, corpus and seeds; a part of another names its tables.
+    """
+    from sparsecore.stats.judgement import on_several_texts
+
+    if len(texts) == 1:
+        return texts[0].result(texts[0].parts[finding]), [texts[0]]
+    known = {one.corpus: one for one in texts if finding in one.parts}
+    rows = on_several_texts({name: one.parts[finding] for name, one in known.items()})
+    rows["tables"] = rows["corpus"].map({name: one.folder.name for name, one in known.items()})
+    able = [known[name] for name in dict.fromkeys(rows["corpus"])]
+    return able[0].result(rows), able
+
+
+def _part(row: dict[Any, Any], corpus: str) -> dict[str, Any]:
+    """One part as the file has it; a condition that is met and the main text go without saying."""
     told = {
         "part": row["part"],
         "kind": row["kind"],
@@ -305,6 +332,8 @@ def _part(row: dict[Any, Any]) -> dict[str, Any]:
         "seeds": int(row["seeds"]),
         "effect": float(row["effect"]),
     }
+    if row.get("corpus", corpus) != corpus:
+        told |= {"corpus": row["corpus"], "tables": row["tables"]}
     return told if row["condition"] == MET else {**told, "condition": row["condition"]}
 
 

@@ -8,14 +8,15 @@ is *not tested* where its interval is wider than the effect to be shown, and *un
 A table of parts has one row a statistic: finding, part, kind (essential, side or shown), method,
 value, low, high, outcome (see :mod:`sparsecore.stats.verdict`), effect (what the interval should be
 able to show: its half width must not be larger; NaN for none), seeds, and condition (``met``, or
-what the design lacks). Parts of the same name asked by several methods are one part. See
-``book/registrations.md``, *Verdicts, second rule*.
+what the design lacks). Parts of the same name asked by several methods are one part; so are those
+of several texts of equal standing (:func:`on_several_texts`), once each text has its outcome. See
+``book/registrations.md``, *Verdicts, second rule* and *When two corpora decide one finding*.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -78,23 +79,47 @@ def merged(outcomes: Iterable[str]) -> str:
     return "yes" if "yes" in seen else "no" if "no" in seen else "unsure"
 
 
+def agreed(outcomes: Iterable[str]) -> str:
+    """One part judged on several texts: divided if they contradict each other.
+
+    >>> agreed(["yes", "divided"]), agreed(["no", "unsure"]), agreed(["divided", "unsure"])
+    ('yes', 'no', 'unsure')
+    """
+    seen = set(outcomes)
+    return seen.pop() if len(seen) == 1 else merged(seen)
+
+
+def outcomes_of(parts: pd.DataFrame) -> dict[str, str]:
+    """The outcome of each part, from its methods and, where there is a column ``corpus``, texts."""
+    names = ["part", *(["corpus"] if "corpus" in parts else [])]
+    found: dict[str, list[str]] = {}
+    for (name, *_), group in parts.groupby(names, sort=False):
+        found.setdefault(str(name), []).append(merged(group["outcome"]))
+    return {name: agreed(outcomes) for name, outcomes in found.items()}
+
+
+def on_several_texts(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The parts of one finding on texts of equal standing, with a column ``corpus``.
+
+    ``parts``: the rows of the finding for each text. A text on which the design lacks what the
+    finding presupposes is left out; the first stays if all do.
+    """
+    able = {name: rows for name, rows in parts.items() if not _lacking(rows)}
+    kept = able or dict([next(iter(parts.items()))])
+    return pd.concat([rows.assign(corpus=name) for name, rows in kept.items()], ignore_index=True)
+
+
 def judge(parts: pd.DataFrame) -> tuple[str, str]:
     """The verdict of one finding from its parts, and in a few words why it is not a plain one.
 
-    ``parts``: the rows of one finding of :func:`parts_table`. The reason is empty where the
-    outcomes say it all.
+    ``parts``: the rows of one finding of :func:`parts_table` or of :func:`on_several_texts`. The
+    reason is empty where the outcomes say it all.
     """
+    if lacking := _lacking(parts):
+        return NOT_TESTED, lacking
     essential = parts[parts["kind"] == ESSENTIAL]
-    if essential.empty:
-        return NOT_TESTED, "the runs have none of the models that it compares"
-    unmet = essential.loc[essential["condition"] != MET, "condition"].tolist()
-    if unmet:
-        return NOT_TESTED, str(unmet[0])
-    seeds = int(essential["seeds"].min())
-    if seeds < LEAST_SEEDS:
-        return NOT_TESTED, f"{seeds} seed{'' if seeds == 1 else 's'}; an interval needs three"
-    found = {name: merged(group["outcome"]) for name, group in essential.groupby("part")}
-    side = [merged(g["outcome"]) for _, g in parts[parts["kind"] == SIDE].groupby("part")]
+    found = outcomes_of(essential)
+    side = outcomes_of(parts[parts["kind"] == SIDE]).values()
     if "no" in found.values():
         return "fails", ""
     if "unsure" in found.values():
@@ -108,8 +133,23 @@ def judge(parts: pd.DataFrame) -> tuple[str, str]:
 def headline(parts: pd.DataFrame, verdict: str) -> pd.Series:
     """The row that stands for a finding: the first essential one, of a failure the first false."""
     essential = parts[parts["kind"] == ESSENTIAL]
-    false = essential[essential["outcome"] == "no"]
+    failed = essential["part"].map(outcomes_of(essential)) == "no"
+    false = essential[failed & (essential["outcome"] == "no")]
     return (false if verdict == "fails" and len(false) else essential).iloc[0]
+
+
+def _lacking(parts: pd.DataFrame) -> str:
+    """What keeps the runs from testing a finding, whatever they gave; empty if nothing does."""
+    essential = parts[parts["kind"] == ESSENTIAL]
+    if essential.empty:
+        return "the runs have none of the models that it compares"
+    unmet = essential.loc[essential["condition"] != MET, "condition"].tolist()
+    if unmet:
+        return str(unmet[0])
+    seeds = int(essential["seeds"].min())
+    if seeds < LEAST_SEEDS:
+        return f"{seeds} seed{'' if seeds == 1 else 's'}; an interval needs three"
+    return ""
 
 
 def _power(opened: pd.DataFrame) -> tuple[str, str]:

@@ -1,6 +1,8 @@
 """Claims as data: the committed file, one line for each mistake, verdicts that come from runs."""
 
+import json
 import math
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -49,7 +51,8 @@ def test_the_committed_claims_are_the_eight_findings():
 def judged(claim):
     """The verdict that the parts in the file give by the second rule."""
     table = pd.DataFrame(claim.parts)
-    for column, missing in (("condition", MET), ("effect", math.nan), ("interval", None)):
+    unsaid = {"condition": MET, "effect": math.nan, "interval": None, "corpus": claim.corpus}
+    for column, missing in unsaid.items():
         table[column] = (
             table[column].where(table[column].notna(), missing) if column in table else (missing)
         )
@@ -146,6 +149,34 @@ def test_deciding_fills_in_the_computed_fields_and_nothing_else(reference, tmp_p
     assert again.startswith("# What the papers claim")
     decide_claims([reference, reference], path)  # nothing changes: no reason is asked for
     assert path.read_text(encoding="utf-8") == again
+
+
+def test_texts_of_equal_standing_decide_together(tmp_path):
+    """What is false on one and true on another is divided; what one cannot ask, the other says."""
+    path = tmp_path / "claims.toml"
+    path.write_text(COMMITTED.read_text(encoding="utf-8"), encoding="utf-8")
+    folders = [COMMITTED.parent / "emergent" / "wikitext-2-lr20", tmp_path / "other-lr20"]
+    shutil.copytree(*folders)
+    with pytest.raises(InputError, match="texts of equal standing must differ"):
+        decide_claims(folders[:1], path, "another text", [3], equal=folders[1:])
+    written = json.loads((folders[1] / "provenance.json").read_text(encoding="utf-8"))
+    written["corpus"]["name"] = "other"
+    (folders[1] / "provenance.json").write_text(json.dumps(written), encoding="utf-8")
+    verdicts = pd.read_csv(folders[1] / "verdicts.csv")
+    verdicts.loc[verdicts["finding"] == 3, "outcome"] = "yes"
+    verdicts.loc[verdicts["finding"] == 2, "condition"] = "met"
+    verdicts.to_csv(folders[1] / "verdicts.csv", index=False)
+    claims = {c.id: c for c in decide_claims(folders[:1], path, "another text", equal=folders[1:])}
+    third = claims["emergent-3"]
+    assert (third.verdict, third.corpus) == ("partly", "wikitext-2")
+    alone = [part for part in third.parts if "corpus" not in part]
+    beside = [part for part in third.parts if "corpus" in part]
+    assert [part["part"] for part in alone] == [part["part"] for part in beside]
+    assert {(part["corpus"], part["tables"]) for part in beside} == {("other", "other-lr20")}
+    assert third.elsewhere == []
+    second = claims["emergent-2"]  # WikiText-2 lacks what it presupposes
+    assert (second.corpus, second.verdict) == ("other", "holds")
+    assert [one["tables"] for one in second.elsewhere] == ["wikitext-2-lr20"]
 
 
 def test_only_the_findings_that_are_asked_for_are_decided(reference, tmp_path):

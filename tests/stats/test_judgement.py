@@ -10,6 +10,7 @@ from sparsecore.stats.judgement import (
     Part,
     headline,
     judge,
+    on_several_texts,
     parts_table,
 )
 
@@ -48,6 +49,52 @@ def test_partly_needs_the_essential_part_true():
 )
 def test_a_part_asked_twice_is_one_part(raw, log, expected):
     assert verdict(part(raw, method="pearson"), part(log, method="pearson_log")) == expected
+
+
+def on_both(*pairs):
+    """The parts of two texts: a pair of each, or of a part alone twice."""
+    first, second = zip(*pairs, strict=True)
+    return on_several_texts({"a": parts_table(first), "b": parts_table(second)})
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("yes", "unsure", "holds"),
+        ("unsure", "no", "fails"),
+        ("yes", "no", "partly"),
+        ("no", "no", "fails"),
+        ("unsure", "unsure", "undecided"),
+    ],
+)
+def test_a_part_is_judged_on_each_text_then_on_both(one, other, expected):
+    assert judge(on_both((part(one), part(other))))[0] == expected
+    assert judge(on_both((part(other), part(one))))[0] == expected
+
+
+def test_a_part_divided_on_one_text_follows_the_other():
+    raw, log = part("yes", method="pearson"), part("no", method="pearson_log")
+    assert judge(on_both((raw, part("yes")), (log, part("yes"))))[0] == "holds"
+    assert judge(on_both((raw, part("no")), (log, part("no"))))[0] == "fails"
+    assert judge(on_both((raw, raw), (log, log)))[0] == "partly"
+    wide = part("unsure", half=0.6)
+    assert judge(on_both((raw, wide), (log, wide)))[0] == "undecided"  # one text was able to
+
+
+@pytest.mark.parametrize("lacking", [{"condition": "no cut"}, {"seeds": 2}])
+def test_a_text_whose_design_lacks_something_is_left_out(lacking):
+    rows = on_both((part("no", **lacking), part("yes")))
+    assert rows["corpus"].tolist() == ["b"]
+    assert judge(rows)[0] == "holds"
+    neither = on_both((part("no", **lacking), part("yes", **lacking)))
+    assert neither["corpus"].tolist() == ["a"]
+    assert judge(neither)[0] == NOT_TESTED
+
+
+def test_of_a_failure_the_row_is_of_a_part_that_failed_on_both():
+    rows = on_both((part("no"), part("yes")), (part("no", name="b"), part("no", name="b")))
+    verdict, _ = judge(rows)
+    assert (verdict, headline(rows, verdict)["part"]) == ("fails", "b")
 
 
 def test_an_interval_too_wide_for_the_effect_has_not_tested_it():
