@@ -59,6 +59,22 @@ def test_slopes_over_updates_name_the_arms_that_were_run(tables):
     assert rows is not None and len(rows) == 6  # two arms, three seeds, one update
 
 
+def test_slopes_by_arm_have_a_panel_each_on_the_baseline():
+    tables = tables_of(made_up({"sgd-5": SLOPE, "adam": 0.0, "gru": 0.0}))
+    sides = {"reference runs": tables, "your runs": None}
+    axes = figures.slopes_by_arm(sides, ("adam", "gru", "sparse"))
+    assert [ax.get_title() for ax in axes] == ["Adam", "GRU with Adam"]
+    for ax, arm in zip(axes, ("Adam", "GRU with Adam"), strict=True):
+        assert ax.get_legend_handles_labels()[1] == ["SGD at 5", arm]
+    rows = rows_of(axes[0].get_figure())
+    assert rows is not None and not rows.duplicated().any()
+    assert rows["arm"].value_counts().to_dict() == {"sgd-5": 3, "adam": 3, "gru": 3}
+    both = figures.slopes_by_arm({**sides, "your runs": tables}, ("adam", "gru"))
+    assert len(both) == 4
+    with pytest.raises(InputError, match="none of these arms was run: penalty"):
+        figures.slopes_by_arm(sides, ("penalty",))
+
+
 def test_slopes_over_updates_draw_the_arms_asked_for(tables):
     ax = figures.slopes_over_updates(tables["replicates"], arms=("adam", "gru"))
     assert ax.get_legend_handles_labels()[1] == ["Adam"]

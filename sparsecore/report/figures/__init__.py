@@ -4,6 +4,7 @@ from sparsecore.report.figures.automata import automata, path_through_sentence
 from sparsecore.report.figures.causes import (
     acquisition,
     dose_response,
+    slopes_by_arm,
     slopes_compared,
     slopes_over_loss,
     slopes_over_updates,
@@ -71,6 +72,7 @@ __all__ = [
     "rho_by_block",
     "rho_by_scale",
     "samples_compared",
+    "slopes_by_arm",
     "slopes_compared",
     "slopes_over_loss",
     "slopes_over_updates",

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from sparsecore.errors import InputError
 from sparsecore.report.figures import marks, style
-from sparsecore.report.figures.figure_data import keep_rows
+from sparsecore.report.figures.figure_data import keep_rows, label_rows
 from sparsecore.report.figures.style import Look
-from sparsecore.stats.tables import require_columns
+from sparsecore.stats.tables import Summary, require_columns
 
 ARMS = {
     "sgd-5": "SGD at 5",
@@ -47,6 +50,8 @@ MEASURES = (
     (Look("on held-out text", style.ORANGE, marker="o", filled=False), "held out", 0.14),
 )
 CODES = re.compile("|".join(rf"(?<=, ){code}(?=,)" for code in ARMS))
+SLOPES = ["arm", "seed", "update", "measure", "kind", "value"]
+ABREAST = 3  # panels
 PER_NAT = rf"${style.TOP_GRADIENT}$ per nat of frequency, thousandths"
 
 
@@ -137,18 +142,59 @@ def slopes_over_updates(
 
     ``replicates``: arm, seed, update, measure, kind, value.
     """
-    columns = ["arm", "seed", "update", "measure", "kind", "value"]
-    require_columns(replicates, columns)
     ax = style.new_axes(ax)
-    own = (replicates["measure"] == "held out") & (replicates["kind"] == "split")
-    shown = replicates[own & replicates["arm"].isin(arms)]
-    drawn = shown.assign(slope=THOUSANDTHS * shown["value"])
-    marks.lines(ax, drawn, "update", "slope", "arm", LOOKS, spread=True, single=False)
+    rows = _held_out_splits(replicates)
+    shown = rows[rows["arm"].isin(arms)]
+    marks.lines(ax, shown, "update", "slope", "arm", LOOKS, spread=True, single=False)
     marks.zero_line(ax)
     ax.set_xlabel("updates")
     ax.set_ylabel(PER_NAT)
     style.below(ax, ncols=2)
-    return keep_rows(ax, shown[columns])
+    return keep_rows(ax, shown[SLOPES])
+
+
+@style.theme()
+def slopes_by_arm(
+    sides: Mapping[str, Summary | None], arms: Sequence[str], baseline: str = "sgd-5"
+) -> np.ndarray:
+    """A panel an arm: its split slope over training, held out, on the grey one of ``baseline``.
+
+    ``sides``: by name the tables of the reference runs and those of the reader's, whose panels
+    follow; None for one that there is not. Of each, ``replicates`` is drawn, as in
+    :func:`slopes_over_updates`. Arms that were not run have no panel.
+    """
+    known = {side: tables["replicates"] for side, tables in sides.items() if tables is not None}
+    shown = {side: _held_out_splits(rows) for side, rows in known.items()}
+    panels = [(s, arm) for s, rows in shown.items() for arm in arms if (rows["arm"] == arm).any()]
+    if not panels:
+        raise InputError(f"none of these arms was run: {', '.join(arms)}")
+    columns = min(ABREAST, len(panels))
+    lines = math.ceil(len(panels) / columns)
+    figure, grid = style.new_figure(0.9 + 1.85 * lines, lines, columns, sharex=True, sharey=True)
+    told: set[str] = set()
+    for ax, (side, arm) in zip(grid.flat, panels, strict=False):
+        behind = replace(LOOKS[baseline], colour=style.INK, marker=None, dashes=style.DASHED)
+        looks = {baseline: behind, arm: LOOKS[arm]}
+        rows = shown[side]
+        marks.lines(ax, rows, "update", "slope", "arm", looks, spread=True, single=False)
+        marks.zero_line(ax)
+        name = LOOKS[arm].name.removeprefix(f"{behind.name}, ")
+        ax.set_title(textwrap.fill(name, 20), color=LOOKS[arm].colour)
+        ax.set(xlabel="", ylabel="")
+        keep_rows(ax, rows.loc[rows["arm"].isin({arm} if side in told else looks), SLOPES])
+        label_rows(ax, "whose", side)
+        told.add(side)
+    for ax in grid.flat[len(panels) :]:
+        ax.remove()
+    figure.supxlabel("updates", color=style.INK, fontsize=style.TEXT)
+    figure.supylabel(PER_NAT, color=style.INK, fontsize=style.TEXT)
+    return grid.flat[: len(panels)]
+
+
+def _held_out_splits(replicates: pd.DataFrame) -> pd.DataFrame:
+    require_columns(replicates, SLOPES)
+    own = (replicates["measure"] == "held out") & (replicates["kind"] == "split")
+    return replicates[own].assign(slope=THOUSANDTHS * replicates["value"])
 
 
 @style.theme()
