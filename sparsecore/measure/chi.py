@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from sparsecore.errors import InputError
+from sparsecore.ops.compilers import is_traced
 
 SPARSE = {
     torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc
@@ -25,7 +26,7 @@ def concentration(v: Tensor, dim: int = -1) -> tuple[Tensor, Tensor]:
     """chi and the ℓ1 norm together, in one pass: both have the shape of ``v`` without ``dim``.
 
     Entries are divided by the largest magnitude before they are squared, so that gradients of
-    1e-30 neither underflow nor overflow. A zero vector has chi NaN and ℓ1 0.
+    1e-30 neither underflow nor overflow. A zero vector has chi NaN, without gradient, and ℓ1 0.
     """
     _check_vectors(v, dim)
     v = real(v)
@@ -34,7 +35,9 @@ def concentration(v: Tensor, dim: int = -1) -> tuple[Tensor, Tensor]:
     scaled = v / scale.clamp_min(tiny)
     l1 = scaled.abs().sum(dim)  # a tenth of the rounding error of vector_norm(scaled, 1)
     l2 = torch.linalg.vector_norm(scaled, 2, dim)
-    return l2 / l1, l1 * scale.squeeze(dim).clamp_min(tiny)
+    zero = l1 == 0  # whose gradient is zero, not that of a division by zero
+    chi = torch.where(zero, torch.nan, l2 / torch.where(zero, 1.0, l1))
+    return chi, l1 * scale.squeeze(dim).clamp_min(tiny)
 
 
 def concentration_of_values(v: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,6 +80,11 @@ def _check_tensor(v: Tensor) -> None:
         raise InputError(f"chi takes a tensor, got {type(v).__name__}: give torch.as_tensor(v)")
     if v.layout in SPARSE:
         raise InputError(f"chi takes dense tensors, got layout {v.layout}: give v.to_dense()")
+    if v.is_nested or type(v).__name__ == "MaskedTensor":
+        kind, values = ("nested", "v.values()") if v.is_nested else ("masked", "v.get_data()")
+        raise InputError(f"chi takes dense tensors, got a {kind} one: give {values}")
+    if v.is_quantized:
+        raise InputError("chi takes real numbers, got a quantised tensor: give v.dequantize()")
 
 
 def real(v: Tensor) -> Tensor:
@@ -183,11 +191,15 @@ def chi_softmax_gradient(logits: Tensor, target: Tensor) -> Tensor:
         )
     if target.dtype.is_floating_point or target.dtype is torch.bool:
         raise InputError(f"target must be integers, got {target.dtype}")
+    if logits.is_complex():
+        raise InputError(f"logits must be real numbers, got {logits.dtype}")
     target, logits = target.long(), real(logits)
-    if target.device.type == "cpu" and target.numel() and int(target.max()) >= logits.shape[-1]:
+    readable = target.device.type == "cpu" and target.numel() and not is_traced()
+    if readable and int(target.max()) >= logits.shape[-1]:
         raise InputError(
             f"target holds {int(target.max())}, but there are {logits.shape[-1]} logits"
         )
     wrong = logits.scatter(-1, target.clamp_min(0).unsqueeze(-1), float("-inf"))
+    wrong = wrong - wrong.detach().amax(-1, keepdim=True).nan_to_num(neginf=0.0)
     sum_of_squares = (torch.logsumexp(2 * wrong, -1) - 2 * torch.logsumexp(wrong, -1)).exp()
     return (0.5 * (1 + sum_of_squares).sqrt()).where(target >= 0, torch.nan)

@@ -15,7 +15,14 @@ from sparsecore.errors import InputError
 from sparsecore.measure.chi import concentration_of_values, real
 from sparsecore.measure.ids import Ids, flat_nested, flatten
 from sparsecore.measure.measures import Measure
-from sparsecore.measure.outputs import Found, Hook, check_plain, find_vectors, hooked
+from sparsecore.measure.outputs import (
+    Found,
+    Hook,
+    check_plain,
+    find_vectors,
+    hooked,
+    put_everywhere,
+)
 from sparsecore.measure.packed import PackedIds
 from sparsecore.measure.passes import Pass, Passes, Run, in_backward
 from sparsecore.measure.select import Signal, Transform
@@ -179,7 +186,7 @@ class Hooks:
             self._hook_steps(steps, stack, count)
             return output
         tensor = hooked(found.tensor, inputs, count)
-        return None if tensor is found.tensor else found.put(tensor)
+        return None if tensor is found.tensor else put_everywhere(value, found.tensor, tensor)
 
     def _ids(self, of: Pass, found: Found, name: str) -> Ids:
         if found.packed is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,15 +96,33 @@ def _tensors(
             )
 
 
+def put_everywhere(value: Any, old: Tensor, new: Tensor) -> Any:
+    """``value`` with ``new`` in each place of ``old``: a layer may return it under two names."""
+    for _ in [one for one in tensors(value) if one.tensor is old]:
+        value = next(one for one in tensors(value) if one.tensor is old).put(new)
+    return value
+
+
 def _with_item(value: Any, key: Any, new: Any) -> Any:
-    changed = copy.copy(value)
+    changed = copy.copy(value) if isinstance(value, MutableMapping) else dict(value)
     changed[key] = new
     return changed
 
 
 def _with_index(value: Any, index: int, new: Any) -> Any:
+    if isinstance(value, list):
+        changed = copy.copy(value)
+        changed[index] = new
+        return changed
     items = [*value[:index], new, *value[index + 1 :]]
-    return value._make(items) if hasattr(value, "_make") else type(value)(items)
+    if hasattr(value, "_make"):
+        return value._make(items)
+    if type(value) is tuple or hasattr(value, "n_sequence_fields"):  # torch.return_types
+        return type(value)(items)
+    changed = tuple.__new__(type(value), items)  # a class whose constructor takes something else
+    if hasattr(value, "__dict__"):
+        changed.__dict__.update(value.__dict__)
+    return changed
 
 
 def _with_attribute(value: Any, name: str, new: Any) -> Any:

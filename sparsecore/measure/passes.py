@@ -135,8 +135,9 @@ class Passes:
     def _remember(self, layer: str, run: Run) -> None:
         """A run without gradients may be one that a reentrant checkpoint will recompute.
 
-        The node of such a checkpoint was made just before, so its number tells the runs apart;
-        where no nodes are made, in evaluation, the last run takes the place of those before.
+        The node of such a checkpoint was made just before, so its number tells the runs apart (but
+        for the nodes that autocast makes for weights that it casts); where no nodes are made, in
+        evaluation, the last run takes the place of those before.
         """
         key = layer, sequence_number()
         runs = self._checkpointed.get(key)
@@ -145,11 +146,17 @@ class Passes:
         runs.append(run)
 
     def _recomputed(self, layer: str) -> Run | None:
-        """The run that a reentrant checkpoint computes again, whose gradient comes only now."""
-        key = layer, recomputed_at()
-        runs = self._checkpointed.get(key)
-        if not runs:
+        """The run that a reentrant checkpoint computes again, whose gradient comes only now.
+
+        It is the first one after the checkpoint's node: those of later checkpoints, whose gradients
+        came before, are gone.
+        """
+        node = recomputed_at()
+        later = [at for name, at in self._checkpointed if name == layer and at >= node]
+        if node < 0 or not later:
             return None
+        key = layer, min(later)
+        runs = self._checkpointed[key]
         run = runs.popleft()
         if not runs:
             del self._checkpointed[key]

@@ -1,6 +1,7 @@
 """chi, its relatives and the closed form of the softmax gradient's chi."""
 
 import math
+import warnings
 
 import pytest
 import torch
@@ -13,6 +14,22 @@ from sparsecore.measure.chi import concentration, concentration_of_values
 vectors = st.lists(
     st.floats(-1e6, 1e6).filter(lambda x: x == 0 or abs(x) > 1e-6), min_size=1, max_size=40
 ).filter(any)
+
+
+def ragged():
+    return torch.nested.nested_tensor([torch.ones(2)], layout=torch.jagged)
+
+
+def quantised():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they will go
+        return torch.quantize_per_tensor(torch.ones(2, 3), 0.1, 0, torch.qint8)
+
+
+def masked():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the class is a prototype
+        return torch.masked.masked_tensor(torch.ones(2, 3), torch.ones(2, 3).bool())
 
 
 @given(vectors, st.floats(1e-3, 1e3), st.randoms())
@@ -112,8 +129,45 @@ def test_softmax_gradient_of_two_words_and_grad():
 
 
 @pytest.mark.parametrize(
+    ("logits", "target"),
+    [([-1e38, -1e38, 0.0], 2), ([3e38, -3e38, -3e38], 0), ([1e6 + 1, 1e6, 1e6], 0)],
+)
+def test_softmax_gradient_of_extreme_and_masked_logits(logits, target):
+    ours = sc.chi_softmax_gradient(torch.tensor(logits), torch.tensor(target))
+    assert ours.item() == pytest.approx(0.375**0.5, rel=1e-6)
+
+
+def test_softmax_gradient_goes_through_vmap_and_the_compiler():
+    logits, target = torch.randn(4, 3, 7), torch.randint(7, (4, 3))
+    right = sc.chi_softmax_gradient(logits, target)
+    torch.testing.assert_close(torch.vmap(sc.chi_softmax_gradient)(logits, target), right)
+    compiled = torch.compile(sc.chi_softmax_gradient, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(logits, target), right)
+
+
+@pytest.mark.parametrize("measure", [sc.chi, sc.effective_units, sc.hoyer])
+def test_a_zero_vector_has_no_gradient_and_spoils_none(measure):
+    v = torch.tensor([[0.0, 0.0, 0.0], [3.0, 1.0, 1.0]], requires_grad=True)
+    measure(v).nanmean().backward()
+    alone = v.detach()[1:].clone().requires_grad_()
+    measure(alone).sum().backward()
+    assert v.grad is not None and alone.grad is not None
+    torch.testing.assert_close(v.grad, torch.cat([torch.zeros(1, 3), alone.grad]))
+
+
+@pytest.mark.parametrize(
     ("call", "message"),
     [
+        (
+            lambda: sc.chi(ragged()),
+            r"nested one: give v\.values",
+        ),
+        (lambda: sc.chi(quantised()), r"quantised tensor: give v\.dequantize"),
+        (lambda: sc.chi(masked()), r"masked one: give v\.get_data"),
+        (
+            lambda: sc.chi_softmax_gradient(torch.ones(2, 3) * 1j, torch.zeros(2).long()),
+            r"logits must be real numbers, got torch\.complex64",
+        ),
         (lambda: sc.chi(torch.empty(3, 0)), "at least one entry"),
         (lambda: sc.chi(torch.tensor(1.0)), "at least one entry"),
         (lambda: sc.hoyer(torch.ones(3, 1)), "at least 2 entries"),

@@ -3,6 +3,7 @@
 import copy
 import io
 import threading
+from types import MappingProxyType
 
 import pytest
 import torch
@@ -204,6 +205,44 @@ def test_a_returned_parameter_gathers_no_hooks():
         "activation": 45,
         "gradient": 45,
     }
+
+
+class Named(tuple):
+    """What a layer may return: a tuple whose constructor takes its items one by one."""
+
+    def __new__(cls, first, second):
+        return super().__new__(cls, (first, second))
+
+
+@pytest.mark.parametrize(
+    ("pack", "read"),
+    [
+        (lambda h, x: {"last": h, "all": (x, h)}, lambda out: out["all"][-1]),
+        (lambda h, x: [h, [x, h]], lambda out: out[1][1]),
+        (lambda h, x: Named(h, x), lambda out: out[0]),
+        (lambda h, x: MappingProxyType({"h": h}), lambda out: out["h"]),
+    ],
+)
+def test_the_gradient_comes_by_whatever_name_the_output_is_read(pack, read):
+    class Packs(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(D, D)
+
+        def forward(self, x):
+            return pack(self.linear(x).view(x.shape), x)
+
+    net = Net(Packs(), read)
+    with sc.track(net, ["layer", "layer.linear"]) as tracker:
+        tracker.words(input_ids=IDS)
+        net(IDS).sum().backward()
+    table = tracker.table().query("signal == 'gradient'").set_index(["layer", "word"])
+    assert table.loc["layer", "count"].sum() == B * T
+    for column in ("chi", "l1"):
+        torch.testing.assert_close(
+            torch.tensor(table.loc["layer", column].to_numpy()),
+            torch.tensor(table.loc["layer.linear", column].to_numpy()),
+        )
 
 
 def test_no_gradient_of_an_output_that_the_loss_does_not_read():

@@ -39,7 +39,13 @@ def loss_of(model, ids):
 
 @pytest.mark.parametrize("order", ["each", "sum", "first in first out", "last in first out"])
 @pytest.mark.parametrize("reentrant", [True, False])
-def test_recomputation_counts_once_and_for_its_own_words(reentrant, order):
+@pytest.mark.parametrize("autocast", [False, True])
+def test_recomputation_counts_once_and_for_its_own_words(autocast, reentrant, order):
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        counts_once_and_for_its_own_words(reentrant, order)
+
+
+def counts_once_and_for_its_own_words(reentrant, order):
     tables = []
     for how in (reentrant, None):
         model = Checkpointed(how)
