@@ -15,17 +15,16 @@
 #
 # :::{admonition} What we found
 # :class: found
-# - After 3,000 updates of SGD at a rate of 20 the frequent half of a word sends the *more* concentrated gradient, in training only
+# - After 3,000 updates of SGD at a rate of 20 the frequent half of a word sends the *more* concentrated gradient, but only where it is measured in training
 #   ({result}`causes/enwiki-3 slopes arm=sgd-20 measure=training kind=split update=last * 1000` thousandths of $\chi$ per nat); with Adam it sends
 #   the *less* concentrated one ({result}`causes/enwiki-3 slopes arm=adam measure=training kind=split update=last * 1000`).
-# - With SGD at 5 $\chi$ rises over whole words, by
+# - With SGD at 5, $\chi$ rises over whole words, by
 #   {result}`causes/enwiki-3 slopes arm=sgd-5 measure="held out" kind=words update=last * 1000` thousandths per nat (held out), and within
 #   split words no rise is seen ({result}`causes/enwiki-3 slopes arm=sgd-5 measure="held out" kind=split update=last * 1000`).
-# - With Adam four networks of five begin with a positive slope; it falls in all five, and in the end the signs differ (held out).
+# - Under Adam the slope is positive at first in four of the five networks, falls in all five, and ends with different signs (held out).
 # :::
 #
-# The numbers are those of the third round of runs, which repeats three arms (ways of training) of the second with new seeds, and decides findings 10 to 12. The second has all arms, and decides findings 1 to 9: figures that
-# compare more than these three show it alone.
+# The numbers are those of the third round of runs, which repeats three arms (ways of training) of the second with new seeds, and decides findings 10 to 12. The second has all arms, and decides findings 1 to 9: figures comparing more than these three arms show the second round only.
 #
 # Early in training frequent words send more concentrated gradients into the upper layer of a language model
 # than rare ones. But *the* differs from *barometer* in more than frequency. To find out what frequency does by
@@ -77,8 +76,8 @@ about(page)
 #
 # A run leaves two tables: `types` says what each type is, `probe` how concentrated the gradient is that
 # it sends down on held-out text, both halves of a split word being the target at the same positions.
-# The mean difference within a word, by how much more often its frequent half occurs (in nats: 0 is
-# 1 : 1, 2.94 is 19 : 1), in thousandths of $\chi$. The run is one that your machine makes in a minute: SGD at 5, 64 units a layer, text of the
+# The lines below give the mean difference within a word, in
+# thousandths of $\chi$, by how much more often its frequent half occurs. The run is one that your machine makes in a minute: SGD at 5, 64 units a layer, text of the
 # installed packages, one seed. In so small a network the frequent half is ahead even at 5. In the reference runs, with 200 units on
 # Wikipedia, it is not; we do not know why.
 
@@ -124,7 +123,10 @@ axes = figures.beside(figures.dose_response, page.reference, table="doses", **ri
 #
 # ## Over training
 #
-# The slope of the lines above, by arm. Bands are the range over the seeds, which is no 95 % interval.
+# The slope of the lines above, by arm. Bands are the range over the seeds, which is no 95 % interval. Five arms have names that do not say all: *normal output rows* begins with
+# rows drawn from a normal distribution in place of a uniform one of the same variance; *targets shuffled* trains on the text's words in random order as targets;
+# *$\chi$ penalised* (or *rewarded*) adds $\chi$ of the gradient to the loss (or subtracts it); *frequent words first* is a curriculum, in which rare targets join the loss
+# later; *a tenth of the text ten times* makes as many updates on repeated text.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-updates", "caption": "The split slope, $\\chi$ per nat of frequency on held-out text, by optimiser. Adam is positive at 500 updates and, with every seed, negative from 1,500 on; SGD at 5 stays near zero; with SGD at 20 the seeds come apart late. Bands: the range over the seeds."}, "image": {"alt": "Line chart: effect of frequency on concentration over updates, a line for each of three optimisers.", "classes": "dark-light"}}
 rounds = every_arm(reference)
@@ -149,7 +151,7 @@ axes = figures.beside(
     titles=whose,
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-variants", "caption": "The same for variants of SGD at 5 (with momentum: at 0.5), an LSTM each, a panel a variant; grey and dashed in each: SGD at 5 itself. With normal output rows the slope stays at zero as without; with targets shuffled it grows from the start, and with momentum more. Left out is the arm in which $\\chi$ is rewarded, whose slopes are far steeper (table below). Bands: the range over the seeds."}, "image": {"alt": "Six small line charts: effect of frequency on concentration over updates for each variant of SGD at 5, with SGD at 5 itself in grey.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-variants", "caption": "The same for variants of SGD at 5 (with momentum: at 0.5), an LSTM each, a panel a variant; grey and dashed in each: SGD at 5 itself. With normal output rows the slope stays at zero, as it does with the usual rows; with targets shuffled it grows from the start, and with momentum more. Left out is the arm in which $\\chi$ is rewarded, whose slopes are far steeper (table below). Bands: the range over the seeds."}, "image": {"alt": "Six small line charts: effect of frequency on concentration over updates for each variant of SGD at 5, with SGD at 5 itself in grey.", "classes": "dark-light"}}
 variants = (
     "normal-init",
     "shuffled",
@@ -217,7 +219,7 @@ axes = figures.beside(
 )
 
 # %% [markdown]
-# ## What it goes with
+# ## What $\chi$ correlates with
 #
 # Between the loss and the upper layer lies one matrix, the output rows $W$. The gradient that arrives is
 #

@@ -30,7 +30,7 @@
 # {term}`open classes <open class>` have thousands, most of them rare. If gradients become
 # concentrated with exposure, is that one effect or two?
 #
-# Each word gets the part of speech that most of its occurrences are tagged with, by a small
+# Each word is assigned the part of speech with which most of its occurrences are tagged, by a small
 # tagger that comes with this project, or by any spaCy pipeline that you name. Words without a
 # majority belong to neither class.
 
@@ -148,8 +148,7 @@ f"closed minus open, thousandths: {1000 * difference:.2f} [{1000 * low:.2f}, {10
 #
 # Finding 6 compares the gains in the second half of training, over W.
 # Finding 7 compares the mean concentration of the two classes at the last epoch: over words that occur more
-# than 1,000 times in the text, and over W at equal log frequency; the matched samples
-# complete it, all words are shown beside. [All parts of the rules](../../book/emergent/verdicts.md).
+# than 1,000 times in the text, and over W at equal log frequency; the matched samples are a side part; the difference over all words is shown but does not count. [All parts of the rules](../../book/emergent/verdicts.md).
 
 # %% tags=["remove-input"]
 verdicts(page, 6, 7)

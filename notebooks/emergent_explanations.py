@@ -29,7 +29,7 @@
 #   the end, but in the first epoch, on log frequency, it could be (verdict: {verdict}`emergent-8`).
 # :::
 #
-# Two dull explanations would make the finding uninteresting. Perhaps the gradients of frequent
+# Two mundane explanations would make the finding uninteresting. Perhaps the gradients of frequent
 # words are simply *small*: the model is confident about them, most units are settled, little is
 # left. Or perhaps the sparsity is inherited from above: the {term}`softmax gradient`, over the
 # words of the vocabulary, might itself be sparse for frequent words, and pass that on.

@@ -16,7 +16,7 @@
 # :::{admonition} What we found
 # :class: found
 # - The embedding does not overtake the lower layer as in the paper: on WikiText-2, at the end, its correlation minus that of the lower
-#   layer is {claim}`emergent-3`. The commonest words decide this; in ranks the embedding is slightly ahead
+#   layer is {claim}`emergent-3`. The commonest words decide this; by rank correlation the embedding is slightly ahead
 #   ({result}`emergent/wikitext-2-lr20 correlations.rho layer=embedding signal=activation role=input value=chi method=spearman epoch=last %+.2f` and
 #   {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm1 signal=activation role=input value=chi method=spearman epoch=last %+.2f`, no part of the rule).
 # - One gradient does follow the frequency of the input a little, on log frequency: that of the embedding, late in training
@@ -166,8 +166,7 @@ verdict_sentence(page, 3, 4, 5)
 # Finding 4 is a claim about *every* gradient in *every* epoch, so one clear exception decides
 # against it; the value shown is the one furthest from 0. In the reference runs, on log frequency, that is the gradient of
 # the embedding in one of the last epochs; on raw frequency it is the softmax gradient in the first. Finding 5 needs a cut with at least two
-# epochs on either side, which the reference runs have by plan (after epochs 8 and 14). It is also the weakest of all by
-# design: a cut happens once or twice in a run, and something that merely happens at the same time looks the same.
+# epochs on either side, which the reference runs have by plan (after epochs 8 and 14). It is also the one with the weakest design: a cut happens once or twice in a run, and something that merely happens at the same time looks the same.
 #
 # ## What to try next
 #

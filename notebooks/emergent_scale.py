@@ -19,7 +19,7 @@
 #   to {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=3 %+.2f` ({result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=3 %+.2f`) in the third and later rises, with a jump when the learning rate is first cut, to {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=last %+.2f` ({result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=last %+.2f`) in the last. On raw frequency, the paper's
 #   scale, that is above where it began; on log frequency it is not. Before the first cut, after epoch 8, it had come back to {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=8 %+.2f` ({result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=8 %+.2f`):
 #   what lies above may be owed to the cuts or to time, which these runs cannot tell apart.
-# - At the end its height rests on some twenty words, as one sees afterwards (no rule was written for this): without the twenty commonest words
+# - At the end about twenty words account for nearly all of it, as was noticed afterwards (no rule was written for this): without the twenty commonest words
 #   and punctuation marks the correlation has come up from {result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=pearson_log dropped=20 epoch=6 %+.2f` (log, sixth epoch) to no more than {result}`emergent/wikitext-2-lr20 without.rho method=pearson epoch=last dropped=20 %+.2f` (raw; log {result}`emergent/wikitext-2-lr20 without.rho method=pearson_log epoch=last dropped=20 %+.2f`). After the first epoch it did not need them
 #   ({result}`emergent/wikitext-2-lr20 without.rho method=pearson epoch=1 dropped=20 %+.2f`; {result}`emergent/wikitext-2-lr20 without.rho method=pearson_log epoch=1 dropped=20 %+.2f`).
 # - Not everything is a matter of time: that the lower layer is ahead of the embedding (finding 3, the reverse of the paper) has hardly changed since
@@ -27,11 +27,8 @@
 # :::
 #
 # The paper trains on 227 million words, 50 times over; a tenth of its first epoch has more updates than these whole runs, and its figures begin after that epoch. A verdict on a
-# short run is a verdict on the beginning of training. So here is each finding's first statistic as a curve, with the place
-# of the paper on the same axis. Two axes are possible. *Updates* count how often the weights changed. *Exposure* counts
-# how often a word was seen, here the median word of W, the set of words seen at least 3,000 times by the end. In updates we are
-# far from the paper; in exposure the words of W are where its rarer words are in its last epochs. That sets our median word beside the
-# paper's rarest. Our rarest word of W ends at 3,000, by definition, where the paper's rarest ends at 5,000.
+# short run is a verdict on the beginning of training. So here is each finding's first statistic as a curve, with the paper's range on the same axis. Two axes are possible. *Updates* count how often the weights changed. *Exposure* counts
+# how often a word was seen, here the median word of W, the set of words seen at least 3,000 times by the end. Counted in updates we are far short of the paper. Counted in exposure, our median word of W is where the paper's rarest word is in its last epochs. Our rarest word of W ends at 3,000, by definition, where the paper's rarest ends at 5,000.
 
 # %% tags=["parameters", "hide-input"]
 preset = "quick"  # quick | small | paper

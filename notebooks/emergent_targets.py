@@ -73,8 +73,7 @@ about(page)
 #
 # ## What the runs here give
 #
-# Solid lines are gradients, dashed lines activations; the colour is the layer, and grey are the lower LSTM layer and
-# the embedding. Bands are 95 % intervals over words, thin lines single seeds, vertical dashed lines the cuts of the
+# Solid lines are gradients, dashed lines activations; the colour is the layer, and the lower LSTM layer and the embedding are grey. Bands are 95 % intervals over words, thin lines single seeds, vertical dashed lines the cuts of the
 # {term}`learning rate`. Epoch 0 is the network before any training: what is there already owes
 # nothing to learning.
 
@@ -112,7 +111,7 @@ rho[["method", "rho", "low", "high"]].round(2)
 
 # %% [markdown]
 # Raw frequency is a peculiar yardstick. The most frequent word may occur a thousand times as
-# often as the median word, so that a few function words pull the correlation wherever they lie.
+# often as the median word, so that a few function words can determine the correlation.
 # On the logarithm of frequency a few words weigh far less, if there are many others, as here:
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-targets-log", "caption": "The same on log frequency. In the reference runs the heavy line is highest in the third epoch and falls from then on, to less than a third of that; it still ends above all others."}, "image": {"alt": "Line chart: correlation with the logarithm of target-word frequency over epochs, one line for each layer and signal.", "classes": "dark-light"}}

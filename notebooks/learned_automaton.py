@@ -168,5 +168,5 @@ pd.DataFrame(rows, index=["before", "after"], columns=["lengths", "penalty"])
 # ## What to try next
 #
 # - Another sentence: `make book ARGS="-p sentence 'not good and not bad'"`.
-# - Let self-loops be cheap, `-p stay 0.99`, or forbid them nearly, `-p stay 0.1`.
+# - Let self-loops be cheap, `-p stay 0.99`, or nearly forbid them, `-p stay 0.1`.
 # - Automata that were trained: [What do the automata look for?](learned_patterns.ipynb)

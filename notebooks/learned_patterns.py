@@ -27,8 +27,8 @@
 # A network with a handful of hidden units can be read as a whole, if its units can be read. Those
 # of a {term}`rational RNN` can: each is a small automaton (a {term}`WFSA`) that adds up how well
 # the text matches a soft pattern. This page takes the smallest structure that the
-# {term}`group lasso` of the [page before](learned_tradeoff.ipynb) leaves, and asks each of its
-# automata what it has learned.
+# {term}`group lasso` left in our first study, whose reviews had no titles (hence lower accuracies than on
+# the [page before](learned_tradeoff.ipynb)), and asks each of its automata what it has learned.
 
 # %% tags=["parameters", "hide-input"]
 preset = "quick"  # quick | small | paper
@@ -40,7 +40,7 @@ seed = 0
 device = "auto"  # auto | cpu | cuda
 sentence = "I was wrong: the sound is excellent and it still works after a year."
 reference = "reviews"  # which committed study is read
-explorer = "reviews"  # which committed model decides about the sentence
+explorer = "reviews"  # which committed model classifies the sentence
 
 # %% tags=["remove-input"]
 from sparsecore.runs.notebook import check_parameters
@@ -93,7 +93,7 @@ axes = figures.states_kept(reader.states)
 # Those with a state left, as automata: the arrow in front of a state takes a word, the loop above
 # it skips one.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-automata", "caption": "The automata that are left (Figure 2 of the paper): dotted states were taken out. The solid states are as many as the words that an automaton can still take. Patterns are numbered by the rising numbers of their automata, which the figure before sorts by size. The area of a disc is the norm of the state's weights; where it is small, the number of the state stands beside the circle."}, "image": {"alt": "A row of circles for each automaton, joined by arrows, with a loop above each circle; removed states are dotted.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-automata", "caption": "The automata that are left (Figure 2 of the paper): dotted states were taken out. An automaton can take one word for each solid state. Patterns are numbered in the order of their automata, which the figure before sorts by size. The area of a disc is the norm of the state's weights; where it is small, the number of the state stands beside the circle."}, "image": {"alt": "A row of circles for each automaton, joined by arrows, with a loop above each circle; removed states are dotted.", "classes": "dark-light"}}
 states, names = kept_automata(reader)
 axes = figures.automata(states, names)
 
@@ -119,7 +119,7 @@ phrase_rows(reader.patterns)
 #
 # ## One sentence, step by step
 #
-# Any sentence can be given as the parameter `sentence`. On this page it is decided by the larger model of
+# Any sentence can be given as the parameter `sentence`. On this page the sentence is classified by the larger model of
 # [Read the automata](explore_automata.ipynb), once its weakest states have been removed: its word scores are in the book,
 # those of the model above are not. Here its automata are called A, B, C and so on; they have nothing to do with the patterns above.
 # Words that it does not know are left out. <u>**Underlined**</u>: taken. Small print:

@@ -31,7 +31,7 @@ check_parameters(globals())
 #
 # $$\chi(v) = \frac{\lVert v\rVert_2}{\lVert v\rVert_1}$$
 #
-# compares the two commonest ways to say how large a vector is. On the axes, where one entry holds
+# is the ratio of the two commonest ways to say how large a vector is. On the axes, where one entry holds
 # everything, the Euclidean circle and the taxicab diamond touch: both norms are equal, $\chi = 1$. On
 # the diagonals the entries are equal, the diamond is furthest inside the circle, and $\chi$ is at its
 # least. Only the direction counts: every ray from the centre has one colour.
@@ -47,10 +47,10 @@ axes = figures.chi_in_the_plane()
 # If $n$ of the $D$ entries are equal and the others zero, $\chi = 1/\sqrt n$, whatever $D$ is. So
 # $1/\chi^2$ can be read as a number of {term}`effective units`. It is the inverse Simpson index, as ecologists count species,
 # of the shares $|v_i|/\sum_j|v_j|$. Nothing can be below
-# $1/\sqrt D$, the *floor* of a layer (bars at the right end), for 200 units 0.071. And $D$ independent normal random
-# numbers, which nobody would call sparse, lie somewhat above it, at about $\sqrt{\pi/2D}$ (dots): 0.089 for 200 units, as
-# concentrated as 127 equal ones. Of a gradient that has come back through a dropout of one in five, 160 entries of
-# 200 are left, and the value is 0.099.
+# $1/\sqrt D$, the *floor* of a layer (bars at the right end), for 200 units 0.071. A vector of $D$ independent normal random
+# numbers, which nobody would call sparse, has a $\chi$ somewhat above it, about $\sqrt{\pi/2D}$ (dots): 0.089 for 200 units, as
+# concentrated as 127 equal ones. After a dropout of one in five, 160 of a gradient's 200
+# entries are left, and the value is 0.099.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-part", "caption": "Chi of a vector that uses a part of its units equally, for layers of several widths: it falls as the part grows, and a wider layer lies lower. At the right end all are used: the bar is the least possible value, the dot that of independent normal numbers."}, "image": {"alt": "Line chart on two logarithmic axes: chi falls as the square root of the share of units used; one line a width.", "classes": "dark-light"}}
 from sparsecore.measure.reference_values import part_table
@@ -95,7 +95,7 @@ pd.DataFrame(
 # | `gradient=` | what flows back | used |
 # |---|---|---|
 # | `"upward"` | from the layers above alone | the paper's choice, and this book's |
-# | `"total"` | and through the recurrence, from all later steps | `sparsecore run emergent --gradient total` |
+# | `"total"` | the upward part, plus what comes back through the recurrence from all later steps | `sparsecore run emergent --gradient total` |
 #
 # And it can be taken before or after a {term}`dropout`, which puts zeros into it. [Sparsity by
 # nature](../../book/emergent/index.md) says which choice the runs of this book make, and why.

@@ -30,7 +30,7 @@
 # - **dense**: every unit sees all units of its layer, and all of the layer below;
 # - **sparse**: the hidden layers are one and a half times as wide. Their units fall into groups. A
 #   unit sees those of its own group, and a window of the layer below. What is missing is chosen
-#   before training begins, so that both models have the same number of parameters.
+#   before training begins, so that both models have nearly the same number of parameters.
 
 # %% tags=["parameters", "hide-input"]
 preset = "quick"  # quick | small | paper
@@ -78,7 +78,7 @@ about(page)
 # Training has two stages. Within the first, after some epochs, the weights that are evaluated are no longer the
 # current ones but their mean since then ({term}`averaged SGD`).
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-language", "caption": "Validation perplexity over the epochs of training. Open marks: current weights; filled marks: averaged ones. The dense model is ahead by a little nearly all the time. Bands: from the least to the greatest of three seeds or more."}, "image": {"alt": "Line chart: perplexity of the validation text over the epochs, one line for the dense and one for the sparse model, with a dashed line where fine-tuning begins.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-language", "caption": "Validation perplexity (on a log scale) over the epochs of training. Open marks: current weights; filled marks: averaged ones. The dense model is ahead by a little nearly all the time. Bands: the range over the seeds."}, "image": {"alt": "Line chart: perplexity of the validation text over the epochs, one line for the dense and one for the sparse model, with a dashed line where fine-tuning begins.", "classes": "dark-light"}}
 whose = ("reference runs", "your runs")
 axes = figures.beside(
     figures.perplexity_over_epochs,
@@ -96,7 +96,7 @@ HoverPoints(axes)
 # Table 1 of the paper, as a picture and in numbers. Each model is measured with the weights that were
 # best on the validation text.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-language-test", "caption": "Test perplexity without and after fine-tuning (Table 1 of the paper). Lower is better. Bars: 95 % intervals of the mean over seeds, where there are three or more."}, "image": {"alt": "Point chart with error bars: test perplexity of the dense and the sparse model, without and after fine-tuning.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-language-test", "caption": "Test perplexity without and after fine-tuning (Table 1 of the paper). Lower is better: the dense model is lower both times. Bars: 95 % intervals of the mean over seeds, where there are three or more."}, "image": {"alt": "Point chart with error bars: test perplexity of the dense and the sparse model, without and after fine-tuning.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.perplexities_compared,
     page.reference,
@@ -133,8 +133,7 @@ num_blocks, round(gamma, 3), sizes
 # ## Does the sparse model overfit?
 #
 # The gap between training and validation text, both without dropout, says how much better a model is
-# on what it has seen. It is larger for the sparse model, and
-# grows with fine-tuning:
+# on what it has seen. It is larger for the sparse model, and grows with fine-tuning in both:
 
 # %% tags=["hide-input"]
 gap_table(page)
@@ -143,8 +142,7 @@ gap_table(page)
 # ## How sure are we?
 #
 # Three findings. A part is a difference between the two models in nats per word, with a 95 % interval
-# over seeds. It is true if the whole interval is above 0. Before its place its width is
-# looked at: one that is too wide to show the paper's effect leaves a finding untested, wherever it lies. A single seed decides nothing. [All parts of
+# over seeds. It is true if the whole interval is above 0. The width of the interval is checked first: one that is too wide to show the paper's effect leaves a finding untested, wherever it lies. A single seed decides nothing. [All parts of
 # the rules](../../book/predefined/verdicts.md).
 
 # %% tags=["remove-input"]

@@ -16,7 +16,7 @@
 # :::{admonition} What we found
 # :class: found
 # - The full dense model knows {over-seeds}`reciting/ptb-3500 reciting/ptb-3500-2 reciting/ptb-3500-3 runs.accuracy family=dense part=1 * 100 %.1f` % of its text.
-#   So it is room that smaller models lack. In a first round of runs it was time to learn.
+#   So what the smaller models lack is capacity; in the first round it was training time.
 # - With the parameters of a dense model of *half* the widths, a sparse embedding beside wide sparse layers costs more than it brings: the two
 #   together fall behind the dense model ({claim}`reciting-2` points; in the paper they are 0.41 ahead). Sparse layers alone recite about as much as
 #   the dense model ({claim}`reciting-1` points; the paper's 0.62 is too little to be seen with five seeds).
@@ -75,7 +75,7 @@ about(page)
 #
 # ## What the runs here give
 #
-# The accuracy of an epoch is the paper's: each word is predicted before the update that learns from
+# The accuracy of an epoch is measured as in the paper: each word is predicted before the update that learns from
 # it.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-reciting-epochs", "caption": "How much of the text each model recites, over the epochs. Solid: as many parameters as the original; dashed: as a dense model of half its widths; dotted: of a third. Lines of one style have equally many parameters. The learning rate falls a little with every epoch, and by the end all lines are nearly level. Bands: from the least to the greatest of the seeds."}, "image": {"alt": "Line chart: share of words predicted right over the epochs, a line for each of seven models.", "classes": "dark-light"}}
@@ -87,7 +87,7 @@ axes = figures.beside(
 # %% tags=["remove-input"]
 HoverPoints(axes)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-reciting", "caption": "The best epoch of each model (Table 4 of the paper). Crosses, a little lower: the paper's, for a text and models some hundreds of times as large. At a third our marks have the order of the crosses; at a half both sparse, which the paper has between the two others, is last. Bars: 95 % intervals of the mean over seeds, cut at 0 and 100 %."}, "image": {"alt": "Point chart: share of words predicted right by seven models, in groups of equal numbers of parameters, with the paper's values.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-reciting", "caption": "The best epoch of each model (Table 4 of the paper). Crosses, drawn just below each mark: the paper's, for a text and models some hundreds of times as large. At a third our marks have the order of the crosses; at a half both sparse, which the paper has between the two others, is last. Bars: 95 % intervals of the mean over seeds, cut at 0 and 100 %."}, "image": {"alt": "Point chart: share of words predicted right by seven models, in groups of equal numbers of parameters, with the paper's values.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.recited,
     page.reference,

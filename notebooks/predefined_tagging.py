@@ -93,7 +93,7 @@ about(page)
 # Each point is a setting of its own, averaged over seeds; the band is one standard deviation to
 # either side. At the right end both lines meet: there all 20 numbers of all words are stored.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tagging", "caption": "Accuracy of the tagger against the size of its embedding (Figure 3 of the paper). Dense: all vectors are short. Sparse: vectors have 20 dimensions, most words store few of them. Points one above the other have equally many parameters in the embedding. To the left the two lines part: the sparse one leads, most of all at two values per word. Drawn from the first round's four seeds; bands: one standard deviation over them."}, "image": {"alt": "Line chart: accuracy in percent against numbers stored per word, one line for dense and one for sparse embeddings, with bands.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tagging", "caption": "Accuracy of the tagger against the size of its embedding (Figure 3 of the paper). Dense: all vectors are short. Sparse: vectors have 20 dimensions, most words store only a few. Points one above the other have equally many parameters in the embedding. To the left the two lines part: the sparse one leads, most of all at two values per word. Drawn from the first round's four seeds; bands: one standard deviation over them."}, "image": {"alt": "Line chart: accuracy in percent against numbers stored per word, one line for dense and one for sparse embeddings, with bands.", "classes": "dark-light"}}
 whose = ("reference runs", "your runs")
 axes = figures.beside(
     figures.tradeoff,

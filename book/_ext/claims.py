@@ -99,10 +99,12 @@ class Claims(SphinxDirective):
             self.env.note_dependency(str(path))
             provenance = json.loads(path.read_text(encoding="utf-8"))
             counted = max((seeds_of(c) for c in claims if c.tables == path.parent.name), default=0)
-            for one in studies_of(provenance):
+            studies = studies_of(provenance)
+            for one in studies:
                 name = round_of(str(one["corpus"].get("name")), path.parent.name)
                 tuned = tuning_seed(str(one.get("experiment", "")))
-                seeds = counted or len(set(one["seeds"]) - {tuned})
+                own = len(set(one["seeds"]) - {tuned})
+                seeds = counted if counted and len(studies) == 1 else own
                 size, named = run_size(one, seeds), name if len(shown) > 1 else ""
                 known.setdefault(size, []).append(named)
         if not known:

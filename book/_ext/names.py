@@ -49,7 +49,9 @@ def run_size(provenance: dict[str, Any], seeds: int) -> str:
         told.append(f"{documents:,} documents of each kind")
     elif words:
         count = min(words, limit or words)
-        told.append(f"{count / 1e6:.2g} million words" if count >= 1e5 else f"{count:,} words")
+        if updates := settings.get("num_updates"):  # which may end before the text does
+            count = min(count, updates * settings["batch_size"] * settings["sequence_length"])
+        told.append(f"{count / 1e6:.3g} million words" if count >= 1e5 else f"{count:,} words")
     if settings.get("epochs", 1) > 1 and "num_updates" not in settings:
         told.append(f"{settings['epochs']:,} passes")
     return ", ".join([*told, "one seed" if seeds == 1 else f"{seeds} seeds"])

@@ -19,6 +19,7 @@ from mathml import to_mathml
 from names import run_size
 from offline import drop_outside_files
 from results import _run_row, decided_by, extrapolated_costs, measured_costs
+from spaces import TOGETHER
 from tables import table
 
 from sparsecore.errors import InputError
@@ -294,3 +295,8 @@ def test_a_mean_over_the_seeds_of_several_folders_has_students_interval(tmp_path
     }.items():
         with pytest.raises(InputError, match=message):
             over_seeds(tmp_path, wrong)
+
+
+def test_a_number_stays_with_its_percent_and_an_interval_whole():
+    told = TOGETHER.sub("_", "95 % of 0.1 [−0.2, 0.34]; f(1, 2) % 3, 12 %.")
+    assert told == "95_% of 0.1 [−0.2,_0.34]; f(1, 2) % 3, 12_%."

@@ -52,7 +52,7 @@ MEASURES = (
 CODES = re.compile("|".join(rf"(?<=, ){code}(?=,)" for code in ARMS))
 SLOPES = ["arm", "seed", "update", "measure", "kind", "value"]
 ABREAST = 3  # panels
-PER_NAT = rf"${style.TOP_GRADIENT}$ per nat of frequency, thousandths"
+PER_NAT = rf"split slope of ${style.TOP_GRADIENT}$, thousandths a nat"
 
 
 def arm_in_words(part: str) -> str:

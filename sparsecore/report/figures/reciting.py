@@ -47,7 +47,7 @@ def recited(accuracy: pd.DataFrame, ax: Axes | None = None) -> Axes:
         rows["paper_accuracy"], rows["place"] + BESIDE, color=style.INK, marker="x", markersize=8,
         markeredgewidth=2, linestyle="none", label="in the paper",
     )  # fmt: skip
-    ax.legend(handles=crosses, loc="upper left", frameon=False)
+    ax.legend(handles=crosses, loc="lower left", bbox_to_anchor=(0, 1), frameon=False)
     labels = [
         f"{family.replace(' + ', ' +' + chr(10))}\n{_count(number)} parameters"
         for family, number in zip(rows["family"], rows["parameters"], strict=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, LogLocator
 
 from sparsecore.report.figures import marks, style
 from sparsecore.report.figures.figure_data import keep_rows, label_rows
@@ -16,7 +16,10 @@ from sparsecore.report.figures.training import mark_step_cuts
 from sparsecore.stats.tables import require_columns
 
 AXES = {"updates": "updates", "exposure": "times the median word of W was seen"}
-PAPER = {"updates": "the paper, epochs 1 to 50", "exposure": "the paper's rarest word"}
+PAPER = {
+    "updates": "the paper, epochs 1 to 50",
+    "exposure": "the paper's rarest word, epochs 1 to 50",
+}
 METHODS = {"pearson_log": ("log", style.SOLID), "pearson": ("raw", style.DASHED)}
 COLUMNS = ["finding", "statistic", "updates", "exposure", "method", "value", "low", "high", "seed"]
 THOUSANDTHS = 1e3
@@ -72,7 +75,7 @@ def rho_by_scale(scale: pd.DataFrame, paper: Mapping[str, tuple[float, float]]) 
 def findings_by_scale(scale: pd.DataFrame, paper: Mapping[str, tuple[float, float]]) -> np.ndarray:
     """Findings 2, 3, 6 and 7 over updates: a panel each; ``scale``: of one configuration."""
     require_columns(scale, COLUMNS)
-    _, axes = style.new_figure(6.8, rows=2, columns=2)
+    _, axes = style.new_figure(7.2, rows=2, columns=2)
     for ax, (finding, series) in zip(axes.flat, PANELS.items(), strict=True):
         shown = _trained(scale[scale["finding"] == finding])
         unit = THOUSANDTHS if finding == 7 else 1.0
@@ -86,7 +89,11 @@ def findings_by_scale(scale: pd.DataFrame, paper: Mapping[str, tuple[float, floa
         _mark_paper(ax, "updates", paper, "")
         ax.set_title(TITLES[finding], loc="left", fontsize=style.TEXT)
         ax.set_ylabel("")
-        style.legend(ax, loc="best", fontsize=style.TEXT - 2, frameon=True, edgecolor="none")
+        below = (0.5, -0.08 if ax in axes[0] else -0.24)
+        style.legend(
+            ax, loc="upper center", bbox_to_anchor=below, ncols=2, fontsize=style.TEXT - 1,
+            columnspacing=1.2, handlelength=1.4,
+        )  # fmt: skip
         keep_rows(ax, shown[COLUMNS])
     for ax in axes[0]:
         ax.set_xlabel("")
@@ -132,6 +139,7 @@ def _mark_paper(ax: Axes, x: str, paper: Mapping[str, tuple[float, float]], name
     """Shade what the paper's epochs cover."""
     marks.zero_line(ax)
     ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 3) if name else (1,)))
     ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     ax.set_xlabel(AXES[x])
     first, last = paper[x]
