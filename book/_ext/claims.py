@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
-from names import label_of, part_in_words, round_of, run_size
+from names import label_of, part_in_words, round_of, run_size, text_name
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -202,7 +202,8 @@ def deciding(claim: Claim) -> list[dict[str, Any]]:
     """
     essential = [part for part in claim.parts if part.get("kind", "essential") == "essential"]
     turning = {"fails": "no", "undecided": "unsure"}.get(claim.verdict)
-    found = [part for part in essential if part["outcome"] == turning] if turning else []
+    known = {part["part"] for part in essential if part["outcome"] == "yes"}
+    found = [p for p in essential if p["outcome"] == turning and p["part"] not in known]
     if claim.verdict == NOT_TESTED:
         found = [part for part in essential if claim.reason.startswith(part["part"])]
     choices = [*found, *essential, *(p for p in claim.parts if p.get("kind") == "shown")]
@@ -291,12 +292,10 @@ def _judged(claim: Claim) -> nodes.Node:
     }.get(claim.verdict, "")
     if claim.verdict == "partly":
         why = _contradiction(claim) or why
-    if claim.verdict == "holds" and (told := _true_on_one_scale(claim)):
+    if claim.verdict == "holds" and (told := _true_in_places(claim)):
         why = f"every part of its rule is true; {told}"
-    if claim.verdict == "fails":
-        scales = [part["method"] for part in deciding(claim) if part["outcome"] == "no"]
-        if len(scales) < len(deciding(claim)):
-            why = f"this essential part is false on {METHODS[scales[0]]}"
+    if claim.verdict == "fails" and (where := _places(claim, deciding(claim), "no")):
+        why = f"this essential part is false on {where}"
     told = verdict_badge(claim.verdict)
     told += nodes.inline("", f" {part_in_words(claim.reason) or why}", classes=["why"])
     return told
@@ -317,23 +316,32 @@ def _contradiction(claim: Claim) -> str:
     return "the two texts contradict each other" if texts else ""
 
 
-def _true_on_one_scale(claim: Claim) -> str:
-    """Which parts that count are true by one method and open by another, with their values."""
-    outcomes = _outcomes(claim, "essential", "side")
-    return "; ".join(
-        f"one part, {part['part']} ({_value(part)}), on {METHODS[part['method']]} alone"
-        for part in claim.parts
-        if part["outcome"] == "yes" and "unsure" in outcomes.get(part["part"], ())
-    )
+def _true_in_places(claim: Claim) -> str:
+    """Which parts that count are true here and open there, with the value of a true one."""
+    told = []
+    counted = [part for part in claim.parts if part.get("kind") in ("essential", "side")]
+    for name in dict.fromkeys(part["part"] for part in counted):
+        rows = [part for part in counted if part["part"] == name]
+        if where := _places(claim, rows, "yes"):
+            value = _value(next(part for part in rows if part["outcome"] == "yes"))
+            told.append(f"one part, {name} ({value}), on {where} alone")
+    return "; ".join(told)
 
 
-def _outcomes(claim: Claim, *kinds: str) -> dict[str, set[str]]:
-    """Of each part of these kinds, what its methods say."""
-    found: dict[str, set[str]] = {}
-    for part in claim.parts:
-        if part.get("kind") in kinds:
-            found.setdefault(part["part"], set()).add(part["outcome"])
-    return found
+def _places(claim: Claim, rows: Sequence[dict[str, Any]], outcome: str) -> str:
+    """On which frequency, and on which text of several, a part has an outcome; empty if on all."""
+    found = [part for part in rows if part["outcome"] == outcome]
+    if len(found) in (0, len(rows)):
+        return ""
+    if len(_texts(claim)) == 1:
+        return " and ".join(METHODS.get(part["method"], "") for part in found)
+    told = []
+    for text in _texts(claim):
+        own = [part for part in rows if part.get("corpus", claim.corpus) == text]
+        which = [METHODS.get(part["method"], "") for part in own if part in found]
+        if which:
+            told.append(text_name(text) + (f" ({which[0]})" if len(which) < len(own) else ""))
+    return " and ".join(told)
 
 
 def _before(claim: Claim, claims: Collection[Claim]) -> nodes.Node:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from cells import cell, over_seeds
 from citation import bibtex
-from claims import Claims, _ours, deciding, tally, verdict_badge
+from claims import Claims, _judged, _ours, deciding, tally, verdict_badge
 from docstrings import escape_docstring
 from docutils import nodes
 from figure_data import tables_of
@@ -131,6 +131,35 @@ def test_what_decides_is_the_part_on_which_the_verdict_turns():
     assert [one["part"] for one in deciding(failed)] == ["d"]
     unknown = [{**one, "value": None} for one in parts[:4]]
     assert deciding(Claim(**FIELDS, parts=[*unknown, parts[4]])) == [parts[4]]
+
+
+def test_of_two_texts_it_is_said_where_a_part_is_true():
+    def beside(*told, **more):
+        return {**part(*told, **more), "corpus": "enwiki", "tables": "enwiki-7m"}
+
+    own = {"corpus": "wikitext-2", "tables": "wikitext-2", "verdict": "holds"}
+    logs = {"method": "pearson_log"}
+    parts = [
+        part("a", "yes", 0.5), part("a", "unsure", 0.4, **logs),
+        beside("a", "yes", 0.6), beside("a", "yes", 0.7, **logs),
+    ]  # fmt: skip
+    claim = Claim(**FIELDS, parts=parts, **own)
+    assert _judged(claim).astext() == (
+        "holds every part of its rule is true; one part, a (0.50 [0.49, 0.51]), "
+        "on WikiText-2 (raw frequency) and Wikipedia alone"
+    )
+    lines = [line for line in _ours(claim).astext().split("\n") if line]
+    assert lines[1:5] == [
+        "0.50 [0.49, 0.51] raw frequency, WikiText-2, first round",
+        "0.40 [0.39, 0.41] log frequency, WikiText-2, first round",
+        "0.60 [0.59, 0.61] raw frequency, Wikipedia, 7m",
+        "0.70 [0.69, 0.71] log frequency, Wikipedia, 7m",
+    ]
+    contradict = Claim(
+        **FIELDS, parts=[part("a", "yes", 0.5), beside("a", "no", 0.1)],
+        **{**own, "verdict": "partly"},
+    )  # fmt: skip
+    assert "the two texts contradict each other" in _judged(contradict).astext()
 
 
 def test_the_deciding_part_stands_with_its_values_the_paper_and_other_texts():
