@@ -12,8 +12,7 @@ import pandas as pd
 
 from sparsecore.errors import InputError
 from sparsecore.experiments.emergent.config import Emergent
-from sparsecore.experiments.emergent.evidence import matched_words
-from sparsecore.experiments.emergent.scale import PAPER
+from sparsecore.experiments.emergent.evidence import PAPER, matched_words
 from sparsecore.report.pages.parts import (
     Study,
     as_typed,
