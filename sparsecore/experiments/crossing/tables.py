@@ -17,11 +17,9 @@ from torch import Tensor
 from sparsecore.errors import InputError
 from sparsecore.experiments.crossing.findings import SIGNALS, decide
 from sparsecore.experiments.sentiment.config import lengths_of
-from sparsecore.experiments.sentiment.patterns import padded
-from sparsecore.experiments.sentiment.structure import rnn_of
-from sparsecore.experiments.sentiment.trained import Trained, load_trained
+from sparsecore.experiments.sentiment.trained import Trained, load_trained, padded
 from sparsecore.measure.chi import chi
-from sparsecore.models.classifier import SequenceClassifier, rational_classifier
+from sparsecore.models.classifier import SequenceClassifier, rational_classifier, rnn_of
 from sparsecore.pruning.groups import group_norms
 from sparsecore.stats.correlation import frequency_correlation
 from sparsecore.stats.tables import Summary

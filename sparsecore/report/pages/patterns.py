@@ -20,11 +20,9 @@ from torch import Tensor
 
 from sparsecore.data.text import tokenize
 from sparsecore.errors import InputError, near_match
-from sparsecore.experiments.sentiment.patterns import explain_document
-from sparsecore.experiments.sentiment.structure import rnn_of
-from sparsecore.experiments.sentiment.trained import load_trained, vectors_of
+from sparsecore.experiments.sentiment.trained import explain_document, load_trained, vectors_of
 from sparsecore.layers.rational import RationalRNN
-from sparsecore.models.classifier import SequenceClassifier
+from sparsecore.models.classifier import SequenceClassifier, rnn_of
 from sparsecore.report.pages.automata import pruned, reference_automata
 from sparsecore.report.pages.parts import (
     as_typed,
