@@ -21,7 +21,7 @@ from sparsecore.measure.words import matched_samples
 from sparsecore.stats.bootstrap import Estimate
 from sparsecore.stats.correlation import Replicates, correlation_replicates
 from sparsecore.stats.groups import difference_replicates, mean_difference
-from sparsecore.stats.tables import EXCLUDED
+from sparsecore.stats.tables import EXCLUDED, rows_where
 
 EXPOSURE = 3_000  # occurrences × epochs
 OFTEN = 1_000  # occurrences, Fig. 5
@@ -94,7 +94,7 @@ def evidence_of(
     exposed, often = word_sets(words, last)
     counts = counts_of(exposed, often)
     signals, classes = ["epoch", "layer", "signal", "role"], ["epoch", "word_class"]
-    top = rows_of(statistics, *TOP, "target")
+    top = top_rows(statistics)
     of_classes = top[top["word_class"].isin(["open", "closed"])]
     of_exposed, of_exposed_classes = (t[t["word"].isin(exposed["word"])] for t in (top, of_classes))
     everything: dict[str, Evidence] = {}
@@ -136,9 +136,9 @@ def counts_of(exposed: pd.DataFrame, often: pd.DataFrame) -> dict[str, int]:
     return counts
 
 
-def rows_of(table: pd.DataFrame, layer: str, signal: str, role: str) -> pd.DataFrame:
-    """The rows of one layer, signal and role."""
-    return table[(table["layer"] == layer) & (table["signal"] == signal) & (table["role"] == role)]
+def top_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the upper layer's gradient, by target word."""
+    return rows_where(table, layer="lstm2", signal="gradient", role="target")
 
 
 def matched_words(words: pd.DataFrame) -> pd.DataFrame:
@@ -215,7 +215,7 @@ def _correlations_by_scale(
     table: pd.DataFrame, exposed: pd.DataFrame, n_boot: int
 ) -> Iterator[Row]:
     moments = sorted(table["updates"].unique())
-    top = rows_of(table, *TOP, "target")
+    top = top_rows(table)
     over_w = top[top["word"].isin(exposed["word"])]
     for method in METHODS:
         every = ["updates", "layer", "signal", "role"]
@@ -248,7 +248,7 @@ def _over(
 def _differences_by_scale(
     table: pd.DataFrame, exposed: pd.DataFrame, often: pd.DataFrame, n_boot: int
 ) -> Iterator[Row]:
-    top = rows_of(table, *TOP, "target")
+    top = top_rows(table)
     sets = {
         "mean χ, closed minus open, words seen more than 1,000 times": (often, None),
         "mean χ, closed minus open, W, at equal log frequency": (exposed, "log_frequency"),

@@ -33,12 +33,11 @@ from sparsecore.errors import InputError
 from sparsecore.experiments.emergent.evidence import (
     EXPOSURE,
     OFTEN,
-    TOP,
     RunEvidence,
     evidence_of,
     matched_words,
-    rows_of,
     scale_table,
+    top_rows,
 )
 from sparsecore.experiments.emergent.findings import decide
 from sparsecore.stats.correlation import (
@@ -168,7 +167,7 @@ def updates_an_epoch(run: Run) -> int:
 
 def top_gradient(statistics: pd.DataFrame) -> pd.DataFrame:
     """Rows of the h² gradient with words as targets, without <unk> and <eos>."""
-    top = rows_of(statistics, *TOP, "target")
+    top = top_rows(statistics)
     return top[~top["word"].isin(EXCLUDED)]
 
 
