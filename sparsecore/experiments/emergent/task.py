@@ -11,7 +11,6 @@ update for epoch 0. The last window, if it is shorter, is left to the eager way.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -38,7 +37,7 @@ from sparsecore.training.graphs import (
     recorded,
     zero_state,
 )
-from sparsecore.training.language import CarriedState, evaluate
+from sparsecore.training.language import CarriedState, evaluate, perplexity
 from sparsecore.training.loop import Outputs, Row, Sums, write_outputs
 from sparsecore.training.schedule import PlannedQuartering, Quartering
 from sparsecore.training.sharding import all_reduce_gradients, local_shard, shard
@@ -175,7 +174,7 @@ class Task:
         return {
             "train_loss": sums["loss"] / sums["count"],
             "valid_loss": valid_loss,
-            "valid_perplexity": math.exp(min(valid_loss, 700.0)),
+            "valid_perplexity": perplexity(valid_loss),
             "learning_rate": learning_rate,
             "step_cut": cut,
         }
