@@ -12,6 +12,9 @@
                  need more than these tables are ``decide(…)``, which ``tables.py`` calls for a
                  table ``verdicts``
 
+``emergent`` has what its rules look at in ``evidence.py``; ``sentiment`` trains in phases, each of
+them in ``fit.py``, and a finished model is read by ``trained.py``.
+
 ``crossing`` and ``transformer`` stand beside them and are not registered: they train nothing, but
 judge runs of the others and a pretrained model. Modules are imported when they are needed: a list
 of experiments costs nothing.

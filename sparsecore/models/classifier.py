@@ -48,6 +48,12 @@ class SequenceClassifier(nn.Module):
         return self.output(self.embed_dropout(scores[-1]))
 
 
+def rnn_of(model: SequenceClassifier) -> RationalRNN:
+    """The recurrent layer of a classifier that has automata."""
+    assert isinstance(model.rnn, RationalRNN)
+    return model.rnn
+
+
 def rational_classifier(
     width: int, lengths: Sequence[int], embed_dropout: float, rnn_dropout: float
 ) -> SequenceClassifier:

@@ -10,6 +10,7 @@ Axes: T time, B batch, E embedding, H hidden, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -87,9 +88,14 @@ class LSTMLanguageModel(nn.Module):
         return self.decoder(hidden)
 
 
-def detach(state: State) -> State:
-    """The same numbers, cut from the graph (truncated backpropagation through time)."""
-    return [(h.detach(), c.detach()) for h, c in state]
+def detach(state: Any) -> Any:
+    """The same numbers, cut from the graph (truncated backpropagation through time).
+
+    ``state``: what a model gives back: a tensor, tuples or lists of them, or None.
+    """
+    if state is None or isinstance(state, Tensor):
+        return None if state is None else state.detach()
+    return type(state)(detach(part) for part in state)
 
 
 def num_parameters(module: nn.Module) -> int:

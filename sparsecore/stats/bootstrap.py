@@ -13,13 +13,18 @@ Axes: N words, R resamples, G groups (one column of ``y`` each), K controls.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sparsecore.stats.seeds import Interval
+
 Floats = NDArray[np.floating]
+Weighted = Callable[[Floats], Floats]  # (N, R) weights -> (R,)
 
 _CELLS = 4_000_000  # weights held at a time: 32 MB
 _FEW_TIES = 0.005  # share of words that may be tied with another before ranks are shared exactly
@@ -40,6 +45,37 @@ def resample_weights(words: int, resamples: int, seed: int) -> Iterator[Floats]:
         draws += np.arange(size)[:, None] * words
         counts = np.bincount(draws.ravel(), minlength=size * words)
         yield np.ascontiguousarray(counts.reshape(size, words).T, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Which resamples of the words: the same seed draws the same words."""
+
+    seed: int
+    number: int = 2_000
+
+
+class Estimate(NamedTuple):
+    """A statistic, and its values in resamples of the words: ``draws`` (R,)."""
+
+    value: float
+    draws: Floats
+
+    def __sub__(self, other: Estimate) -> Estimate:
+        return Estimate(self.value - other.value, self.draws - other.draws)
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """Value, low, high: the percentile interval over words."""
+        value = np.array([self.value])
+        low, high = percentile_interval(self.draws[:, None], value, level)[:, 0]
+        return self.value, float(low), float(high)
+
+
+def estimate(statistic: Weighted, words: int, draws: Draws) -> Estimate:
+    """The statistic at equal weights and in each resample."""
+    value = float(statistic(np.ones((words, 1)))[0])
+    parts = [statistic(weights) for weights in resample_weights(words, draws.number, draws.seed)]
+    return Estimate(value, np.concatenate([np.empty(0), *parts]))
 
 
 def standardise(columns: Floats) -> Floats:
@@ -82,6 +118,19 @@ def weighted_correlation(weights: Floats, x: Floats, y: Floats, controls: Floats
     )
     scale = np.sqrt(np.where(varies, left_x[:, None] * left_y, 1.0))
     return np.where(varies, np.clip(s_xy / scale, -1.0, 1.0), np.nan)
+
+
+def weighted_slope(weights: Floats, y: Floats, regressors: Floats) -> Floats:
+    """The first coefficient (R,) of weighted least squares of y (N,) on [regressors, 1] (N, K)."""
+    x = np.column_stack([regressors - regressors.mean(0), np.ones(len(y))])
+    w = weights.T
+    width = x.shape[1]
+    gram = (w @ (x[:, :, None] * x[:, None, :]).reshape(len(y), -1)).reshape(-1, width, width)
+    moment = w @ (x * y[:, None])  # R K+1
+    try:
+        return np.linalg.solve(gram, moment[:, :, None])[:, 0, 0]
+    except np.linalg.LinAlgError:  # a resample of words that are all alike
+        return (np.linalg.pinv(gram, hermitian=True) @ moment[:, :, None])[:, 0, 0]
 
 
 def weighted_ranks(weights: Floats, values: Floats) -> Floats:

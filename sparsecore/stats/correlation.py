@@ -19,6 +19,7 @@ import pandas as pd
 
 from sparsecore.errors import InputError, near_match
 from sparsecore.stats import bootstrap
+from sparsecore.stats.seeds import Interval
 from sparsecore.stats.tables import (
     EXCLUDED,
     Block,
@@ -164,28 +165,27 @@ class Replicates:
     estimates: bootstrap.Floats
     draws: bootstrap.Floats
 
-    def contrast(self, terms: dict[tuple[Any, ...], float]) -> tuple[float, float, float]:
+    def contrast(self, terms: dict[tuple[Any, ...], float]) -> Interval:
         """sum of coefficient × rho over groups, and its 95 % interval: value, low, high.
 
         ``terms`` maps by-values to coefficients: ``{("lstm2", 9): 1.0, ("lstm2", 1): -1.0}`` is how
         much rho grew from epoch 1 to 9. Raises InputError for a group that is not there.
         """
-        value, draws = self.combined(terms)
-        low, high = bootstrap.percentile_interval(draws[:, None], np.array([value]))[:, 0]
-        return value, float(low), float(high)
+        return self.combined(terms).interval()
 
-    def combined(self, terms: dict[tuple[Any, ...], float]) -> tuple[float, bootstrap.Floats]:
-        """sum of coefficient × rho over groups, and the same in every resample: value, R draws.
+    def combined(self, terms: dict[tuple[Any, ...], float]) -> bootstrap.Estimate:
+        """sum of coefficient × rho over groups, and the same in every resample.
 
         Runs over the same words have the same resamples, so that the draws of several seeds go
-        together into :func:`sparsecore.stats.two_level.two_level_interval`.
+        together into :func:`sparsecore.stats.two_level.interval_of`.
         """
         for key in terms:
             if key not in self.index:
                 raise InputError(f"there is no group {describe_group(self.by, key)}")
         columns = [self.index[key] for key in terms]
         coefficients = np.array(list(terms.values()), dtype=np.float64)
-        return float(self.estimates[columns] @ coefficients), self.draws[:, columns] @ coefficients
+        value = float(self.estimates[columns] @ coefficients)
+        return bootstrap.Estimate(value, self.draws[:, columns] @ coefficients)
 
 
 def _correlate(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sparsecore.errors import InputError, near_match
-from sparsecore.stats.bootstrap import percentile_interval, resample_weights
+from sparsecore.stats.bootstrap import Estimate, resample_weights
 from sparsecore.stats.tables import (
     EXCLUDED,
     check_counts,
@@ -43,7 +43,7 @@ def group_means(
         values = part["chi"].to_numpy(dtype=float)
         mean = values.mean()
         draws = _resample(values, np.empty((len(values), 0)), n_boot, 0)[:, 0]
-        low, high = percentile_interval(draws[:, None], np.array([mean]))[:, 0]
+        _, low, high = Estimate(mean, draws).interval()
         named = dict(zip(by, key, strict=True))
         rows.append(
             {**named, "value": "chi", "mean": mean, "low": low, "high": high, "words": len(values)}
@@ -92,8 +92,7 @@ def mean_difference(
                 where = describe_group(by, list(named.values()))
                 raise InputError(f"{where} has {len(side)} {name} words; a mean needs 2 or more")
         values = [side["chi"].to_numpy(dtype=float) for side in sides]
-        difference, draws = _difference(sides, values, given, n_boot)
-        low, high = percentile_interval(draws[:, None], np.array([difference]))[:, 0]
+        difference, low, high = _difference(sides, values, given, n_boot).interval()
         rows.append(
             {
                 **named,
@@ -114,11 +113,11 @@ def mean_difference(
 
 def difference_replicates(
     table: pd.DataFrame, given: str | None = None, *, n_boot: int = 1000
-) -> tuple[float, np.ndarray]:
-    """Closed minus open as in :func:`mean_difference`, and its replicates: value, R draws.
+) -> Estimate:
+    """Closed minus open as in :func:`mean_difference`, and its replicates.
 
     Tables over the same words have the same resamples, so that the draws of several seeds go
-    together into :func:`sparsecore.stats.two_level.two_level_interval`.
+    together into :func:`sparsecore.stats.two_level.interval_of`.
     """
     check_counts(n_boot=n_boot)
     chosen = select_words(table, "chi", exclude=EXCLUDED, min_frequency=0)
@@ -133,7 +132,7 @@ def _difference(
     values: list[np.ndarray],
     given: str | None,
     n_boot: int,
-) -> tuple[float, np.ndarray]:
+) -> Estimate:
     """Difference of (adjusted) means, and the same in every resample.
 
     The adjusted difference is mean(y_a) - mean(y_b) - slope · (mean(x_a) - mean(x_b)), with the
@@ -150,7 +149,7 @@ def _difference(
         _resample(v, c, n_boot, seed)
         for seed, (v, c) in enumerate(zip(values, controls, strict=True))
     ]
-    return float(estimate[0]), _adjusted(moments)
+    return Estimate(float(estimate[0]), _adjusted(moments))
 
 
 def _moments(weights: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:

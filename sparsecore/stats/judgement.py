@@ -21,9 +21,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from sparsecore.stats.seeds import Interval
+from sparsecore.stats.seeds import Interval, difference_interval
 from sparsecore.stats.two_level import LEAST_SEEDS
-from sparsecore.stats.verdict import MET, NOT_TESTED
+from sparsecore.stats.verdict import MET, NOT_TESTED, side
 
 ESSENTIAL, SIDE, SHOWN = "essential", "side", "shown"
 THOUSANDTHS = 0.01  # effects below it are told in thousandths
@@ -45,6 +45,22 @@ class Part:
     effect: float = math.nan
     seeds: int = 0
     condition: str = MET
+
+
+def difference_part(
+    finding: int,
+    part: str,
+    kind: str,
+    ours: pd.Series,
+    theirs: pd.Series,
+    bound: float = 0.0,
+    effect: float = math.nan,
+    condition: str = MET,
+) -> Part:
+    """Mean of our runs minus that of theirs, with Welch's interval over seeds: true above bound."""
+    interval = difference_interval(ours.tolist(), theirs.tolist())
+    outcome, seeds = side(interval, bound), min(len(ours), len(theirs))
+    return Part(finding, part, kind, "mean", interval, outcome, effect, seeds, condition)
 
 
 def parts_table(parts: Iterable[Part]) -> pd.DataFrame:

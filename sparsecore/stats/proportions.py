@@ -17,6 +17,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from sparsecore.stats.seeds import Interval, mean_interval
 from sparsecore.stats.two_level import LEAST_SEEDS
@@ -78,3 +79,14 @@ def difference_of(ours: Interval, theirs: Interval) -> Interval:
         value - math.hypot(a - a_low, b_high - b),
         value + math.hypot(a_high - a, b - b_low),
     )
+
+
+def auc(values: np.ndarray, positive: np.ndarray) -> float:
+    """Probability that a positive one has the larger value; ties count half.
+
+    >>> auc(np.array([3.0, 1.0, 2.0]), np.array([True, False, False]))
+    1.0
+    """
+    ranks = pd.Series(values).rank().to_numpy()
+    n = int(positive.sum())
+    return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * (len(values) - n)))

@@ -11,6 +11,7 @@ import pandas as pd
 from sparsecore.errors import check_installed
 
 Interval = tuple[float, float, float]  # value, low, high
+UNKNOWN: Interval = (math.nan, math.nan, math.nan)
 
 
 def mean_interval(values: Sequence[float]) -> Interval:

@@ -57,6 +57,13 @@ def group_columns(table: pd.DataFrame, by: Sequence[str] | None) -> list[str]:
     return by
 
 
+def rows_where(table: pd.DataFrame, **values: Any) -> pd.DataFrame:
+    """The rows that have these values in the columns of these names."""
+    for column, value in values.items():
+        table = table[table[column] == value]
+    return table
+
+
 def describe_group(by: Sequence[str], key: Sequence[Any]) -> str:
     """``layer=lstm2, role=target``, or ``the table`` where nothing was grouped."""
     return ", ".join(f"{c}={k}" for c, k in zip(by, key, strict=True)) or "the table"

@@ -24,7 +24,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from sparsecore.stats.bootstrap import Floats, percentile_interval
+from sparsecore.stats.bootstrap import Estimate, Floats
 from sparsecore.stats.seeds import Interval, mean_interval
 
 LEAST_SEEDS = 3  # fewer have no interval: two say next to nothing of their spread
@@ -66,8 +66,28 @@ def two_level_interval(
     quantiles = np.random.default_rng(seed).permutation(_quantiles(count, seeds - 1))
     spread = float(values.std(ddof=1)) / math.sqrt(seeds)
     replicates = np.tile(words, _COPIES) + quantiles * spread
-    low, high = percentile_interval(replicates[:, None], np.array([value]), level)[:, 0]
-    return value, float(low), float(high)
+    return Estimate(value, replicates).interval(level)
+
+
+def interval_of(estimates: Sequence[Estimate]) -> Interval:
+    """:func:`two_level_interval` of a statistic that was estimated for each seed."""
+    width = min(found.draws.shape[-1] for found in estimates)
+    draws = np.stack([found.draws[:width] for found in estimates])
+    return two_level_interval([found.value for found in estimates], draws)
+
+
+def nested_interval(estimates: Sequence[Estimate]) -> Interval:
+    """Mean over seeds, with the percentile bootstrap of seeds, then of words in each.
+
+    For comparison: with three seeds it is too narrow (see above).
+    """
+    draws = np.stack([found.draws for found in estimates])  # S R
+    seeds, resamples = draws.shape
+    generator = np.random.default_rng(0)
+    chosen = generator.integers(seeds, size=(resamples, seeds))
+    column = generator.integers(resamples, size=(resamples, seeds))
+    value = float(np.mean([found.value for found in estimates]))
+    return Estimate(value, draws[chosen, column].mean(1)).interval()
 
 
 @lru_cache(maxsize=8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sparsecore.errors import InputError, near_match
@@ -104,6 +104,13 @@ def require_whole(config: Any) -> None:
     """An :class:`InputError` if sentences would be both kept (``max_types``) and left out."""
     whole = config.max_types is None or config.threshold == 1
     require(config, "threshold", whole, "1 with max_types, which leaves no sentence out")
+
+
+def refuse_varied(overrides: Mapping[str, Any], names: Iterable[str]) -> None:
+    """An :class:`InputError` if a study is given one of the fields that it varies itself."""
+    for name in names:
+        if overrides.get(name) is not None:
+            raise InputError(f"{name} is one of what the study varies; sweep it with --grid")
 
 
 def identity_of(config: Any, content: str) -> dict[str, Any]:

@@ -18,12 +18,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sparsecore.models.language_model import LSTMLanguageModel, State
 from sparsecore.training.distributed import world
 
 SWITCH = "SPARSECORE_CUDA_GRAPHS"
 WARM_UPS = 3
 
 Tensors = Callable[[], Mapping[Any, Tensor]]
+Compute = Callable[[Tensor, Tensor, State], tuple[Tensor, State]]
 
 
 def recordable(device: torch.device) -> bool:
@@ -101,6 +103,63 @@ def undone(tensors: Tensors, device: torch.device) -> Iterator[None]:
             for name, tensor in tensors().items():
                 tensor.copy_(before[name]) if name in before else tensor.zero_()
         torch.cuda.set_rng_state(drawn, device) if on_gpu else torch.set_rng_state(drawn)
+
+
+class StaticStep:
+    """A step on the next window of a text, in tensors that keep their address.
+
+    Args:
+        text: (L, B) columns of ids, of any integer type, on the device.
+        sequence_length: T.
+        state: (h, c) of each layer, written over by each step.
+        compute: (inputs, targets, state) -> (loss, state after the window), the update with it.
+        most: steps that are made between two calls of :meth:`seek`.
+
+    Attributes:
+        start: (1,) where the next window begins.
+        made: (1,) steps since :meth:`seek`.
+        losses: (most,) float64, of these steps.
+    """
+
+    def __init__(
+        self, text: Tensor, sequence_length: int, state: State, compute: Compute, most: int = 1
+    ) -> None:
+        self.text, self.sequence_length = text, sequence_length
+        self.state, self.compute = state, compute
+        self.offsets = torch.arange(sequence_length + 1, device=text.device)
+        self.start = torch.zeros(1, dtype=torch.int64, device=text.device)
+        self.made = torch.zeros_like(self.start)
+        self.losses = torch.zeros(most, dtype=torch.float64, device=text.device)
+
+    def seek(self, index: int) -> None:
+        """The next steps are those of window ``index`` and after it."""
+        self.start.fill_(index * self.sequence_length)
+        self.made.zero_()
+
+    def __call__(self) -> None:
+        """Make the step."""
+        rows = self.text.index_select(0, self.start + self.offsets).long()  # T+1 B
+        loss, state = self.compute(rows[:-1], rows[1:], self.state)
+        for kept, new in zip(self.state, state, strict=True):
+            for tensor, value in zip(kept, new, strict=True):
+                tensor.copy_(value)
+        self.losses.index_copy_(0, self.made, loss.double().view(1))
+        self.start += self.sequence_length
+        self.made += 1
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that a step changes here, by name."""
+        state = {f"{n}.{i}": x for n, pair in enumerate(self.state) for i, x in enumerate(pair)}
+        return {"start": self.start, "made": self.made, "losses": self.losses, **state}
+
+
+def zero_state(model: LSTMLanguageModel, batch_size: int) -> State:
+    """(h, c) of every layer, each (1, B, H), before the first word."""
+    like, width = model.decoder.weight, model.decoder.in_features
+    return [
+        (like.new_zeros(1, batch_size, width), like.new_zeros(1, batch_size, width))
+        for _ in range(model.num_layers)
+    ]
 
 
 def _index(device: torch.device) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -176,6 +177,11 @@ def mean_loss(model: AWDLanguageModel, text: Tensor, sequence_length: int) -> fl
         return model.loss(hidden, targets).double() * targets.numel(), state
 
     return total_over_text(model, text, sequence_length, text.device, loss) / text[1:].numel()
+
+
+def perplexity(loss: float) -> float:
+    """exp(loss), finite for any mean cross entropy in nats."""
+    return math.exp(min(loss, 700.0))
 
 
 def accuracy(model: AWDLanguageModel, text: Tensor, sequence_length: int) -> float:

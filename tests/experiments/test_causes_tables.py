@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sparsecore.experiments.causes import effects
-from sparsecore.experiments.causes.aliases import draw_conditions
+from sparsecore.experiments.causes.findings import pairs
 from sparsecore.experiments.causes.tables import tables_of
+from sparsecore.experiments.causes.task import draw_conditions
 from sparsecore.stats.judgement import NOT_TESTED, judge
 
 SLOPE = 2e-3  # χ per nat of frequency
@@ -108,27 +108,7 @@ def test_a_type_that_was_not_seen_leaves_its_word_out():
     lost = types.loc[types["role"] == "rare", "type"].iloc[0]
     tables["probe"] = tables["probe"][tables["probe"]["type"] != lost]
     whole, fewer = (
-        effects.pairs(types.merge(tables[name], on="type").rename(columns={"seed_x": "seed"}))
+        pairs(types.merge(tables[name], on="type").rename(columns={"seed_x": "seed"}))
         for name in ("stream", "probe")
     )
     assert len(fewer) == len(whole) - 1
-
-
-def test_slopes_are_those_of_least_squares_and_weights_are_copies_of_words():
-    generator = np.random.default_rng(0)
-    x, y = generator.normal(size=(30, 2)), generator.normal(size=30)
-    weights = generator.integers(0, 3, size=(30, 4)).astype(float)
-    found = effects.slope(weights, y, x)
-    for column, value in zip(weights.T, found, strict=True):
-        rows = np.repeat(np.arange(30), column.astype(int))
-        design = np.column_stack([x[rows], np.ones(len(rows))])
-        assert value == pytest.approx(np.linalg.lstsq(design, y[rows])[0][0])
-
-
-def test_the_nested_interval_answers_for_seeds_and_for_words():
-    generator = np.random.default_rng(0)
-    words = [effects.Estimate(1.0, generator.normal(1.0, 0.3, 2_000)) for _ in range(3)]
-    seeds = [effects.Estimate(v, np.full(2_000, v)) for v in (0.5, 1.0, 1.5)]
-    _, low, high = effects.nested_interval(words)
-    assert (high - low) / 2 == pytest.approx(1.96 * 0.3 / np.sqrt(3), rel=0.1)
-    assert effects.nested_interval(seeds) == pytest.approx((1.0, 0.5, 1.5), abs=0.1)

@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 
 from sparsecore.errors import InputError
-from sparsecore.experiments.emergent.evidence import evidence_of
+from sparsecore.experiments.emergent.evidence import COLUMNS, PAPER, evidence_of, scale_table
 from sparsecore.experiments.emergent.findings import decide
-from sparsecore.experiments.emergent.scale import COLUMNS, PAPER, scale_table
 from sparsecore.experiments.emergent.tables import left_out_table, without_table
 from sparsecore.runs.reference import read_summary
 from sparsecore.stats.judgement import NOT_TESTED, judge

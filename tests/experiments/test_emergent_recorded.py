@@ -9,7 +9,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sparsecore.errors import TrainingError
-from sparsecore.experiments.emergent import step as module
+from sparsecore.experiments.emergent import task as module
 from sparsecore.experiments.emergent.task import Task, prepare
 from sparsecore.runs.execute import execute
 from sparsecore.training import graphs

@@ -21,17 +21,15 @@ from sparsecore.experiments.sentiment.config import (
     study,
     tune,
 )
-from sparsecore.experiments.sentiment.fit import PhaseState, logits_of
-from sparsecore.experiments.sentiment.inputs import lookup, make_batches, rows_of_words
-from sparsecore.experiments.sentiment.patterns import explain_document
-from sparsecore.experiments.sentiment.search import StrengthSearch
-from sparsecore.experiments.sentiment.structure import extract, rnn_of
-from sparsecore.experiments.sentiment.task import Task, prepare
-from sparsecore.models.classifier import SequenceClassifier, rational_classifier
+from sparsecore.experiments.sentiment.fit import PhaseState, StrengthSearch
+from sparsecore.experiments.sentiment.task import Task, extract, prepare
+from sparsecore.experiments.sentiment.trained import explain_document
+from sparsecore.models.classifier import SequenceClassifier, rational_classifier, rnn_of
 from sparsecore.pruning.compact import kept_lengths
 from sparsecore.pruning.groups import group_norms
 from sparsecore.runs.execute import execute
 from sparsecore.runs.store import list_runs
+from sparsecore.training.documents import logits_of, lookup, make_batches, rows_of_words
 from sparsecore.training.loop import train
 from tests.pruning.planted import write_planted
 

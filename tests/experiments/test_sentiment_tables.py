@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sparsecore.experiments.sentiment.contrasts import Sample, curve, samples_of
+from sparsecore.experiments.sentiment.findings import Sample, curve, samples_of
 from sparsecore.experiments.sentiment.tables import described, tables_of
 from sparsecore.stats.judgement import ESSENTIAL, NOT_TESTED, judge
 
@@ -150,7 +150,7 @@ def test_redraws_are_of_documents():
     runs = pd.DataFrame({"run": ["a", "b"], "category": "all"})
     sample = samples_of(runs, table, 2000)["all"]
     assert isinstance(sample, Sample)
-    value, low, high = sample.interval({"a": 1.0, "b": -1.0})
+    value, low, high = sample.estimate({"a": 1.0, "b": -1.0}).interval()
     difference = hits[0].astype(float) - hits[1]
     half = 196 * difference.std() / 300**0.5
     assert value == pytest.approx(100 * difference.mean())

@@ -107,6 +107,17 @@ def test_a_few_ties_by_chance_hardly_change_a_resample():
         assert together[r] == pytest.approx(exact, abs=1e-4)
 
 
+def test_slopes_are_those_of_least_squares_and_weights_are_copies_of_words():
+    generator = np.random.default_rng(0)
+    x, y = generator.normal(size=(30, 2)), generator.normal(size=30)
+    weights = generator.integers(0, 3, size=(30, 4)).astype(float)
+    found = bootstrap.weighted_slope(weights, y, x)
+    for column, value in zip(weights.T, found, strict=True):
+        rows = np.repeat(np.arange(30), column.astype(int))
+        design = np.column_stack([x[rows], np.ones(len(rows))])
+        assert value == pytest.approx(np.linalg.lstsq(design, y[rows])[0][0])
+
+
 def test_weights_are_resamples_of_the_same_size_and_of_every_word():
     weights = np.concatenate(list(bootstrap.resample_weights(40, 2000, seed=0)), axis=1)
     assert weights.shape == (40, 2000)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from sparsecore.stats import bootstrap
+from sparsecore.stats.bootstrap import Estimate
 from sparsecore.stats.seeds import mean_interval
-from sparsecore.stats.two_level import both_variances, two_level_interval
+from sparsecore.stats.two_level import both_variances, nested_interval, two_level_interval
 
 WORDS = 40
 
@@ -110,3 +111,12 @@ def test_draws_of_other_seeds_are_refused():
 def test_both_variances_are_wider_than_either():
     value, low, high = both_variances((1.0, 0.0, 2.5), (1.0, 0.5, 1.2))
     assert value == 1 and low < 0.0 and high > 2.5
+
+
+def test_the_nested_interval_answers_for_seeds_and_for_words():
+    generator = np.random.default_rng(0)
+    words = [Estimate(1.0, generator.normal(1.0, 0.3, 2_000)) for _ in range(3)]
+    seeds = [Estimate(v, np.full(2_000, v)) for v in (0.5, 1.0, 1.5)]
+    _, low, high = nested_interval(words)
+    assert (high - low) / 2 == pytest.approx(1.96 * 0.3 / np.sqrt(3), rel=0.1)
+    assert nested_interval(seeds) == pytest.approx((1.0, 0.5, 1.5), abs=0.1)

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from sparsecore.bench.case import Contestant, Values
 from sparsecore.bench.suites.lm_steps import CLIP, named, no_dropout, word_sums
-from sparsecore.experiments.emergent.step import Compute, StaticStep, gradients, update, zero_state
+from sparsecore.experiments.emergent.task import gradients, update
 from sparsecore.measure.tracker import track
 from sparsecore.models.language_model import LSTMLanguageModel, State, detach
-from sparsecore.training.graphs import recorded
+from sparsecore.training.graphs import Compute, StaticStep, recorded, zero_state
 
 Sums = Callable[[], Mapping[Any, Tensor]]
 

@@ -1,4 +1,10 @@
-"""What makes a gradient sparse? Training runs that differ in one cause at a time, as a value."""
+"""What makes a gradient sparse? Training runs that differ in one cause at a time, as a value.
+
+Words are split into two types, or thinned, at random per occurrence (:data:`CONDITIONS`). Meaning,
+word class and contexts of the two types of a split word are the same in distribution, so that a
+difference between them is an effect of frequency. In a split the second type competes with the
+first as a wrong word; thinning is the control without a competitor.
+"""
 
 from __future__ import annotations
 
@@ -88,6 +94,20 @@ ARMS: dict[str, Arm] = {
     "curriculum": Arm(curriculum=True),
 }
 """In the order in which the study runs them: what decides comes first."""
+
+CONDITIONS: dict[str, tuple[str, float]] = {
+    "split-1": ("split", 1.0),
+    "split-4": ("split", 4.0),
+    "split-19": ("split", 19.0),
+    "thin-4": ("thin", 4.0),
+    "thin-19": ("thin", 19.0),
+    "intact": ("intact", 1.0),
+}
+"""What happens to each occurrence of a word, independently, and a ratio r.
+
+``split``: it becomes a second type with probability 1/(1 + r). ``thin``: it becomes ``<unk>`` with
+probability 1 - 1/r.
+"""
 
 STUDY: dict[str, tuple[tuple[str, ...], int]] = {  # arms and seeds
     "quick": (("sgd-5", "sgd-20"), 1),

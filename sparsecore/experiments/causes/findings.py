@@ -23,13 +23,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import pandas as pd
 
-from sparsecore.experiments.causes import effects
-from sparsecore.experiments.causes.effects import Draws, Estimate
+from sparsecore.stats.bootstrap import (
+    Draws,
+    Estimate,
+    estimate,
+    weighted_correlation,
+    weighted_slope,
+)
 from sparsecore.stats.judgement import ESSENTIAL, SHOWN, SIDE, Part, parts_table
+from sparsecore.stats.seeds import UNKNOWN, Interval
+from sparsecore.stats.tables import EXCLUDED
+from sparsecore.stats.two_level import interval_of
 from sparsecore.stats.verdict import flip, side, within
 
+Statistic = Callable[[pd.DataFrame, Draws], Estimate]  # of the words of one seed
 Measured = dict[tuple[str, int, str], pd.DataFrame]  # arm, seed, measure -> the last measurement
 
 TRAINING, HELD_OUT = "training", "held out"
@@ -45,11 +55,11 @@ def decide(last: Measured) -> pd.DataFrame:
 
 
 def _parts(last: Measured) -> Iterator[Part]:
-    split, thin = effects.split_slope, effects.thin_slope
+    split, thin = split_slope, thin_slope
     yield _sloped(last, 1, "sgd-5", TRAINING, split, ESSENTIAL)
     yield _sloped(last, 1, "sgd-5", HELD_OUT, split, SIDE)
     for measure in (TRAINING, HELD_OUT):
-        equal = _seeds(last, "sgd-5", measure, lambda t, s: effects.split_mean(t, "split-1", s))
+        equal = _seeds(last, "sgd-5", measure, lambda t, s: split_mean(t, "split-1", s))
         interval = _interval(equal)
         outcome = within(interval, EQUAL)
         yield Part(1, "difference at 1:1", SIDE, measure, interval, outcome, seeds=len(equal))
@@ -84,25 +94,98 @@ def _parts(last: Measured) -> Iterator[Part]:
         yield _part(finding, name, ESSENTIAL, "correlation", found)
 
 
+def pairs(table: pd.DataFrame) -> pd.DataFrame:
+    """A row a split word: condition, dose, χ of its frequent type minus that of its rare one."""
+    frequent, rare = (table[table["role"] == role] for role in ("frequent", "rare"))
+    both = frequent.merge(rare[["word_id", "chi"]], on="word_id", suffixes=("", "_rare"))
+    return both.assign(difference=both["chi"] - both["chi_rare"])
+
+
+def split_slope(table: pd.DataFrame, draws: Draws) -> Estimate:
+    """χ(frequent) − χ(rare) on the log ratio of their frequencies: χ per nat."""
+    words = pairs(table)
+    y, x = words["difference"].to_numpy(), words[["dose"]].to_numpy(np.float64)
+    return estimate(lambda w: weighted_slope(w, y, x), len(y), draws)
+
+
+def split_mean(table: pd.DataFrame, condition: str, draws: Draws) -> Estimate:
+    """Mean of χ(frequent) − χ(rare) over the words split in one ratio."""
+    words = pairs(table)
+    y = words.loc[words["condition"] == condition, "difference"].to_numpy()
+    return estimate(lambda w: (y @ w) / len(y), len(y), draws)
+
+
+def _thinned(table: pd.DataFrame) -> pd.DataFrame:
+    kept = table["condition"].isin(["intact", "thin-4", "thin-19"])
+    return table[kept & (table["natural"] > 0)]
+
+
+def thin_slope(table: pd.DataFrame, draws: Draws) -> Estimate:
+    """χ on the log share of a word's occurrences that stay, given its natural log frequency."""
+    words = _thinned(table)
+    x = np.column_stack([-words["dose"], np.log(words["natural"])])
+    y = words["chi"].to_numpy()
+    return estimate(lambda w: weighted_slope(w, y, x), len(y), draws)
+
+
+def thin_mean(table: pd.DataFrame, condition: str, draws: Draws) -> Estimate:
+    """By how much χ of words thinned in one ratio is below that of intact words as frequent."""
+    words = _thinned(table)
+    words = words[words["condition"].isin(["intact", condition])]
+    lost = np.asarray(words["condition"] == condition, dtype=np.float64)
+    x = np.column_stack([lost, np.log(words["natural"].to_numpy(np.float64))])
+    y = words["chi"].to_numpy()
+    return estimate(lambda w: -weighted_slope(w, y, x), len(y), draws)
+
+
+def whole_words(table: pd.DataFrame) -> pd.DataFrame:
+    """The words that nothing was done to, without ``<unk>`` and ``<eos>``."""
+    own = table["condition"].isin(["intact", "none"]) & ~table["word"].isin(EXCLUDED)
+    return table[own & (table["frequency"] > 0)]
+
+
+def words_slope(table: pd.DataFrame, draws: Draws) -> Estimate:
+    """χ on log frequency over whole words: what one observes, whatever its cause; χ per nat.
+
+    Of the ranks that words were drawn from, with the weights 1/rank that they were drawn with, so
+    that it is about the same words as the split slope.
+    """
+    first = table.loc[table["condition"] != "none", "word_id"].min()
+    words = whole_words(table)
+    words = words[words["word_id"] >= first]
+    y, x = words["chi"].to_numpy(), np.log(words[["frequency"]].to_numpy(np.float64))
+    drawn = 1 / words["word_id"].to_numpy(np.float64)[:, None]
+    return estimate(lambda w: weighted_slope(w * drawn, y, x), len(y), draws)
+
+
+def correlation(
+    table: pd.DataFrame, x: str, draws: Draws, y: str = "chi", given: Sequence[str] = ()
+) -> Estimate:
+    """Pearson's correlation over whole words, or the partial one given other columns."""
+    words = whole_words(table)
+    words = words.assign(log_frequency=np.log(words["frequency"]))
+    controls = words[list(given)].to_numpy(np.float64)
+    a, b = words[x].to_numpy(np.float64), words[[y]].to_numpy(np.float64)
+    return estimate(lambda w: weighted_correlation(w, a, b, controls)[:, 0], len(words), draws)
+
+
 def words_less_split(table: pd.DataFrame, draws: Draws) -> Estimate:
     """The part of the slope over whole words that is not frequency's own."""
-    return effects.words_slope(table, draws) - effects.split_slope(table, draws)
+    return words_slope(table, draws) - split_slope(table, draws)
 
 
 def carried(table: pd.DataFrame, draws: Draws) -> Estimate:
     """How much better χ goes with that of the output rows alone than with that of the shares."""
-    rows = effects.correlation(table, "rows", draws)
-    return rows - effects.correlation(table, "shares", draws)
+    rows = correlation(table, "rows", draws)
+    return rows - correlation(table, "shares", draws)
 
 
 def given_surprisal(table: pd.DataFrame, draws: Draws) -> Estimate:
     """The partial correlation of χ with log frequency given a word's mean surprisal."""
-    return effects.correlation(table, "log_frequency", draws, given=["surprisal"])
+    return correlation(table, "log_frequency", draws, given=["surprisal"])
 
 
-def _seeds(
-    last: Measured, arm: str, measure: str, statistic: Callable[[pd.DataFrame, Draws], Estimate]
-) -> list[Estimate]:
+def _seeds(last: Measured, arm: str, measure: str, statistic: Statistic) -> list[Estimate]:
     keys = sorted(key for key in last if key[0] == arm and key[2] == measure)
     return [statistic(last[key], Draws(key[1])) for key in keys]
 
@@ -112,14 +195,14 @@ def _difference(last: Measured, ours: str, theirs: str) -> list[Estimate]:
     seeds = sorted({key[1] for key in last if key[0] == ours})
     keys = [((ours, seed, HELD_OUT), (theirs, seed, HELD_OUT)) for seed in seeds]
     return [
-        effects.split_slope(last[a], Draws(a[1])) - effects.split_slope(last[b], Draws(b[1]))
+        split_slope(last[a], Draws(a[1])) - split_slope(last[b], Draws(b[1]))
         for a, b in keys
         if b in last
     ]
 
 
-def _interval(estimates: Sequence[Estimate]) -> tuple[float, float, float]:
-    return effects.over_seeds(estimates) if estimates else (math.nan, math.nan, math.nan)
+def _interval(estimates: Sequence[Estimate]) -> Interval:
+    return interval_of(estimates) if estimates else UNKNOWN
 
 
 def _sloped(
@@ -127,11 +210,11 @@ def _sloped(
     finding: int,
     arm: str,
     measure: str,
-    statistic: Callable[[pd.DataFrame, Draws], Estimate],
+    statistic: Statistic,
     kind: str,
     above: bool = True,
 ) -> Part:
-    what = "thinning" if statistic is effects.thin_slope else "split"
+    what = "thinning" if statistic is thin_slope else "split"
     name = f"{what} slope, {arm}, {measure}"
     found = _seeds(last, arm, measure, statistic)
     return _part(finding, name, kind, "slope", found, SLOPE, above)

@@ -15,26 +15,26 @@ verdicts     see :mod:`sparsecore.experiments.causes.findings`
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
 
-from sparsecore.experiments.causes import effects
-from sparsecore.experiments.causes.aliases import CONDITIONS
-from sparsecore.experiments.causes.config import ARMS
-from sparsecore.experiments.causes.effects import FEW, Draws, Estimate
-from sparsecore.experiments.causes.findings import HELD_OUT, TRAINING, decide
+from sparsecore.experiments.causes import findings
+from sparsecore.experiments.causes.config import ARMS, CONDITIONS
+from sparsecore.experiments.causes.findings import HELD_OUT, TRAINING, Measured, Statistic
+from sparsecore.stats.bootstrap import Draws, Estimate
 from sparsecore.stats.tables import Summary
+from sparsecore.stats.two_level import interval_of, nested_interval
 
 Key = tuple[str, int, int, str]  # arm, seed, update, measure
-Statistic = Callable[[pd.DataFrame, Draws], Estimate]
 
+FEW = 200  # resamples for what is drawn over training
 BANDS = (0, 30, 100, 300, 1_000, math.inf)  # occurrences of a word in the training text
 
 
 def _rho(x: str, y: str = "chi", given: Sequence[str] = ()) -> Statistic:
-    return lambda table, draws: effects.correlation(table, x, draws, y, given)
+    return lambda table, draws: findings.correlation(table, x, draws, y, given)
 
 
 WITHIN = {"log frequency": _rho("log_frequency"), "raw frequency": _rho("frequency")}
@@ -61,15 +61,15 @@ def tables_of(tables: Summary) -> Summary:
     end = max(update for _, _, update, _ in measured)
     last = {(a, s, m): table for (a, s, update, m), table in measured.items() if update == end}
     kinds: dict[str, Statistic] = {
-        "split": effects.split_slope,
-        "thin": effects.thin_slope,
-        "words": effects.words_slope,
+        "split": findings.split_slope,
+        "thin": findings.thin_slope,
+        "words": findings.words_slope,
     }
     replicates = pd.DataFrame(
         [
             {"arm": arm, "seed": seed, "update": update, "measure": measure, "kind": kind,
              "value": found.value, "error": float(found.draws.std()),
-             "mean_chi": float(effects.whole_words(table)["chi"].mean()), "found": found}
+             "mean_chi": float(findings.whole_words(table)["chi"].mean()), "found": found}
             for (arm, seed, update, measure), table in measured.items()
             for kind, statistic in kinds.items()
             for found in [statistic(table, Draws(seed) if update == end else Draws(seed, FEW))]
@@ -86,7 +86,7 @@ def tables_of(tables: Summary) -> Summary:
         "carriers": _described(ends, CARRIERS, ["arm"], end),
         "bands": bands(held_out),
         "losses": tables["epochs"][columns].reset_index(drop=True),
-        "verdicts": decide(last),
+        "verdicts": findings.decide(last),
     }
 
 
@@ -104,14 +104,14 @@ def measurements(tables: Summary) -> Iterator[tuple[Key, pd.DataFrame]]:
             yield (arm, seed, update, measure), types[arm, seed][kept].merge(rows, on="type")
 
 
-def doses(last: dict[tuple[str, int, str], pd.DataFrame]) -> pd.DataFrame:
+def doses(last: Measured) -> pd.DataFrame:
     """What each condition does to χ, at the last measurement."""
     rows = []
     for arm, measure in dict.fromkeys((arm, measure) for arm, _, measure in last):
         for condition, (kind, ratio) in CONDITIONS.items():
             if kind == "intact":
                 continue
-            mean = effects.split_mean if kind == "split" else effects.thin_mean
+            mean = findings.split_mean if kind == "split" else findings.thin_mean
             found = [
                 mean(t, condition, Draws(s))
                 for (a, s, m), t in last.items()
@@ -126,7 +126,7 @@ def bands(held_out: dict[Key, pd.DataFrame]) -> pd.DataFrame:
     """χ and surprisal of whole words by how often they were seen: when are they learned?"""
     parts = []
     for (arm, seed, update, _), table in held_out.items():
-        words = effects.whole_words(table)
+        words = findings.whole_words(table)
         band = pd.cut(words["frequency"], BANDS, right=False, labels=[f"{n}" for n in BANDS[:-1]])
         part = words.assign(from_count=band.astype(int))
         parts.append(part.assign(arm=arm, seed=seed, update=update))
@@ -167,7 +167,7 @@ def _described(
 
 
 def _interval(found: list[Estimate]) -> dict[str, Any]:
-    value, low, high = effects.over_seeds(found)
-    _, nested_low, nested_high = effects.nested_interval(found)
+    value, low, high = interval_of(found)
+    _, nested_low, nested_high = nested_interval(found)
     ends = {"nested_low": nested_low, "nested_high": nested_high}
     return {"value": value, "low": low, "high": high, **ends, "seeds": len(found)}

@@ -2,7 +2,7 @@
 
 An epoch is what lies between two measurements. A run leaves ``types`` (what each type is),
 ``stream`` (χ of the upper layer's gradient over the epoch, as :func:`sparsecore.track` sees it in
-training) and ``probe`` (held-out text, see :mod:`sparsecore.experiments.causes.probe`).
+training) and ``probe`` (held-out text, by the closed form, :class:`Probe`).
 """
 
 from __future__ import annotations
@@ -16,23 +16,24 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sparsecore.data.encode import UNK_ID
 from sparsecore.data.language import Corpus, prepare_corpus
 from sparsecore.errors import InputError
-from sparsecore.experiments.causes.aliases import alias_text, draw_conditions
-from sparsecore.experiments.causes.config import ARMS, Arm, Causes
-from sparsecore.experiments.causes.networks import NETWORKS
-from sparsecore.experiments.causes.probe import Probe
+from sparsecore.experiments.causes.config import ARMS, CONDITIONS, Arm, Causes
 from sparsecore.measure.chi import chi
 from sparsecore.measure.tracker import track
-from sparsecore.models.language_model import LSTMLanguageModel
+from sparsecore.models.language_model import LSTMLanguageModel, detach
+from sparsecore.models.networks import NETWORKS
 from sparsecore.training.batches import columns, num_windows, window
 from sparsecore.training.device import resolve_device
 from sparsecore.training.loop import Outputs, Row, Sums, update
 from sparsecore.training.tables import write_table
 from sparsecore.training.tracker_sums import TrackerSums
 
+MEASURED = ("chi", "shares", "surprisal", "count")  # of each position of the held-out text
 NORMAL_SD = 0.1 / math.sqrt(3)  # of U(±0.1)
 FIRST = 50  # words that a curriculum begins with
 
@@ -53,6 +54,50 @@ def prepare(config: Causes, progress: bool = True) -> Corpus:
         )
     columns(corpus.valid[: config.probe_tokens], config.batch_size, f"valid text of {corpus.name}")
     return corpus
+
+
+def draw_conditions(first_rank: int, num_types: int, num_words: int, seed: int) -> pd.DataFrame:
+    """Draw words and give each a condition at random, equally many each.
+
+    Words are drawn without replacement, with weights 1/rank, from the ids ``first_rank`` …
+    ``num_types`` - 1. Columns: ``word_id``; ``condition``; ``twin``, the id of the second type
+    (from ``num_types`` on, -1 for none); ``dose``, by how many nats the rarer type is rarer.
+
+    Raises:
+        InputError: fewer words than asked for.
+    """
+    candidates = np.arange(first_rank, num_types)
+    if len(candidates) < num_words:
+        raise InputError(
+            f"num_words must be at most the {len(candidates)} words from rank {first_rank} on, "
+            f"got {num_words}"
+        )
+    generator = np.random.default_rng([seed, 1])
+    weights = 1 / candidates
+    drawn = generator.choice(candidates, num_words, replace=False, p=weights / weights.sum())
+    names = list(CONDITIONS)
+    condition = np.array(names, dtype=object)[generator.permutation(num_words) % len(names)]
+    kinds = [CONDITIONS[name] for name in condition]
+    split = np.array([kind == "split" for kind, _ in kinds])
+    twin = np.where(split, num_types + np.cumsum(split) - 1, -1)
+    dose = [math.log(ratio) for _, ratio in kinds]
+    columns = {"word_id": drawn, "condition": condition, "twin": twin, "dose": dose}
+    return pd.DataFrame(columns).sort_values("word_id", ignore_index=True)
+
+
+def alias_text(ids: NDArray[np.integer], words: pd.DataFrame, seed: int) -> NDArray[np.int64]:
+    """The text with every occurrence of the assigned words split or thinned as drawn."""
+    size = int(ids.max()) + 1
+    chance, becomes = np.zeros(size), np.arange(size)
+    for word, twin, condition in zip(
+        words["word_id"], words["twin"], words["condition"], strict=True
+    ):
+        kind, ratio = CONDITIONS[condition]
+        if word < size and kind != "intact":
+            chance[word] = 1 / (1 + ratio) if kind == "split" else 1 - 1 / ratio
+            becomes[word] = twin if kind == "split" else UNK_ID
+    moved = np.random.default_rng([seed, 2]).random(len(ids)) < chance[ids]
+    return np.where(moved, becomes[ids], ids).astype(np.int64)
 
 
 class Texts:
@@ -142,11 +187,72 @@ def loss_of(
     return mean, mean
 
 
-def detach(state: Any) -> Any:
-    """The same numbers, cut from the graph; layers may have any kind of state, or none."""
-    if state is None or isinstance(state, Tensor):
-        return None if state is None else state.detach()
-    return type(state)(detach(part) for part in state)
+@torch.no_grad()
+def gradients(hidden: Tensor, decoder: nn.Linear, targets: Tensor) -> dict[str, Tensor]:
+    """χ of ḡ (N,), and of ḡ with the target's row replaced by the mean row (the shares alone).
+
+    With logits W h + b, p = softmax, and target y, the gradient that the output layer sends down is
+
+        ḡ = Σ_j p_j W_j − W_y = q (Σ_{j≠y} r_j W_j − W_y),   q = 1 − p_y,  r_j = p_j / q
+
+    so that χ(ḡ) depends on the output rows W and on how the wrong words share their mass, r.
+    Axes: N positions, V types, H hidden.
+    """
+    p = decoder(hidden).softmax(-1)
+    expected, p_y, rows = p @ decoder.weight, p.gather(1, targets[:, None]), decoder.weight[targets]
+    wrong = (expected - p_y * rows) / (1 - p_y).clamp_min(1e-12)  # Σ_{j≠y} r_j W_j
+    shares = chi(wrong - decoder.weight.mean(0))
+    return {"chi": chi(wrong - rows), "shares": shares}
+
+
+@torch.no_grad()
+def row_chi(decoder: nn.Linear, frequency: Tensor) -> Tensor:
+    """χ (V,) of each type's ḡ if the wrong words shared their mass as in the text: rows alone."""
+    f = (frequency / frequency.sum())[:, None]
+    total = (f * decoder.weight).sum(0)
+    return chi((total - f * decoder.weight) / (1 - f) - decoder.weight)
+
+
+class Probe:
+    """Sums over the positions of the held-out text, by type.
+
+    A position whose word is split is counted for both of its types: same context, same hidden
+    state, same p; only the row of the target differs.
+
+    Args:
+        twin: (V,) the second type of each natural word, -1 for none.
+    """
+
+    def __init__(self, twin: Tensor) -> None:
+        self.twin = twin
+        self.sums = {name: torch.zeros(len(twin), dtype=torch.float64) for name in MEASURED}
+        self.loss = self.positions = 0.0
+
+    @torch.no_grad()
+    def add(self, hidden: Tensor, decoder: nn.Linear, words: Tensor) -> None:
+        """Count positions: hidden (N, H) and the natural word (N,) that comes next."""
+        log_p = decoder(hidden).log_softmax(-1)
+        surprisal = -log_p.gather(1, words[:, None])[:, 0]
+        twins = self.twin[words]
+        split = twins >= 0
+        both = torch.stack([words[split], twins[split]], 1)
+        surprisal[split] = -log_p[split].gather(1, both).logsumexp(1)
+        self.loss += float(surprisal.sum())
+        self.positions += len(words)
+        targets = torch.cat([words, twins[split]])
+        values = gradients(torch.cat([hidden, hidden[split]]), decoder, targets)
+        values |= {"surprisal": torch.cat([surprisal, surprisal[split]])}
+        values |= {"count": torch.ones(len(targets))}
+        for name, value in values.items():
+            self.sums[name].index_add_(0, targets, value.double())
+
+    def table(self, decoder: nn.Linear, frequency: Tensor) -> pd.DataFrame:
+        """A row a type that was seen: type, chi, shares, rows, surprisal (nats), count."""
+        count = self.sums["count"]
+        means = {n: s / count for n, s in self.sums.items() if n != "count"}
+        columns = {"type": torch.arange(len(count)), **means, "rows": row_chi(decoder, frequency)}
+        table = pd.DataFrame({n: c.numpy() for n, c in {**columns, "count": count}.items()})
+        return table[table["count"] > 0].reset_index(drop=True)
 
 
 @torch.no_grad()

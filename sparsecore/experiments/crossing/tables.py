@@ -17,13 +17,12 @@ from torch import Tensor
 from sparsecore.errors import InputError
 from sparsecore.experiments.crossing.findings import SIGNALS, decide
 from sparsecore.experiments.sentiment.config import lengths_of
-from sparsecore.experiments.sentiment.patterns import padded
-from sparsecore.experiments.sentiment.structure import rnn_of
-from sparsecore.experiments.sentiment.trained import Trained, load_trained
+from sparsecore.experiments.sentiment.trained import Trained, load_trained, padded
 from sparsecore.measure.chi import chi
-from sparsecore.models.classifier import SequenceClassifier, rational_classifier
+from sparsecore.models.classifier import SequenceClassifier, rational_classifier, rnn_of
 from sparsecore.pruning.groups import group_norms
 from sparsecore.stats.correlation import frequency_correlation
+from sparsecore.stats.proportions import auc
 from sparsecore.stats.tables import Summary
 from sparsecore.training.run_folder import Run
 
@@ -136,17 +135,6 @@ def survival(runs: Sequence[Run]) -> pd.DataFrame:
                 for look, values in looks.items()
             ]
     return pd.DataFrame(rows)
-
-
-def auc(values: np.ndarray, positive: np.ndarray) -> float:
-    """Probability that a positive one has the larger value; ties count half.
-
-    >>> auc(np.array([3.0, 1.0, 2.0]), np.array([True, False, False]))
-    1.0
-    """
-    ranks = pd.Series(values).rank().to_numpy()
-    n = int(positive.sum())
-    return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * (len(values) - n)))
 
 
 def _looks(run: Run) -> dict[str, np.ndarray]:

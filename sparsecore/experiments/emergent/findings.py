@@ -36,14 +36,15 @@ from sparsecore.experiments.emergent.evidence import (
     GRADIENTS,
     METHODS,
     OFTEN,
+    OTHERS,
     TOP,
-    Estimate,
     RunEvidence,
 )
+from sparsecore.stats.bootstrap import Estimate
 from sparsecore.stats.correlation import Replicates
 from sparsecore.stats.judgement import ESSENTIAL, MET, SHOWN, SIDE, Part, parts_table
-from sparsecore.stats.seeds import Interval
-from sparsecore.stats.two_level import LEAST_SEEDS, two_level_interval
+from sparsecore.stats.seeds import UNKNOWN, Interval
+from sparsecore.stats.two_level import LEAST_SEEDS, interval_of
 from sparsecore.stats.verdict import every, flip, side, within
 
 STRONG = 0.3  # a correlation, from here
@@ -54,7 +55,6 @@ LEAST_OF_CLASS = 30  # words of W of each class, findings 6 and 7
 LEAST_OFTEN = 20  # words of F of each class, finding 7
 CHI_MARGIN = 1e-3
 SLOPE_MARGIN = 0.02  # an epoch
-UNKNOWN: Interval = (math.nan, math.nan, math.nan)
 
 Terms = dict[tuple[Any, ...], float]
 
@@ -89,8 +89,7 @@ class _Pool:
         found = [value for seed in self.seeds if (value := estimate(seed)) is not None]
         if not found or len(found) < len(self.seeds):
             return UNKNOWN
-        width = min(draws.shape[-1] for _, draws in found)
-        return two_level_interval([v for v, _ in found], np.stack([d[:width] for _, d in found]))
+        return interval_of(found)
 
     def rho(self, terms: Terms) -> Interval:
         """A combination of rho over all words: (epoch, layer, signal, role)."""
@@ -148,7 +147,7 @@ def finding_2(p: _Pool) -> Iterator[Part]:
     weak = "the h² gradient itself has no strong correlation: ρ over all words is"
     condition = MET if own > STRONG else f"{weak} {own:.2f}, not above 0.3"
     found, outcomes = [], []
-    for pair in [pair for pair in ACTIVATIONS + GRADIENTS if pair != TOP]:
+    for pair in OTHERS:
         rho = p.rho({(p.last, *pair, "target"): 1})
         both = every([side(rho, STRONG), side(p.change(*pair, "target"), 0)])
         found.append(rho)

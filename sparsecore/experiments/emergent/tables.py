@@ -33,14 +33,13 @@ from sparsecore.errors import InputError
 from sparsecore.experiments.emergent.evidence import (
     EXPOSURE,
     OFTEN,
-    TOP,
     RunEvidence,
     evidence_of,
     matched_words,
-    rows_of,
+    scale_table,
+    top_rows,
 )
 from sparsecore.experiments.emergent.findings import decide
-from sparsecore.experiments.emergent.scale import scale_table
 from sparsecore.stats.correlation import (
     DEFAULT_METHODS,
     correlation_replicates,
@@ -49,7 +48,7 @@ from sparsecore.stats.correlation import (
 from sparsecore.stats.groups import group_means, mean_difference
 from sparsecore.stats.influence import without_most_frequent
 from sparsecore.stats.tables import EXCLUDED, FEWEST, Summary
-from sparsecore.stats.two_level import LEAST_SEEDS, two_level_interval
+from sparsecore.stats.two_level import LEAST_SEEDS, interval_of
 from sparsecore.training.run_folder import Run
 
 CHI_METHODS = (*DEFAULT_METHODS, "partial_class_length")  # statistics keep no surprisal
@@ -153,9 +152,7 @@ def left_out_table(exposed: pd.DataFrame, n_boot: int = 1000) -> pd.DataFrame:
                     if epoch > 1:
                         terms["change since epoch 1"] = {(epoch,): 1.0, (1,): -1.0}
                     for statistic, contrast in terms.items():
-                        found = [rho.combined(contrast) for rho in rhos]
-                        values, draws = [v for v, _ in found], np.stack([d for _, d in found])
-                        interval = two_level_interval(values, draws)
+                        interval = interval_of([rho.combined(contrast) for rho in rhos])
                         rows.append((int(epoch), method, dropped, statistic, *interval))
     columns = ["epoch", "method", "dropped", "statistic", "value", "low", "high"]
     return pd.DataFrame(rows, columns=pd.Index(columns))
@@ -170,7 +167,7 @@ def updates_an_epoch(run: Run) -> int:
 
 def top_gradient(statistics: pd.DataFrame) -> pd.DataFrame:
     """Rows of the h² gradient with words as targets, without <unk> and <eos>."""
-    top = rows_of(statistics, *TOP, "target")
+    top = top_rows(statistics)
     return top[~top["word"].isin(EXCLUDED)]
 
 

@@ -1,12 +1,16 @@
 """Train the language model and write, after every epoch, chi of each signal for each word.
 
-Epoch 0 is the untrained network: the same pass over the training text, without updates. On a GPU
-the steps are replays of a recorded one (:mod:`sparsecore.experiments.emergent.step`).
+Epoch 0 is the untrained network: the same pass over the training text, without updates.
+
+On a GPU the windows of an epoch go in turns of twenty, each step the replay of one CUDA graph
+(:mod:`sparsecore.training.graphs`). Text, position in it, state, losses, sums and weights stay on
+the device; the host looks at the losses after a turn. The numbers are those of steps made one by
+one. There is a graph for each learning rate, which decays a few times in a run, and one without an
+update for epoch 0. The last window, if it is shorter, is left to the eager way.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,15 +22,22 @@ from torch import Tensor, nn
 
 from sparsecore.data.language import Corpus, prepare_corpus
 from sparsecore.data.tagging import OWN, load_tagger, tag_counts
-from sparsecore.experiments.emergent.config import Emergent
-from sparsecore.experiments.emergent.step import gradients, recorder, update
+from sparsecore.experiments.emergent.config import TURN, Emergent
 from sparsecore.layers.sparse_rnn import SparseLSTM
-from sparsecore.measure.tracker import track
+from sparsecore.measure.tracker import Key, Tracker, track
 from sparsecore.measure.words import word_classes
-from sparsecore.models.language_model import LSTMLanguageModel, State
+from sparsecore.models.language_model import LSTMLanguageModel, State, detach
 from sparsecore.training.batches import columns, num_windows, window
 from sparsecore.training.device import precision_of, resolve_device
-from sparsecore.training.language import CarriedState, evaluate
+from sparsecore.training.graphs import (
+    WARM_UPS,
+    StaticStep,
+    fits,
+    recordable,
+    recorded,
+    zero_state,
+)
+from sparsecore.training.language import CarriedState, evaluate, perplexity
 from sparsecore.training.loop import Outputs, Row, Sums, write_outputs
 from sparsecore.training.schedule import PlannedQuartering, Quartering
 from sparsecore.training.sharding import all_reduce_gradients, local_shard, shard
@@ -135,7 +146,7 @@ class Task:
     def gradients(
         self, inputs: Tensor, targets: Tensor, state: State | None, positions: int
     ) -> tuple[Tensor, State]:
-        """As :func:`.step.gradients`, with the dropout masks of the whole batch."""
+        """As :func:`gradients`, with the dropout masks of the whole batch."""
         with shard(self.model, self.config.batch_size):
             return gradients(self.model, self.tracker, inputs, targets, state, positions)
 
@@ -163,7 +174,7 @@ class Task:
         return {
             "train_loss": sums["loss"] / sums["count"],
             "valid_loss": valid_loss,
-            "valid_perplexity": math.exp(min(valid_loss, 700.0)),
+            "valid_perplexity": perplexity(valid_loss),
             "learning_rate": learning_rate,
             "step_cut": cut,
         }
@@ -171,6 +182,122 @@ class Task:
     def results(self) -> Outputs:
         """The weights; the statistics are written epoch by epoch."""
         return {"weights": self.model.state_dict()}
+
+
+def recorder(task: Task) -> Recorder | None:
+    """What records the steps of a run; None where they are to be made one by one."""
+    full = (len(task.train_text) - 1) // task.config.sequence_length
+    if full < WARM_UPS or not recordable(task.device):
+        return None
+    return Recorder(task, full) if fits(task.train_text, task.device) else None
+
+
+class Recorder:
+    """The recorded step of a run, in tensors of its own.
+
+    Args:
+        task: whose step it is; its state and its tracker's sums are taken over as a turn begins.
+        full: how many windows have the full length.
+    """
+
+    def __init__(self, task: Task, full: int) -> None:
+        config, device = task.config, task.device
+        self.task, self.full = task, full
+        text = task.train_text.to(device=device, dtype=torch.int32)
+        state = zero_state(task.model, config.batch_size)
+        self.step = StaticStep(text, config.sequence_length, state, self._compute, TURN)
+        self.sums: dict[Key, Tensor] = {}
+        self.replay: Callable[[], object] | None = None
+        self.learning_rate: float | None = None  # of what is recorded
+        self.failed = False
+
+    def turn(self, index: int) -> list[float] | None:
+        """Make the windows from ``index`` to the next multiple of TURN; the mean loss of each.
+
+        None where the next window is to be made eagerly.
+        """
+        count = min(TURN - index % TURN, self.full - index)
+        if count < 1 or self.failed:
+            return None
+        self._take_over()
+        if self.task.learning_rate != self.learning_rate:
+            self._record()
+        if self.replay is None:
+            return None
+        self.step.seek(index)
+        for _ in range(count):
+            self.replay()
+        self.task.state.value = self.step.state
+        return self.step.losses[:count].tolist()
+
+    def _record(self) -> None:
+        self.replay = None  # the memory of one graph is given back before another takes its own
+        self.step.seek(0)
+        self.replay = recorded(self.step, self._tensors, self.task.device)
+        self.sums = dict(self.task.tracker.sums)
+        self.learning_rate = self.task.learning_rate
+        self.failed = self.replay is None
+
+    def _compute(self, inputs: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
+        result = self.task.gradients(inputs, targets, state, targets.numel())
+        self.task.update()
+        return result
+
+    def _tensors(self) -> dict[Any, Tensor]:
+        """All that a step changes."""
+        weights = self.task.model.state_dict()
+        return {**weights, **self.task.tracker.sums, **self.step.tensors()}
+
+    def _take_over(self) -> None:
+        """The run's state and sums go on in this step's tensors."""
+        state, own = self.task.state.value, self.step.state
+        if state is not own:
+            for n, pair in enumerate(own):
+                for i, tensor in enumerate(pair):
+                    tensor.zero_() if state is None else tensor.copy_(state[n][i])
+        sums = self.task.tracker.sums
+        for key, tensor in self.sums.items():
+            if sums.get(key) is not tensor:
+                tensor.copy_(sums[key]) if key in sums else tensor.zero_()
+                sums[key] = tensor
+
+
+def gradients(
+    model: LSTMLanguageModel,
+    tracker: Tracker,
+    inputs: Tensor,
+    targets: Tensor,
+    state: State | None,
+    positions: int,
+) -> tuple[Tensor, State]:
+    """Forward and backward over one window; the tracker counts all seven signals.
+
+    Args:
+        inputs: (T, B) ids.
+        targets: (T, B) the same text one word on.
+        state: of the window before; None for zeros.
+        positions: of the whole batch, of which (T, B) may be a part.
+
+    Returns:
+        The part's share of the mean loss, in nats, and the state after the window.
+    """
+    tracker.words(input_ids=inputs, target_ids=targets, gradient_scale=positions)
+    model.zero_grad(set_to_none=True)
+    hidden, after = model(inputs, state)
+    loss, chi, l1 = model.loss(hidden, targets)
+    loss = targets.numel() / positions * loss
+    loss.backward()
+    tracker.add("softmax", "gradient", chi, l1)
+    return loss.detach(), detach(after)
+
+
+def update(
+    model: nn.Module, optimizer: torch.optim.Optimizer, clip: float, learning_rate: float
+) -> None:
+    """Clip the whole gradient to an ℓ2 norm of ``clip``, then one step of the optimizer."""
+    nn.utils.clip_grad_norm_(model.parameters(), clip)
+    optimizer.param_groups[0]["lr"] = learning_rate
+    optimizer.step()
 
 
 def build_model(config: Emergent, num_words: int) -> LSTMLanguageModel:

@@ -17,10 +17,8 @@ import math
 
 import pandas as pd
 
-from sparsecore.stats.judgement import ESSENTIAL, MET, SIDE, Part, parts_table
-from sparsecore.stats.seeds import difference_interval
+from sparsecore.stats.judgement import ESSENTIAL, MET, SIDE, Part, difference_part, parts_table
 from sparsecore.stats.tables import Summary
-from sparsecore.stats.verdict import side
 
 FROM_RUNS = True  # the table of runs alone decides, so rounds can be put together
 PARAMETERS_A_TOKEN = 26  # of the paper's models
@@ -45,13 +43,8 @@ def verdict_parts(tables: Summary) -> pd.DataFrame:
 
     def part(finding: int, name: str, kind: str, values: pd.Series, sign: int, met: str) -> Part:
         """``values``: one a run; ``sign`` 1: sparse minus dense."""
-        ours, theirs = (values[~dense].tolist(), values[dense].tolist())
-        if sign < 0:
-            ours, theirs = theirs, ours
-        interval = difference_interval(ours, theirs)
-        seeds = min(len(ours), len(theirs))
-        outcome = side(interval, 0.0)
-        return Part(finding, name, kind, "mean", interval, outcome, EFFECTS[finding], seeds, met)
+        ours, theirs = (values[~dense], values[dense])[::sign]
+        return difference_part(finding, name, kind, ours, theirs, 0.0, EFFECTS[finding], met)
 
     test, tuned = _loss(runs, "test"), _loss(runs, "test", "_finetuned")
     difference = "sparse minus dense"

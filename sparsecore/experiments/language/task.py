@@ -21,7 +21,13 @@ from sparsecore.experiments.language.config import Language
 from sparsecore.models.awd_lstm import activation_penalty, build_model, parameter_counts
 from sparsecore.models.language_model import detach
 from sparsecore.training.batches import random_windows
-from sparsecore.training.language import CarriedState, mean_loss, prepare_text, text_columns
+from sparsecore.training.language import (
+    CarriedState,
+    mean_loss,
+    perplexity,
+    prepare_text,
+    text_columns,
+)
 from sparsecore.training.loop import Outputs, Row, Sums, update
 from sparsecore.training.nt_asgd import AveragedSGD
 from sparsecore.training.sharding import shard
@@ -131,7 +137,7 @@ class Task:
             "phase": at.phase,
             "train_loss": sums["loss"] / sums["count"],
             "valid_loss": valid_loss,
-            "valid_perplexity": math.exp(min(valid_loss, 700.0)),
+            "valid_perplexity": perplexity(valid_loss),
             "averaged": self.optimizer.averaging,
         }
         if at.phase == "finetune":
@@ -157,11 +163,11 @@ class Task:
         """What the best weights so far reach on each text, without dropout; they are loaded."""
         at, length = self.progress, self.config.sequence_length
         self.model.load_state_dict(at.best)
-        perplexity = {
-            f"{split}_perplexity": math.exp(min(mean_loss(self.model, text, length), 700.0))
+        perplexities = {
+            f"{split}_perplexity": perplexity(mean_loss(self.model, text, length))
             for split, text in self.texts.items()
         }
-        return {**perplexity, "best_epoch": at.best_epoch, "epochs": at.ran}
+        return {**perplexities, "best_epoch": at.best_epoch, "epochs": at.ran}
 
     def results(self) -> Outputs:
         """Perplexities without and with fine-tuning, sizes, counts; the best weights."""

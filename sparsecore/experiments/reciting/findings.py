@@ -15,14 +15,12 @@ effects stand in ``book/registrations.md`` (*Learning to recite, second round*).
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 
 from sparsecore.experiments.reciting.config import TUNING_SEED
 from sparsecore.stats.judgement import ESSENTIAL, MET, SIDE, Part, parts_table
 from sparsecore.stats.proportions import difference_of, share_interval
-from sparsecore.stats.seeds import Interval
+from sparsecore.stats.seeds import UNKNOWN
 from sparsecore.stats.tables import Summary
 from sparsecore.stats.two_level import LEAST_SEEDS
 from sparsecore.stats.verdict import side
@@ -73,7 +71,7 @@ def verdict_parts(tables: Summary) -> pd.DataFrame:
         )
         of_row = everything[everything["part"] == size]
         condition = _condition(full, ours, theirs, of_row, size)
-        interval: Interval = (math.nan, math.nan, math.nan)
+        interval = UNKNOWN
         if len(ours) and len(theirs):
             a, b = (
                 share_interval(rows["accuracy"].tolist(), int(rows["tokens"].iloc[0]))

@@ -14,6 +14,7 @@ from sparsecore.training.configuration import (
     BELOW_1,
     check_kinds,
     from_preset,
+    refuse_varied,
     require,
     require_range,
 )
@@ -322,8 +323,6 @@ def random_search(seed: int, count: int) -> list[dict[str, float]]:
 
 def _overrides(preset: str, overrides: dict[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in overrides.items() if value is not None}
-    for name in ("structure", "goal", "tolerance", "strength"):
-        if name in given:
-            raise InputError(f"{name} is one of what the study varies; sweep it with --grid")
+    refuse_varied(given, ("structure", "goal", "tolerance", "strength"))
     Sentiment.preset(preset, **given)
     return given

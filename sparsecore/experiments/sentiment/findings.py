@@ -17,25 +17,20 @@ modelled.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from sparsecore.experiments.sentiment.contrasts import (
-    UNIGRAMS,
-    Contrast,
-    Samples,
-    gains_at_equal_size,
-    gains_over_unigrams,
-    nearest,
-)
+from sparsecore.stats.bootstrap import Estimate, resample_weights
 from sparsecore.stats.judgement import ESSENTIAL, MET, SHOWN, SIDE, Part, parts_table
 from sparsecore.stats.proportions import difference_of, wilson_interval
-from sparsecore.stats.seeds import Interval
+from sparsecore.stats.seeds import UNKNOWN, Interval
 from sparsecore.stats.tables import Summary
-from sparsecore.stats.two_level import both_variances, two_level_interval
+from sparsecore.stats.two_level import both_variances, interval_of
 from sparsecore.stats.verdict import side
 
 EFFECT = 1.0  # points: the least of the paper's 1 to 2
@@ -43,11 +38,15 @@ GAIN = 1.0  # points, the side part of finding 2
 LOSS = 1.0  # points, finding 3
 FEW = 3  # WFSAs, finding 3
 EQUAL_BUDGETS = 0.75  # the shorter mean training over the longer, in epochs
-UNKNOWN: Interval = (math.nan, math.nan, math.nan)
 NAMES = {
     1: "regularised minus baseline at equal transitions",
     2: "heavily regularised minus unigram baseline",
 }
+UNIGRAMS = 1  # transitions of each WFSA of the unigram baseline
+SEED = 0  # of the redraws of documents
+
+Weights = dict[str, float]  # run -> its weight in a difference of accuracies
+Contrast = dict[str, dict[int, Weights]]  # category -> seed -> weights
 Values = dict[str, Interval]  # category, or "mean over categories" -> interval
 
 
@@ -156,7 +155,8 @@ def _existence(runs: pd.DataFrame, samples: Samples | None, few: pd.DataFrame) -
     others = others[others["seed"] != found["seed"]]
     if samples is not None:
         weights = dict.fromkeys(others["run"].astype(str), -1 / max(len(others), 1))
-        interval = samples[str(found["category"])].interval({**weights, str(found["run"]): 1.0})
+        sample = samples[str(found["category"])]
+        interval = sample.estimate({**weights, str(found["run"]): 1.0}).interval()
     else:
         documents = int(found["test_documents"])
         shares = (found["test_accuracy"] / 100, others["test_accuracy"].mean() / 100)
@@ -171,16 +171,103 @@ def _values(contrast: Contrast, samples: Samples) -> Values:
     """Interval of each category and of their mean, over seeds and documents."""
     found: Values = {}
     for category, by_seed in contrast.items():
-        pairs = [samples[category].value(by_seed[seed]) for seed in sorted(by_seed)]
-        draws = np.stack([d for _, d in pairs])
-        found[category] = two_level_interval([v for v, _ in pairs], draws)
+        sample = samples[category]
+        found[category] = interval_of([sample.estimate(by_seed[seed]) for seed in sorted(by_seed)])
     shared = set.intersection(*(set(c) for c in contrast.values())) if contrast else set()
     if shared:
-        parts = [
-            [samples[c].value(by_seed[seed]) for c, by_seed in contrast.items()]
-            for seed in sorted(shared)
-        ]
-        estimates = [float(np.mean([v for v, _ in pairs])) for pairs in parts]
-        draws = np.stack([np.mean([d for _, d in pairs], axis=0) for pairs in parts])
-        found["mean over categories"] = two_level_interval(estimates, draws)
+        means = []
+        for seed in sorted(shared):
+            parts = [samples[c].estimate(by_seed[seed]) for c, by_seed in contrast.items()]
+            values, draws = zip(*parts, strict=True)
+            means.append(Estimate(float(np.mean(values)), np.mean(draws, axis=0)))
+        found["mean over categories"] = interval_of(means)
     return found
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Which test documents of one category each run gets right, and redraws of the documents."""
+
+    runs: list[str]
+    accuracy: NDArray[np.float64]  # (runs,) in percent
+    redrawn: NDArray[np.float64]  # (n_boot, runs)
+
+    def estimate(self, weights: Weights) -> Estimate:
+        """A weighted sum of accuracies, and of each redraw's."""
+        w = np.array([weights.get(run, 0.0) for run in self.runs])
+        return Estimate(float(self.accuracy @ w), self.redrawn @ w)
+
+
+Samples = Mapping[str, Sample]
+
+
+def samples_of(runs: pd.DataFrame, predictions: pd.DataFrame, n_boot: int) -> Samples:
+    """For each category: right or wrong by run and document, and ``n_boot`` redraws."""
+    right = (predictions["margin"] > 0) == (predictions["label"] == 1)
+    right = predictions[["run", "document"]].assign(right=right.astype(float))
+    samples = {}
+    for category, group in runs.groupby("category", sort=False):
+        own = right[right["run"].isin(group["run"])]
+        table = own.pivot(index="run", columns="document", values="right")
+        hits = table.to_numpy(dtype=np.float64)
+        blocks = resample_weights(hits.shape[1], n_boot, SEED)
+        redrawn = np.concatenate([hits @ block for block in blocks], axis=1) / hits.shape[1]
+        samples[str(category)] = Sample(
+            table.index.astype(str).tolist(), 100 * hits.mean(1), 100 * redrawn.T
+        )
+    return samples
+
+
+def curve(transitions: NDArray[np.float64], at: float) -> NDArray[np.float64]:
+    """Weights of points of a line at ``at``: linear between the neighbours, constant beyond.
+
+    >>> curve(np.array([24.0, 48.0, 72.0]), 54.0).tolist()
+    [0.0, 0.75, 0.25]
+    """
+    order = np.argsort(transitions, kind="stable")
+    weights = np.zeros(len(transitions))
+    for index, column in enumerate(np.eye(len(transitions))):
+        weights[order[index]] = np.interp(at, transitions[order], column)
+    return weights
+
+
+def gains_at_equal_size(runs: pd.DataFrame) -> Contrast:
+    """Finding 1: regularised models minus the line of the baselines, mean over the goals."""
+    contrast: Contrast = {}
+    for category, seed, base, learned in _by_seed(runs):
+        if len(base) < 2 or learned.empty:
+            continue
+        weights: Weights = {}
+        line = base["transitions"].to_numpy(dtype=float)
+        for run, size in zip(learned["run"], learned["transitions"], strict=True):
+            weights[run] = 1 / len(learned)
+            for name, weight in zip(base["run"], curve(line, float(size)), strict=True):
+                weights[name] = weights.get(name, 0.0) - weight / len(learned)
+        contrast.setdefault(category, {})[seed] = weights
+    return contrast
+
+
+def gains_over_unigrams(runs: pd.DataFrame) -> Contrast:
+    """Finding 2: the heavily regularised model minus the unigram baseline."""
+    contrast: Contrast = {}
+    for category, seed, base, learned in _by_seed(runs):
+        unigrams = base[base["transitions"] == UNIGRAMS * base["wfsas"]]
+        if unigrams.empty or learned.empty:
+            continue
+        heavy = nearest(learned, float(unigrams["transitions"].iloc[0]))
+        weights = {str(learned.loc[heavy, "run"]): 1.0, str(unigrams["run"].iloc[0]): -1.0}
+        contrast.setdefault(category, {})[seed] = weights
+    return contrast
+
+
+def _by_seed(runs: pd.DataFrame) -> Iterator[tuple[str, int, pd.DataFrame, pd.DataFrame]]:
+    for _, group in runs.groupby(["category", "seed"], sort=False):
+        learned = group["family"] == "regularised"
+        category, seed = str(group["category"].iloc[0]), int(group["seed"].iloc[0])
+        yield category, seed, group[~learned], group[learned]
+
+
+def nearest(learned: pd.DataFrame, transitions: float) -> Any:
+    """The label of the run whose goal (or else whose size) is nearest to so many transitions."""
+    size = learned["goal"].astype(float).fillna(learned["transitions"])
+    return (size - transitions).abs().idxmin()

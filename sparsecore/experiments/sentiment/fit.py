@@ -1,4 +1,4 @@
-"""One phase of training: Adam, early stopping on the dev error, learning-rate decay on a plateau.
+"""One phase of training (Adam, early stopping, decay on a plateau), and the search from try to try.
 
 The loss is the mean cross entropy plus λ Σ ‖θ_s‖₂ over the states s (Dodge et al. 2019, §2), or,
 with the proximal variant, the cross entropy alone with every state's parameters shrunk by
@@ -17,14 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparsecore.experiments.sentiment.config import Sentiment
-from sparsecore.experiments.sentiment.inputs import Batches, Piece, lookup
-from sparsecore.experiments.sentiment.structure import rnn_of
-from sparsecore.models.classifier import SequenceClassifier
+from sparsecore.models.classifier import SequenceClassifier, rnn_of
 from sparsecore.pruning.groups import group_lasso, shrink_groups
-from sparsecore.training.distributed import all_reduce_
+from sparsecore.training.documents import Piece, lookup
 from sparsecore.training.loop import Sums
 from sparsecore.training.sharding import all_reduce_gradients, local_shard, shared_dropout
 
+LARGEST, SMALLEST = 1e2, 1e-9  # λ of a search
 PLATEAU_FACTOR = 0.5
 PHASES = ("baseline", "structure", "finetune", "scratch", "refine")
 
@@ -147,33 +146,6 @@ class Fit:
         self.best, self.at = state["best"], PhaseState(**state["at"])
 
 
-@torch.no_grad()
-def logits_of(model: SequenceClassifier, batches: Batches, table: Tensor) -> Tensor:
-    """(documents, 2) logits without dropout, in the order of the documents; on the CPU.
-
-    Several processes compute some of them each, and have all of them in the end.
-    """
-    model.eval()
-    pieces = [piece for batch in batches.batches for piece in batch]
-    logits = torch.zeros(len(batches.order), 2)
-    start = 0
-    for rows, labels in pieces:
-        columns = local_shard(len(labels))
-        if columns.start < columns.stop:
-            found = model(lookup(table, rows[:, columns])).cpu()
-            logits[start + columns.start : start + columns.stop] = found
-        start += len(labels)
-    result = torch.empty_like(logits)
-    result[torch.from_numpy(batches.order.copy())] = all_reduce_(logits)
-    return result
-
-
-def score(logits: Tensor, labels: Tensor) -> tuple[float, float]:
-    """Mean cross entropy and error rate."""
-    loss = F.cross_entropy(logits, labels).item()
-    return loss, (logits.argmax(1) != labels).double().mean().item()
-
-
 def better_than_guessing(error: float, labels: Tensor) -> bool:
     """Whether an error rate is two standard errors below that of the more frequent label.
 
@@ -184,3 +156,44 @@ def better_than_guessing(error: float, labels: Tensor) -> bool:
     share = labels.double().mean().item()
     guessing = min(share, 1 - share)
     return error < guessing - 2 * math.sqrt(guessing * (1 - guessing) / len(labels))
+
+
+@dataclass
+class StrengthSearch:
+    """The search for a λ that leaves as many transitions as wanted: which one to try next.
+
+        too few left:  λ ← λ / g        too many left:  λ ← λ · g
+
+    g starts at 2 and becomes (g + 1) / 2 whenever the direction turns. A try is accepted within
+    ``tolerance`` of the goal, if anything is left. Source: the search behind Fig. 3 of Dodge et al.
+    (2019), which the text does not describe.
+
+    >>> search = StrengthSearch(goal=40, tolerance=10, max_tries=9, strength=1e-4)
+    >>> [(search.update(left), round(search.strength, 6)) for left in (96, 96, 20, 43)]
+    [('again', 0.0002), ('again', 0.0004), ('again', 0.000267), ('found', 0.000267)]
+    """
+
+    goal: int
+    tolerance: int
+    max_tries: int
+    strength: float
+    factor: float = 2.0
+    direction: int = 0  # of the last step: 1 up, -1 down
+    tries: int = 0
+
+    def update(self, transitions: int) -> str:
+        """Take in what a try left: ``found``, ``again`` (with the next λ set) or ``failed``."""
+        self.tries += 1
+        if transitions and abs(transitions - self.goal) <= self.tolerance:
+            return "found"
+        if self.tries >= self.max_tries:
+            return "failed"
+        direction = 1 if transitions > self.goal else -1
+        if self.direction and direction != self.direction:
+            self.factor = (self.factor + 1) / 2
+        self.direction = direction
+        following = self.strength * self.factor**direction
+        if not SMALLEST <= following <= LARGEST:
+            return "failed"
+        self.strength = following
+        return "again"

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sparsecore.experiments.sentiment.contrasts import Samples, samples_of
-from sparsecore.experiments.sentiment.findings import decide
+from sparsecore.experiments.sentiment.findings import Samples, decide, samples_of
 from sparsecore.stats.seeds import mean_interval, over_seeds
 from sparsecore.stats.tables import Summary
 
@@ -84,7 +83,8 @@ def tradeoff(runs: pd.DataFrame, samples: Samples) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for (category, family, point), group in _groups(runs, ["category", "family", "point"]):
         share = 1 / len(group)
-        _, d_low, d_high = samples[category].interval(dict.fromkeys(group["run"], share))
+        mean = samples[category].estimate(dict.fromkeys(group["run"], share))
+        _, d_low, d_high = mean.interval()
         rows.append(
             {
                 "category": category,

@@ -38,19 +38,17 @@ from sparsecore.experiments.sentiment.fit import (
     PHASES,
     Fit,
     PhaseState,
+    StrengthSearch,
     better_than_guessing,
-    logits_of,
-    score,
 )
-from sparsecore.experiments.sentiment.inputs import SPLITS, Inputs, prepare_inputs
-from sparsecore.experiments.sentiment.patterns import phrase_table
-from sparsecore.experiments.sentiment.search import StrengthSearch
-from sparsecore.experiments.sentiment.structure import extract, rnn_of, state_norms
-from sparsecore.models.classifier import SequenceClassifier, rational_classifier
+from sparsecore.experiments.sentiment.trained import phrase_table
+from sparsecore.models.classifier import SequenceClassifier, rational_classifier, rnn_of
 from sparsecore.models.language_model import num_parameters
-from sparsecore.pruning.compact import kept_lengths
+from sparsecore.pruning.compact import compact, kept_lengths, kept_wfsas
+from sparsecore.pruning.groups import group_norms
 from sparsecore.training.device import resolve_device
 from sparsecore.training.distributed import broadcast_object
+from sparsecore.training.documents import SPLITS, Inputs, logits_of, prepare_inputs, score
 from sparsecore.training.loop import Outputs, Row, Sums, write_outputs
 
 EVALUATION_BATCH = 128
@@ -201,7 +199,7 @@ class Task:
             self._begin("structure", self._new_model(lengths_of(config.structure)))
         else:
             write_outputs(self.folder, {"regularised": self.model.state_dict()})
-            found.states = state_rows(state_norms(self.model), self.fit.lengths, kept)
+            found.states = state_rows(self.model, kept)
             small = extract(self.model, config.threshold)
             error = score(self._logits("test", small), self.labels["test"])[1]
             found.result["extracted_accuracy"] = 1 - error
@@ -223,7 +221,7 @@ class Task:
         """The model of the run is ready: its test accuracy, its weights, its phrases."""
         found, lengths, at = self.found, self.fit.lengths, self.fit.at
         if at.phase in ("baseline", "refine"):
-            found.states = state_rows(state_norms(self.model), lengths, lengths)
+            found.states = state_rows(self.model, lengths)
         found.result = {
             "transitions": sum(lengths),
             "wfsas": len(lengths),
@@ -270,6 +268,22 @@ class Task:
         return {**self._tables(), "results": pd.DataFrame([self.found.result])}
 
 
+def extract(model: SequenceClassifier, threshold: float) -> SequenceClassifier:
+    """The smaller model: states below the threshold are gone, as are the weights of gone WFSAs.
+
+    Everything that stays is carried over exactly. At least one WFSA must keep a state.
+    """
+    rnn = rnn_of(model)
+    kept = kept_wfsas(rnn, threshold)
+    dropouts = model.embed_dropout.p, model.rnn_dropout.p
+    small = SequenceClassifier(compact(rnn, threshold), len(kept), *dropouts)
+    with torch.no_grad():
+        small.output.weight.copy_(model.output.weight[:, kept])
+        assert model.output.bias is not None and small.output.bias is not None
+        small.output.bias.copy_(model.output.bias)
+    return small.to(model.output.weight.device)
+
+
 def trial_row(at: PhaseState, kept: Sequence[int]) -> Row:
     """What came of one λ."""
     return {
@@ -283,12 +297,13 @@ def trial_row(at: PhaseState, kept: Sequence[int]) -> Row:
     }
 
 
-def state_rows(norms: Sequence[float], lengths: Sequence[int], kept: Sequence[int]) -> list[Row]:
+def state_rows(model: SequenceClassifier, kept: Sequence[int]) -> list[Row]:
     """One row a state: its WFSA, its place 1, 2, …, its norm, and whether it stays."""
-    norm = iter(norms)
+    rnn = rnn_of(model)
+    norm = iter(group_norms(rnn).detach().cpu().tolist())
     return [
         {"wfsa": d, "state": i + 1, "norm": next(norm), "kept": i < kept[d]}
-        for d, length in enumerate(lengths)
+        for d, length in enumerate(rnn.lengths)
         for i in range(length)
     ]
 

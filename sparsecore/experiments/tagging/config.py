@@ -20,6 +20,7 @@ from sparsecore.training.configuration import (
     BELOW_1,
     check_kinds,
     from_preset,
+    refuse_varied,
     require,
     require_range,
 )
@@ -257,6 +258,4 @@ def study(preset: str, tuning: pd.DataFrame | None = None, **overrides: Any) -> 
 
 def _check_overrides(preset: str, overrides: dict[str, Any]) -> None:
     Tagging.preset(preset, **overrides)
-    for name in (*SETTING, *DROPOUTS):
-        if overrides.get(name) is not None:
-            raise InputError(f"{name} is one of what the study varies; sweep it with --grid")
+    refuse_varied(overrides, (*SETTING, *DROPOUTS))

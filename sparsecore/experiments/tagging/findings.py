@@ -18,16 +18,13 @@ round*).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import pandas as pd
 
 from sparsecore.experiments.tagging.config import FULL, TUNING_SEED
-from sparsecore.stats.judgement import ESSENTIAL, SHOWN, Part, parts_table
-from sparsecore.stats.seeds import difference_interval
+from sparsecore.stats.judgement import ESSENTIAL, SHOWN, Part, difference_part, parts_table
 from sparsecore.stats.tables import Summary
-from sparsecore.stats.verdict import side
 
 FROM_RUNS = True  # the table of runs alone decides, so rounds can be put together
 FIRST_ROUND = range(4)  # seeds
@@ -60,7 +57,8 @@ def _sparse_less_dense(runs: pd.DataFrame, which: str, kind: str) -> Iterator[Pa
         theirs = runs[(runs["density"] == 1) & (runs["size"] == size)]
         if len(theirs):
             ours = ours[ours["seed"].isin(theirs["seed"])]  # finding 2 has more of one size
-            yield _part(1, f"sparse minus dense, size {size:g}{which}", kind, ours, theirs, 0.0)
+            name = f"sparse minus dense, size {size:g}{which}"
+            yield difference_part(1, name, kind, ours["percent"], theirs["percent"])
 
 
 def _little_is_lost(runs: pd.DataFrame, which: str, kind: str) -> Iterator[Part]:
@@ -70,31 +68,17 @@ def _little_is_lost(runs: pd.DataFrame, which: str, kind: str) -> Iterator[Part]
         return
     near = min(sparse["density"].unique(), key=lambda density: abs(density - FEW))
     name = f"density {near:g} minus 1{which}"
-    ours = sparse[sparse["density"] == near]
-    yield _part(2, name, kind, ours, full, -LITTLE, LITTLE)
+    ours = sparse.loc[sparse["density"] == near, "percent"]
+    yield difference_part(2, name, kind, ours, full["percent"], -LITTLE, LITTLE)
 
 
 def _orders(runs: pd.DataFrame, finding: int, better: str, worse: str) -> Iterator[Part]:
     sparse = runs[runs["density"] < 1]
     for density in sorted(sparse["density"].unique(), reverse=True):
         ours, theirs = (
-            sparse[(sparse["density"] == density) & (sparse["order"] == order)]
+            sparse.loc[(sparse["density"] == density) & (sparse["order"] == order), "percent"]
             for order in (better, worse)
         )
         if len(ours) and len(theirs):
             name = f"{better} minus {worse}, density {density:g}"
-            yield _part(finding, name, ESSENTIAL, ours, theirs, 0.0)
-
-
-def _part(
-    finding: int,
-    name: str,
-    kind: str,
-    ours: pd.DataFrame,
-    theirs: pd.DataFrame,
-    bound: float,
-    effect: float = math.nan,
-) -> Part:
-    interval = difference_interval(ours["percent"].tolist(), theirs["percent"].tolist())
-    seeds = min(len(ours), len(theirs))
-    return Part(finding, name, kind, "mean", interval, side(interval, bound), effect, seeds)
+            yield difference_part(finding, name, ESSENTIAL, ours, theirs)

@@ -14,6 +14,7 @@ from sparsecore.errors import InputError, near_match
 from sparsecore.report.explorers.bundle import module, style
 from sparsecore.report.explorers.numbers import in_steps
 from sparsecore.report.figures.style import LAYER_NAMES
+from sparsecore.stats.tables import rows_where
 from sparsecore.stats.two_level import interval_of_runs
 
 STEP = 1e-4  # chi is carried in whole steps of this size
@@ -131,10 +132,9 @@ def _rho(
 ) -> list[list[float] | None]:
     """By epoch: ρ, the ends of its interval over seeds and words, and over how many words."""
     _, layer, signal, role = column.split("_")
-    wanted = {"layer": layer, "signal": signal, "role": role, "value": "chi"}
-    table = correlations[correlations["method"] == "pearson_log"]
-    for name, value in wanted.items():
-        table = table[table[name] == value]
+    table = rows_where(
+        correlations, method="pearson_log", layer=layer, signal=signal, role=role, value="chi"
+    )
     known = {}
     for epoch, rows in table.dropna(subset=["rho"]).groupby("epoch"):  # no ρ of a constant
         ends = interval_of_runs(rows, "rho", "low", "high")

@@ -17,7 +17,6 @@ from sparsecore.report.figures.style import Look
 from sparsecore.report.figures.training import mark_step_cuts
 from sparsecore.stats.tables import require_columns
 
-SCALES = {"pearson_log": "log", "pearson": "raw"}  # of frequency, by method
 HEADLINE = ("lstm2", "gradient")  # the signal of the paper's finding, drawn heavier
 
 
@@ -187,7 +186,7 @@ def without_words_by_epoch(table: pd.DataFrame, epochs: Sequence[int]) -> np.nda
     places = {k: n for n, k in enumerate(sorted(table["dropped"].unique()))}
     shown = table[table["epoch"].isin(wanted)]
     _, axes = style.new_figure(4.4, columns=2, sharey=True)
-    for ax, (method, name) in zip(axes[0], SCALES.items(), strict=True):
+    for ax, (method, (name, _)) in zip(axes[0], style.SCALES.items(), strict=True):
         own = shown[shown["method"] == method]
         marks.zero_line(ax)
         marks.lines(

@@ -10,7 +10,6 @@ from sparsecore.report.figures.figure_data import keep_rows, label_rows
 from sparsecore.report.figures.style import Look
 from sparsecore.stats.tables import require_columns
 
-SCALES = {"pearson_log": ("log", style.SOLID), "pearson": ("raw", style.DASHED)}
 TEXTS = {
     "enwiki": ("Wikipedia", style.VIOLET),
     "wikitext-2-lr20": ("WikiText-2", style.BLUE),
@@ -41,7 +40,7 @@ def headline(texts: pd.DataFrame, arms: pd.DataFrame) -> np.ndarray:
             f"{name}, {scale}", colour, dashes, width=2.6 if dashes == "" else 1.6
         )
         for text, (name, colour) in TEXTS.items()
-        for method, (scale, dashes) in SCALES.items()
+        for method, (scale, dashes) in style.SCALES.items()
     }
     drawn = texts.assign(series=texts["text"] + " " + texts["method"])
     for ax, (words, title) in zip(axes[:2, 0], WORDS.items(), strict=True):

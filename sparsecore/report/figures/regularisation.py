@@ -71,12 +71,7 @@ def tradeoff_panels(table: pd.DataFrame) -> np.ndarray:
     if not categories:
         raise InputError("tradeoff_panels needs the points of at least one category")
     columns = min(2, len(categories))
-    grid = sns.FacetGrid(
-        table, col="category", col_wrap=columns, sharey=False, height=PANEL,
-        aspect=style.WIDTH / columns / PANEL,
-    )  # fmt: skip
-    grid.figure.set_layout_engine("constrained")
-    style.keep_width(grid.figure)
+    grid = style.panels(table, "category", PANEL, columns)
     for category, ax in grid.axes_dict.items():
         accuracy_against_transitions(table[table["category"] == category], ax)
         ax.set_title(str(category) if len(categories) > 1 else "", parse_math=False)

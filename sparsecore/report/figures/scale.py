@@ -20,21 +20,20 @@ PAPER = {
     "updates": "the paper, epochs 1 to 50",
     "exposure": "the paper's rarest word, epochs 1 to 50",
 }
-METHODS = {"pearson_log": ("log", style.SOLID), "pearson": ("raw", style.DASHED)}
 COLUMNS = ["finding", "statistic", "updates", "exposure", "method", "value", "low", "high", "seed"]
 THOUSANDTHS = 1e3
 COLOURS = (style.BLUE, style.ORANGE, style.GREEN, style.PINK, style.OCHRE, style.VIOLET)
 PANELS = {  # finding -> what is drawn of it: statistic, method -> name, colour, dashes
-    2: {("largest ρ of another signal", "pearson_log"): ("log", style.GREEN, ""),
-        ("largest ρ of another signal", "pearson"): ("raw", style.GREEN, (4, 2))},
-    3: {("ρ of hᵉ minus ρ of h¹, input words", "pearson_log"): ("log", style.BLUE, ""),
-        ("ρ of hᵉ minus ρ of h¹, input words", "pearson"): ("raw", style.BLUE, (4, 2))},
-    6: {("ρ over the closed classes of W", "pearson_log"): ("closed", style.OCHRE, ""),
-        ("ρ over the open classes of W", "pearson_log"): ("open", style.VIOLET, "")},
+    2: {("largest ρ of another signal", "pearson_log"): ("log", style.GREEN, style.SOLID),
+        ("largest ρ of another signal", "pearson"): ("raw", style.GREEN, style.DASHED)},
+    3: {("ρ of hᵉ minus ρ of h¹, input words", "pearson_log"): ("log", style.BLUE, style.SOLID),
+        ("ρ of hᵉ minus ρ of h¹, input words", "pearson"): ("raw", style.BLUE, style.DASHED)},
+    6: {("ρ over the closed classes of W", "pearson_log"): ("closed", style.OCHRE, style.SOLID),
+        ("ρ over the open classes of W", "pearson_log"): ("open", style.VIOLET, style.SOLID)},
     7: {("mean χ, closed minus open, words seen more than 1,000 times", "mean"):
-        ("over 1,000 times", style.ORANGE, ""),
+        ("over 1,000 times", style.ORANGE, style.SOLID),
         ("mean χ, closed minus open, W, at equal log frequency", "mean"):
-        ("W, equal frequency", style.ORANGE, (4, 2))},
+        ("W, equal frequency", style.ORANGE, style.DASHED)},
 }  # fmt: skip
 TITLES = {
     2: "2: largest ρ of other signals\n(paper: below 0.3)",
@@ -52,12 +51,12 @@ def rho_by_scale(scale: pd.DataFrame, paper: Mapping[str, tuple[float, float]]) 
     have a colour each. ``paper``: its first and last epoch on either axis.
     """
     require_columns(scale, [*COLUMNS, "run"])
-    shown = _trained(scale[(scale["finding"] == 1) & scale["method"].isin(list(METHODS))])
+    shown = _trained(scale[(scale["finding"] == 1) & scale["method"].isin(list(style.SCALES))])
     colours = dict(zip(shown["run"].unique(), COLOURS, strict=False))
     looks = {
         f"{run} {method}": Look(f"{run}, {name}", colour, dashes, width=1.6 if dashes else 2.6)
         for run, colour in colours.items()
-        for method, (name, dashes) in METHODS.items()
+        for method, (name, dashes) in style.SCALES.items()
     }
     drawn = shown.assign(series=shown["run"] + " " + shown["method"])
     _, axes = style.new_figure(6.6, rows=2)
@@ -115,7 +114,7 @@ def classes_over_w(
             f"{word_class}, {name} frequency", style.CLASSES[word_class], dashes
         )
         for word_class in ("closed", "open")
-        for method, (name, dashes) in METHODS.items()
+        for method, (name, dashes) in style.SCALES.items()
     }
     drawn = rows.copy()
     drawn["series"] = list(zip(rows["statistic"], rows["method"], strict=True))

@@ -7,7 +7,6 @@ import textwrap
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
@@ -70,12 +69,7 @@ def growth_panels(table: pd.DataFrame) -> np.ndarray:
     if table.empty:
         return np.array([_not_measured(None, table[POINTS])])
     long = table.melt(["axis", "size"], list(QUANTITIES), "quantity", "amount").dropna()
-    grid = sns.FacetGrid(
-        long, col="axis", col_wrap=2, sharex=False, sharey=False, height=2.6,
-        aspect=style.WIDTH / 2 / 2.6,
-    )  # fmt: skip
-    grid.figure.set_layout_engine("constrained")
-    style.keep_width(grid.figure)
+    grid = style.panels(long, "axis", 2.6, sharex=False)
     for name, ax in grid.axes_dict.items():
         style.dress(ax)
         points = table[table["axis"] == name].sort_values("size")

@@ -72,6 +72,8 @@ METHOD_NAMES = {
     "partial_surprisal": "log frequency, given surprisal",
 }
 
+SCALES = {"pearson_log": ("log", SOLID), "pearson": ("raw", DASHED)}  # of frequency, by method
+
 WIDTH, HEIGHT, DPI = 7.2, 4.4, 144  # inches: as wide as the book's column, at 96 to the inch
 TEXT = 12.0  # points: as large as the prose there
 
@@ -158,6 +160,17 @@ def new_figure(height: float, rows: int = 1, columns: int = 1, **options: Any) -
             dress(ax)
     keep_width(figure)
     return figure, axes
+
+
+def panels(table: Any, by: str, height: float, columns: int = 2, **options: Any) -> Any:
+    """Seaborn's grid of panels, one for each value of a column, each with a scale of its own."""
+    grid = sns.FacetGrid(
+        table, col=by, col_wrap=columns, sharey=False, height=height,
+        aspect=WIDTH / columns / height, **options,
+    )  # fmt: skip
+    grid.figure.set_layout_engine("constrained")
+    keep_width(grid.figure)
+    return grid
 
 
 def keep_width(figure: Any) -> None:

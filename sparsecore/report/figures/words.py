@@ -26,7 +26,6 @@ _SPELLED = {",": "comma", ".": "full stop", "-": "hyphen", "–": "dash", '"': "
 def chi_against_frequency(
     table: pd.DataFrame,
     value: str = "chi",
-    label: str = f"mean concentration of the gradient, ${style.TOP_GRADIENT}$",
     min_frequency: int = 0,
     names: int = 8,
     ax: Axes | None = None,
@@ -60,7 +59,7 @@ def chi_against_frequency(
     ax.plot(means["frequency"], means[value], color=style.INK, linewidth=2, label="mean")
     ax.set_xscale("log")
     ax.set_xlabel("occurrences in the training text (log scale)")
-    ax.set_ylabel(label)
+    ax.set_ylabel(f"mean concentration of the gradient, ${style.TOP_GRADIENT}$")
     if value.startswith("chi"):
         low, high = ax.get_ylim()
         units = [u for u in _UNITS if low <= u**-0.5 <= high]
@@ -80,7 +79,6 @@ def chi_against_frequency(
 def samples_compared(
     table: pd.DataFrame,
     value: str = "chi",
-    label: str = rf"mean concentration, ${style.TOP_GRADIENT}$",
     ax: Axes | None = None,
 ) -> Axes:
     """Two samples of words matched in frequency: every word, and the mean of each sample.
@@ -107,7 +105,7 @@ def samples_compared(
         keep_points(ax, own[value], np.full(len(own), row), told)
     ax.set_ylim(1.5, -0.65)
     ax.set_ylabel("")
-    ax.set_xlabel(label)
+    ax.set_xlabel(rf"mean concentration, ${style.TOP_GRADIENT}$")
     ax.grid(False, axis="y")
     return keep_rows(ax, rows)
 

@@ -11,12 +11,10 @@ import numpy as np
 import torch
 
 from sparsecore.errors import InputError
-from sparsecore.experiments.sentiment.patterns import padded
-from sparsecore.experiments.sentiment.structure import rnn_of
-from sparsecore.experiments.sentiment.trained import Trained, load_trained
+from sparsecore.experiments.sentiment.trained import Trained, load_trained, padded
 from sparsecore.files import reading
 from sparsecore.layers.rational import RationalRNN
-from sparsecore.models.classifier import SequenceClassifier
+from sparsecore.models.classifier import SequenceClassifier, rnn_of
 from sparsecore.pruning.groups import group_norms
 from sparsecore.pruning.patterns import phrases
 from sparsecore.report.explorers.numbers import from_steps

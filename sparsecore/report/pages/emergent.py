@@ -12,8 +12,7 @@ import pandas as pd
 
 from sparsecore.errors import InputError
 from sparsecore.experiments.emergent.config import Emergent
-from sparsecore.experiments.emergent.evidence import matched_words
-from sparsecore.experiments.emergent.scale import PAPER
+from sparsecore.experiments.emergent.evidence import PAPER, matched_words
 from sparsecore.report.pages.parts import (
     Study,
     as_typed,
@@ -29,6 +28,7 @@ from sparsecore.runs.claims import format_value
 from sparsecore.runs.execute import execute
 from sparsecore.runs.reference import Summary, read_provenance, read_summary, summary_of
 from sparsecore.stats.correlation import frequency_correlation
+from sparsecore.stats.tables import rows_where
 from sparsecore.stats.two_level import interval_of_runs
 from sparsecore.training.run_folder import Run
 
@@ -118,8 +118,7 @@ def rho(
         "value": value,
         "epoch": epoch if epoch >= 0 else epoch + last + 1,
     }
-    for column, what in wanted.items():
-        table = table[table[column] == what]
+    table = rows_where(table, **wanted)
     if table.empty:
         raise InputError(f"there is no rho for {wanted}")
     return interval_of_runs(table, "rho", "low", "high")
@@ -214,8 +213,7 @@ def _of_verdict(
     """Value and interval of a part of a finding; None where the runs are too few for one."""
     if "verdicts" not in tables:
         return None
-    rows = tables["verdicts"]
-    rows = rows[(rows["finding"] == finding) & (rows["part"] == part) & (rows["method"] == method)]
+    rows = rows_where(tables["verdicts"], finding=finding, part=part, method=method)
     if len(rows) != 1 or rows[["value", "low", "high"]].isna().any(axis=None):
         return None
     value, low, high = (float(rows.iloc[0][end]) for end in ("value", "low", "high"))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from sparsecore.runs.reference import read_reference
+from sparsecore.stats.tables import rows_where
 
 TEXTS = ("enwiki", "wikitext-2-lr20")
 HEADLINE = {"layer": "lstm2", "signal": "gradient", "role": "target", "value": "chi"}
@@ -24,9 +25,7 @@ def over_training(results: Path) -> pd.DataFrame:
     found = []
     for text in TEXTS:
         tables, known = read_reference(results / "emergent" / text)
-        rows = tables["correlations"]
-        for column, wanted in HEADLINE.items():
-            rows = rows[rows[column] == wanted]
+        rows = rows_where(tables["correlations"], **HEADLINE)
         rows = rows[rows["method"].isin(METHODS)]
         parts = {("all", text): rows}
         if "scale" in tables:
@@ -44,8 +43,7 @@ def over_training(results: Path) -> pd.DataFrame:
 def by_optimiser(results: Path) -> pd.DataFrame:
     """The same by way of training, log frequency alone: the third round of ``causes``."""
     tables, known = read_reference(results / "causes" / "enwiki-3")
-    rows = tables["frequency"]
-    rows = rows[(rows["measure"] == "training") & (rows["statistic"] == "log frequency")]
+    rows = rows_where(tables["frequency"], measure="training", statistic="log frequency")
     words = known["settings"]["batch_size"] * known["settings"]["sequence_length"]
     names = ["arm", "millions", "value", "low", "high", "seeds"]
     return rows.assign(millions=rows["update"] * words / 1e6)[names].reset_index(drop=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from sparsecore.report.pages.parts import (
     corpus_name,
     html_table,
     markdown,
+    mean_and_sd,
     of_all_rounds,
     open_study,
 )
@@ -100,13 +100,9 @@ def perplexity_sentence(page: Study) -> Any:
 
 def _by_model(tables: Summary) -> dict[tuple[str, str], str]:
     rows = tables["perplexity"].to_dict("records")
-    return {(row["model"], row["finetuned"]): _shown(row) for row in rows}
-
-
-def _shown(row: dict[Any, Any]) -> str:
-    """Mean ± standard deviation, which a single run does not have."""
-    deviation = "" if math.isnan(row["sd"]) else f" ± {row['sd']:.1f}"
-    return f"{row['test_perplexity']:.1f}{deviation}"
+    return {
+        (row["model"], row["finetuned"]): mean_and_sd(row, "test_perplexity", 1) for row in rows
+    }
 
 
 def _sizes(tables: Summary) -> str:

@@ -96,9 +96,10 @@ class Study:
 S = TypeVar("S", bound=Study)
 
 
-def mean_and_sd(row: Mapping[Any, Any]) -> str:
-    """Accuracy: mean ± standard deviation, which a single run does not have."""
-    return f"{row['accuracy']:.2f}" + ("" if math.isnan(row["sd"]) else f" ± {row['sd']:.2f}")
+def mean_and_sd(row: Mapping[Any, Any], column: str = "accuracy", digits: int = 2) -> str:
+    """Mean ± standard deviation, which a single run does not have."""
+    deviation = "" if math.isnan(row["sd"]) else f" ± {row['sd']:.{digits}f}"
+    return f"{row[column]:.{digits}f}{deviation}"
 
 
 def open_study(
@@ -226,6 +227,13 @@ def markdown(text: str) -> Any:
     return Markdown(text)
 
 
+def markup(text: str) -> Any:
+    """Text that the page shows as HTML."""
+    from IPython.display import HTML
+
+    return HTML(text)
+
+
 def as_typed(text: object) -> str:
     r"""A name that somebody gave, a file's say, for :func:`markdown`: read as typed, never markup.
 
@@ -240,13 +248,11 @@ def html_table(table: pd.DataFrame, *, escape: bool = True, note: str = "") -> A
 
     ``escape``: the cells are words; else they are markup. ``note``: markup, in small print below.
     """
-    from IPython.display import HTML
-
     with pd.option_context("display.max_colwidth", None):
         text = table.to_html(index=False, border=0, justify="left", escape=escape)
     text = text.replace('class="dataframe"', 'class="findings"')
     scrolling = f'<div class="table-scroll" tabindex="0">{text}</div>'  # with the keyboard too
-    return HTML(scrolling + (f'<p class="table-note">{note}</p>' if note else ""))
+    return markup(scrolling + (f'<p class="table-note">{note}</p>' if note else ""))
 
 
 def signed(value: float, digits: int) -> str:

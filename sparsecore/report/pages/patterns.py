@@ -20,17 +20,16 @@ from torch import Tensor
 
 from sparsecore.data.text import tokenize
 from sparsecore.errors import InputError, near_match
-from sparsecore.experiments.sentiment.patterns import explain_document
-from sparsecore.experiments.sentiment.structure import rnn_of
-from sparsecore.experiments.sentiment.trained import load_trained, vectors_of
+from sparsecore.experiments.sentiment.trained import explain_document, load_trained, vectors_of
 from sparsecore.layers.rational import RationalRNN
-from sparsecore.models.classifier import SequenceClassifier
+from sparsecore.models.classifier import SequenceClassifier, rnn_of
 from sparsecore.report.pages.automata import pruned, reference_automata
 from sparsecore.report.pages.parts import (
     as_typed,
     executed_anew,
     html_table,
     markdown,
+    markup,
     reference_folder,
 )
 from sparsecore.report.pages.sentiment import about_run, smallest_run
@@ -178,7 +177,7 @@ def decision(reader: Reader, text: str) -> Any:
     )
     verdict = html.escape(second if total > 0 else first)
     chance = 1 / (1 + math.exp(-min(abs(total), 700)))
-    return _html(f"{table.data}<p>Together: <b>{verdict}</b>, probability {chance:.2f}.</p>")
+    return markup(f"{table.data}<p>Together: <b>{verdict}</b>, probability {chance:.2f}.</p>")
 
 
 def check_sentence(sentence: str) -> None:
@@ -213,9 +212,3 @@ def _role(word: str, role: str) -> str:
     return (
         f"<small>{text}</small>" if role == "loop" else f'<span style="opacity: 0.72">{text}</span>'
     )
-
-
-def _html(text: str) -> Any:
-    from IPython.display import HTML
-
-    return HTML(text)

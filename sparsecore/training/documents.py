@@ -1,4 +1,4 @@
-"""What a run reads: folded documents, in batches of about one length, and their words' vectors.
+"""Documents of a classifier: in batches of about one length, with vectors for their words; scores.
 
 The vectors are fixed, one for every word or for every token. Documents are padded on the left.
 """
@@ -17,7 +17,9 @@ from torch import Tensor
 
 from sparsecore.data.reviews import Documents, ReviewCorpus, collection_of, prepare_reviews
 from sparsecore.data.vectors import word_vectors
-from sparsecore.experiments.sentiment.config import Sentiment
+from sparsecore.models.classifier import SequenceClassifier
+from sparsecore.training.distributed import all_reduce_
+from sparsecore.training.sharding import local_shard
 
 SPLITS = ("train", "dev", "test")
 SHORTER = 0.6  # of the longest document in a piece: a shorter one begins the next piece
@@ -143,8 +145,12 @@ class Inputs:
         return rows_of_positions(documents, self.first[split])
 
 
-def prepare_inputs(config: Sentiment, progress: bool = True) -> Inputs:
-    """Read, fold and look up what a configuration names; everything is cached."""
+def prepare_inputs(config: Any, progress: bool = True) -> Inputs:
+    """Read, fold and look up what a configuration names; everything is cached.
+
+    ``config``: with corpus, category, max_documents, max_length, drop_empty, titles, vectors and
+    vector_size.
+    """
     from sparsecore.data.contextual import contextual_vectors, is_encoder
 
     corpus = prepare_reviews(
@@ -178,3 +184,30 @@ def prepare_inputs(config: Sentiment, progress: bool = True) -> Inputs:
 
 def _hash(*parts: str) -> str:
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+
+
+@torch.no_grad()
+def logits_of(model: SequenceClassifier, batches: Batches, table: Tensor) -> Tensor:
+    """(documents, 2) logits without dropout, in the order of the documents; on the CPU.
+
+    Several processes compute some of them each, and have all of them in the end.
+    """
+    model.eval()
+    pieces = [piece for batch in batches.batches for piece in batch]
+    logits = torch.zeros(len(batches.order), 2)
+    start = 0
+    for rows, labels in pieces:
+        columns = local_shard(len(labels))
+        if columns.start < columns.stop:
+            found = model(lookup(table, rows[:, columns])).cpu()
+            logits[start + columns.start : start + columns.stop] = found
+        start += len(labels)
+    result = torch.empty_like(logits)
+    result[torch.from_numpy(batches.order.copy())] = all_reduce_(logits)
+    return result
+
+
+def score(logits: Tensor, labels: Tensor) -> tuple[float, float]:
+    """Mean cross entropy and error rate."""
+    loss = F.cross_entropy(logits, labels).item()
+    return loss, (logits.argmax(1) != labels).double().mean().item()
