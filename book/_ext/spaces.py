@@ -17,11 +17,9 @@ def join(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Put spaces that do not break into the text of a page, but for code and formulas."""
     for text in [*doctree.findall(nodes.Text)]:
         parent = text.parent
-        if isinstance(parent, nodes.raw):
-            ours = parent.astext().lstrip().startswith(TABLE)
-        else:
-            ours = parent is not None and not isinstance(parent, AS_TYPED)
-        if ours:
+        if parent is None or isinstance(parent, AS_TYPED):
+            continue
+        if not isinstance(parent, nodes.raw) or parent.astext().lstrip().startswith(TABLE):
             joined = TOGETHER.sub("\u00a0", text)
             if joined != text:
                 parent.replace(text, nodes.Text(joined))
