@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecore.data.cache import cached
-from sparsecore.data.catalogue import SOURCES
 from sparsecore.data.locate import EMBEDDED, content_hash, names_of
+from sparsecore.data.sources import SOURCES, require
 from sparsecore.data.text_files import read_lines, read_number
 from sparsecore.errors import InputError, near_match
 from sparsecore.files import local_path, read_json, write_json
@@ -176,8 +176,6 @@ def _table(
 
 
 def _file(vectors: str, size: int | None) -> Path:
-    from sparsecore.data.sources import require
-
     if vectors in SOURCES:
         files = [name for name in SOURCES[vectors].files if name.endswith(f".{size or 0}d.txt")]
         if SOURCES[vectors].kind != KIND:
