@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sparsecore.data.cache import settings_hash
 from sparsecore.data.causal_lm import lm_content, lm_name, load_lm
-from sparsecore.data.documents import read_documents
 from sparsecore.data.locate import Source, find_source
+from sparsecore.data.readers import read_documents
 from sparsecore.errors import InputError, check_installed, near_match
 from sparsecore.home import runs_dir
 from sparsecore.runs.environment import describe_environment
