@@ -20,7 +20,7 @@ from sparsecore.data.cache import cached, settings_hash
 from sparsecore.data.encoders import HUB, commit_of, encode_windows, load_encoder
 from sparsecore.data.locate import say_dropped
 from sparsecore.data.reviews import ReviewCorpus
-from sparsecore.errors import InputError
+from sparsecore.errors import InputError, check_installed
 from sparsecore.files import local_path, read_json, sha256_file, write_json
 from sparsecore.home import REMAKE
 
@@ -67,7 +67,9 @@ def contextual_vectors(
         raise InputError(f"pooling must be one of {POOLINGS}, not {pooling!r}")
     if dtype not in ("float16", "float32"):
         raise InputError(f"dtype must be 'float16' or 'float32', not {dtype!r}")
-    settings = [_content(encoder), corpus.sha256, pooling, dtype, VERSION, _version()]
+    check_installed("transformers", "transformers")
+    version = metadata.version("transformers")  # another one may tokenise otherwise
+    settings = [_content(encoder), corpus.sha256, pooling, dtype, VERSION, version]
     tokens = {split: int(getattr(corpus, split).ends[-1]) for split in SPLITS}
 
     def make(folder: Path) -> None:
@@ -189,11 +191,3 @@ def _content(encoder: str) -> list[Any]:
         return [encoder, commit_of(encoder.removeprefix(HUB))]
     folder = Path(encoder).expanduser()
     return [[path.name, sha256_file(path)] for path in sorted(folder.iterdir()) if path.is_file()]
-
-
-def _version() -> str:
-    """Of transformers, which may tokenise otherwise in another one."""
-    try:
-        return metadata.version("transformers")
-    except metadata.PackageNotFoundError:
-        return ""
