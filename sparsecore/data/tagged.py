@@ -155,9 +155,6 @@ def _cut(sentences: list[Tagged], parts: int, source: Source) -> tuple[list[Tagg
 def _save(
     folder: Path, source: Source, splits: dict[str, list[Tagged]], settings: dict[str, Any]
 ) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     seen = Counter(word for words, _ in splits["train"] for word in words)
     for special in (PAD, UNK):
         seen.pop(special, None)
@@ -183,7 +180,7 @@ def _save(
     }
     for split, part in arrays.items():
         np.savez(folder / f"{split}.npz", **vars(part))
-    pq.write_table(pa.table({"word": words, "count": counts}), folder / "words.parquet")
+    Vocabulary(words, counts).save(folder / "words.parquet")
     write_json(folder / "tags.json", tags)
     write_json(folder / "info.json", info)
 
