@@ -146,11 +146,9 @@ def run(arguments: list[str]) -> None:
 def sweep(arguments: list[str]) -> None:
     """Run an experiment's whole study, or a grid of values, on one machine or many."""
     from sparsecore.experiments.registry import EXPERIMENTS
-    from sparsecore.runs.options import parse_sweep
+    from sparsecore.runs.options import SWEEP_USAGE, parse_sweep
 
     if not arguments or arguments[0] in ("-h", "--help"):
-        from sparsecore.runs.usage import SWEEP_USAGE
-
         print(SWEEP_USAGE)
         for name, summary in EXPERIMENTS.items():
             print(f"  {name:<10} {summary}")

@@ -23,6 +23,7 @@ from typing import Any
 
 from sparsecore.errors import InputError, near_match
 from sparsecore.files import write_text
+from sparsecore.runs import notebook as copies
 from sparsecore.runs.notebook import compare_parameters, declared_parameters, parse_value
 from tools.tidy import NotebookFailure, failure_of, tidy
 
@@ -62,7 +63,8 @@ def assign_parameters(
 def fingerprint(script: Path, parameters: Mapping[str, Any]) -> str:
     """SHA-256 of all that decides what an executed copy shows."""
     digest = hashlib.sha256(json.dumps(dict(parameters), sort_keys=True).encode())
-    for path in [script, ROOT / "requirements.lock", *files(ROOT / "sparsecore"), *results()]:
+    results = files(ROOT / "book" / "results")
+    for path in [script, ROOT / "requirements.lock", *files(ROOT / "sparsecore"), *results]:
         digest.update(f"\0{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
     return digest.hexdigest()
 
@@ -76,18 +78,9 @@ def files(folder: Path) -> list[Path]:
     )
 
 
-def results() -> list[Path]:
-    """The committed tables of the reference runs."""
-    return files(ROOT / "book" / "results")
-
-
 def is_fresh(script: Path, mark: str) -> bool:
     """Whether the executed copy of ``script`` carries the fingerprint ``mark``."""
-    try:
-        notebook = json.loads(executed_path(script).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return notebook["metadata"].get("sparsecore", {}).get("fingerprint") == mark
+    return copies.is_fresh(executed_path(script), mark)
 
 
 def executed_path(script: Path) -> Path:
@@ -209,7 +202,7 @@ def argument_parser(description: str) -> argparse.ArgumentParser:
 
 
 def given_parameters(pairs: Iterable[Sequence[str]]) -> dict[str, Any]:
-    """The ``-p NAME VALUE`` pairs of a command line; ``device auto`` is what happens anyway."""
+    """The ``-p NAME VALUE`` pairs of a command line."""
     return {name: parse_value(value) for name, value in pairs}
 
 

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urldefrag
+from urllib.parse import urldefrag, urljoin
 
 import yaml
 from bs4 import BeautifulSoup, Tag
@@ -86,9 +86,8 @@ def assemble(html: Path, pages: list[tuple[str, str]], numbers: Mapping[str, int
     head.append(_element(document, "title", _title(first)))
     base = html.name + "/" + pages[0][1]
     for sheet in first.select('link[rel="stylesheet"]'):
-        head.append(
-            document.new_tag("link", rel="stylesheet", href=_path(base, str(sheet["href"])))
-        )
+        address = urljoin(base, str(sheet["href"]))
+        head.append(document.new_tag("link", rel="stylesheet", href=address))
     body["class"] = "whole-book"
     content = document.new_tag("div", attrs={"class": "bd-content"})
     body.append(content)
@@ -105,7 +104,7 @@ def assemble(html: Path, pages: list[tuple[str, str]], numbers: Mapping[str, int
             note = f"On a screen this page answers: make book, then open _build/html/{name}.html."
             _one(article, "h1").insert_after(_element(document, "p", note, "print-note"))
         content.append(article)
-    shim = _path(base, "../_static/static-widgets.js")
+    shim = urljoin(base, "../_static/static-widgets.js")
     body.append(document.new_tag("script", src=shim))
     return str(document)
 
@@ -144,7 +143,7 @@ def _make_own(article: Tag, name: str, names: set[str], folder: str) -> None:
             if attribute in tag.attrs:
                 tag[attribute] = f"{_id(name)}--{tag[attribute]}"
     for tag in article.select("[src]"):
-        tag["src"] = _path(f"{folder}/{name}", str(tag["src"]))
+        tag["src"] = urljoin(f"{folder}/{name}", str(tag["src"]))
     for link in article.select("a[href]"):
         address = _inside(name, str(link["href"]), names)
         if address:
@@ -164,25 +163,10 @@ def _inside(name: str, address: str, names: set[str]) -> str | None:
     if _ELSEWHERE.match(address):
         return address
     path, fragment = urldefrag(address)
-    page = _path(name, path).removesuffix(".html") if path else name
+    page = urljoin(name, path).removesuffix(".html") if path else name
     if page not in names:
         return None
     return f"#{_id(page)}" + (f"--{fragment}" if fragment else "")
-
-
-def _path(page: str, address: str) -> str:
-    """An address on a page, from where the page's own begins.
-
-    >>> _path("html/book/use", "../_static/a.css")
-    'html/_static/a.css'
-    """
-    parts = page.split("/")[:-1]
-    for part in address.split("/"):
-        if part == "..":
-            parts.pop()
-        else:
-            parts.append(part)
-    return "/".join(parts)
 
 
 def _id(name: str) -> str:

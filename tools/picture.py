@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sparsecore.errors import InputError
 from sparsecore.files import atomic_path
+from tools.notebooks import report
 
 OUT = Path(__file__).resolve().parent.parent / "book" / "_static" / "picture.png"
 
@@ -49,12 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    try:
-        draw(parser.parse_args(arguments).folder)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    folder = parser.parse_args(arguments).folder
+    return report(lambda: draw(folder))
 
 
 if __name__ == "__main__":

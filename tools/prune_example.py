@@ -10,7 +10,6 @@ model the table has the parameters, and the perplexity on the validation text.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import platform
 from pathlib import Path
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 
 import sparsecore as sc
 from sparsecore.data.language import Corpus, prepare_corpus
+from sparsecore.files import write_json
 from sparsecore.models.language_model import LSTMLanguageModel, State, detach
 from sparsecore.pruning.units import entering_norms, unit_groups
 from sparsecore.training.batches import columns, num_windows, window
@@ -51,9 +51,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     shown = table.round({"threshold": 3, "perplexity": 1})
     shown.to_csv(options.out / "language.csv", index=False)
-    (options.out / "provenance.json").write_text(
-        json.dumps(provenance(corpus), indent=2) + "\n", encoding="utf-8"
-    )
+    write_json(options.out / "provenance.json", provenance(corpus))
     print(shown.to_string(index=False))
 
 

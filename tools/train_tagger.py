@@ -12,6 +12,7 @@ and versions give the same weights.
 from __future__ import annotations
 
 import hashlib
+import platform
 import random
 import sys
 from collections import Counter
@@ -245,14 +246,13 @@ def _sha256(path: Path) -> str:
 
 
 def _versions() -> str:
-    import numpy
     import spacy
     import thinc
 
-    python = ".".join(map(str, sys.version_info[:3]))
+    python = platform.python_version()
     return (
         f"Python {python}, spaCy {spacy.__version__}, thinc {thinc.__version__}, "
-        f"NumPy {numpy.__version__}"
+        f"NumPy {np.__version__}"
     )
 
 

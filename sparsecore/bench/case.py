@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -104,8 +103,9 @@ def forward_backward(
     return step
 
 
-def random_tensor(*shape: int, seed: int = 0, **options: Any) -> Tensor:
+def random_tensor(
+    *shape: int, seed: int = 0, device: torch.device | str = "cpu", requires_grad: bool = False
+) -> Tensor:
     """Normal numbers that do not depend on what was drawn before (nor on the device)."""
-    device = options.pop("device", "cpu")
     drawn = torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-    return drawn.to(device).requires_grad_(options.pop("requires_grad", False))
+    return drawn.to(device).requires_grad_(requires_grad)

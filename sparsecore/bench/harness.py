@@ -7,6 +7,7 @@ one leaves in the caches, or throws out of them, meets all of the others.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
 import time
@@ -18,7 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sparsecore.bench.case import REFERENCE, Case, Prepared
+from sparsecore.bench.case import REFERENCE, Case
 from sparsecore.bench.ceilings import Ceilings
 from sparsecore.bench.clock import CLOCKS, clock_name, synchronise
 from sparsecore.bench.footprint import Footprint, peak_on_gpu
@@ -52,48 +53,39 @@ def run_case(
     suite: str, case: Case, settings: Settings, ceilings: Ceilings
 ) -> list[dict[str, Any]]:
     """A row for each contestant; see :data:`COLUMNS`. A refused one has no times (NaN)."""
-    prepared = case.prepare()
-    try:
-        return _rows(suite, case, prepared, settings, ceilings)
-    finally:
-        prepared.close()
-
-
-def _rows(
-    suite: str, case: Case, prepared: Prepared, settings: Settings, ceilings: Ceilings
-) -> list[dict[str, Any]]:
-    verdicts = judge(prepared)
-    steps = {
-        name: contestant.step
-        for name, contestant in prepared.contestants.items()
-        if verdicts[name][0] != REFUSED
-    }
-    clock = clock_name(settings.device, case.helpers)
-    times = interleave(steps, case, settings, CLOCKS[clock]) if steps else pd.DataFrame()
-    floor_ms = ceilings.seconds(case.flops, case.bytes) * 1e3
-    rows = []
-    for name, (gate, error) in verdicts.items():
-        timing = _timing(times, name)
-        rows.append(
-            {
-                "suite": suite,
-                "case": case.name,
-                "contestant": name,
-                "device": str(settings.device),
-                "threads": torch.get_num_threads(),
-                "clock": clock,
-                **timing,
-                **_memory(steps.get(name), case, settings.device),
-                "share_of_ceiling": floor_ms / timing["median_ms"] if floor_ms else math.nan,
-                "per_second": case.items * 1e3 / timing["median_ms"],
-                "item": case.item,
-                "gate": gate,
-                "gate_error": error,
-                "axis": case.axis,
-                "size": case.size,
-            }
-        )
-    return rows
+    with contextlib.closing(case.prepare()) as prepared:
+        verdicts = judge(prepared)
+        steps = {
+            name: contestant.step
+            for name, contestant in prepared.contestants.items()
+            if verdicts[name][0] != REFUSED
+        }
+        clock = clock_name(settings.device, case.helpers)
+        times = interleave(steps, case, settings, CLOCKS[clock]) if steps else pd.DataFrame()
+        floor_ms = ceilings.seconds(case.flops, case.bytes) * 1e3
+        rows = []
+        for name, (gate, error) in verdicts.items():
+            timing = _timing(times, name)
+            rows.append(
+                {
+                    "suite": suite,
+                    "case": case.name,
+                    "contestant": name,
+                    "device": str(settings.device),
+                    "threads": torch.get_num_threads(),
+                    "clock": clock,
+                    **timing,
+                    **_memory(steps.get(name), case, settings.device),
+                    "share_of_ceiling": floor_ms / timing["median_ms"] if floor_ms else math.nan,
+                    "per_second": case.items * 1e3 / timing["median_ms"],
+                    "item": case.item,
+                    "gate": gate,
+                    "gate_error": error,
+                    "axis": case.axis,
+                    "size": case.size,
+                }
+            )
+        return rows
 
 
 COLUMNS = {

@@ -64,16 +64,14 @@ def run_and_save(
     else:
         torch.set_num_threads(threads)
     table, machine = run_suites(suites, settings, progress)
-    save(table, machine, folder)
+    write_table(folder / "results.parquet", table)
+    write_json(folder / "environment.json", machine)
     text = as_text(table, machine)
     if not quick:
         bench_history.append(past, table, machine)
         text += changes_as_text(bench_history.like(bench_history.read(past), machine))
     refused = table[table["gate"] == REFUSED]
-    names = [
-        f"{case}: {who}" for case, who in zip(refused["case"], refused["contestant"], strict=True)
-    ]
-    return text, folder, names
+    return text, folder, (refused["case"] + ": " + refused["contestant"]).tolist()
 
 
 def run_suites(
@@ -98,12 +96,6 @@ def run_suites(
         "quick": settings.quick,
     }
     return table, machine
-
-
-def save(table: pd.DataFrame, machine: dict[str, Any], folder: Path) -> None:
-    """Write ``results.parquet`` and ``environment.json``."""
-    write_table(folder / "results.parquet", table)
-    write_json(folder / "environment.json", machine)
 
 
 GROW = ("ms", "peak MiB")

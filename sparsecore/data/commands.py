@@ -13,8 +13,7 @@ def list_sources() -> None:
     width = max(len(name) for name in sources.SOURCES)
     lines = [f"{'embedded':<{width}}  nothing to download  English of the installed packages"]
     for name, source in sources.SOURCES.items():
-        size = "size unknown" if source.size is None else f"{source.size / 1e6:,.1f} MB"
-        state = "downloaded" if sources.resolve(name) else size
+        state = "downloaded" if sources.resolve(name) else source.size
         lines.append(f"{name:<{width}}  {state:<19}  {source.title}")
     lines += [
         "",

@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from sparsecore.data.cache import cached, settings_hash
 from sparsecore.data.encoders import HUB, commit_of, encode_windows, load_encoder
 from sparsecore.data.locate import say_dropped
 from sparsecore.data.reviews import ReviewCorpus
-from sparsecore.errors import InputError
+from sparsecore.errors import InputError, check_installed
 from sparsecore.files import local_path, read_json, sha256_file, write_json
 from sparsecore.home import REMAKE
 
@@ -67,7 +68,9 @@ def contextual_vectors(
         raise InputError(f"pooling must be one of {POOLINGS}, not {pooling!r}")
     if dtype not in ("float16", "float32"):
         raise InputError(f"dtype must be 'float16' or 'float32', not {dtype!r}")
-    settings = [_content(encoder), corpus.sha256, pooling, dtype, VERSION, _version()]
+    check_installed("transformers", "transformers")
+    version = metadata.version("transformers")  # another one may tokenise otherwise
+    settings = [_content(encoder), corpus.sha256, pooling, dtype, VERSION, version]
     tokens = {split: int(getattr(corpus, split).ends[-1]) for split in SPLITS}
 
     def make(folder: Path) -> None:
@@ -122,12 +125,13 @@ def _compute(
     from tqdm.auto import tqdm
 
     tokenizer, model = load_encoder(encoder, device)
+    windows = _windows(corpus, tokenizer)
     rows, at, without = 1 + sum(tokens.values()), 1, 0
     table: Any = None
     label = f"encoding {corpus.name}"
     with tqdm(total=rows - 1, unit="word", desc=label, disable=not progress) as bar:
-        for windows in _batches(corpus, tokenizer):
-            for vectors, known in encode_windows(windows, tokenizer, model, pooling):
+        while batch := list(islice(windows, BATCH)):
+            for vectors, known in encode_windows(batch, tokenizer, model, pooling):
                 if table is None:
                     shape = (rows, vectors.shape[1])
                     table = np.memmap(folder / "table.bin", dtype, "w+", shape=shape)
@@ -150,11 +154,10 @@ def _compute(
     say_dropped(name, dropped)
 
 
-def _batches(corpus: ReviewCorpus, tokenizer: Any) -> Iterator[list[list[str]]]:
+def _windows(corpus: ReviewCorpus, tokenizer: Any) -> Iterator[list[str]]:
     """Windows of whole words, at most as long as can be read, in the order of the documents."""
     room = tokenizer.model_max_length - tokenizer.num_special_tokens_to_add()
     sizes: dict[str, int] = {}
-    windows: list[list[str]] = []
     for split in SPLITS:
         for number in range(len(getattr(corpus, split))):
             window: list[str] = []
@@ -163,16 +166,11 @@ def _batches(corpus: ReviewCorpus, tokenizer: Any) -> Iterator[list[list[str]]]:
                 if word not in sizes:
                     sizes[word] = _most_pieces(word, tokenizer)
                 if window and used + sizes[word] > room:
-                    windows.append(window)
+                    yield window
                     window, used = [], 0
                 window.append(word)
                 used += sizes[word]
-            windows.append(window)
-            while len(windows) >= BATCH:
-                yield windows[:BATCH]
-                windows = windows[BATCH:]
-    if windows:
-        yield windows
+            yield window
 
 
 def _most_pieces(word: str, tokenizer: Any) -> int:
@@ -189,11 +187,3 @@ def _content(encoder: str) -> list[Any]:
         return [encoder, commit_of(encoder.removeprefix(HUB))]
     folder = Path(encoder).expanduser()
     return [[path.name, sha256_file(path)] for path in sorted(folder.iterdir()) if path.is_file()]
-
-
-def _version() -> str:
-    """Of transformers, which may tokenise otherwise in another one."""
-    try:
-        return metadata.version("transformers")
-    except metadata.PackageNotFoundError:
-        return ""

@@ -11,17 +11,30 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from urllib.parse import urljoin, urlsplit
 
-from sparsecore.data.catalogue import Remote
+from sparsecore.data.text_files import BOMB
 from sparsecore.errors import InputError, check_installed
 
-BOMB = 200  # times its own size that an archive may unpack to; text is packed to a fifth or so
 _TOO_LARGE = f"unpacks to more than {BOMB} times its size; nothing was kept"
 SCHEMES = frozenset({"https"})
-_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True)
+class Remote:
+    """One file to download: mirrors of the same bytes, tried in turn, and their SHA-256."""
+
+    urls: tuple[str, ...]
+    sha256: str | None = None
+    size: int | None = None  # bytes
+
+    @property
+    def file(self) -> str:
+        """The name of the download."""
+        return PurePosixPath(urlsplit(self.urls[0]).path).name
 
 
 def download(remote: Remote, path: Path, sha256: str | None, progress: bool = True) -> Path:
@@ -42,16 +55,17 @@ def download(remote: Remote, path: Path, sha256: str | None, progress: bool = Tr
     path.parent.mkdir(parents=True, exist_ok=True)
     _check_space(path.parent, remote)
     pooch.get_logger().setLevel("WARNING")
-    options: dict[str, Any] = {
-        "headers": {"User-Agent": "sparsecore (research data download)"},
-        "hooks": {"response": _check_redirect},
-        "timeout": 30,
-    }
+    fetcher: Any = pooch.HTTPDownloader(
+        progressbar=progress,
+        chunk_size=1 << 16,
+        headers={"User-Agent": "sparsecore (research data download)"},
+        hooks={"response": _check_redirect},
+        timeout=30,
+    )
+    known = f"sha256:{sha256}" if sha256 else None
     problems = []
     for url in remote.urls:
-        fetcher: Any = pooch.HTTPDownloader(progressbar=progress, chunk_size=_CHUNK, **options)
         try:
-            known = f"sha256:{sha256}" if sha256 else None
             pooch.retrieve(url, known, path.name, path.parent, downloader=fetcher)
             return path
         except requests.RequestException as error:

@@ -17,13 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecore.data.pool import parallel_map
-from sparsecore.data.readers import TOKENISED, Chunk, read_chunks
+from sparsecore.data.readers import BLANK_LINES, TOKENISED, Chunk, read_chunks
 from sparsecore.data.text import EOS, UNK, normalise, split_sentences, tokenize
 
 UNK_ID, EOS_ID = 0, 1
 _DOCUMENT = "\x1d"
 _BREAK = f"\n{_DOCUMENT}\n"
-_BLANK_LINES = re.compile(r"\n(?:[ \t]*+\n)++")
 _TITLE = re.compile(r"^ ?= (?!=).*(?<!=) = ?$", re.MULTILINE)
 HEADINGS = "lines that are headings"
 _HEADING = re.compile(r"^[ \t]*=.*=[ \t]*$", re.MULTILINE)
@@ -63,12 +62,12 @@ def sentences_of(text: str, form: str, dropped: Counter[str] | None = None) -> s
         text, others = _HEADING.subn("", text)
         headings = titles + others
     elif form == "blank lines":
-        text = _BLANK_LINES.sub(_BREAK, text)
+        text = BLANK_LINES.sub(_BREAK, text)
         text, headings = _SHORT_LINE.subn("", text)
     elif form == "sentences":
-        return _BLANK_LINES.sub(_BREAK, text)
+        return BLANK_LINES.sub(_BREAK, text)
     elif form == "wrapped":
-        text = _BLANK_LINES.sub(_DOCUMENT, text).replace("\n", " ").replace(_DOCUMENT, _BREAK)
+        text = BLANK_LINES.sub(_DOCUMENT, text).replace("\n", " ").replace(_DOCUMENT, _BREAK)
     else:
         text = text.replace("\n", _BREAK)
     if dropped is not None and headings:

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sparsecore.data.cache import settings_hash
-from sparsecore.data.catalogue import SOURCES
-from sparsecore.data.sources import require
+from sparsecore.data.sources import SOURCES, require
 from sparsecore.data.splits import bare_name, find_splits
 from sparsecore.errors import InputError, near_match
 from sparsecore.files import local_path, read_json, reading, sha256_file, write_json

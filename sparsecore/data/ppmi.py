@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecore.data.cache import cached
+from sparsecore.data.language import load_tokens
 from sparsecore.data.locate import EMBEDDED, find_source
 from sparsecore.errors import InputError, check_installed
 from sparsecore.files import write_json
@@ -33,8 +34,6 @@ def ppmi_vectors(size: int, progress: bool = True) -> tuple[NDArray[np.float32],
 
     Raises :class:`InputError` if the text has no more frequent words than ``size``.
     """
-    from sparsecore.data.language import load_tokens
-
     source = find_source(EMBEDDED, progress)
     content = source.content()
 

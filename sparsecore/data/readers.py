@@ -1,4 +1,8 @@
-"""Text files, plain or compressed, read as a stream of chunks that end between documents."""
+"""Text files, plain or compressed, read as a stream of chunks that end between documents.
+
+:func:`read_documents` gives the documents as they stand, with their case, marks and headings, for
+models with a tokenizer of their own; :mod:`sparsecore.data.encode` is for those without.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,9 @@ BLOCK = 1 << 20  # bytes read at once
 LONGEST = 8 << 20  # a longer document is handed out in pieces
 TOKENISED = "tokenised"  # one line after another as they are; never detected, only asked for
 
+BLANK_LINES = re.compile(r"\n(?:[ \t]*+\n)++")
 _BLANK = re.compile(r"\n[ \t]*\n")
+_TITLE = re.compile(r"^(?= ?= (?!=).*(?<!=) = ?$)", re.MULTILINE)
 _FIRST_TITLE = re.compile(r"\s*^ ?= (?!=).*(?<!=) = ?\n[ \t]*\n", re.MULTILINE)
 
 
@@ -41,7 +47,7 @@ def detect_format(sample: str) -> str:
     """
     if _FIRST_TITLE.match(sample):
         return "headings"
-    blocks = re.split(r"\n[ \t]*\n", sample.strip("\n"))
+    blocks = _BLANK.split(sample.strip("\n"))
     if len(blocks) < 2:
         return "lines"
     inner = [line.rstrip() for block in blocks for line in block.split("\n")[:-1] if line.strip()]
@@ -107,3 +113,35 @@ def _cut(text: str, form: str) -> int:
     if not cut and len(text) > LONGEST:
         cut = (text.rfind("\n") + 1) or (text.rfind(" ") + 1)
     return cut
+
+
+def read_documents(path: Path, *, form: str | None = None, running: bool = False) -> Iterator[str]:
+    """The documents of a text file, compressed or not, of any encoding that it declares.
+
+    Args:
+        path: of the file.
+        form: one that :func:`detect_format` knows; detected if None. Of ``headings`` a document
+            begins at each title, of ``lines`` at each line, of others at a blank line.
+        running: the whole file is one document.
+
+    Raises:
+        InputError: the file is empty, cannot be read or is not text.
+    """
+    chunks = read_chunks(path, form=form)
+    if running:
+        yield "".join(chunk.text for chunk in chunks)
+    for chunk in chunks:
+        yield from (one for one in split_documents(*chunk) if one.strip())
+
+
+def split_documents(text: str, form: str) -> list[str]:
+    r"""A text cut where its documents end.
+
+    >>> split_documents("One.\nTwo.\n\nThree.", "sentences")
+    ['One.\nTwo.', 'Three.']
+    """
+    if form == "headings":
+        return _TITLE.split(text)
+    if form in ("lines", TOKENISED):
+        return text.split("\n")
+    return BLANK_LINES.split(text)

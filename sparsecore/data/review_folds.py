@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sparsecore.data.review_files import Review
+from sparsecore.data.text import tokenize
 from sparsecore.errors import InputError
 from sparsecore.files import reading
 from sparsecore.home import REMAKE
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 FOLDS = ("train", "dev", "test")
 SHARE = 0.2  # of all documents for test, then of the rest for dev
@@ -80,35 +77,31 @@ def embedded_folds(path: Path, seed: int, max_length: int | None = None) -> Fold
     """
     import pandas as pd
 
-    with reading(path.parent, REMAKE):
-        table = pd.read_parquet(path)
-        return _dealt_out(table[table["kind"].isin(KINDS)], seed, max_length)
-
-
-def _dealt_out(table: pd.DataFrame, seed: int, max_length: int | None) -> Folds:
-    from sparsecore.data.text import tokenize
-
-    modules = np.array(sorted(table["module"].unique()))
-    order = np.random.default_rng(seed).permutation(len(modules))
     splits: dict[str, list[Review]] = {split: [] for split in FOLDS}
     shares = {"test": SHARE, "dev": SHARE * (1 - SHARE), "train": (1 - SHARE) ** 2}
-    by_module = {
-        str(name): list(zip(part["kind"], part["text"], strict=True))
-        for name, part in table.groupby("module")
-    }
-    names = iter(modules[order].tolist())
     seen: set[tuple[str, ...]] = set()
-    for split, share in shares.items():
-        wanted = int(share * EMBEDDED_DOCUMENTS / 2)
-        chosen: dict[str, list[Review]] = {kind: [] for kind in KINDS}
-        while min(map(len, chosen.values())) < wanted and (module := next(names, None)):
-            for kind, text in by_module[module]:
-                review = last_words(Review(kind, tuple(tokenize(text)), module, module), max_length)
-                if review.tokens not in seen:
-                    seen.add(review.tokens)
-                    chosen[kind].append(review)
-        size = min(wanted, *map(len, chosen.values()))
-        splits[split] = [review for kind in KINDS for review in chosen[kind][:size]]
+    with reading(path.parent, REMAKE):
+        table = pd.read_parquet(path)
+        table = table[table["kind"].isin(KINDS)]
+        modules = np.array(sorted(table["module"].unique()))
+        order = np.random.default_rng(seed).permutation(len(modules))
+        names = iter(modules[order].tolist())
+        by_module = {
+            str(name): list(zip(part["kind"], part["text"], strict=True))
+            for name, part in table.groupby("module")
+        }
+        for split, share in shares.items():
+            wanted = int(share * EMBEDDED_DOCUMENTS / 2)
+            chosen: dict[str, list[Review]] = {kind: [] for kind in KINDS}
+            while min(map(len, chosen.values())) < wanted and (module := next(names, None)):
+                for kind, text in by_module[module]:
+                    review = Review(kind, tuple(tokenize(text)), module, module)
+                    review = last_words(review, max_length)
+                    if review.tokens not in seen:
+                        seen.add(review.tokens)
+                        chosen[kind].append(review)
+            size = min(wanted, *map(len, chosen.values()))
+            splits[split] = [review for kind in KINDS for review in chosen[kind][:size]]
     return Folds(splits, {})
 
 
@@ -134,7 +127,7 @@ def _divide(reviews: Sequence[Review], seed: int) -> tuple[list[Review], list[Re
 
 def _apart(splits: dict[str, list[Review]]) -> Folds:
     """Drop from dev what test holds, and from train what either holds."""
-    test, dev = (_texts(splits[split]) for split in ("test", "dev"))
+    test, dev = ({review.tokens for review in splits[split]} for split in ("test", "dev"))
     kept = {
         "train": [r for r in splits["train"] if r.tokens not in test and r.tokens not in dev],
         "dev": [r for r in splits["dev"] if r.tokens not in test],
@@ -148,7 +141,3 @@ def _apart(splits: dict[str, list[Review]]) -> Folds:
         ),
     }
     return Folds(kept, dropped)
-
-
-def _texts(reviews: Iterable[Review]) -> set[tuple[str, ...]]:
-    return {review.tokens for review in reviews}

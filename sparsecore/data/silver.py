@@ -15,20 +15,14 @@ from sparsecore.data.encode import EOS_ID
 from sparsecore.data.language import load_tokens
 from sparsecore.data.locate import Source
 from sparsecore.data.tagged_files import Tagged
-from sparsecore.data.tagging import OWN_FOLDER, UPOS, fast_tagger, load_tagger
+from sparsecore.data.tagging import UPOS, fast_tagger, load_tagger
 from sparsecore.data.text import EOS
 from sparsecore.errors import InputError
-from sparsecore.files import sha256_file
 
 if TYPE_CHECKING:
     from spacy.language import Language
 
 LONGEST = 60  # words; longer "sentences" of documentation are mostly lists
-
-
-def tagger_sha256() -> str:
-    """What the labels depend on beside the text."""
-    return sha256_file(OWN_FOLDER / "tagger" / "model")
 
 
 def silver(source: Source, sizes: dict[str, int], progress: bool = True) -> dict[str, list[Tagged]]:

@@ -1,27 +1,67 @@
 """The data sets that can be fetched by name, each into a folder of plain text files.
 
-Three places a corpus can come from: the text that is embedded in the installed packages, a path of
-your own, and these downloads. Nothing is ever downloaded unless :func:`fetch` is called.
+``catalogue.toml`` lists them: addresses, checksums, licences. Three places a corpus can come from:
+the text that is embedded in the installed packages, a path of your own, and these downloads.
+Nothing is ever downloaded unless :func:`fetch` is called.
 """
 
 from __future__ import annotations
 
 import shutil
+import tomllib
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
 
-from sparsecore.data.catalogue import SOURCES, DataSource, Remote
-from sparsecore.data.download import download, extract, is_archive
+from sparsecore.data.download import Remote, download, extract, is_archive
 from sparsecore.data.text_files import open_binary
 from sparsecore.errors import InputError, near_match
 from sparsecore.files import atomic_folder, local_path, read_json, sha256_file, write_json
 from sparsecore.home import cache_dir
 
-__all__ = ["SOURCES", "describe", "fetch", "find", "require", "resolve", "take"]
-
 MANIFEST = "source.json"
 UNPINNED = "no published sha256: pinned at first download"
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """A data set: what to download and which files of it to keep under which names."""
+
+    name: str
+    title: str
+    kind: str  # "language model" | "parts of speech" | "word vectors" | "sentiment"
+    remotes: tuple[Remote, ...]
+    files: dict[str, str]  # name in our folder -> member of the archive, or name of the download
+    licence: str
+    citation: str
+    homepage: str
+
+    @property
+    def size(self) -> str:
+        """What is to be downloaded, in words."""
+        sizes = [remote.size for remote in self.remotes if remote.size is not None]
+        return f"{sum(sizes) / 1e6:,.1f} MB" if len(sizes) == len(self.remotes) else "size unknown"
+
+    @property
+    def separable(self) -> bool:
+        """Whether each file is of use without the others, as each width of word vectors is."""
+        return self.kind == "word vectors"
+
+    @property
+    def pinned(self) -> bool:
+        """Whether every download has a published checksum."""
+        return all(remote.sha256 for remote in self.remotes)
+
+
+def _source(name: str, entry: dict[str, Any]) -> DataSource:
+    remotes = [Remote(**{**remote, "urls": tuple(remote["urls"])}) for remote in entry["remotes"]]
+    return DataSource(**{**entry, "name": name, "remotes": tuple(remotes)})
+
+
+_CATALOGUE = Path(__file__).with_name("catalogue.toml").read_text(encoding="utf-8")
+
+SOURCES = {name: _source(name, entry) for name, entry in tomllib.loads(_CATALOGUE).items()}
+"""Every downloadable data set by name."""
 
 
 def find(name: str) -> DataSource:
@@ -75,33 +115,34 @@ def fetch(name: str, progress: bool = True) -> Path:
     name, no connection, wrong checksum, archive of the wrong form, full disk.
     """
     source = find(name)
-    ready = resolve(name)
-    if ready is not None:
+    if (ready := resolve(name)) is not None:
         return ready
     folder, work = _folder(source), cache_dir("downloads", ".incoming", name)
     try:
         loads = []
         for remote in source.remotes:
-            file = _file_name(remote)
-            known = remote.sha256 or _pins().get(_pin_key(source, file))
-            loads.append(download(remote, work / file, known, progress))
+            known = remote.sha256 or _pins().get(_pin_key(source, remote))
+            loads.append(download(remote, work / remote.file, known, progress))
+        hashes = [sha256_file(path) for path in loads]
         if folder.exists():  # incomplete or changed by hand
             shutil.rmtree(folder)
         with atomic_folder(folder) as temporary:
             for path in loads:
-                members = _members(source, path.name)
                 if is_archive(path.name):
-                    extract(path, members, temporary)
-                else:
-                    for target in members:
+                    extract(path, source.files, temporary)
+                    continue
+                for target, member in source.files.items():
+                    if member == path.name:
                         shutil.copyfile(path, temporary / target)
             downloads = [
-                {"urls": list(remote.urls), "sha256": sha256_file(path)}
-                for remote, path in zip(source.remotes, loads, strict=True)
+                {"urls": list(remote.urls), "sha256": sha256}
+                for remote, sha256 in zip(source.remotes, hashes, strict=True)
             ]
             _write_manifest(source, temporary, downloads)
-        for path in loads:
-            _pin(source, path)
+        if not source.pinned:
+            known = zip(source.remotes, hashes, strict=True)
+            pins = {_pin_key(source, remote): sha for remote, sha in known if not remote.sha256}
+            write_json(_pin_file(), _pins() | pins)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return folder
@@ -161,7 +202,7 @@ def describe(name: str) -> dict[str, str]:
         "name": source.name,
         "title": source.title,
         "kind": source.kind,
-        "download": "size unknown" if source.size is None else f"{source.size / 1e6:,.1f} MB",
+        "download": source.size,
         "licence": source.licence,
         "citation": source.citation,
         "homepage": source.homepage,
@@ -169,27 +210,15 @@ def describe(name: str) -> dict[str, str]:
         "folder": "not downloaded" if folder is None else str(folder),
     }
     for remote in source.remotes:
-        file = _file_name(remote)
-        facts[f"address of {file}"] = " or ".join(remote.urls)
-        pin = _pins().get(_pin_key(source, file))
+        facts[f"address of {remote.file}"] = " or ".join(remote.urls)
+        pin = _pins().get(_pin_key(source, remote))
         known = f"{UNPINNED}{f' ({pin})' if pin else ''}"
-        facts[f"sha256 of {file}"] = remote.sha256 or known
+        facts[f"sha256 of {remote.file}"] = remote.sha256 or known
     return facts
 
 
 def _folder(source: DataSource) -> Path:
     return cache_dir("downloads") / source.name
-
-
-def _file_name(remote: Remote) -> str:
-    return PurePosixPath(urlsplit(remote.urls[0]).path).name
-
-
-def _members(source: DataSource, file: str) -> dict[str, str]:
-    """The files to keep of one download: all of an archive's, or the one that is the download."""
-    if is_archive(file):
-        return source.files
-    return {target: member for target, member in source.files.items() if member == file}
 
 
 def _write_manifest(source: DataSource, folder: Path, downloads: list[dict[str, Any]]) -> None:
@@ -221,14 +250,8 @@ def _pins() -> dict[str, str]:
     return pins
 
 
-def _pin(source: DataSource, path: Path) -> None:
-    if any(_file_name(remote) == path.name and remote.sha256 for remote in source.remotes):
-        return
-    write_json(_pin_file(), _pins() | {_pin_key(source, path.name): sha256_file(path)})
-
-
-def _pin_key(source: DataSource, file: str) -> str:
-    return f"{source.name}/{file}"
+def _pin_key(source: DataSource, remote: Remote) -> str:
+    return f"{source.name}/{remote.file}"
 
 
 def _pin_file() -> Path:

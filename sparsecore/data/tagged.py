@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from sparsecore.data.cache import cached, settings_hash
 from sparsecore.data.language import check_ids
 from sparsecore.data.locate import EMBEDDED, Source, find_source, say_dropped
+from sparsecore.data.silver import silver
 from sparsecore.data.tagged_files import COLUMNS, Tagged, find_files, read_tagged
+from sparsecore.data.tagging import tagger_sha256
 from sparsecore.data.vocabulary import Vocabulary
 from sparsecore.errors import InputError, near_match
 from sparsecore.files import read_json, write_json
@@ -97,15 +99,11 @@ def prepare_tagged(
         "version": VERSION,
     }
     if source.name == EMBEDDED:
-        from sparsecore.data.silver import tagger_sha256
-
         settings["tagger"] = tagger_sha256()
 
     def make(folder: Path) -> None:
         dropped: Counter[str] = Counter()
         if source.name == EMBEDDED:
-            from sparsecore.data.silver import silver
-
             cap = SILVER_SENTENCES if max_sentences is None else max_sentences
             other = -(-cap // SILVER_SHARE)
             splits = silver(source, {"dev": other, "test": other, "train": cap}, progress)
@@ -157,9 +155,6 @@ def _cut(sentences: list[Tagged], parts: int, source: Source) -> tuple[list[Tagg
 def _save(
     folder: Path, source: Source, splits: dict[str, list[Tagged]], settings: dict[str, Any]
 ) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     seen = Counter(word for words, _ in splits["train"] for word in words)
     for special in (PAD, UNK):
         seen.pop(special, None)
@@ -185,7 +180,7 @@ def _save(
     }
     for split, part in arrays.items():
         np.savez(folder / f"{split}.npz", **vars(part))
-    pq.write_table(pa.table({"word": words, "count": counts}), folder / "words.parquet")
+    Vocabulary(words, counts).save(folder / "words.parquet")
     write_json(folder / "tags.json", tags)
     write_json(folder / "info.json", info)
 

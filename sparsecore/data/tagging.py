@@ -71,6 +71,11 @@ def load_tagger(name: str = OWN) -> Language:
         raise InputError(f"{name!r} is not a spaCy pipeline that loads here: {reason}") from error
 
 
+def tagger_sha256() -> str:
+    """Of the weights of the tagger that ships with us."""
+    return sha256_file(OWN_FOLDER / "tagger" / "model")
+
+
 def tag_counts(
     corpus: Corpus, tagger: str = OWN, max_tokens: int | None = None, progress: bool = True
 ) -> np.ndarray:
@@ -211,7 +216,7 @@ def _identity(name: str) -> dict[str, str]:
     from spacy.util import get_package_version
 
     if name == OWN:
-        return {"name": OWN, "sha256": sha256_file(OWN_FOLDER / "tagger" / "model")}
+        return {"name": OWN, "sha256": tagger_sha256()}
     if os.path.isdir(name):
         files = sorted(path for path in Path(name).rglob("*") if path.is_file())
         version = settings_hash([[str(p.relative_to(name)), sha256_file(p)] for p in files])

@@ -95,10 +95,8 @@ def _ends_sentence(text: str, begin: int, end: int) -> bool:
         return True
     if word.lower() in _TITLES:
         return False
-    if (len(word) == 1 and word.isalpha() and word != "I") or _INITIALS.fullmatch(word):
-        after = _WORD_AFTER.search(text, end, end + 24)
-        return after is not None and after.group() in _STARTERS
-    if word.lower() in _OTHER_ABBREVIATIONS:
+    initials = (len(word) == 1 and word.isalpha() and word != "I") or _INITIALS.fullmatch(word)
+    if initials or word.lower() in _OTHER_ABBREVIATIONS:
         after = _WORD_AFTER.search(text, end, end + 24)
         return after is not None and after.group() in _STARTERS
     return True

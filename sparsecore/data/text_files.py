@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from sparsecore.errors import InputError
 
-BOMB = 200  # times its size that a compressed file may unpack to; text is packed to a fifth or so
+BOMB = 200  # times its size that a packed file may unpack to; text is packed to a fifth or so
 LONGEST_LINE = 1_000_000  # characters
 
 _MARKS = (

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecore.data.cache import cached
-from sparsecore.data.catalogue import SOURCES
 from sparsecore.data.locate import EMBEDDED, content_hash, names_of
+from sparsecore.data.ppmi import ppmi_vectors
+from sparsecore.data.sources import SOURCES, require
 from sparsecore.data.text_files import read_lines, read_number
 from sparsecore.errors import InputError, near_match
 from sparsecore.files import local_path, read_json, write_json
@@ -63,8 +64,6 @@ def word_vectors(
     if size is not None and size < 1:
         raise InputError(f"vector_size must be at least 1, not {size}")
     if vectors == EMBEDDED:
-        from sparsecore.data.ppmi import ppmi_vectors
-
         known, known_words, content = ppmi_vectors(size or DEFAULT_SIZE, progress)
         name = f"PPMI vectors of the embedded text, {known.shape[1]} wide"
         row = {word: number for number, word in enumerate(known_words)}
@@ -176,8 +175,6 @@ def _table(
 
 
 def _file(vectors: str, size: int | None) -> Path:
-    from sparsecore.data.sources import require
-
     if vectors in SOURCES:
         files = [name for name in SOURCES[vectors].files if name.endswith(f".{size or 0}d.txt")]
         if SOURCES[vectors].kind != KIND:

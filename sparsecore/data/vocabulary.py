@@ -55,12 +55,6 @@ class Vocabulary:
         return cls(words, table["count"].to_numpy().astype(np.int64))
 
 
-def sentence_bounds(ids: Ids) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Start and end (exclusive) of each sentence; ``ids`` ends in ``<eos>``."""
-    ends = np.flatnonzero(ids == EOS_ID) + 1
-    return np.concatenate([[0], ends[:-1]]).astype(np.int64), ends
-
-
 def keep_sentences(ids: Ids, allowed: NDArray[np.bool_]) -> tuple[Ids, int, int]:
     """The sentences made only of ``allowed`` words, how many they are, and how many were dropped.
 
@@ -70,7 +64,8 @@ def keep_sentences(ids: Ids, allowed: NDArray[np.bool_]) -> tuple[Ids, int, int]
     """
     if not len(ids):
         return ids, 0, 0
-    starts, ends = sentence_bounds(ids)
+    ends = np.flatnonzero(ids == EOS_ID) + 1
+    starts = np.concatenate([[0], ends[:-1]])
     good = np.logical_and.reduceat(allowed[ids], starts)
     kept = ids[np.repeat(good, ends - starts)]
     return kept, int(good.sum()), int((~good).sum())

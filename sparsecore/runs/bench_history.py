@@ -26,12 +26,16 @@ WHAT = ["suite", "case", "contestant"]
 COLUMNS = ["date", "commit", *MACHINE, "mhz", "torch", *WHAT, "rounds", "ratio", "low", "high"]
 
 
-def rows_of(table: pd.DataFrame, machine: dict[str, Any]) -> pd.DataFrame:
-    """The rows of a run: :data:`COLUMNS`, without this library itself and what was not timed.
+def append(path: Path, table: pd.DataFrame, machine: dict[str, Any]) -> None:
+    """Add a run to the file, whole or not at all, without this library and what was not timed.
 
     Args:
+        path: of the file.
         table: of :data:`sparsecore.bench.harness.COLUMNS`.
         machine: as in ``environment.json``.
+
+    Raises:
+        InputError: the file cannot be written.
     """
     found = table[(table["contestant"] != OURS) & table["ratio_to_reference"].notna()]
     ratios = {"ratio_to_reference": "ratio", "ratio_low": "low", "ratio_high": "high"}
@@ -42,19 +46,10 @@ def rows_of(table: pd.DataFrame, machine: dict[str, Any]) -> pd.DataFrame:
         "mhz": machine.get("mhz"),
         "torch": machine["torch"],
     }
-    return found.rename(columns=ratios).assign(**run)[COLUMNS]
-
-
-def append(path: Path, table: pd.DataFrame, machine: dict[str, Any]) -> None:
-    """Add a run to the file: whole, or not at all.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    text = rows_of(table, machine).to_csv(
-        index=False, header=not path.exists(), float_format="%.4g", lineterminator="\n"
-    )
-    write_text(path, (path.read_text(encoding="utf-8") if path.exists() else "") + text)
+    rows = found.rename(columns=ratios).assign(**run)[COLUMNS]
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    text = rows.to_csv(index=False, header=not before, float_format="%.4g", lineterminator="\n")
+    write_text(path, before + text)
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -74,11 +69,8 @@ def read(path: Path) -> pd.DataFrame:
 
 def like(history: pd.DataFrame, machine: dict[str, Any]) -> pd.DataFrame:
     """The rows that were measured on a machine, with as many threads, on the same device."""
-    wanted = (machine["device_name"], machine["device"], machine["threads"])
-    same = pd.concat(
-        [history[name] == value for name, value in zip(MACHINE, wanted, strict=True)], axis=1
-    )
-    return history[same.all(axis=1)]
+    wanted = [machine[name] for name in ("device_name", "device", "threads")]
+    return history[(history[MACHINE] == wanted).all(axis=1)]
 
 
 def noise(history: pd.DataFrame) -> pd.DataFrame:

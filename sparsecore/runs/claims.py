@@ -342,14 +342,12 @@ def preset_name(provenance: dict[str, Any]) -> str:
     experiment = experiment_class(provenance["experiment"])
     known = {field.name for field in fields(experiment)}
     settings = {k: v for k, v in provenance["settings"].items() if k in known}
-    best: tuple[int, str] | None = None
+    named = []
     for preset in PRESETS:
-        own = {f: getattr(experiment.preset(preset), f) for f in settings}
-        differ = [f"{key}={value}" for key, value in settings.items() if own[key] != value]
-        if best is None or len(differ) < best[0]:
-            best = (len(differ), ", ".join([preset, *differ]))
-    assert best is not None
-    return best[1]
+        own = experiment.preset(preset)
+        differ = [f"{key}={value}" for key, value in settings.items() if getattr(own, key) != value]
+        named.append([preset, *differ])
+    return ", ".join(min(named, key=len))
 
 
 def _number(value: Any) -> float:

@@ -76,17 +76,14 @@ def with_rounds(
         known = ", ".join(name for name in EXPERIMENTS if hasattr(_rules(name), "FROM_RUNS"))
         raise InputError(f"rounds of {experiment} cannot be put together; those of {known} can")
     for folder, summary, other in earlier:
+        # those that the configuration still has
         settings = {name: other["settings"].get(name) for name in provenance["settings"]}
         if "runs" not in summary:
             raise InputError(f"{folder} has no table of its runs")
         for name, mine, theirs in (
             ("experiment", experiment, other["experiment"]),
             ("corpus", provenance["corpus"].get("sha256"), other["corpus"].get("sha256")),
-            (
-                "settings",
-                provenance["settings"],
-                settings,
-            ),  # those that the configuration still has
+            ("settings", provenance["settings"], settings),
         ):
             if mine != theirs:
                 raise InputError(f"{folder} is of another {name}: {theirs!r}, not {mine!r}")

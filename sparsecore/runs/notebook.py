@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,15 @@ def declared_parameters(script: Path) -> dict[str, Any]:
     if len(cells) != 1:
         raise InputError(f"{script.name} must have one cell tagged 'parameters', not {len(cells)}")
     return assignments(cells[0].source)
+
+
+def is_fresh(copy: Path, mark: str) -> bool:
+    """Whether an executed copy is there and carries the fingerprint ``mark``."""
+    try:
+        notebook = json.loads(copy.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return notebook.get("metadata", {}).get("sparsecore", {}).get("fingerprint") == mark
 
 
 def parse_value(text: str) -> Any:

@@ -21,9 +21,9 @@ from sparsecore.errors import InputError, TrainingError, check_installed
 from sparsecore.files import write_text
 from sparsecore.runs import tasks
 from sparsecore.runs.cluster import Workers
-from sparsecore.runs.notebook import compare_parameters, declared_parameters, parse_value
+from sparsecore.runs.notebook import compare_parameters, declared_parameters, is_fresh, parse_value
 from sparsecore.runs.options import chosen_workers, grid_texts, sweep_parser
-from sparsecore.runs.sweep import check_distinct, raise_first
+from sparsecore.runs.sweep import combinations, raise_first
 from sparsecore.runs.tasks import VERSION
 
 
@@ -59,12 +59,7 @@ def parse_notebook_sweep(arguments: list[str]) -> NotebookSweep:
     if chosen.seeds is not None:
         first = given.get("seed", declared.get("seed", 0))
         values["seed"] = list(range(first, first + chosen.seeds))
-    for name, several in values.items():
-        check_distinct(name, several)
-    sets = [
-        {**given, **dict(zip(values, combination, strict=True))}
-        for combination in itertools.product(*values.values())
-    ]
+    sets = [{**given, **one} for one in combinations(values)]
     for parameters in sets:
         compare_parameters(parameters, declared)
     names = [copy_name(script.stem, {name: one[name] for name in values}) for one in sets]
@@ -86,17 +81,13 @@ def copy_name(stem: str, swept: Mapping[str, Any]) -> str:
 
 def _pairs(arguments: Sequence[str]) -> dict[str, Any]:
     """``["--seed", "1", "--preset=small"]`` -> ``{"seed": 1, "preset": "small"}``."""
-    words = [part for argument in arguments for part in _split(argument)]
+    words = [part for one in arguments for part in one.split("=", int(one.startswith("--")))]
     found = {}
     for name, text in itertools.zip_longest(words[::2], words[1::2]):
         if not name.startswith("--") or text is None:
             raise InputError(f"parameters are given as --name value, got {name!r}")
         found[name[2:].replace("-", "_")] = parse_value(text)
     return found
-
-
-def _split(argument: str) -> list[str]:
-    return argument.split("=", 1) if argument.startswith("--") else [argument]
 
 
 def sweep_notebook(chosen: NotebookSweep) -> list[Path]:
@@ -109,7 +100,7 @@ def sweep_notebook(chosen: NotebookSweep) -> list[Path]:
     items = {
         name: {"source": source, "name": name, "parameters": parameters, "cwd": os.getcwd()}
         for name, parameters in chosen.copies.items()
-        if not _is_there(chosen.out / name, mark_of(source, parameters))
+        if not is_fresh(chosen.out / name, mark_of(source, parameters))
     }
     gpus = any(parameters.get("device") != "cpu" for parameters in chosen.copies.values())
     failures = {}
@@ -126,14 +117,6 @@ def mark_of(source: str, parameters: Mapping[str, Any]) -> str:
     """SHA-256 of what decides a copy: script, parameters, version of the library."""
     text = json.dumps([VERSION, source, dict(parameters)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _is_there(path: Path, mark: str) -> bool:
-    try:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return notebook.get("metadata", {}).get("sparsecore", {}).get("fingerprint") == mark
 
 
 def run_copy(item: dict[str, Any]) -> str:

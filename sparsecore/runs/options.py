@@ -19,6 +19,32 @@ from sparsecore.runs.parser import Parser
 MOST_RUNS = 100_000  # of one sweep
 HELP = "--preset quick|small|paper chooses the defaults below, --no-progress hides the bars."
 
+SWEEP_USAGE = """\
+usage: sparsecore sweep EXPERIMENT [--preset quick|small|paper] [--field value …]
+                        [--stage study|tune] [--grid FIELD=A,B,C …] [--seeds N]
+                        [--scheduler local|slurm|tcp://HOST:PORT] [--jobs N] [--retries N]
+                        [--table FILE] [--out FOLDER] [--no-progress]
+       sparsecore sweep notebooks/NAME.py [--parameter value …] [--grid …] [--seeds N]
+                        [--scheduler …] [--jobs N] [--retries N] --out FOLDER [--no-progress]
+
+Without --grid and --seeds: the runs behind the experiment's figures and tables, or, with --stage
+tune, those that choose its hyper-parameters. With them: the preset with every combination of the
+values given, and N seeds from --seed on. Finished runs are found, not repeated.
+
+Runs are made in turn, or by workers, a process and a thread each:
+  --jobs N                    so many on this machine
+  --scheduler local           one a GPU of this machine, or one a core
+  --scheduler tcp://HOST:PORT those of a Dask scheduler that runs there
+  --scheduler slurm --jobs N  so many SLURM jobs
+A run that fails does not stop the others. One whose worker is lost goes on from its last checkpoint
+on another, --retries times (3). All machines must share SPARSECORE_HOME.
+
+One row a run, its values and results, is printed in the end; --table writes it as CSV. --out writes
+the tables of all runs, as `sparsecore reference` does. A notebook is executed once for each
+combination, into a copy each.
+
+experiments:"""
+
 
 def parse_experiment(arguments: list[str]) -> tuple[Any, bool]:
     """``[experiment, --preset, …, --field, value, …]`` -> configuration, show progress.
@@ -37,8 +63,7 @@ def parse_experiment(arguments: list[str]) -> tuple[Any, bool]:
     own, rest = first.parse_known_args(arguments[1:])
     default = experiment.preset(own.preset)
     prog = f"sparsecore run {arguments[0]} --preset {own.preset}"
-    asked_for_help = "--help" in rest or "-h" in rest
-    if not asked_for_help:
+    if not {"--help", "-h"} & set(rest):
         _check_names(rest, default)
     rest = ["None" if value == "none" else value for value in rest]
     summary = f"{(experiment.__doc__ or '').splitlines()[0]}\n\n{HELP}"

@@ -149,28 +149,22 @@ def summary_of(runs: Sequence[Run], **options: Any) -> Summary:
 def describe(runs: Sequence[Run]) -> dict[str, Any]:
     """Provenance of runs that belong together; JSON-able, no paths."""
     check_runs(runs)
-    with reading(runs[0].path, RECOMPUTE):
-        return _described(runs)
-
-
-def _described(runs: Sequence[Run]) -> dict[str, Any]:
     first, varies = runs[0], _varies(runs[0])
     unlike = {*_OWN_FIELDS, *varies, "seed"}
-    versions = {
-        k: v for k, v in first.environment.items() if k not in ("corpus", "identity", "started")
-    }
-    return {
-        "experiment": first.experiment,
-        "corpus": dict(first.environment.get("corpus", {})),
-        "settings": {k: v for k, v in first.config.items() if k not in unlike},
-        "varied": {field: _values(runs, field) for field in varies},
-        "seeds": _values(runs, "seed"),
-        "runs": [run.path.name for run in runs],
-        "environment": versions,
-        "devices": sorted({str(run.environment.get("device_name", "")) for run in runs}),
-        "started": [str(run.environment.get("started", "")) for run in runs],
-        "minutes": [_minutes(run) for run in runs],
-    }
+    apart = ("corpus", "identity", "started")
+    with reading(first.path, RECOMPUTE):
+        return {
+            "experiment": first.experiment,
+            "corpus": dict(first.environment.get("corpus", {})),
+            "settings": {k: v for k, v in first.config.items() if k not in unlike},
+            "varied": {field: _values(runs, field) for field in varies},
+            "seeds": _values(runs, "seed"),
+            "runs": [run.path.name for run in runs],
+            "environment": {k: v for k, v in first.environment.items() if k not in apart},
+            "devices": sorted({str(run.environment.get("device_name", "")) for run in runs}),
+            "started": [str(run.environment.get("started", "")) for run in runs],
+            "minutes": [_minutes(run) for run in runs],
+        }
 
 
 def check_runs(runs: Sequence[Run]) -> None:

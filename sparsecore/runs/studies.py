@@ -20,7 +20,7 @@ from sparsecore.errors import InputError, near_match
 from sparsecore.experiments.crossing import tables as crossing
 from sparsecore.runs.claims import format_value, read_claims
 from sparsecore.runs.cluster import Workers
-from sparsecore.runs.judged import parts_of, tuning_seed
+from sparsecore.runs.judged import parts_of, studies_of, tuning_seed
 from sparsecore.runs.reference import describe, read_summary, summarise, write_tables
 from sparsecore.runs.sweep import run_all, study_of
 from sparsecore.stats.judgement import headline, judge
@@ -131,8 +131,7 @@ def core_hours(study: Study) -> tuple[float | None, str]:
     path = RESULTS / study.tables / "provenance.json"
     if path.is_file():
         told = json.loads(path.read_text(encoding="utf-8"))
-        parts = [*told["language_models"], told["classifiers"]] if "classifiers" in told else [told]
-        return sum(_core_hours(part) for part in parts), "measured"
+        return sum(_core_hours(part) for part in studies_of(told)), "measured"
     return study.core_hours, "estimated" if study.core_hours else "unknown"
 
 

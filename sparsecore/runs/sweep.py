@@ -46,16 +46,20 @@ def grid(config: Any, values: Mapping[str, Sequence[Any]]) -> list[Any]:
     for name in values:
         if name not in known:
             raise InputError(f"unknown field {name!r}{near_match(name, known)}")
-        check_distinct(name, values[name])
-    combinations = itertools.product(*values.values())
-    return [dataclasses.replace(config, **dict(zip(values, c, strict=True))) for c in combinations]
+    return [dataclasses.replace(config, **one) for one in combinations(values)]
 
 
-def check_distinct(field: str, values: Sequence[Any]) -> None:
-    """Refuse a value that is named twice: its run would stand twice in the tables."""
-    for index, value in enumerate(values):
-        if value in values[:index]:
-            raise InputError(f"the grid names {field}={value} twice; name each value once")
+def combinations(values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Each combination of the values of these fields, the last field fastest.
+
+    Raises:
+        InputError: a value that is named twice: its run would stand twice in the tables.
+    """
+    for field, several in values.items():
+        for index, value in enumerate(several):
+            if value in several[:index]:
+                raise InputError(f"the grid names {field}={value} twice; name each value once")
+    return [dict(zip(values, one, strict=True)) for one in itertools.product(*values.values())]
 
 
 def run_all(

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sparsecore.data.cache import settings_hash
 from sparsecore.data.causal_lm import lm_content, lm_name, load_lm
-from sparsecore.data.documents import read_documents
-from sparsecore.data.locate import Source, find_source
+from sparsecore.data.locate import find_source
+from sparsecore.data.readers import read_documents
 from sparsecore.errors import InputError, check_installed, near_match
 from sparsecore.home import runs_dir
 from sparsecore.runs.environment import describe_environment
@@ -145,12 +145,10 @@ def track_sweep(configs: Sequence[TrackedLM], progress: bool = True) -> Run:
             begin(whole.path, about, {**runs[-1].environment, "identity": identity})
             for name in ("results", "table"):
                 tables = [run.table(name) for run in runs]
-                parts = zip(labels, tables, strict=True)
-                both = pd.concat(
-                    [table.assign(revision=label) for label, table in parts], ignore_index=True
-                )
-                columns = ["revision", *tables[0].columns]
-                write_table(whole.path / f"{name}.parquet", both[columns])
+                for label, table in zip(labels, tables, strict=True):
+                    table.insert(0, "revision", label)
+                both = pd.concat(tables, ignore_index=True)
+                write_table(whole.path / f"{name}.parquet", both)
             end(whole.path)
     return whole
 
@@ -171,15 +169,9 @@ def _text_of(config: TrackedLM, progress: bool) -> Inputs:
     split = "all" if "all" in source.files else config.split
     if split not in source.files:
         raise InputError(f"{source.name} has no split {split!r}{near_match(split, source.files)}")
-    path = source.files[split]
-    sha256 = source_hash(source, split)
+    sha256 = settings_hash([source.content()[split], source.form])
     info = {"source": source.description, "licence": source.licence, "split": split}
-    return Inputs(source.name, sha256, path, source.form, info)
-
-
-def source_hash(source: Source, split: str) -> str:
-    """Hash of what a split is read from."""
-    return settings_hash([source.content()[split], source.form])
+    return Inputs(source.name, sha256, source.files[split], source.form, info)
 
 
 def _identity(config: TrackedLM, inputs: Inputs) -> dict[str, Any]:

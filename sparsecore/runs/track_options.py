@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sparsecore.errors import InputError, check_installed
-from sparsecore.runs.usage import TRACK_EPILOG, TRACK_USAGE
 
 if TYPE_CHECKING:
     from sparsecore.runs.track import TrackedLM
 
+USAGE = """\
+Which words make which layers of a language model sparse? The text is read in windows; chi =
+||v||2/||v||1 of the values of the layers (and, with --gradients, of the gradients of the loss) goes
+to the mean of the word that is read and of the word that is predicted. The table is in the run
+folder: word, frequency, layer, signal, role, chi, l1, count, surprisal.
+
+  sparsecore track gpt2 --text my-text.txt
+  sparsecore track ./my-model --text my-text.txt --layers '*.mlp.down_proj:input' --gradients
+  sparsecore track EleutherAI/pythia-70m --revisions step1000,step10000,main --text wikitext-2"""
+
+EPILOG = """\
+A run that was killed goes on with the same command, and a finished one is not repeated. Put
+patterns in quotes: the shell has a * of its own."""
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare them."""
-    parser.description, parser.epilog = TRACK_USAGE, TRACK_EPILOG
+    parser.description, parser.epilog = USAGE, EPILOG
     add = parser.add_argument
     add(
         "models",
@@ -89,23 +102,9 @@ def configs_of(chosen: argparse.Namespace) -> list[TrackedLM]:
     pairs = [(model, revision) for model in chosen.models for revision in revisions]
     if "" in revisions or len(set(pairs)) < len(pairs):
         raise InputError("a model or revision is empty or named twice: each is tracked once")
-    return [
-        TrackedLM(
-            model=model,
-            revision=revision,
-            corpus=chosen.text,
-            layers=None if chosen.layers is None else tuple(chosen.layers),
-            gradients=chosen.gradients,
-            words=chosen.words,
-            length=chosen.length,
-            stride=chosen.stride,
-            batch_size=chosen.batch_size,
-            max_tokens=chosen.max_tokens,
-            measures=tuple(chosen.measures),
-            split=chosen.split,
-            running=chosen.running,
-            device=chosen.device,
-            dtype=chosen.dtype,
-        )
-        for model, revision in pairs
-    ]
+    shared: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in vars(chosen).items()
+        if name in TrackedLM.__dataclass_fields__
+    }
+    return [TrackedLM(model, chosen.text, revision=revision, **shared) for model, revision in pairs]

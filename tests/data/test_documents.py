@@ -2,7 +2,7 @@
 
 import pytest
 
-from sparsecore.data.documents import read_documents
+from sparsecore.data.readers import read_documents
 
 HEADINGS = " = One = \n\n Text of one .\n = = Part = = \n\n More .\n = Two = \n\n Text of two .\n"
 

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from sparsecore.data import reviews
-from sparsecore.data.catalogue import SOURCES
 from sparsecore.data.review_files import clean, read_reviews
 from sparsecore.data.reviews import collection_of, prepare_reviews
+from sparsecore.data.sources import SOURCES
 from sparsecore.errors import InputError
 from sparsecore.home import cache_dir
 

@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from sparsecore.data import commands, download, sources
-from sparsecore.data.catalogue import SOURCES, DataSource, Remote
+from sparsecore.data.download import Remote
 from sparsecore.data.language import prepare_corpus
+from sparsecore.data.sources import SOURCES, DataSource
 from sparsecore.data.vectors import word_vectors
 from sparsecore.errors import InputError
 
@@ -129,7 +130,7 @@ def test_every_source_is_complete() -> None:
     for name, source in SOURCES.items():
         assert name == source.name
         assert source.licence and source.citation and source.title and source.files
-        names = {sources._file_name(remote) for remote in source.remotes}
+        names = {remote.file for remote in source.remotes}
         for target, member in source.files.items():
             assert ".." not in target and not target.startswith("/")
             assert member in names or any(download.is_archive(file) for file in names)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import time
 import traceback
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from sparsecore.errors import InputError, one_line
 from tools.fuzz.hostile import MARK
@@ -64,20 +66,15 @@ def attempt(
     ``refusals``: exceptions that are as good as :class:`InputError` here.
     """
     root = Path(tempfile.mkdtemp(prefix="fuzz-", dir=SHM if os.access(SHM, os.W_OK) else None))
-    before, home = Path.cwd(), os.environ.get("SPARSECORE_HOME")
+    home = root / "input" / "home"
     try:
         write(files, root / "input")
-        home_folder = root / "input" / "home"
-        home_folder.mkdir(parents=True, exist_ok=True)
+        home.mkdir(parents=True, exist_ok=True)
         (root / "at").mkdir()
-        os.chdir(root / "at")
-        os.environ["SPARSECORE_HOME"] = str(home_folder)
-        return _judged(read, root, limits, refusals)
+        variables = mock.patch.dict(os.environ, SPARSECORE_HOME=str(home))
+        with contextlib.chdir(root / "at"), variables:
+            return _judged(read, root, limits, refusals)
     finally:
-        os.chdir(before)
-        os.environ.pop("SPARSECORE_HOME", None)
-        if home is not None:
-            os.environ["SPARSECORE_HOME"] = home
         shutil.rmtree(root, ignore_errors=True)
 
 
@@ -96,7 +93,9 @@ def _judged(
     limits: Limits,
     refusals: tuple[type[BaseException], ...],
 ) -> Verdict:
-    held = _reset_peak()
+    with contextlib.suppress(OSError):  # forget the largest size so far, where the system can
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    held = _status("VmRSS")
     outcome, told = "read", ""
     started = time.process_time()
     with open(root / "said", "w+b") as said:
@@ -113,7 +112,7 @@ def _judged(
         except Exception as error:
             outcome, told = type(error).__name__, traceback.format_exc()
         seconds = time.process_time() - started
-        mib = (_peak() - held) / MIB
+        mib = (_status("VmHWM") - held) / MIB
         said.seek(0)
         heard = said.read(2000).decode("utf-8", "replace")
     problem = _broken_promise(root, outcome, told, heard)
@@ -146,8 +145,6 @@ def _broken_promise(root: Path, outcome: str, told: str, heard: str) -> str:
 @contextlib.contextmanager
 def _silenced(target: int) -> Iterator[None]:
     """Standard output and error, of C code too, into a file."""
-    import sys
-
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     kept = [os.dup(1), os.dup(2)]
@@ -184,17 +181,6 @@ def _alarm(seconds: float) -> Iterator[None]:
         for (number, timer, _), handler in zip(timers, before, strict=True):
             signal.setitimer(timer, 0)
             signal.signal(number, handler)
-
-
-def _reset_peak() -> int:
-    """Forget the largest size so far, where the system can; the size now, in bytes."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    return _status("VmRSS")
-
-
-def _peak() -> int:
-    return _status("VmHWM")
 
 
 def _status(name: str) -> int:

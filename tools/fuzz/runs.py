@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
+import io
 import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
 import pandas as pd
 
+from sparsecore.cli import _dispatch
+from sparsecore.data import embedded, sources
+from sparsecore.data.contextual import contextual_vectors
+from sparsecore.data.language import prepare_corpus
+from sparsecore.data.ppmi import ppmi_vectors
+from sparsecore.data.review_folds import embedded_folds
+from sparsecore.data.reviews import prepare_reviews
+from sparsecore.data.tagged import prepare_tagged
+from sparsecore.data.vectors import word_vectors
+from sparsecore.errors import InputError
+from sparsecore.experiments.tagging.config import Tagging
+from sparsecore.runs.claims import claims_text, decide_claims, read_claims
+from sparsecore.runs.reference import describe, read_provenance, read_summary, stacked
+from sparsecore.runs.store import list_runs, open_run
+from sparsecore.training.finished import results_of
 from tools.fuzz import texts
+from tools.fuzz.attempt import write
 from tools.fuzz.campaign import Reader
 from tools.fuzz.mutate import Draw, Files, damage
 
@@ -24,18 +42,14 @@ def home_only(files: Files, draw: Draw) -> Files:
     return damage(files, draw, "home/")
 
 
-@contextmanager
+@contextlib.contextmanager
 def _home() -> Iterator[Path]:
     """An empty folder whose ``home`` is SPARSECORE_HOME."""
-    before = os.environ.get("SPARSECORE_HOME")
-    with tempfile.TemporaryDirectory() as name:
-        os.environ["SPARSECORE_HOME"] = f"{name}/home"
-        try:
-            yield Path(name)
-        finally:
-            os.environ.pop("SPARSECORE_HOME")
-            if before is not None:
-                os.environ["SPARSECORE_HOME"] = before
+    with (
+        tempfile.TemporaryDirectory() as name,
+        mock.patch.dict(os.environ, SPARSECORE_HOME=f"{name}/home"),
+    ):
+        yield Path(name)
 
 
 def _files_of(folder: Path) -> Files:
@@ -51,8 +65,6 @@ def _prepared(files: Files, read: Callable[[Path], object]) -> Callable[[], File
 
     @functools.cache
     def sample() -> Files:
-        from tools.fuzz.attempt import write
-
         with _home() as folder:
             write(files, folder)
             read(folder)
@@ -63,8 +75,6 @@ def _prepared(files: Files, read: Callable[[Path], object]) -> Callable[[], File
 
 def _read_corpus(folder: Path) -> object:
     """Both stages: the tokens again too, as another threshold would read them."""
-    from sparsecore.data.language import prepare_corpus
-
     corpora = []
     for threshold in (1, 2):
         corpus = prepare_corpus(str(folder / "a.txt"), threshold=threshold, progress=False)
@@ -76,8 +86,6 @@ def _read_corpus(folder: Path) -> object:
 
 
 def _read_tagged(folder: Path) -> object:
-    from sparsecore.data.tagged import prepare_tagged
-
     corpus = prepare_tagged(str(folder / "a.conllu"), progress=False)
     for part in (corpus.train, corpus.dev, corpus.test):
         assert part.lengths.sum() == len(part.words) == len(part.tags)
@@ -86,9 +94,6 @@ def _read_tagged(folder: Path) -> object:
 
 
 def _read_reviews(folder: Path) -> object:
-    from sparsecore.data.reviews import prepare_reviews
-    from sparsecore.data.vectors import word_vectors
-
     corpus = prepare_reviews(str(folder / "a.tsv"), progress=False)
     for part in (corpus.train, corpus.dev, corpus.test):
         assert part.ends[-1] == len(part.ids) and len(part.labels) == len(part)
@@ -101,9 +106,6 @@ def _read_reviews(folder: Path) -> object:
 
 
 def _read_encoded(folder: Path) -> object:
-    from sparsecore.data.contextual import contextual_vectors
-    from sparsecore.data.reviews import prepare_reviews
-
     corpus = prepare_reviews(str(folder / "reviews" / "all.tsv"), progress=False)
     found = contextual_vectors(str(folder / "encoder"), corpus, progress=False)
     assert len(found.table) == 1 + sum(
@@ -112,41 +114,31 @@ def _read_encoded(folder: Path) -> object:
     return found
 
 
-def _read_embedded(folder: Path) -> object:
+def _read_embedded(_folder: Path) -> object:
     """The harvested text, from which everything embedded is made."""
-    from sparsecore.data import embedded
-    from sparsecore.data.embedded import harvest
-    from sparsecore.data.language import prepare_corpus
-    from sparsecore.data.ppmi import ppmi_vectors
-    from sparsecore.data.review_folds import embedded_folds
-
     root = Path(embedded.__file__).parents[1]
     few = [(path.stem, str(path), 1) for path in sorted(root.rglob("*.py"))[:60]]
     with mock.patch.object(embedded, "source_files", return_value=few):
         corpus = prepare_corpus("embedded", threshold=1, progress=False)
         table, words, _ = ppmi_vectors(5, progress=False)
         assert table.shape == (len(words), 5)
-        return corpus, table, embedded_folds(harvest(progress=False) / "paragraphs.parquet", 0)
+        folder = embedded.harvest(progress=False)
+        return corpus, table, embedded_folds(folder / "paragraphs.parquet", 0)
 
 
-def _run(name: str) -> Callable[[], Files]:
-    @functools.cache
-    def sample() -> Files:
-        from tests import synthetic
+@functools.cache
+def _run() -> Files:
+    from tests import synthetic
 
-        with _home() as folder:
-            synthetic.write_run(folder / "home/runs/emergent" / name, epochs=1, count=60)
-            timing = pd.DataFrame({"epoch": [0, 1], "seconds": [1.0, 2.0], "tokens": [9, 9]})
-            timing.to_parquet(folder / "home/runs/emergent" / name / "timing.parquet")
-            return _files_of(folder)
-
-    return sample
+    with _home() as folder:
+        run = folder / "home/runs/emergent/abc"
+        synthetic.write_run(run, epochs=1, count=60)
+        timing = pd.DataFrame({"epoch": [0, 1], "seconds": [1.0, 2.0], "tokens": [9, 9]})
+        timing.to_parquet(run / "timing.parquet")
+        return _files_of(folder)
 
 
 def _read_run(folder: Path) -> object:
-    from sparsecore.runs.reference import describe, stacked
-    from sparsecore.runs.store import list_runs, open_run
-
     for run in list_runs():
         assert run.config is not None
     run = open_run("abc")
@@ -154,26 +146,16 @@ def _read_run(folder: Path) -> object:
     return table, run.timing, describe([run]), stacked([run])
 
 
-def _cli(*arguments: str) -> Callable[[Path], object]:
-    """A command as typed; what it prints on standard output is its own affair."""
-
-    def read(_folder: Path) -> object:
-        import contextlib
-        import io
-
-        from sparsecore.cli import _dispatch
-
-        with contextlib.redirect_stdout(io.StringIO()):
-            return _dispatch(list(arguments))
-
-    return read
+def _list_runs(_folder: Path) -> object:
+    """As typed; what the command prints on standard output is its own affair."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        return _dispatch(["runs"])
 
 
 def _read_network(folder: Path) -> object:
     """The network of a finished run, for sentences of one's own."""
     from sparsecore.report.explorers import SentenceExplorer
     from sparsecore.report.pages.sentences import networks_of_run
-    from sparsecore.runs.store import open_run
 
     networks = networks_of_run(open_run("abc"))
     return SentenceExplorer(**networks.readable, samples=["the model reads ."])
@@ -269,22 +251,15 @@ def _reference() -> Files:
 
 
 def _read_reference(folder: Path) -> object:
-    from sparsecore.runs.reference import read_provenance, read_summary
-
     return read_summary(folder / "tables"), read_provenance(folder / "tables")
 
 
 def _read_claims(folder: Path) -> object:
-    from sparsecore.runs.claims import claims_text, read_claims
-
     return claims_text(read_claims(folder / "claims.toml"))
 
 
 def _decide(folder: Path) -> object:
     """A decision that is refused leaves the file as it was."""
-    from sparsecore.errors import InputError
-    from sparsecore.runs.claims import decide_claims
-
     path = folder / "claims.toml"
     before = path.read_bytes() if path.is_file() else b""
     try:
@@ -308,18 +283,12 @@ def _downloads() -> Files:
 
 
 def _read_downloads(_folder: Path) -> object:
-    from sparsecore.data import sources
-
     names = ("wikitext-2", "amazon-reviews")
     return [(sources.resolve(name), sources.describe(name)) for name in names]
 
 
 def _finished() -> Files:
     """Tuning runs of the tagging experiment, as the study that follows reads them."""
-    import dataclasses
-
-    from sparsecore.experiments.tagging.config import Tagging
-
     files = {}
     for number in range(2):
         folder = f"home/runs/tagging/{number}"
@@ -331,15 +300,10 @@ def _finished() -> Files:
 
 
 def _read_finished(_folder: Path) -> object:
-    from sparsecore.experiments.tagging.config import Tagging
-    from sparsecore.training.finished import results_of
-
     return results_of([Tagging(seed=0), Tagging(seed=1)], ["density", "seed"], "dropouts")
 
 
-def _sentiment_texts() -> Files:
-    return {"a.tsv": texts.reviews(), "v.txt": texts.vectors()}
-
+SENTIMENT = {"a.tsv": texts.reviews(), "v.txt": texts.vectors()}
 
 READERS = (
     Reader(
@@ -351,7 +315,7 @@ READERS = (
         _read_tagged,
         home_only,
     ),
-    Reader("cache-reviews", _prepared(_sentiment_texts(), _read_reviews), _read_reviews, home_only),
+    Reader("cache-reviews", _prepared(SENTIMENT, _read_reviews), _read_reviews, home_only),
     Reader(
         "cache-encoded",
         lambda: _prepared(texts._encoder(), _read_encoded)(),
@@ -361,8 +325,8 @@ READERS = (
     ),
     Reader("cache-embedded", _prepared({}, _read_embedded), _read_embedded, home_only, share=0.3),
     Reader("downloads", _downloads, _read_downloads),
-    Reader("run", _run("abc"), _read_run),
-    Reader("runs-command", _run("abc"), _cli("runs")),
+    Reader("run", _run, _read_run),
+    Reader("runs-command", _run, _list_runs),
     Reader("finished", _finished, _read_finished),
     Reader("network", _language_run, _read_network),
     Reader("checkpoint", _checkpoint, _read_checkpoint, share=2),

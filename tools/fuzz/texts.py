@@ -9,10 +9,19 @@ import lzma
 import random
 import tarfile
 import tempfile
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sparsecore.data.conllu import read_conllu
+from sparsecore.data.contextual import contextual_vectors
+from sparsecore.data.download import extract
+from sparsecore.data.language import prepare_corpus
+from sparsecore.data.reviews import collection_of, prepare_reviews
+from sparsecore.data.tagged import prepare_tagged
+from sparsecore.data.tagging import OWN_FOLDER, fast_tagger, load_tagger
+from sparsecore.data.vectors import word_vectors
+from sparsecore.files import atomic_folder
 from tools.fuzz.campaign import Reader
 from tools.fuzz.mutate import Files, zipped
 
@@ -90,53 +99,27 @@ def tarred(files: dict[str, bytes], mode: str = "w:gz") -> bytes:
 # --- what is read, and how ---
 
 
-def _corpus(name: str, tokenised: bool = False) -> Callable[[Path], object]:
-    def read(folder: Path) -> object:
-        from sparsecore.data.language import prepare_corpus
-
-        path = str(folder / name)
-        corpus = prepare_corpus(path, threshold=1, tokenised=tokenised, progress=False)
-        assert corpus.train.max() < len(corpus.vocabulary)
-        return corpus
-
-    return read
+def _corpus(name: str, folder: Path, tokenised: bool = False) -> object:
+    path = str(folder / name)
+    corpus = prepare_corpus(path, threshold=1, tokenised=tokenised, progress=False)
+    assert corpus.train.max() < len(corpus.vocabulary)
+    return corpus
 
 
-def _tagged(name: str, column: str) -> Callable[[Path], object]:
-    def read(folder: Path) -> object:
-        from sparsecore.data.tagged import prepare_tagged
-
-        return prepare_tagged(str(folder / name), column, progress=False)
-
-    return read
+def _tagged(name: str, column: str, folder: Path) -> object:
+    return prepare_tagged(str(folder / name), column, progress=False)
 
 
-def _read_treebank(folder: Path) -> object:
-    from sparsecore.data.conllu import read_conllu
-
-    return read_conllu(folder / "a.conllu")
-
-
-def _reviews(category: str | None) -> Callable[[Path], object]:
-    def read(folder: Path) -> object:
-        from sparsecore.data.reviews import collection_of, prepare_reviews
-
-        path = str(folder / "reviews")
-        corpus = prepare_reviews(path, category, max_length=50, progress=False)
-        return corpus, collection_of(path, progress=False)
-
-    return read
+def _reviews(category: str | None, folder: Path) -> object:
+    path = str(folder / "reviews")
+    corpus = prepare_reviews(path, category, max_length=50, progress=False)
+    return corpus, collection_of(path, progress=False)
 
 
-def _vectors(name: str) -> Callable[[Path], object]:
-    def read(folder: Path) -> object:
-        from sparsecore.data.vectors import word_vectors
-
-        found = word_vectors(str(folder / name), ["it", "good", "unheard-of"], progress=False)
-        assert found.table.shape == (6, found.width)
-        return found
-
-    return read
+def _vectors(name: str, folder: Path) -> object:
+    found = word_vectors(str(folder / name), ["it", "good", "unheard-of"], progress=False)
+    assert found.table.shape == (6, found.width)
+    return found
 
 
 @functools.cache
@@ -162,9 +145,6 @@ def _encoder() -> Files:
 
 
 def _read_encoder(folder: Path) -> object:
-    from sparsecore.data.contextual import contextual_vectors
-    from sparsecore.data.reviews import prepare_reviews
-
     corpus = prepare_reviews(str(folder / "reviews" / "all.tsv"), progress=False)
     return contextual_vectors(str(folder / "encoder"), corpus, progress=False)
 
@@ -172,8 +152,6 @@ def _read_encoder(folder: Path) -> object:
 @functools.cache
 def _tagger() -> Files:
     """The tagger that ships with the package."""
-    from sparsecore.data.tagging import OWN_FOLDER
-
     return {
         f"tagger/{path.relative_to(OWN_FOLDER)}": path.read_bytes()
         for path in sorted(OWN_FOLDER.rglob("*"))
@@ -182,25 +160,16 @@ def _tagger() -> Files:
 
 
 def _read_tagger(folder: Path) -> object:
-    from sparsecore.data.tagging import fast_tagger, load_tagger
-
     nlp = load_tagger(str(folder / "tagger"))
     return fast_tagger(nlp, ["the", "cat"])
 
 
-def _archive(name: str) -> Callable[[Path], object]:
-    def read(folder: Path) -> object:
-        from sparsecore.data.download import extract
-        from sparsecore.files import atomic_folder
-
-        members = {"train.txt": "toy/a.txt", "deep/test.txt": "toy/b.txt"}
-        with atomic_folder(folder / "home" / "unpacked") as temporary:
-            extract(folder / name, members, temporary)
-        outside = [p for p in folder.rglob("*") if p.is_file() and "unpacked" not in p.parts]
-        assert outside == [folder / name], "a file outside the folder"
-        return None
-
-    return read
+def _archive(name: str, folder: Path) -> None:
+    members = {"train.txt": "toy/a.txt", "deep/test.txt": "toy/b.txt"}
+    with atomic_folder(folder / "home" / "unpacked") as temporary:
+        extract(folder / name, members, temporary)
+    outside = [p for p in folder.rglob("*") if p.is_file() and "unpacked" not in p.parts]
+    assert outside == [folder / name], "a file outside the folder"
 
 
 PLUS = b"# global.columns = ID FORM UPOS\n"
@@ -217,9 +186,11 @@ SPLITS = ("train", "valid", "test")
 PACKED = {"toy/a.txt": b"one\n" * 40, "toy/b.txt": b"two\n" * 40, "toy/c": b""}
 
 READERS = (
-    Reader("text", lambda: {"a.txt": text()}, _corpus("a.txt")),
-    Reader("text-utf16", lambda: {"a.txt": text().decode().encode("utf-16")}, _corpus("a.txt")),
-    Reader("text-tokenised", lambda: {"a.txt": text()}, _corpus("a.txt", tokenised=True)),
+    Reader("text", lambda: {"a.txt": text()}, partial(_corpus, "a.txt")),
+    Reader(
+        "text-utf16", lambda: {"a.txt": text().decode().encode("utf-16")}, partial(_corpus, "a.txt")
+    ),
+    Reader("text-tokenised", lambda: {"a.txt": text()}, partial(_corpus, "a.txt", tokenised=True)),
     Reader(
         "text-folder",
         lambda: {
@@ -227,9 +198,14 @@ READERS = (
             "text/valid.txt.gz": gzip.compress(text(9, 1)),
             "text/test.txt.xz": lzma.compress(text(9, 2)),
         },
-        _corpus("text"),
+        partial(_corpus, "text"),
     ),
-    Reader("conllu", lambda: {"a.conllu": conllu()}, _read_treebank, share=2),
+    Reader(
+        "conllu",
+        lambda: {"a.conllu": conllu()},
+        lambda folder: read_conllu(folder / "a.conllu"),
+        share=2,
+    ),
     Reader(
         "tagged-conllu",
         lambda: {
@@ -237,19 +213,19 @@ READERS = (
             "tags/dev.conllu.gz": gzip.compress(conllu(4)),
             "tags/test.conllu": conllu(4),
         },
-        _tagged("tags", "xpos"),
+        partial(_tagged, "tags", "xpos"),
     ),
     Reader(
         "tagged-plus",
         lambda: {"tags.conllup": PLUS + b"\n".join(_row(n, 1, 3) for n in range(90))},
-        _tagged("tags.conllup", "upos"),
+        partial(_tagged, "tags.conllup", "upos"),
     ),
     Reader(
         "tagged-2009",
         lambda: {"tags.txt": b"\n".join(_row(n, 1, 1, 4, *[1] * 10) for n in range(90))},
-        _tagged("tags.txt", "xpos"),
+        partial(_tagged, "tags.txt", "xpos"),
     ),
-    Reader("tagged-words", lambda: {"tags.txt": word_tags()}, _tagged("tags.txt", "upos")),
+    Reader("tagged-words", lambda: {"tags.txt": word_tags()}, partial(_tagged, "tags.txt", "upos")),
     Reader(
         "reviews-amazon",
         lambda: {
@@ -258,7 +234,7 @@ READERS = (
             "reviews/dvd/positive.review": amazon("good"),
             "reviews/dvd/negative.review": amazon("bad"),
         },
-        _reviews("kitchen"),
+        partial(_reviews, "kitchen"),
     ),
     Reader(
         "reviews-lines",
@@ -267,7 +243,7 @@ READERS = (
             "reviews/dev.tsv.gz": gzip.compress(reviews(8, 1)),
             "reviews/test.tsv": reviews(8, 2),
         },
-        _reviews(None),
+        partial(_reviews, None),
     ),
     Reader(
         "reviews-domains",
@@ -277,15 +253,23 @@ READERS = (
                 (n, s) for n in ("books", "dvd") for s in ("train", "test")
             )
         },
-        _reviews("mix"),
+        partial(_reviews, "mix"),
     ),
-    Reader("vectors", lambda: {"v.txt": vectors()}, _vectors("v.txt"), share=2),
-    Reader("vectors-gz", lambda: {"v.txt.gz": gzip.compress(vectors())}, _vectors("v.txt.gz")),
-    Reader("vectors-xz", lambda: {"v.txt.xz": lzma.compress(vectors())}, _vectors("v.txt.xz")),
-    Reader("vectors-zip", lambda: {"v.zip": zipped({"v.txt": vectors()})}, _vectors("v.zip")),
+    Reader("vectors", lambda: {"v.txt": vectors()}, partial(_vectors, "v.txt"), share=2),
+    Reader(
+        "vectors-gz", lambda: {"v.txt.gz": gzip.compress(vectors())}, partial(_vectors, "v.txt.gz")
+    ),
+    Reader(
+        "vectors-xz", lambda: {"v.txt.xz": lzma.compress(vectors())}, partial(_vectors, "v.txt.xz")
+    ),
+    Reader(
+        "vectors-zip", lambda: {"v.zip": zipped({"v.txt": vectors()})}, partial(_vectors, "v.zip")
+    ),
     Reader("encoder", _encoder, _read_encoder, share=0.5),
     Reader("tagger", _tagger, _read_tagger, share=0.1),
-    Reader("archive-zip", lambda: {"a.zip": zipped(PACKED)}, _archive("a.zip"), share=2),
-    Reader("archive-tar", lambda: {"a.tar": tarred(PACKED, "w")}, _archive("a.tar"), share=2),
-    Reader("archive-tar-gz", lambda: {"a.tar.gz": tarred(PACKED)}, _archive("a.tar.gz")),
+    Reader("archive-zip", lambda: {"a.zip": zipped(PACKED)}, partial(_archive, "a.zip"), share=2),
+    Reader(
+        "archive-tar", lambda: {"a.tar": tarred(PACKED, "w")}, partial(_archive, "a.tar"), share=2
+    ),
+    Reader("archive-tar-gz", lambda: {"a.tar.gz": tarred(PACKED)}, partial(_archive, "a.tar.gz")),
 )

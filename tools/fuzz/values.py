@@ -5,12 +5,25 @@ Their sample is one JSON file, so that a finding is a file too.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import traitlets
+
+from sparsecore.cli import _dispatch
+from sparsecore.data.language import prepare_corpus
+from sparsecore.data.locate import EMBEDDED
+from sparsecore.experiments.registry import EXPERIMENTS, experiment_class, prepare
+from sparsecore.live.text import saved
+from sparsecore.runs.notebook import check_parameters
+from sparsecore.runs.options import parse_experiment
+from sparsecore.training.device import precision_of, resolve_device
 from tools.fuzz.campaign import Reader
 from tools.fuzz.hostile import VALUES, WORDS
 from tools.fuzz.mutate import Draw, Files
@@ -71,10 +84,6 @@ def _given(folder: Path) -> Any:
 
 
 def _experiments() -> dict[str, list[str]]:
-    import dataclasses
-
-    from sparsecore.experiments.registry import EXPERIMENTS, experiment_class
-
     return {
         name: [field.name for field in dataclasses.fields(experiment_class(name))]
         for name in EXPERIMENTS
@@ -94,12 +103,6 @@ def _fields(_files: Files, draw: Draw) -> Files:
 
 def _read_fields(folder: Path) -> object:
     """The configuration, and what is checked before any file is read."""
-    import dataclasses
-
-    from sparsecore.data.locate import EMBEDDED
-    from sparsecore.experiments.registry import experiment_class, prepare
-    from sparsecore.training.device import precision_of, resolve_device
-
     name, preset, fields = _given(folder)
     config = experiment_class(name).preset(preset, **fields)
     json.dumps(dataclasses.asdict(config))  # what names the run
@@ -133,12 +136,6 @@ def _options(_files: Files, draw: Draw) -> Files:
     if draw.random() < 0.3:
         words += ["--preset", draw.choice(("small", "paper", "quik", ""))]
     return _saved([name, *words])
-
-
-def _read_options(folder: Path) -> object:
-    from sparsecore.runs.options import parse_experiment
-
-    return parse_experiment(_given(folder))
 
 
 def _commands(_files: Files, draw: Draw) -> Files:
@@ -187,11 +184,6 @@ def _commands(_files: Files, draw: Draw) -> Files:
 
 def _read_command(folder: Path) -> object:
     """As ``sparsecore …`` would be typed, with nothing trained, timed or downloaded."""
-    import contextlib
-    import io
-
-    from sparsecore.cli import _dispatch
-
     nothing = mock.Mock(side_effect=_Began)
     with (
         mock.patch("sparsecore.runs.execute.execute", nothing),
@@ -233,8 +225,6 @@ def _cells(_files: Files, draw: Draw) -> Files:
 
 
 def _read_cells(folder: Path) -> object:
-    from sparsecore.runs.notebook import check_parameters
-
     declared, injected, preset = _given(folder)
     cells = ["", declared, f"# Parameters\n{injected}", "check_parameters(globals())"]
     return check_parameters({"In": cells, "preset": preset})
@@ -322,12 +312,6 @@ def _read_traits(folder: Path) -> object:
     return None
 
 
-def _trait_error() -> type[BaseException]:
-    import traitlets
-
-    return traitlets.TraitError
-
-
 def _upload(_files: Files, draw: Draw) -> Files:
     content = draw.choice(
         (b"", b"\0", b"a b\n" * 9, b"\xff" * 99, draw.randbytes(300), "é\n".encode() * 99)
@@ -336,9 +320,6 @@ def _upload(_files: Files, draw: Draw) -> Files:
 
 
 def _read_upload(folder: Path) -> object:
-    from sparsecore.data.language import prepare_corpus
-    from sparsecore.live.text import saved
-
     content, name = _given(folder)
     path = saved([{"name": name, "content": memoryview(bytes.fromhex(content))}])
     assert Path(path).parent.name == "uploads"
@@ -357,10 +338,18 @@ def _reader(
 
 READERS = (
     _reader("fields", ["emergent", "quick", {"seed": 1}], _read_fields, _fields, share=3),
-    _reader("options", ["emergent", "--seed", "1"], _read_options, _options, share=1.5),
+    _reader(
+        "options",
+        ["emergent", "--seed", "1"],
+        lambda folder: parse_experiment(_given(folder)),
+        _options,
+        share=1.5,
+    ),
     _reader("commands", ["data", "list"], _read_command, _commands, share=2),
     _reader("parameters", ["seed = 0", "seed = 1", "quick"], _read_cells, _cells, share=2),
-    _reader("widgets", ["chi", {"epoch": 0}], _read_traits, _traits, refusals=(_trait_error(),)),
+    _reader(
+        "widgets", ["chi", {"epoch": 0}], _read_traits, _traits, refusals=(traitlets.TraitError,)
+    ),
     _reader(
         "uploads",
         [("the model reads .\n" * 30).encode().hex(), "a.txt"],

@@ -30,7 +30,6 @@ from sparsecore.bench.case import (
     random_tensor,
 )
 from sparsecore.layers.embedding import SparseEmbedding
-from sparsecore.layers.geometry import bin_rows, bin_widths
 from sparsecore.ops.staircase import naive_dense
 
 T, B = 70, 20
@@ -45,10 +44,9 @@ class Geometry:
     density: float
     M: int
 
-    def entries(self) -> int:
-        """The numbers that are stored."""
-        rows = bin_rows(self.V, self.k, self.density, self.M)
-        return sum(r * width for r, width in zip(rows, bin_widths(self.k, self.M), strict=True))
+    def layer(self, device: torch.device | str) -> SparseEmbedding:
+        """Of these sizes."""
+        return SparseEmbedding(self.V, self.k, self.density, self.M, device=device)
 
 
 GRID = (
@@ -75,7 +73,8 @@ def case(geometry: Geometry, device: torch.device) -> Case:
     The vectors are read, written and their gradients read; a gradient as large as the parameters
     is written.
     """
-    moved = 4 * (3 * T * B * geometry.k + geometry.entries())
+    entries = sum(table.numel() for table in geometry.layer("meta").tables)
+    moved = 4 * (3 * T * B * geometry.k + entries)
     name = f"V {geometry.V}, k {geometry.k}, δ {geometry.density}, M {geometry.M}"
     return Case(name, lambda: prepare(geometry, device), T * B, "token", bytes=moved)
 
@@ -85,8 +84,7 @@ def prepare(geometry: Geometry, device: torch.device) -> Prepared:
     torch.manual_seed(0)
     ids = zipf_ids(geometry.V).to(device)
     upward = random_tensor(T, B, geometry.k, device=device)
-    sizes = (geometry.V, geometry.k, geometry.density, geometry.M)
-    sparse, padded = (SparseEmbedding(*sizes, device=device) for _ in range(2))
+    sparse, padded = (geometry.layer(device) for _ in range(2))
     padded.load_state_dict(sparse.state_dict())
     dense = nn.Embedding(geometry.V, geometry.k, device=device)
     masked = nn.Embedding.from_pretrained(naive_dense([*sparse.tables]).detach(), freeze=False)

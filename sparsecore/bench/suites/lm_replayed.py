@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sparsecore.bench.case import Contestant, Values
-from sparsecore.bench.suites.lm_steps import CLIP, named, no_dropout, word_sums
+from sparsecore.bench.suites.lm_steps import CLIP, named, no_dropout, take_gradients, word_sums
 from sparsecore.experiments.emergent.task import gradients, update
 from sparsecore.measure.tracker import track
 from sparsecore.models.language_model import LSTMLanguageModel, State, detach
@@ -80,12 +80,7 @@ def replayed_values(
     with no_dropout(model):
         static, replay = record(model, ids, compute, sums)
         replay()
-    found = {"loss": static.losses[0].clone()}
-    for name, parameter in model.named_parameters():
-        assert parameter.grad is not None
-        found[f"gradient: {name}"] = parameter.grad.clone()
-    model.zero_grad(set_to_none=True)
-    return found
+    return {"loss": static.losses[0].clone(), **take_gradients(model)}
 
 
 def record(

@@ -181,10 +181,16 @@ def loss_and_gradients(model: nn.Module, loss: Tensor) -> dict[str, Tensor]:
     """The loss and the gradients of the parameters by name: their sums over the processes."""
     model.zero_grad(set_to_none=True)
     loss.backward()
-    found = {"loss": all_reduce_gradients(model.parameters(), loss)[0]}
+    total = all_reduce_gradients(model.parameters(), loss)[0]
+    return {"loss": total, **take_gradients(model)}
+
+
+def take_gradients(model: nn.Module) -> dict[str, Tensor]:
+    """``gradient: NAME`` of every parameter, which has none afterwards."""
+    found = {}
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None
-        found[f"gradient: {name}"] = parameter.grad.detach()
+        found[f"gradient: {name}"] = parameter.grad.clone()
     model.zero_grad(set_to_none=True)
     return found
 

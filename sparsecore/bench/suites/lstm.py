@@ -56,22 +56,12 @@ def case(shape: Shape, device: torch.device) -> Case:
     """The layer i → h beside the dense one of reduce_in·i → reduce_out·h."""
     inputs, hidden, reduce_in, reduce_out = shape
     num_blocks, gamma = matching_geometry(*shape)
-    entries = 4 * sum(
-        unit * (window.stop - window.start + unit)
-        for window, unit in blocks(SparseLSTM(inputs, hidden, num_blocks, gamma, device="meta"))
-    )
+    layer = SparseLSTM(inputs, hidden, num_blocks, gamma, device="meta")
+    entries = sum(p.numel() for name, p in layer.named_parameters() if "weight" in name)
     narrow = f"{round(reduce_in * inputs)} → {round(reduce_out * hidden)}"
     name = f"{inputs} → {hidden} as {narrow}, N {num_blocks}"
     flops = 3 * 2 * T * B * entries
     return Case(name, lambda: prepare(shape, device), T * B, "token", flops)
-
-
-def blocks(layer: SparseLSTM) -> list[tuple[slice, int]]:
-    """Of each block its window of the inputs and its number of units."""
-    return [
-        (window, unit.stop - unit.start)
-        for window, unit in zip(layer.windows[0], layer.units, strict=True)
-    ]
 
 
 def prepare(shape: Shape, device: torch.device) -> Prepared:

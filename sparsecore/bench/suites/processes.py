@@ -11,6 +11,7 @@ Forward with every statistic, backward, the sum of the gradients, clipping and S
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 from multiprocessing.connection import Connection
@@ -45,8 +46,12 @@ def prepare(sizes: Sizes) -> Prepared:
         for group in groups.values():
             group.close()
 
+    def truth() -> Values:
+        ids = text(sizes, CPU)
+        return by_hand_values(untrained(sizes, CPU).double(), ids[:-1], ids[1:])
+
     contestants = {name: contestant(group) for name, group in groups.items()}
-    return Prepared(contestants, lambda: truth(sizes), close)
+    return Prepared(contestants, truth, close)
 
 
 class Group:
@@ -85,20 +90,11 @@ def serve(rank: int, size: int, port: int, sizes: Sizes, pipe: Connection) -> No
     """A process of a group: do what is asked until nobody is there to ask."""
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size)}
-    os.environ["TORCHELASTIC_USE_AGENT_STORE"] = (
-        "True"  # the store is the benchmark's, not rank 0's
-    )
+    # the store is the benchmark's, not rank 0's
+    os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"
     torch.set_num_threads(1)
     with joined():
         contestant = tracked(untrained(sizes, CPU), text(sizes, CPU))
-        try:
+        with contextlib.suppress(EOFError):
             while True:
                 pipe.send(getattr(contestant, pipe.recv())())
-        except EOFError:
-            pass
-
-
-def truth(sizes: Sizes) -> Values:
-    """By hand, in float64."""
-    ids = text(sizes, CPU)
-    return by_hand_values(untrained(sizes, CPU).double(), ids[:-1], ids[1:])

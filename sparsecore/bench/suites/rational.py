@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -54,19 +55,17 @@ class Sizes:
 def cases(device: torch.device, quick: bool) -> list[Case]:
     """Texts of 50 to 10,000 tokens; quick: 6, of 3 texts."""
     grid = [Sizes(6, 3, 5)] if quick else [Sizes(T) for T in TIMES]
-    return [case(sizes, device) for sizes in grid]
-
-
-def case(sizes: Sizes, device: torch.device) -> Case:
-    """All ways that are feasible for texts of that length."""
-    return Case(
-        f"T {sizes.T}, B {sizes.B}, E {sizes.E}, {D} × {N}",
-        lambda: prepare(sizes, device),
-        sizes.T * sizes.B,
-        "token",
-        sizes.flops(),
-        sizes.bytes(),
-    )
+    return [
+        Case(
+            f"T {sizes.T}, B {sizes.B}, E {sizes.E}, {D} × {N}",
+            partial(prepare, sizes, device),
+            sizes.T * sizes.B,
+            "token",
+            sizes.flops(),
+            sizes.bytes(),
+        )
+        for sizes in grid
+    ]
 
 
 def prepare(sizes: Sizes, device: torch.device) -> Prepared:
@@ -103,10 +102,7 @@ def prepare(sizes: Sizes, device: torch.device) -> Prepared:
     def naive(x: Tensor, main: Tensor, loop: Tensor, bias: Tensor) -> Tensor:
         return naive_rational_recurrence(x, main, loop, bias, [N] * D)[0]
 
-    contestants = {
-        REFERENCE: contestant(ours),
-        "loop": with_arcs(loop),
-    }
+    contestants = {REFERENCE: contestant(ours), "loop": with_arcs(loop)}
     if sizes.T <= QUADRATIC:
         contestants["in place"] = with_arcs(in_place)
     if sizes.T <= MEMORY:
