@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from sparsecore.errors import InputError
 from sparsecore.layers.rational import RationalRNN
@@ -14,6 +18,16 @@ from sparsecore.ops.weights import reading_weights, refresh
 from sparsecore.pruning.groups import group_norms
 
 THRESHOLD = 0.1  # of the paper
+
+
+def check_threshold(threshold: Any, norms: Tensor) -> None:
+    """Raise :class:`InputError` unless it is a finite number of at least 0 that norms can pass."""
+    if not isinstance(threshold, numbers.Real | Tensor):
+        raise InputError(f"threshold must be a number of at least 0, got {threshold!r}")
+    if not 0 <= float(threshold) < math.inf:
+        raise InputError(f"threshold must be at least 0, got {threshold}")
+    if norms.isnan().any():
+        raise InputError("what is to be pruned has a weight that is NaN: a norm is NaN")
 
 
 def kept_lengths(rnn: RationalRNN, threshold: float = THRESHOLD) -> list[list[int]]:
@@ -26,13 +40,14 @@ def kept_lengths(rnn: RationalRNN, threshold: float = THRESHOLD) -> list[list[in
     Source: Dodge et al. 2019, §2 and footnote 5.
     """
     sizes = [len(cell.bias) for cell in rnn.cells()]
-    norms = group_norms(rnn).detach().split(sizes)
+    norms = group_norms(rnn).detach()
+    check_threshold(threshold, norms)
     return [
         [
             _prefix((part > threshold).tolist(), whole=rnn.final == "last")
             for part in values.split(list(cell.lengths))
         ]
-        for cell, values in zip(rnn.cells(), norms, strict=True)
+        for cell, values in zip(rnn.cells(), norms.split(sizes), strict=True)
     ]
 
 
