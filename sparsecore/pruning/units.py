@@ -115,6 +115,7 @@ def largest_units(norms: Tensor, threshold: float, name: str = "") -> Kept:
     return norms.topk(size, dim=1).indices.sort(1).values.tolist()
 
 
+@torch.inference_mode(False)  # else its parameters could not be trained
 def compact_lstm(lstm: nn.LSTM, threshold: float = THRESHOLD) -> nn.LSTM:
     """The smaller LSTM without the units that weights of at most norm ``threshold`` enter.
 
