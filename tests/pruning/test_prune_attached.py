@@ -145,6 +145,17 @@ def test_compiled_parts_are_cut_and_hooks_of_the_wrapper_stay():
     assert type(model.rnn) is not nn.LSTM and not model.rnn._orig_mod._forward_hooks
 
 
+@pytest.mark.filterwarnings("ignore:.*deprecated")
+def test_pruned_models_are_scripted_where_layers_stay_of_one_size():
+    given = x()
+    small = sc.prune(Model(), given)
+    torch.testing.assert_close(torch.jit.script(small)(given), small(given))
+    with pytest.raises(
+        InputError, match="RecurrentStack, layers of unequal sizes, is not scripted"
+    ):
+        torch.jit.script(sc.prune(Model(2), given))
+
+
 def test_pruned_in_inference_mode_can_be_trained():
     with torch.inference_mode():
         given = x()
