@@ -109,6 +109,21 @@ def whole_number(value: Any, name: str, least: int = 0) -> int:
     return number
 
 
+def integer(value: Any, name: str) -> int:
+    """``value`` as an int, be it one of Python, NumPy or PyTorch; 2.0 is none.
+
+    Raises:
+        InputError: another kind of value; ``name`` is the argument's.
+
+    >>> integer(3, "num_blocks")
+    3
+    """
+    try:
+        return operator.index(value)
+    except (TypeError, ValueError, RuntimeError):  # Python and NumPy; PyTorch
+        raise InputError(f"{name} must be a whole number, got {value!r:.60}") from None
+
+
 def near_match(name: str, known: Iterable[str]) -> str:
     """`` (did you mean 'x'?)`` for the closest known name, else the list of known names.
 

@@ -85,7 +85,7 @@ def dense_layer(given: nn.Module, cell: Any) -> Any:
     """
     dense = unwrapped(given)
     if not isinstance(dense, cell):
-        kind = type(dense).__name__
+        kind = f"{type(dense).__name__} of {type(dense).__module__}"
         raise InputError(f"from_dense takes an nn.{cell.__name__}, got {kind}")
     if dense.proj_size:
         raise InputError(f"proj_size must be 0 for a sparse layer, got {dense.proj_size}")

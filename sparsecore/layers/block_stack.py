@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import PackedSequence
 from sparsecore.errors import InputError
 from sparsecore.layers.block_merge import CALLS, merge_blocks, merges
 from sparsecore.layers.block_sweep import sweep_blocks, sweeps
-from sparsecore.ops.autocast import lstm_lacks_autocast, without_autocast
+from sparsecore.ops.autocast import autocast_dtype, lstm_lacks_autocast, without_autocast
 from sparsecore.ops.cells import States, num_directions, zero_states
 from sparsecore.ops.compilers import opaque
 from sparsecore.ops.weights import cell_weights
@@ -212,8 +212,15 @@ def check_shapes(layer: SparseLayer, x: Sequence, state: States | None) -> None:
             f"input must be T B {layer.input_size} (B T {layer.input_size} with batch_first, "
             f"T {layer.input_size} without a batch), got shape {tuple(data.shape)}"
         )
-    if state is None:
-        return
+    if data.shape[1 if layer.batch_first and data.dim() == 3 else 0] == 0:
+        raise InputError(f"input must have T >= 1, got shape {tuple(data.shape)}")
+    if state is not None:
+        check_state(layer, x, state)
+    check_types(layer, data, () if state is None else state)
+
+
+def check_state(layer: SparseLayer, x: Sequence, state: States) -> None:
+    """Raise :class:`InputError` where a state does not fit the layer and its input."""
     if len(state) != layer.states or not all(isinstance(given, Tensor) for given in state):
         kinds = ", ".join(type(given).__name__ for given in state)
         right = "(h0, c0), two tensors" if layer.states == 2 else "h0, one tensor"
@@ -228,6 +235,22 @@ def check_shapes(layer: SparseLayer, x: Sequence, state: States | None) -> None:
     for given in state:
         if tuple(given.shape) != right:
             raise InputError(f"state must have shape {right}, got {tuple(given.shape)}")
+
+
+def check_types(layer: SparseLayer, data: Tensor, state: States) -> None:
+    """Raise :class:`InputError` where input or state are not of the weights' type.
+
+    Under autocast types may differ; those of quantised blocks are not known.
+    """
+    weight = next(layer.blocks.parameters(), None)
+    if weight is None or autocast_dtype(data):
+        return
+    for name, given in (("input", data), *(("state", part) for part in state)):
+        if given.dtype != weight.dtype:
+            raise InputError(
+                f"{name} must be of the type of the layer's weights, {weight.dtype}, got "
+                f"{given.dtype}: convert one of them with .to(…)"
+            )
 
 
 def data_of(x: Sequence) -> Tensor:

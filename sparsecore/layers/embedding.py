@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from sparsecore.errors import InputError, near_match
 from sparsecore.layers.dropout import check_probability, word_mask
 from sparsecore.layers.geometry import bin_rows, bin_widths
+from sparsecore.ops.autocast import autocast_dtype
 from sparsecore.ops.staircase import (
     column_layout,
     naive_dense,
@@ -29,13 +30,15 @@ INITIAL_RANGE = 0.1  # weights start as U(±0.1)
 
 def _most_frequent_first(counts: Tensor) -> Tensor:
     by_count = torch.argsort(counts, descending=True, stable=True)
-    return torch.empty_like(by_count).scatter_(0, by_count, torch.arange(len(counts)))
+    return torch.empty_like(by_count).scatter_(
+        0, by_count, torch.arange(len(counts), device=counts.device)
+    )
 
 
 ORDERS: dict[str, Callable[[Tensor], Tensor]] = {
     "up": lambda counts: len(counts) - 1 - _most_frequent_first(counts),
     "down": _most_frequent_first,
-    "none": lambda counts: torch.arange(len(counts)),
+    "none": lambda counts: torch.arange(len(counts), device=counts.device),
 }
 
 
@@ -66,7 +69,8 @@ def frequency_order(counts: ArrayLike | Tensor, order: str = "up") -> Tensor:
     return ORDERS[order](_numbers("counts", counts))
 
 
-NARROW = (torch.uint8, torch.int8, torch.int16)
+NARROW = (torch.uint8, torch.int8, torch.int16, torch.uint16, torch.uint32, torch.uint64)
+INDICES = (*NARROW, torch.int32, torch.int64)
 
 
 class SparseEmbedding(nn.Module):
@@ -142,6 +146,14 @@ class SparseEmbedding(nn.Module):
         self.register_load_state_dict_post_hook(_renew_layout)
         self.reset_parameters()
 
+    def __prepare_scriptable__(self) -> SparseEmbedding:
+        """What ``torch.jit.script`` calls first, of a layer inside a larger model too."""
+        raise InputError(
+            "SparseEmbedding is not scripted (torch.jit.script): put nn.Embedding.from_pretrained("
+            "embedding.dense()), which looks up the same, in its place; torch.compile and "
+            "torch.export take SparseEmbedding"
+        )
+
     def reset_parameters(self) -> None:
         """Draw every table from U(±0.1)."""
         self._set_layout()
@@ -165,7 +177,14 @@ class SparseEmbedding(nn.Module):
         return entries / (self.num_embeddings * self.embedding_dim)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """(...) word ids -> (..., k) vectors."""
+        """(...) word ids -> (..., k) vectors.
+
+        Raises:
+            InputError: ids that are not a tensor of whole numbers.
+        """
+        if not isinstance(ids, Tensor) or ids.dtype not in INDICES:
+            got = ids.dtype if isinstance(ids, Tensor) else type(ids).__name__
+            raise InputError(f"ids must be a tensor of whole numbers, such as int64, got {got}")
         if ids.dtype in NARROW:  # no indices to PyTorch, or a mask
             ids = ids.long()
         rows = ids
@@ -191,14 +210,28 @@ class SparseEmbedding(nn.Module):
         Args:
             hidden: (..., k).
             bias: (V,), by word id.
+
+        Raises:
+            InputError: shapes that do not fit; outside autocast another type than that of the
+                tables.
         """
         if hidden.shape[-1] != self.embedding_dim:
             raise InputError(
                 f"hidden must have shape (..., {self.embedding_dim}), got {tuple(hidden.shape)}"
             )
+        if bias is not None and bias.shape != (self.num_embeddings,):
+            raise InputError(
+                f"bias must have shape {(self.num_embeddings,)}, got {tuple(bias.shape)}"
+            )
+        tables = self._parts()
+        if hidden.dtype != tables[0].dtype and not autocast_dtype(hidden):
+            raise InputError(
+                f"hidden must be of the type of the tables, {tables[0].dtype}, got "
+                f"{hidden.dtype}: convert one of them with .to(…)"
+            )
         if self.order is None:
-            return staircase_logits(hidden, self._parts(), bias)
-        logits = staircase_logits(hidden, self._parts(), None)[..., self.order]
+            return staircase_logits(hidden, tables, bias)
+        logits = staircase_logits(hidden, tables, None)[..., self.order]
         return logits if bias is None else logits + bias
 
     def dense(self) -> Tensor:
@@ -267,7 +300,7 @@ def _signed(dtype: np.dtype) -> Any:
 
 def _checked_order(values: Any, num_embeddings: int) -> Tensor:
     order = _numbers("order", values)
-    expected = torch.arange(num_embeddings)
+    expected = torch.arange(num_embeddings, device="cpu")  # whatever torch.device(…) says
     if order.shape != (num_embeddings,) or not torch.equal(order.long().sort()[0], expected):
         raise InputError(
             f"order must hold each row in [0, {num_embeddings}) once, got shape "

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 
-from sparsecore.errors import InputError
+from sparsecore.errors import InputError, integer
 
 ROUNDING = 1e-7  # added to a window's end before truncation, so that exact ends stay exact
 ALPHA_TOLERANCE = 1e-6  # to which the ratio of consecutive bins is solved
@@ -37,6 +37,7 @@ def block_sizes(hidden_size: int, num_blocks: int) -> list[int]:
     >>> block_sizes(1150, 4)
     [287, 288, 287, 288]
     """
+    hidden_size, num_blocks = integer(hidden_size, "hidden_size"), integer(num_blocks, "num_blocks")
     if hidden_size < 1:
         raise InputError(f"hidden_size must be at least 1, got {hidden_size}")
     if not 1 <= num_blocks <= hidden_size:
@@ -70,6 +71,7 @@ def input_windows(input_size: int, num_blocks: int, gamma: float) -> list[slice]
     >>> input_windows(10, 3, 0.5)
     [slice(0, 5, None), slice(2, 7, None), slice(5, 10, None)]
     """
+    input_size, num_blocks = integer(input_size, "input_size"), integer(num_blocks, "num_blocks")
     if input_size < 1:
         raise InputError(f"input_size must be at least 1, got {input_size}")
     if num_blocks < 1:
@@ -235,7 +237,9 @@ def bin_rows(
     >>> bin_rows(1000, 4, 0.5)
     [1000, 543, 295, 162]
     """
-    num_bins = embedding_dim if num_bins is None else num_bins
+    num_embeddings = integer(num_embeddings, "num_embeddings")
+    embedding_dim = integer(embedding_dim, "embedding_dim")
+    num_bins = embedding_dim if num_bins is None else integer(num_bins, "num_bins")
     if num_embeddings < 1:
         raise InputError(f"num_embeddings must be at least 1, got {num_embeddings}")
     if not 1 <= num_bins <= embedding_dim:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sparsecore.errors import InputError, near_match
+from sparsecore.errors import InputError, integer, near_match
 from sparsecore.ops.autocast import autocast_dtype
 from sparsecore.ops.rational import INITIAL, check_lengths, rational_recurrence
 
@@ -82,8 +82,11 @@ class RationalRNN(nn.Module):
         bidirectional: bool = False,
     ) -> None:
         super().__init__()
+        for name, value in {"batch_first": batch_first, "bidirectional": bidirectional}.items():
+            if not isinstance(value, bool):
+                raise InputError(f"{name} must be True or False, got {value!r:.60}")
         for name, value in {"input_size": input_size, "num_layers": num_layers}.items():
-            if value < 1:
+            if integer(value, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {value}")
         if semiring not in INITIAL:
             raise InputError(f"unknown semiring {semiring!r}{near_match(semiring, INITIAL)}")
@@ -145,6 +148,12 @@ class RationalRNN(nn.Module):
         if self.above is not None:
             yield from self.above.cells()
 
+    def __prepare_scriptable__(self) -> RationalRNN:
+        """What ``torch.jit.script`` calls first, of a layer inside a larger model too."""
+        raise InputError(
+            "RationalRNN is not scripted (torch.jit.script): torch.compile and torch.export take it"
+        )
+
     def reset_parameters(self) -> None:
         """Draw the weights of all layers and directions anew."""
         for cell in self.cells():
@@ -171,8 +180,8 @@ class RationalRNN(nn.Module):
             c0: (B, S) states before the first token, as returned for the piece of text before;
                 None: the start of a text. With further layers or directions their states stand
                 side by side, as in ``cells()``.
-            mask: booleans of x's shape without E, False where there is padding; states stay
-                exactly as they are there.
+            mask: of x's shape without E, False (or 0, as in an ``attention_mask``) where there is
+                padding; states stay exactly as they are there.
 
         Returns:
             The scores, (T, B, D), or (B, T, D); (T, D) for one text. And cn, (B, S), or (S,).
@@ -185,6 +194,9 @@ class RationalRNN(nn.Module):
                 f"x must be a tensor, got {type(x).__name__}; of a PackedSequence give the tensor "
                 "of pad_packed_sequence, and mask=, which is False where there is padding"
             )
+        for name, given in {"c0": c0, "mask": mask}.items():
+            if given is not None and not isinstance(given, Tensor):
+                raise InputError(f"{name} must be a tensor, got {type(given).__name__}")
         if x.ndim == 2:
             one = 0 if self.batch_first else 1
             scores, cn = self(

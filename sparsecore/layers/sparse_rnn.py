@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from sparsecore.errors import InputError
+from sparsecore.errors import InputError, integer
 from sparsecore.layers import block_dense, block_stack
 from sparsecore.layers.geometry import block_sizes, input_windows
 from sparsecore.ops.cells import num_directions
@@ -71,7 +71,15 @@ class SparseRecurrent(nn.Module):
         **cell_options: Any,
     ) -> None:
         super().__init__()
-        _check_options(type(self).__name__, num_blocks, gamma, proj_size)
+        kind = type(self).__name__
+        _check_options(kind, num_blocks, gamma, proj_size)
+        _check_switches(kind, batch_first=batch_first, bias=bias, bidirectional=bidirectional)
+        input_size = integer(input_size, "input_size")
+        hidden_size = integer(hidden_size, "hidden_size")
+        num_blocks, num_layers = (
+            integer(num_blocks, "num_blocks"),
+            integer(num_layers, "num_layers"),
+        )
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.num_blocks, self.gamma = num_blocks, gamma
         self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
@@ -106,6 +114,14 @@ class SparseRecurrent(nn.Module):
         """Outputs of the last layer, and hn of all."""
         y, (hn,) = block_stack.run(self, input, None if hx is None else (hx,))
         return y, hn
+
+    def __prepare_scriptable__(self) -> Self:
+        """What ``torch.jit.script`` calls first, of a layer inside a larger model too."""
+        kind = type(self).__name__
+        raise InputError(
+            f"{kind} is not scripted (torch.jit.script): put {kind}.to_dense(), which computes the "
+            f"same, in its place; torch.jit.trace, torch.compile and torch.export take {kind}"
+        )
 
     def reset_parameters(self) -> None:
         """Initial weights anew: U(±1/√s) for a block of s units."""
@@ -203,8 +219,9 @@ class SparseLSTM(SparseRecurrent):
     state of wrong shapes raise :class:`~sparsecore.InputError`, a ``ValueError``, where ``nn.LSTM``
     raises a ``RuntimeError``; weights are attributes of the blocks, such as
     ``layer.blocks[0].weight_hh_l0``, which is where pruning and parametrizations go; there is no
-    ``all_weights``; it is traced, compiled and exported, but not scripted (``torch.jit.script``);
-    second derivatives (``create_graph=True``) are right on a CPU and refused on a GPU, as cuDNN's.
+    ``all_weights``; it is traced, compiled and exported, but not scripted (``torch.jit.script``
+    takes what ``to_dense()`` returns); second derivatives (``create_graph=True``) are right on a
+    CPU and refused on a GPU, as cuDNN's.
 
     On a GPU with Triton all blocks take each time step at once, in float32 and float64, unless the
     sequences are packed. On a CPU layers so small that the calls cost more than the products (h up
@@ -299,6 +316,16 @@ def _check_options(kind: str, num_blocks: int, gamma: float, proj_size: int) -> 
             )
     if proj_size:
         raise InputError(f"{kind} has no projections: proj_size must be 0, got {proj_size}")
+
+
+def _check_switches(kind: str, **switches: Any) -> None:
+    for name, value in switches.items():
+        if not isinstance(value, bool):
+            hint = "; name weight_drop=" if name == "batch_first" else ""
+            raise InputError(
+                f"{name} must be True or False, got {value!r:.60}: by position {kind} takes "
+                f"input_size, hidden_size, num_blocks, gamma, batch_first, weight_drop{hint}"
+            )
 
 
 def _units(hidden_size: int, num_blocks: int) -> list[slice]:

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from sparsecore.errors import InputError
 from sparsecore.layers.rational import RationalRNN
 from sparsecore.ops.cells import num_directions
 from sparsecore.ops.weights import reading_weights, refresh
-from sparsecore.pruning.groups import group_norms
+from sparsecore.pruning.groups import cells_of, group_norms
 
 THRESHOLD = 0.1  # of the paper
+
+
+def check_threshold(threshold: Any, norms: Tensor) -> None:
+    """Raise :class:`InputError` unless it is a finite number of at least 0 that norms can pass."""
+    if not isinstance(threshold, numbers.Real | Tensor):
+        raise InputError(f"threshold must be a number of at least 0, got {threshold!r}")
+    if not 0 <= float(threshold) < math.inf:
+        raise InputError(f"threshold must be at least 0, got {threshold}")
+    if norms.isnan().any():
+        raise InputError("what is to be pruned has a weight that is NaN: a norm is NaN")
 
 
 def kept_lengths(rnn: RationalRNN, threshold: float = THRESHOLD) -> list[list[int]]:
@@ -26,13 +40,15 @@ def kept_lengths(rnn: RationalRNN, threshold: float = THRESHOLD) -> list[list[in
     Source: Dodge et al. 2019, §2 and footnote 5.
     """
     sizes = [len(cell.bias) for cell in rnn.cells()]
-    norms = group_norms(rnn).detach().split(sizes)
+    with torch.no_grad():
+        norms = group_norms(rnn)
+    check_threshold(threshold, norms)
     return [
         [
             _prefix((part > threshold).tolist(), whole=rnn.final == "last")
             for part in values.split(list(cell.lengths))
         ]
-        for cell, values in zip(rnn.cells(), norms, strict=True)
+        for cell, values in zip(rnn.cells(), norms.split(sizes), strict=True)
     ]
 
 
@@ -45,6 +61,7 @@ def kept_wfsas(rnn: RationalRNN, threshold: float = THRESHOLD) -> list[int]:
     return [d for d, n in enumerate(n for lengths in last for n in lengths) if n]
 
 
+@torch.inference_mode(False)  # else its parameters could not be trained
 def compact(rnn: RationalRNN, threshold: float = THRESHOLD) -> RationalRNN:
     """The smaller layer without the states whose weights are (nearly) zero.
 
@@ -70,19 +87,20 @@ def compact(rnn: RationalRNN, threshold: float = THRESHOLD) -> RationalRNN:
     >>> compact(rnn).lengths
     (2,)
     """
+    cells = cells_of(rnn)
     if rnn.semiring != "plus_times":
         raise InputError(
             f"compact needs semiring plus_times, got {rnn.semiring}: there a state whose weights "
             "are 0 still counts"
         )
-    cells = list(rnn.cells())
     with reading_weights(rnn):
         for cell in cells:
             refresh(cell)
     lengths = kept_lengths(rnn, threshold)
     for cell, kept in zip(cells, lengths, strict=True):
         if not any(kept):
-            largest = group_norms(cell)[: len(cell.bias)].max().item()
+            with torch.no_grad():
+                largest = group_norms(cell)[: len(cell.bias)].max().item()
             where = (
                 "" if len(cells) == 1 else f" of the {cells.index(cell) + 1}. layer or direction"
             )

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from sparsecore.errors import InputError, near_match
 from sparsecore.layers.rational import RationalRNN
+from sparsecore.ops.weights import unwrapped
 
 NO_GROUP = -1
 
@@ -220,6 +221,15 @@ def state_groups(cell: RationalRNN) -> Grouping:
     return _rows(len(cell.bias))
 
 
+def cells_of(rnn: RationalRNN) -> list[RationalRNN]:
+    """Each direction of each layer; :class:`InputError` if it is no ``RationalRNN``."""
+    whole = unwrapped(rnn)
+    if not isinstance(whole, RationalRNN):
+        kind = f"{type(whole).__name__} of {type(whole).__module__}"
+        raise InputError(f"states are those of a RationalRNN, got {kind}; of LSTMs sc.prune")
+    return list(whole.cells())
+
+
 def group_norms(rnn: RationalRNN) -> Tensor:
     """ℓ2 norm of each state's weights: ||(main_s, loop_s, bias_s)||2.
 
@@ -235,7 +245,7 @@ def group_norms(rnn: RationalRNN) -> Tensor:
     >>> group_norms(rnn).detach()
     tensor([5., 0.])
     """
-    return torch.cat([state_groups(cell).norms(cell) for cell in rnn.cells()])
+    return torch.cat([state_groups(cell).norms(cell) for cell in cells_of(rnn)])
 
 
 def group_lasso(rnn: RationalRNN) -> Tensor:
@@ -262,5 +272,5 @@ def shrink_groups(rnn: RationalRNN, amount: float) -> None:
 
     Source: Dodge et al. 2019, footnote 4 (after Parikh & Boyd 2013).
     """
-    for cell in rnn.cells():
+    for cell in cells_of(rnn):
         state_groups(cell).shrink(cell, amount)

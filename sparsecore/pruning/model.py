@@ -7,9 +7,7 @@ with those units at zero.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,8 +19,9 @@ from torch.utils._pytree import tree_leaves_with_path
 from sparsecore.errors import InputError
 from sparsecore.layers.sparse_rnn import SparseRecurrent
 from sparsecore.ops.cells import num_directions
-from sparsecore.ops.weights import copy_flags, reading_weights, refresh, unwrapped, weight_names
-from sparsecore.pruning.compact import THRESHOLD
+from sparsecore.ops.weights import copy_flags, reading_weights, refresh, weight_names
+from sparsecore.pruning.compact import THRESHOLD, check_threshold
+from sparsecore.pruning.copies import copied, hooks_of, turn_into
 from sparsecore.pruning.follow import Trace
 from sparsecore.pruning.stack import cut_stack
 from sparsecore.pruning.units import Kept, cut_layers, entering_norms, largest_units
@@ -31,6 +30,7 @@ FORWARDS = (nn.LSTM.forward, nn.GRU.forward, nn.RNN.forward)
 CLOSE = {torch.float64: 1e-9, torch.float32: 1e-4}  # of the largest value
 
 
+@torch.inference_mode(False)  # else its parameters could not be trained
 def prune(model: nn.Module, inputs: Any, threshold: float = THRESHOLD) -> nn.Module:
     """A smaller model without the hidden units of recurrent layers that are (nearly) zero.
 
@@ -41,10 +41,14 @@ def prune(model: nn.Module, inputs: Any, threshold: float = THRESHOLD) -> nn.Mod
     time and concatenation. The result computes what the model computes with the removed units at
     exactly zero: the same, where they were zero.
 
-    Every layer is a plain ``nn`` module again. Both directions of a layer keep as many units as the
-    one that keeps more. The layers of a multi-layer module keep numbers of their own: it becomes a
+    Both directions of a layer keep as many units as the one that keeps more. The layers of a
+    multi-layer module keep numbers of their own: it becomes a
     :class:`~sparsecore.pruning.stack.RecurrentStack` of one-layer modules, called as before, whose
     final states are a tuple, layer by layer and direction by direction.
+
+    Weights that were pruned, parametrized or normalised are plain parameters again, and compiled
+    parts are no longer compiled. What else is attached to a layer stays: hooks (they also run while
+    ``prune`` calls the model), buffers, attributes.
 
     Args:
         model: any module; it is not changed.
@@ -62,7 +66,8 @@ def prune(model: nn.Module, inputs: Any, threshold: float = THRESHOLD) -> nn.Mod
         InputError: no recurrent layer, or one that is not called; a layer that would lose all
             units; what cannot be followed, by name: units that are added to something else, go
             through a function of all units (softmax, a norm), or leave the model; an initial state
-            from outside; tied weights; ``proj_size``; code that relies on the number of units.
+            from outside; tied weights; ``proj_size``; code or hooks that rely on the number of
+            units; an attribute that cannot be copied.
 
     Source: Dodge et al. 2019, §2 (groups of what enters a state, the threshold); Wen et al. 2018.
 
@@ -80,9 +85,11 @@ def prune(model: nn.Module, inputs: Any, threshold: float = THRESHOLD) -> nn.Mod
     >>> small.rnn.hidden_size, small.out.in_features
     (5, 5)
     """
-    if not (math.isfinite(threshold) and threshold >= 0):
-        raise InputError(f"threshold must be at least 0, got {threshold}")
-    source = _copied(unwrapped(model))
+    check_threshold(threshold, torch.zeros(0))
+    if not isinstance(model, nn.Module):
+        kind = f"{type(model).__name__} of {type(model).__module__}"
+        raise InputError(f"prune takes an nn.Module, got {kind}{_remedy(model)}")
+    source = copied(model)
     modes = {module: module.training for module in source.modules()}
     source.eval()
     layers = _recurrent_layers(source)
@@ -93,8 +100,8 @@ def prune(model: nn.Module, inputs: Any, threshold: float = THRESHOLD) -> nn.Mod
     equal = {name: largest_units(norms[name], threshold, name) for name in layers}
     error: Exception | None = None
     for kept in (each, equal) if each != equal else (equal,):
-        small = _cut(source, trace, kept)
         try:
+            small = _cut(source, trace, kept)
             _check_equal(_reference(source, layers, kept), small, trace, inputs, outputs)
         except InputError:
             raise
@@ -104,15 +111,11 @@ def prune(model: nn.Module, inputs: Any, threshold: float = THRESHOLD) -> nn.Mod
         _set_modes(small, source, trace, modes)
         return small
     names, said = ", ".join(map(repr, layers)), str(error).partition("\n")[0]
-    raise InputError(f"the model's own code relies on the number of units of {names}: {said}")
-
-
-def _copied(model: nn.Module) -> nn.Module:
-    """A copy; what was pruned by a hook is a plain attribute in it, up to date."""
-    with torch.no_grad():
-        for module in model.modules():
-            refresh(module)
-    return copy.deepcopy(model)
+    hooks = hooks_of({n: m for n, m in source.named_modules() if m in trace.inputs})
+    raise InputError(
+        f"the model's own code{f', or the hook {hooks},' if hooks else ''} relies on the number of "
+        f"units of {names}: {said}"
+    )
 
 
 def _call(model: nn.Module, inputs: Any) -> Any:
@@ -149,9 +152,22 @@ def _recurrent_layers(model: nn.Module) -> dict[str, nn.RNNBase]:
             raise InputError(f"prune cannot follow {name!r}: {kind} has a forward of its own")
         layers[name] = module
     if not layers:
-        hint = "; SparseLSTM.to_dense() makes nn.LSTM" if sparse else ""
+        hint = "; SparseLSTM.to_dense() makes nn.LSTM" if sparse else _remedy(model)
         raise InputError(f"the model has no nn.LSTM, nn.GRU or nn.RNN to prune{hint}")
     return layers
+
+
+def _remedy(model: Any) -> str:
+    """What to do about a model that was turned into something else, with layers of its own."""
+    for module in model.modules() if isinstance(model, nn.Module) else [model]:
+        kind = type(module)
+        if isinstance(module, torch.jit.ScriptModule):
+            return "; it is scripted: prune the model first, then script it"
+        if isinstance(module, torch.fx.GraphModule) or kind.__module__.startswith("torch.export"):
+            return "; it is exported: prune the model first, then export it"
+        if ".quantized" in kind.__module__:
+            return f"; it has a quantised {kind.__name__}: prune the model first, then quantise it"
+    return ""
 
 
 def _kept(name: str, layer: nn.RNNBase, norms: Tensor, threshold: float) -> Kept:
@@ -165,29 +181,26 @@ def _kept(name: str, layer: nn.RNNBase, norms: Tensor, threshold: float) -> Kept
 
 
 def _cut(source: nn.Module, trace: Trace, kept: dict[str, Kept]) -> nn.Module:
-    """A copy of the model with its layers and their readers replaced by smaller ones."""
+    """A copy of the model whose recurrent layers and their readers are smaller."""
     stays = {0}
     for name, units in kept.items():
         H = trace.layers[name].hidden_size
         first = trace.first[name]
         stays |= {first + place * H + j for place, own in enumerate(units) for j in own}
-    small = _copied(source)
-    new: dict[nn.Module, nn.Module] = {}
-    for name, module in source.named_modules(remove_duplicate=False):
+    small = copied(source)
+    for name, module in source.named_modules():
         if module not in trace.inputs:
             continue
-        if module not in new:
-            columns = trace.inputs[module]
-            left = [f for f, unit in enumerate(columns) if unit in stays]
-            if isinstance(module, nn.RNNBase) or len(left) < len(columns):
-                _check_untied(source, name, module)
-            if isinstance(module, nn.RNNBase):
-                new[module] = cut_stack(module, kept[trace.name_of[module]], left)
-            elif len(left) < len(columns):
-                new[module] = _cut_linear(module, left)
-            else:
-                continue
-        small.set_submodule(name, new[module])
+        columns = trace.inputs[module]
+        left = [f for f, unit in enumerate(columns) if unit in stays]
+        if isinstance(module, nn.RNNBase):
+            new = cut_stack(module, kept[trace.name_of[module]], left)
+        elif len(left) < len(columns):
+            new = _cut_linear(module, left)
+        else:
+            continue
+        _check_untied(source, name, module)
+        turn_into(small.get_submodule(name), new)
     return small
 
 
@@ -224,19 +237,17 @@ def _check_untied(model: nn.Module, name: str, module: nn.Module) -> None:
 
 def _reference(source: nn.Module, layers: dict[str, nn.RNNBase], kept: dict[str, Kept]) -> Any:
     """The model as it is, but what enters the removed units zero."""
-    reference = _copied(source)
+    reference = copied(source)
     for name, layer in layers.items():
         H = layer.hidden_size
         everything = [list(range(H)) for _ in kept[name]]
-        plain = cut_layers(layer, everything, list(range(layer.input_size))).eval()
+        plain = cut_layers(layer, everything, list(range(layer.input_size)))
         with torch.no_grad():
             for names, units in zip(weight_names(plain), kept[name], strict=True):
                 gone = [j for j in range(H) if j not in set(units)]
                 for weight in names:
                     plain.get_parameter(weight).unflatten(0, (-1, H))[:, gone] = 0
-        for other, module in source.named_modules(remove_duplicate=False):
-            if module is layer:
-                reference.set_submodule(other, plain)
+        turn_into(reference.get_submodule(name), plain)
     return reference
 
 
@@ -265,12 +276,12 @@ def _check_equal(
 
 def _set_modes(small: nn.Module, source: nn.Module, trace: Trace, modes: Any) -> None:
     """Training or eval mode of every layer as the given model has it."""
+    found = dict(small.named_modules(remove_duplicate=False))
     for name, module in source.named_modules(remove_duplicate=False):
-        inside = [n for n, m in source.named_modules() if m in trace.inputs and m is not module]
         if module in trace.inputs:
-            small.get_submodule(name).train(modes[module])
-        elif not any(name.startswith(f"{outer}.") for outer in inside):
-            small.get_submodule(name).training = modes[module]
+            found[name].train(modes[module])  # a stack has layers that the given model lacks
+        elif name in found:
+            found[name].training = modes[module]
 
 
 def _close(found: Any, right: Tensor) -> bool:

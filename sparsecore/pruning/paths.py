@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sparsecore.errors import InputError
 from sparsecore.layers.rational import RationalRNN
+from sparsecore.ops.rational import as_bools
 from sparsecore.ops.rational.layout import layout_of
 
 LANES = 256  # texts that are searched side by side
@@ -52,8 +53,8 @@ def best_paths(
         x: token vectors as for ``rnn``: (T, B, E), or (B, T, E) if it is batch_first, or (T, E)
             for a B of 1. Texts end at T.
         largest: whether the largest score is looked for, or the smallest.
-        mask: of x's shape without E, False where there is padding, which no path may use; None:
-            zero vectors in front are padding.
+        mask: of x's shape without E, False (or 0) where there is padding, which no path may use;
+            None: zero vectors in front are padding.
 
     Raises:
         InputError: several layers or directions; shapes that do not match.
@@ -72,6 +73,9 @@ def best_paths(
         raise InputError(
             "best_paths needs one layer and one direction; take one of rnn.cells() and its input"
         )
+    for name, given in {"x": x, "mask": mask}.items():
+        if given is not None and not isinstance(given, Tensor):
+            raise InputError(f"{name} must be a tensor, got {type(given).__name__}")
     single = x.ndim == 2
     if single:
         x, mask = x.unsqueeze(1), None if mask is None else mask.unsqueeze(1)
@@ -84,6 +88,7 @@ def best_paths(
         )
     if mask is None:
         mask = (x != 0).any(-1).cumsum(0) > 0
+    mask = as_bools(mask)
     if mask.shape != x.shape[:2]:
         raise InputError(f"mask must have x's shape without E, got {tuple(mask.shape)}")
     parts = [

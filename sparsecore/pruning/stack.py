@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from sparsecore.errors import InputError
 from sparsecore.ops.cells import num_directions
 from sparsecore.ops.weights import cell_weights, copy_flags, reading_weights, weight_names
 from sparsecore.pruning.units import Kept, columns_above, cut_cell, cut_layers, new_layer
@@ -56,6 +57,13 @@ class RecurrentStack(nn.Module):
             tuple(s for level in each for s in level) for each in zip(*finals, strict=True)
         )
         return y, states if pair else states[0]
+
+    def __prepare_scriptable__(self) -> RecurrentStack:
+        """What ``torch.jit.script`` calls first, of a layer inside a larger model too."""
+        raise InputError(
+            "RecurrentStack, layers of unequal sizes, is not scripted (torch.jit.script): "
+            "torch.jit.trace, torch.compile and torch.export take it"
+        )
 
     def flatten_parameters(self) -> None:
         """As ``nn.LSTM.flatten_parameters``, for every layer."""

@@ -21,7 +21,7 @@ from sparsecore.ops.weights import (
     unwrapped,
     weight_names,
 )
-from sparsecore.pruning.compact import THRESHOLD
+from sparsecore.pruning.compact import THRESHOLD, check_threshold
 from sparsecore.pruning.groups import NO_GROUP, Grouping
 
 Kept = list[list[int]]  # of each layer and direction the units that stay
@@ -105,6 +105,7 @@ def largest_units(norms: Tensor, threshold: float, name: str = "") -> Kept:
     Raises:
         InputError: none is left; ``name`` says where.
     """
+    check_threshold(threshold, norms)
     size = int((norms > threshold).sum(1).max())
     if size == 0:
         raise InputError(
@@ -114,6 +115,7 @@ def largest_units(norms: Tensor, threshold: float, name: str = "") -> Kept:
     return norms.topk(size, dim=1).indices.sort(1).values.tolist()
 
 
+@torch.inference_mode(False)  # else its parameters could not be trained
 def compact_lstm(lstm: nn.LSTM, threshold: float = THRESHOLD) -> nn.LSTM:
     """The smaller LSTM without the units that weights of at most norm ``threshold`` enter.
 
@@ -140,7 +142,8 @@ def compact_lstm(lstm: nn.LSTM, threshold: float = THRESHOLD) -> nn.LSTM:
     """
     whole = unwrapped(lstm)
     if not isinstance(whole, nn.LSTM):
-        raise InputError(f"compact_lstm takes an nn.LSTM, got {type(whole).__name__}")
+        kind = f"{type(whole).__name__} of {type(whole).__module__}"
+        raise InputError(f"compact_lstm takes an nn.LSTM, got {kind}")
     kept = kept_units(whole, threshold)
     return cut_layers(whole, kept, list(range(whole.input_size)))  # pyright: ignore
 

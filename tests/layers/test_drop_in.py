@@ -3,6 +3,7 @@
 import copy
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -199,3 +200,65 @@ def test_torch_func_gives_the_gradients_of_backward(layer, x):
     loss(dict(module.named_parameters())).backward()
     for name, p in module.named_parameters():
         torch.testing.assert_close(found[name], p.grad, rtol=1e-4, atol=1e-5)
+
+
+@EVERY
+@pytest.mark.parametrize("given", [0.5, "yes", 1])
+def test_batch_first_that_is_no_bool_is_refused_with_what_was_meant(make, given):
+    with pytest.raises(InputError, match=r"batch_first must be .* got .*; name weight_drop="):
+        make(8, 8, 2, 0.75, given)
+    with pytest.raises(InputError, match="bidirectional must be True or False"):
+        make(8, 8, 2, bidirectional=given, num_layers=1)
+
+
+@EVERY
+def test_sizes_are_whole_numbers_of_python_or_numpy(make):
+    for name in ("input_size", "hidden_size", "num_blocks", "num_layers"):
+        sizes = {"input_size": 8, "hidden_size": 8, "num_blocks": 2, "num_layers": 2}
+        make(**{name: np.int64(size) for name, size in sizes.items()})(torch.zeros(3, 2, 8))
+        with pytest.raises(InputError, match=rf"{name} must be a whole number, got 2\.0"):
+            make(**sizes | {name: 2.0})
+    with pytest.raises(InputError, match="num_embeddings must be a whole number"):
+        sc.SparseEmbedding(20.0, 8, 0.5)
+
+
+@EVERY
+@pytest.mark.parametrize("weight_drop", [0.0, 0.5])
+def test_types_that_differ_from_the_weights_are_refused(make, weight_drop):
+    layer = layer_of(make, torch.float32, weight_drop=weight_drop)
+    x, state = torch.zeros(3, 2, 6), torch.zeros(1, 2, 8)
+    for dtype in (torch.float64, torch.bfloat16, torch.int64):
+        message = rf"weights, torch\.float32, got {dtype}"
+        with pytest.raises(InputError, match=f"input must .* {message}"):
+            layer(x.to(dtype))
+        given = state.to(dtype)
+        with pytest.raises(InputError, match=f"state must .* {message}"):
+            layer(x, (state, given) if make is sc.SparseLSTM else given)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(x.bfloat16())[0].shape == (3, 2, 8)
+    with pytest.raises(InputError, match=r"T >= 1, got shape \(0, 2, 6\)"):
+        layer(x[:0])
+    with pytest.raises(InputError, match=r"T >= 1, got shape \(2, 0, 6\)"):
+        layer_of(make, torch.float32, batch_first=True)(x[:0].transpose(0, 1))
+    assert layer(x[:, :0])[0].shape == (3, 0, 8)
+
+
+class Scores(nn.Module):
+    def __init__(self, rnn):
+        super().__init__()
+        self.rnn, self.out = rnn, nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.out(self.rnn(x)[0])
+
+
+@EVERY
+@pytest.mark.filterwarnings("ignore:.*deprecated")
+def test_scripting_says_what_can_be_scripted(make):
+    model, x = Scores(layer_of(make, torch.float32)), torch.randn(3, 2, 6)
+    for given in (model, model.rnn):
+        with pytest.raises(InputError, match=rf"{make.__name__} is not scripted .*to_dense\(\)"):
+            torch.jit.script(given)
+    expected = model(x)
+    model.rnn = model.rnn.to_dense()
+    torch.testing.assert_close(torch.jit.script(model)(x), expected)

@@ -243,7 +243,7 @@ def test_ids_may_be_narrow_or_none_and_never_fractions():
     assert embedding.tied_logits(embedding(ids[0, 0])).shape == (67,)
     embedding(ids[:0]).sum().backward()
     assert all(table.grad.eq(0).all() for table in embedding.tables)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(InputError, match=r"whole numbers, such as int64, got torch\.float64"):
         embedding(ids.double())
 
 
@@ -350,3 +350,33 @@ def test_deferred_initialisation_restores_the_layout(fill):
 def test_from_dense_wants_a_matrix():
     with pytest.raises(InputError, match=r"such as embedding.weight, got Embedding"):
         sc.SparseEmbedding.from_dense(nn.Embedding(5, 4), 0.5)
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated")
+def test_ids_hidden_states_and_biases_that_do_not_fit_are_refused():
+    embedding = sc.SparseEmbedding(20, 8, 0.5, 4)
+    for ids, got in (
+        ([1, 2], "list"),
+        (torch.ones(2), "torch.float32"),
+        (torch.ones(2) > 0, "bool"),
+    ):
+        with pytest.raises(InputError, match=f"ids must be a tensor of whole numbers.*{got}"):
+            embedding(ids)
+    ids = torch.tensor([1, 19])
+    for dtype in (torch.uint8, torch.int16, torch.uint16, torch.int32, torch.uint32):
+        assert torch.equal(embedding(ids.to(dtype)), embedding(ids))
+    with pytest.raises(InputError, match=r"of the tables, torch\.float32, got torch\.float16"):
+        embedding.tied_logits(torch.zeros(3, 8).half())
+    with pytest.raises(InputError, match=r"bias must have shape \(20,\), got \(8,\)"):
+        embedding.tied_logits(torch.zeros(3, 8), torch.zeros(8))
+    with pytest.raises(InputError, match=r"not scripted .*embedding\.dense\(\)"):
+        torch.jit.script(torch.nn.Sequential(embedding))
+
+
+def test_embedding_with_an_order_is_made_on_the_meta_device():
+    right = sc.SparseEmbedding(20, 8, 0.5, 4, order=sc.frequency_order(list(range(20))))
+    with torch.device("meta"):
+        made = sc.SparseEmbedding(20, 8, 0.5, 4, order=sc.frequency_order(list(range(20))))
+    made.load_state_dict(right.state_dict(), assign=True)
+    ids = torch.arange(20)
+    assert torch.equal(made(ids), right(ids)) and made.layout.device.type == "cpu"

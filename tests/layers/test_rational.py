@@ -152,6 +152,7 @@ def test_autocast_computes_in_the_type_of_the_weights():
     torch.testing.assert_close(scores, rnn(x.bfloat16().float())[0])
 
 
+@pytest.mark.filterwarnings("ignore:.*deprecated")
 def test_bad_input_is_one_line():
     with pytest.raises(InputError, match="did you mean 'plus_times'"):
         RationalRNN(3, [2], semiring="plus_time")
@@ -170,3 +171,39 @@ def test_bad_input_is_one_line():
         rnn(torch.zeros(5, 2, 4))
     with pytest.raises(InputError, match=r"c0 must have shape \(2, 2\), got \(1, 2\)"):
         rnn(torch.zeros(5, 2, 3), torch.zeros(1, 2))
+    for name in ("batch_first", "bidirectional"):
+        with pytest.raises(InputError, match=f"{name} must be True or False, got 1"):
+            RationalRNN(3, [2], **{name: 1})
+    with pytest.raises(InputError, match=r"num_layers must be a whole number, got 2\.0"):
+        RationalRNN(3, [2], num_layers=2.0)
+    x = torch.zeros(5, 2, 3)
+    with pytest.raises(InputError, match="c0 must be a tensor, got tuple"):
+        rnn(x, (torch.zeros(2, 2),))
+    with pytest.raises(InputError, match="mask must be a tensor, got list"):
+        rnn(x, mask=[[True] * 2] * 5)
+    with pytest.raises(InputError, match=r"of main, torch\.float32, got torch\.float64"):
+        rnn(x.double())
+    with pytest.raises(InputError, match="RationalRNN is not scripted"):
+        torch.jit.script(torch.nn.Sequential(rnn))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"bidirectional": True, "num_layers": 2}, {"semiring": "max_plus"}, {"batch_first": True}],
+)
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.float32])
+def test_masks_of_numbers_are_masks(options, dtype):
+    torch.manual_seed(0)
+    rnn = RationalRNN(3, [2, 3], **options)
+    x, mask = torch.randn(5, 5, 3), torch.arange(5) < torch.arange(1, 6).unsqueeze(1)
+    for found, right in zip(rnn(x, mask=mask.to(dtype)), rnn(x, mask=mask), strict=True):
+        assert torch.equal(found, right)
+    one = rnn(x[0], mask=mask[2].to(dtype))
+    assert torch.equal(one[0], rnn(x[0], mask=mask[2])[0])
+    if not rnn.bidirectional:
+        for found, right in zip(
+            sc.best_paths(rnn, x, mask=mask.to(dtype)),
+            sc.best_paths(rnn, x, mask=mask),
+            strict=True,
+        ):
+            assert torch.equal(found, right)

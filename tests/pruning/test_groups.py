@@ -159,3 +159,9 @@ def test_states_of_a_rational_rnn_are_one_such_grouping():
 def test_wrong_groupings_are_named(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+def test_other_layers_have_no_states_to_prune():
+    for function in (sc.group_norms, sc.group_lasso, sc.compact):
+        with pytest.raises(InputError, match=r"those of a RationalRNN, got LSTM of .*sc\.prune"):
+            function(nn.LSTM(3, 4))

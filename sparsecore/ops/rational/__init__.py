@@ -21,7 +21,13 @@ from sparsecore.ops.rational.naive import naive_rational_recurrence
 from sparsecore.ops.rational.plus_times import plus_times
 from sparsecore.ops.self_check import self_check
 
-__all__ = ["INITIAL", "check_lengths", "naive_rational_recurrence", "rational_recurrence"]
+__all__ = [
+    "INITIAL",
+    "as_bools",
+    "check_lengths",
+    "naive_rational_recurrence",
+    "rational_recurrence",
+]
 
 INITIAL = {"plus_times": 0.0, "max_plus": -100.0, "max_times": -100.0}  # before the first token
 
@@ -58,14 +64,15 @@ def rational_recurrence(
         final: (S,) weights of the states in the scores; None: 1 each.
         semiring: plus_times | max_plus | max_times.
         fixed_loops: of each WFSA, whether its last state's self-loop is the semiring's one.
-        mask: (T, B), False where a position is padding: there every state stays as it is.
+        mask: (T, B), False (or 0, of a mask of numbers) where a position is padding: there every
+            state stays as it is.
 
     Returns:
         scores: (T, B, D), the weighted sum of each WFSA's states.
         states: (B, S) after the last token.
 
     Raises:
-        InputError: shapes that do not match, an unknown semiring.
+        InputError: shapes or types that do not match, an unknown semiring.
 
     Source: Dodge et al. 2019, §2 (after Peng et al. 2018).
     """
@@ -79,8 +86,17 @@ def rational_recurrence(
         c0 = x.new_full((B, S), INITIAL.get(semiring, 0.0))
     wanted |= {"c0": (c0, (B, S)), "final": (final, (S,)), "mask": (mask, (T, B))}
     for name, (tensor, shape) in wanted.items():
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise InputError(f"{name} must be a tensor, got {type(tensor).__name__}")
         if tensor is not None and tensor.shape != shape:
             raise InputError(f"{name} must have shape {shape}, got {tuple(tensor.shape)}")
+    if x.dtype != main.dtype:
+        raise InputError(
+            f"x must be of the type of main, {main.dtype}, got {x.dtype}: convert one of them with "
+            ".to(…)"
+        )
+    if mask is not None:
+        mask = as_bools(mask)
     if fixed_loops is not None and len(fixed_loops) != len(lengths):
         raise InputError(f"fixed_loops needs {len(lengths)} entries, got {len(fixed_loops)}")
     layout = layout_of(lengths)
@@ -102,6 +118,11 @@ def rational_recurrence(
 
             return exported(given, semiring)
         return IMPLEMENTATIONS[semiring](given)
+
+
+def as_bools(mask: Tensor) -> Tensor:
+    """A mask of numbers, 0 where there is padding, as one of booleans."""
+    return mask if mask.dtype == torch.bool else mask != 0
 
 
 def _plus_times(given: Recurrence) -> tuple[Tensor, Tensor]:
