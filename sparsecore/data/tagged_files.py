@@ -99,13 +99,13 @@ def _word_tags(lines: Iterable[str], path: Path, dropped: Counter[str]) -> Itera
     tags: list[str] = []
     width = 0
     for number, line in enumerate(lines, 1):
-        if not line.strip():
+        begins_document = line.startswith("-DOCSTART-")
+        if begins_document:
+            dropped[DOCUMENT_LINES] += 1
+        if begins_document or not line.strip():
             if words:
                 yield words, tags
             words, tags = [], []
-            continue
-        if line.startswith("-DOCSTART-"):
-            dropped[DOCUMENT_LINES] += 1
             continue
         if line.startswith("#begin document"):
             raise InputError(

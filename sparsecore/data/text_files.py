@@ -14,6 +14,7 @@ import contextlib
 import gzip
 import io
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from sparsecore.errors import InputError
 
 BOMB = 200  # times its size that a packed file may unpack to; text is packed to a fifth or so
 LONGEST_LINE = 1_000_000  # characters
+_SYSTEM_FILES = re.compile(r"/$|(^|/)(__MACOSX/|\.DS_Store$)")  # folders, and what a Mac adds
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -39,6 +41,13 @@ _PACKED: dict[str, tuple[bytes, Any]] = {
     ".zip": (b"PK\x03\x04", lambda raw: _only_member(raw)),
 }
 COMPRESSED = tuple(_PACKED)
+_NOT_READ = {
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"7z\xbc\xaf\x27\x1c": "7-Zip",
+    b"\x1f\x9d": "compress",
+    b"\x5d\0\0": "LZMA without the frame of xz",
+}
+_ARCHIVES = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 _DAMAGED = (
     lzma.LZMAError, zlib.error, EOFError, gzip.BadGzipFile, zipfile.BadZipFile,
     NotImplementedError, RuntimeError, ValueError,
@@ -64,6 +73,13 @@ class Unpacked(io.RawIOBase):
         with _one_line(self.path):
             head = self.file.read(6)
             self.file.seek(0)
+            if self.path.name.endswith(_ARCHIVES):
+                raise InputError(f"{self.path} is an archive of files; unpack the one you mean")
+            for magic, name in _NOT_READ.items():
+                if head.startswith(magic):
+                    raise InputError(
+                        f"{self.path} is packed with {name}, which is not read; unpack it first"
+                    )
             for magic, opener in _PACKED.values():
                 if head.startswith(magic):
                     return opener(self.file)
@@ -182,7 +198,7 @@ def _one_line(path: Path) -> Iterator[None]:
 
 def _only_member(raw: IO[bytes]) -> IO[bytes]:
     archive = zipfile.ZipFile(raw)
-    names = archive.namelist()
+    names = [name for name in archive.namelist() if not _SYSTEM_FILES.search(name)]
     if len(names) != 1:
         raise InputError(f"{raw.name} holds {len(names)} files; unpack the one you mean")
     return archive.open(names[0])

@@ -8,6 +8,7 @@ Row 0 of every table is the padding, zero; the word with id i has row i + 1; the
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,7 @@ from sparsecore.errors import InputError, near_match
 from sparsecore.files import local_path, read_json, write_json
 from sparsecore.home import REMAKE
 
-VERSION = 2  # raise when the same sources would give other vectors
+VERSION = 3  # raise when the same sources would give other vectors
 UNKNOWN_RANGE = 0.25  # words without a vector: U(-0.25, 0.25), before they get length 1
 SEED = 0  # of those
 DEFAULT_SIZE = 50
@@ -96,9 +97,10 @@ def read_vectors(path: Path, words: Sequence[str]) -> dict[int, NDArray[np.float
     A line is a word and its numbers, separated by blanks or tabs; a first line of two whole numbers
     (words and width, as word2vec writes it) gives the width, else the first line does. A word may
     hold blanks, as some of GloVe 840B do: the numbers are the last of the line. Where a word stands
-    twice the first counts.
+    twice the first counts. Letters with marks are found however either side composes them.
     """
-    index = {word: number for number, word in enumerate(words)}
+    as_they_are = {word: number for number, word in enumerate(words)}
+    index = {**{_composed(word): number for word, number in as_they_are.items()}, **as_they_are}
     found: dict[int, NDArray[np.float32]] = {}
     width, number = 0, 0
     for number, line in enumerate(read_lines(path, "surrogateescape"), 1):
@@ -116,7 +118,7 @@ def read_vectors(path: Path, words: Sequence[str]) -> dict[int, NDArray[np.float
         width = width or _first_width(rest)
         if columns != width:
             word, rest = _split_end(line, width, where)
-        at = index.get(word)
+        at = index.get(word, index.get(_composed(word)))
         if at is not None and at not in found:
             found[at] = _numbers(rest, width, where)
     if not number:
@@ -127,6 +129,10 @@ def read_vectors(path: Path, words: Sequence[str]) -> dict[int, NDArray[np.float
             f"({', '.join(words[:3])}, …)"
         )
     return found
+
+
+def _composed(word: str) -> str:
+    return word if word.isascii() else unicodedata.normalize("NFC", word)
 
 
 def _is_count(text: str) -> bool:

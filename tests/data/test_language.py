@@ -214,6 +214,11 @@ BAD = {
     "late": (b"plain text here\n" * 99 + b"\xff\n", "at offset 1584"),
     "xz": (lzma.compress(small_text().encode())[:-40], "damaged or cut short"),
     "gz": (gzip.compress(small_text().encode())[:-40], "damaged or cut short"),
+    "zst": (b"\x28\xb5\x2f\xfd" + bytes(40), "packed with zstd, which is not read; unpack"),
+    "7z": (b"7z\xbc\xaf\x27\x1c" + bytes(40), "packed with 7-Zip"),
+    "Z": (b"\x1f\x9d\x90" + bytes(40), "packed with compress"),
+    "lzma": (lzma.compress(b"a b", lzma.FORMAT_ALONE), "packed with LZMA without the frame"),
+    "tar": (gzip.compress(bytes(512)), "is an archive of files; unpack the one"),
     "flipped": (b"\xfd7zXZ\0" + b"no such thing at all" * 9, "damaged or cut short"),
     "two": (b"Only one document.\nAnd another one.\n", "needs 3 or more"),
 }
@@ -222,7 +227,7 @@ BAD = {
 @pytest.mark.parametrize("kind", BAD)
 def test_bad_files_are_named_and_leave_nothing(tmp_path, kind):
     content, message = BAD[kind]
-    path = tmp_path / f"{kind}.txt"
+    path = tmp_path / (f"{kind}.txt" if kind != "tar" else "text.tar.gz")
     path.write_bytes(content)
     with pytest.raises(InputError, match=message) as caught:
         prepare_corpus(str(path), threshold=1, progress=False)

@@ -165,6 +165,11 @@ def test_lines_between_documents_are_left_out_counted_and_said(tmp_path, caplog)
     assert caplog.messages == ["all: left out 1 lines of -DOCSTART-"]
 
 
+def test_a_line_between_documents_ends_a_sentence(tmp_path):
+    (tmp_path / "all.txt").write_text("a A\nb B\n-DOCSTART- X\nc C\n")
+    assert read_tagged(tmp_path / "all.txt") == [(["a", "b"], ["A", "B"]), (["c"], ["C"])]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

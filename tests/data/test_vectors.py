@@ -84,6 +84,15 @@ def test_words_with_blanks_have_their_vectors(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("ours", "theirs"), [("caf\u00e9", "cafe\u0301"), ("cafe\u0301", "caf\u00e9")]
+)
+def test_a_letter_with_a_mark_is_found_however_it_is_composed(tmp_path, ours, theirs):
+    (tmp_path / "v.txt").write_text(f"{theirs} 1 2\n{ours} 3 4\n", encoding="utf-8")
+    assert read_vectors(tmp_path / "v.txt", ["x", ours])[1].tolist() == [1, 2]
+    assert read_vectors(tmp_path / "v.txt", [theirs, ours])[1].tolist() == [3, 4]
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("good 1 2 3\nbad 1 2\n", "line 2: 2 numbers where the lines before have 3"),
