@@ -18,10 +18,10 @@
 # - A handful of words and punctuation marks, which count as words here, stands apart: the full stop is highest with a mean $\chi$ of
 #   {result}`emergent/wikitext-2-lr20 words.chi_lstm2_gradient_target word=. %.3f`, then *the* with {result}`emergent/wikitext-2-lr20 words.chi_lstm2_gradient_target word=the %.3f`. Most others lie within a few
 #   thousandths of {result}`emergent/wikitext-2-lr20 words.chi_lstm2_gradient_target %.3f`.
-# - Function words minus content words over all words, at equal log frequency: {result}`emergent/enwiki differences.adjusted epoch=last sample=all * 1000 %+.1f` thousandths in the one run on
-#   Wikipedia, {result}`emergent/wikitext-2-lr20 differences.adjusted epoch=last sample=all * 1000 %+.1f` on WikiText-2. In samples of words matched in frequency: {result}`emergent/enwiki differences.difference epoch=last sample=matched * 1000 %+.1f` and, of a table that keeps tenths of a thousandth for each seed, {result}`emergent/wikitext-2-lr20 differences.difference epoch=last sample=matched * 1000 %+.1f`.
-# - One seed of Wikipedia is not enough for a verdict, and on WikiText-2 too few content words are as frequent as the paper's: finding 7 is
-#   {verdict}`emergent-7`.
+# - Function words minus content words on Wikipedia, in thousandths: {result}`emergent/enwiki-7m-lr20 verdicts finding=7 part="mean χ, closed minus open, over words seen more than 1,000 times" * 1000` over words that occur more than 1,000 times, {result}`emergent/enwiki-7m-lr20 verdicts finding=7 part="mean χ, closed minus open, at equal log frequency over W" * 1000`
+#   at equal log frequency over words seen at least 3,000 times in training. On WikiText-2, where too few content words are as frequent as the paper's, {result}`emergent/wikitext-2-lr20 differences.adjusted epoch=last sample=all * 1000 %+.1f` over all words at
+#   equal log frequency.
+# - So the gradients of function words are not the more concentrated ones: finding 7 {verdict}`emergent-7`.
 # :::
 #
 # A correlation is one number for thousands of words. Here are the words themselves: each a point,

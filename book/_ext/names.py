@@ -72,14 +72,18 @@ def round_of(corpus: str, tables: str) -> str:
 
     >>> round_of("enwiki", "enwiki"), round_of("enwiki", "enwiki-2-networks")
     ('first round', 'round 2, networks')
-    >>> round_of("ptb", "ptb-3500-2")
-    'second round'
+    >>> round_of("ptb", "ptb-3500-2"), round_of("enwiki", "enwiki-7m-lr20")
+    ('second round', 'rate 20')
     """
     if tables in ROUNDS:
         return ROUNDS[tables]
     if tables == corpus:
         return "first round"
-    rest = tables.removeprefix(f"{corpus}-").split("-") if tables.startswith(corpus) else []
+    rest = (
+        re.sub(r"-\d+m\b", "", tables).removeprefix(f"{corpus}-").split("-")
+        if tables.startswith(corpus)
+        else []
+    )
     named = [re.sub(r"^(\d+)$", r"round \1", re.sub(r"^lr(?=\d)", "rate ", word)) for word in rest]
     return ", ".join(named)
 

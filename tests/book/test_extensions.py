@@ -152,8 +152,8 @@ def test_of_two_texts_it_is_said_where_a_part_is_true():
     assert lines[1:5] == [
         "0.50 [0.49, 0.51] raw frequency, WikiText-2, first round",
         "0.40 [0.39, 0.41] log frequency, WikiText-2, first round",
-        "0.60 [0.59, 0.61] raw frequency, Wikipedia, 7m",
-        "0.70 [0.69, 0.71] log frequency, Wikipedia, 7m",
+        "0.60 [0.59, 0.61] raw frequency, Wikipedia",
+        "0.70 [0.69, 0.71] log frequency, Wikipedia",
     ]
     contradict = Claim(
         **FIELDS, parts=[part("a", "yes", 0.5), beside("a", "no", 0.1)],

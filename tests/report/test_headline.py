@@ -19,17 +19,17 @@ RESULTS = Path(__file__).resolve().parents[2] / "book" / "results"
 def test_words_read_are_epochs_times_the_words_of_the_text():
     table = over_training(RESULTS)
     assert table.groupby(["words", "text"])["seed"].nunique().to_dict() == {
-        ("all", "enwiki"): 1,
-        ("all", "wikitext-2-lr20"): 3,
-        ("often seen", "wikitext-2-lr20"): 3,
-        ("often seen", "without 20"): 3,
+        (words, text): 3
+        for words in ("all", "without")
+        for text in ("enwiki-7m-lr20", "wikitext-2-lr20")
     }
-    often = table[(table["words"] == "often seen") & (table["method"] == "pearson")]
-    assert often["millions"].max() == pytest.approx(20 * 0.734761, rel=1e-3)
-    table = table[table["words"] == "all"]
-    wikipedia = table[(table["text"] == "enwiki") & (table["method"] == "pearson_log")]
-    assert wikipedia["millions"].tolist() == pytest.approx([6.298422 * n for n in range(6)])
-    assert wikipedia["rho"].iloc[1] > 0.7 and wikipedia["rho"].iloc[-1] < -0.2
+    assert table.groupby("text")["millions"].max().to_dict() == pytest.approx(
+        {"wikitext-2-lr20": 20 * 0.734761, "enwiki-7m-lr20": 3 * 6.999997}, rel=1e-3
+    )
+    log = table[(table["words"] == "all") & (table["method"] == "pearson_log")]
+    for _, rows in log.groupby("text"):  # up, down, and up again
+        rho = rows.groupby("millions")["rho"].mean()
+        assert rho.iloc[1] > 0.3 and rho.min() < 0 < rho.iloc[-1]
     arms = by_optimiser(RESULTS)  # 3,000 updates of 10 texts by 35 words
     assert arms["millions"].max() == pytest.approx(1.05) and set(arms["seeds"]) == {3}
 
@@ -41,7 +41,7 @@ def test_every_line_of_all_panels_has_points_that_say_what_they_are():
     for name in ("Wikipedia, log", "Wikipedia, raw", "WikiText-2, log", "Adam", "SGD at 20"):
         assert told.str.startswith(f"{name}, ").any(), name
     rows = rows_of(figure)
-    assert rows is not None and set(rows["panel"]) == {"all", "often seen", "optimisers"}
+    assert rows is not None and set(rows["panel"]) == {"all", "without", "optimisers"}
     plt.close("all")
 
 

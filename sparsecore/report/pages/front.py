@@ -9,34 +9,26 @@ import pandas as pd
 from sparsecore.runs.reference import read_reference
 from sparsecore.stats.tables import rows_where
 
-TEXTS = ("enwiki", "wikitext-2-lr20")
-HEADLINE = {"layer": "lstm2", "signal": "gradient", "role": "target", "value": "chi"}
+TEXTS = ("wikitext-2-lr20", "enwiki-7m-lr20")
 METHODS = ("pearson_log", "pearson")
-WITHOUT = "without 20"  # a text's name for its often seen words but the twenty commonest
+DROPPED = 20  # the commonest words, of those seen often
 
 
 def over_training(results: Path) -> pd.DataFrame:
-    """rho of the h2 gradient with target frequency, by words, text, method, seed and epoch.
+    """rho of the h2 gradient with target frequency over training, by words, text, method and seed.
 
-    ``words``: ``all``, or ``often seen``: at least 3,000 times by the end of the run, where the
-    tables tell them apart; of these also without the twenty commonest (``text``: ``without 20``).
-    ``millions``: words of training text read by the end of the epoch.
+    ``words``: those seen at least 3,000 times by the end of the run, ``all`` of them or ``without``
+    the twenty commonest. ``millions``: words of training text read until then.
     """
     found = []
     for text in TEXTS:
         tables, known = read_reference(results / "emergent" / text)
-        rows = rows_where(tables["correlations"], **HEADLINE)
-        rows = rows[rows["method"].isin(METHODS)]
-        parts = {("all", text): rows}
-        if "scale" in tables:
-            over_w = tables["scale"].query("finding == 1")
-            parts["often seen", text] = over_w.rename(columns={"value": "rho"})
-        if "without" in tables:
-            parts["often seen", WITHOUT] = tables["without"].query("dropped == 20")
-        for (words, name), part in parts.items():
+        every = tables["scale"].query("finding == 1").rename(columns={"value": "rho"})
+        parts = {"all": every, "without": tables["without"].query("dropped == @DROPPED")}
+        for name, part in parts.items():
+            part = part.loc[part["method"].isin(METHODS), ["method", "seed", "epoch", "rho"]]
             millions = part["epoch"] * known["corpus"]["tokens"]["train"] / 1e6
-            part = part[["method", "seed", "epoch", "rho"]]
-            found.append(part.assign(words=words, text=name, millions=millions))
+            found.append(part.assign(words=name, text=text, millions=millions))
     return pd.concat(found, ignore_index=True)
 
 
