@@ -79,11 +79,8 @@ def round_of(corpus: str, tables: str) -> str:
         return ROUNDS[tables]
     if tables == corpus:
         return "first round"
-    rest = (
-        re.sub(r"-\d+m\b", "", tables).removeprefix(f"{corpus}-").split("-")
-        if tables.startswith(corpus)
-        else []
-    )
+    told = re.sub(r"-\d+m\b", "", tables)  # without how many million tokens were read
+    rest = told.removeprefix(corpus).lstrip("-").split("-") if told.startswith(corpus) else []
     named = [re.sub(r"^(\d+)$", r"round \1", re.sub(r"^lr(?=\d)", "rate ", word)) for word in rest]
     return ", ".join(named)
 
