@@ -38,7 +38,8 @@ def test_the_papers_place_is_fifty_epochs_on_either_axis():
 def test_curves_of_committed_runs_are_named_by_text_and_rate():
     page = open_page("quick")
     table = scales(page)
-    assert "wikitext-2, rate 20" in set(table["run"]) and page.own is None
+    assert list(table["run"].unique()) == ["WikiText-2, rate 20", "Wikipedia, rate 20"]
+    assert page.own is None
     assert table["exposure"].max() >= EXPOSURE  # of the median word of W, by the last epoch
 
 

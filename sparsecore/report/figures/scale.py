@@ -22,7 +22,7 @@ PAPER = {
 }
 COLUMNS = ["finding", "statistic", "updates", "exposure", "method", "value", "low", "high", "seed"]
 THOUSANDTHS = 1e3
-COLOURS = (style.BLUE, style.ORANGE, style.GREEN, style.PINK, style.OCHRE, style.VIOLET)
+COLOURS = (style.BLUE, style.VIOLET, style.ORANGE, style.GREEN, style.PINK, style.OCHRE)
 PANELS = {  # finding -> what is drawn of it: statistic, method -> name, colour, dashes
     2: {("largest ρ of another signal", "pearson_log"): ("log", style.GREEN, style.SOLID),
         ("largest ρ of another signal", "pearson"): ("raw", style.GREEN, style.DASHED)},

@@ -32,6 +32,7 @@ from sparsecore.stats.tables import rows_where
 from sparsecore.stats.two_level import interval_of_runs
 from sparsecore.training.run_folder import Run
 
+TEXTS = {"enwiki": "Wikipedia", "wikitext-2": "WikiText-2"}
 TWO_SCALES = ("pearson", "pearson_log")
 SCALES = {"pearson": "raw", "pearson_log": "log"}
 WHOSE = ("reference runs", "your run")
@@ -230,13 +231,15 @@ def paper_place() -> dict[str, tuple[float, float]]:
 def scales(page: Page) -> pd.DataFrame:
     """The curves by scale of all committed runs that have them, and of the reader's own.
 
-    Rows of their tables ``scale``, with a column ``run``: the text and its learning rate.
+    Rows of their tables ``scale``, with a column ``run``: the text and its learning rate. Of the
+    texts the one that the pages show comes first.
     """
     found, results = [], checkout_folder("book", "results", "emergent")
-    for path in sorted(results.glob("*/provenance.json")):
+    for path in sorted(results.glob("*/provenance.json"), reverse=True):
         tables, known = read_summary(path.parent), read_provenance(path.parent)
         if tables is not None and known is not None and "scale" in tables:
-            name = f"{known['corpus']['name']}, rate {known['settings']['learning_rate']:g}"
+            text = TEXTS.get(known["corpus"]["name"], known["corpus"]["name"])
+            name = f"{text}, rate {known['settings']['learning_rate']:g}"
             found.append(tables["scale"].assign(run=name))
     if page.own is not None:
         found.append(page.own["scale"].assign(run="your run"))
