@@ -159,7 +159,7 @@ def test_the_figure_of_the_front_page_names_the_points_it_is_pointed_at(browser,
         layer = visit.page.locator(".hover-points")
         layer.focus()
         layer.press("End")
-        assert "20 commonest, log" in layer.locator(".tip").inner_text() and visit.trouble == []
+        assert "Wikipedia, log" in layer.locator(".tip").inner_text() and visit.trouble == []
 
 
 @pytest.fixture(params=["http", "file"])

@@ -48,7 +48,7 @@ def test_the_committed_measurements_foretell_their_own_runs():
     speeds = measured_speeds(ROOT).set_index("name")["tokens_per_second"]
     path = ROOT / "book" / "results" / "emergent" / "enwiki" / "provenance.json"
     told = json.loads(path.read_text())
-    (name,) = [name for name in speeds.index if name.startswith("enwiki")]
+    (name,) = [name for name in speeds.index if name.startswith("enwiki,")]
     hours = extrapolated_hours(
         told["corpus"]["tokens"]["train"], passes(told["settings"]), speeds[name]
     )
