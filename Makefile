@@ -6,7 +6,7 @@ PRESET ?= quick
 DEVICE ?= auto
 PORT   ?= 8000
 ARGS   ?=
-# Tests wait for processes and browsers for two thirds of their time: half as many workers again.
+# Tests wait for processes and browsers for nearly half of their time: half as many workers again.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; n = os.cpu_count() or 1; print(n + (n + 1) // 2)')
 
 TRITON := triton==3.9.0; sys_platform == "linux"
