@@ -6,8 +6,6 @@ PRESET ?= quick
 DEVICE ?= auto
 PORT   ?= 8000
 ARGS   ?=
-# Tests wait for processes and browsers for nearly half of their time: half as many workers again.
-WORKERS ?= $(shell $(PYTHON) -c 'import os; n = os.cpu_count() or 1; print(n + (n + 1) // 2)')
 
 TRITON := triton==3.9.0; sys_platform == "linux"
 
@@ -67,13 +65,13 @@ serve: book  ## the book at http://localhost:8000 (PORT=…)
 test: .venv/.triton  ## all of it: style, types, notebooks, the book with warnings as errors, tests
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory --jobs types book ARGS=
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal -m 'not slow' $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal -m 'not slow' $(ARGS)
 
 unit: .venv/.triton  ## the tests that need neither notebooks nor the book (ARGS=tests/data)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m 'not slow' --ignore=tests/notebooks --ignore=tests/book $(ARGS)
 
 test-slow: .venv/.triton  ## the long tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal -m slow $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal -m slow $(ARGS)
 
 fuzz: .venv/.ready  ## damaged files and wild values for every reader (ARGS="--inputs 2000 --reader text", ARGS=--giants)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.fuzz $(ARGS)

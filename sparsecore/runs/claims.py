@@ -287,21 +287,23 @@ class _Results:
 
     def result(self, rows: pd.DataFrame) -> dict[str, Any]:
         """The computed fields of one finding from its parts, which may be of more texts."""
+        from sparsecore.runs.reference import REWRITE
         from sparsecore.stats.judgement import headline, judge
 
-        found, reason = judge(rows)
-        first = headline(rows, found)
-        return {
-            "tables": self.folder.name,
-            "verdict": found,
-            "reason": reason,
-            "value": _number(first["value"]),
-            "interval": [_number(first["low"]), _number(first["high"])],
-            "corpus": self.corpus,
-            "preset": self.preset,
-            "seeds": self.seeds,
-            "parts": [_part(row, self.corpus) for row in rows.to_dict("records")],
-        }
+        with reading(self.folder, REWRITE):
+            found, reason = judge(rows)
+            first = headline(rows, found)
+            return {
+                "tables": self.folder.name,
+                "verdict": found,
+                "reason": reason,
+                "value": _number(first["value"]),
+                "interval": [_number(first["low"]), _number(first["high"])],
+                "corpus": self.corpus,
+                "preset": self.preset,
+                "seeds": self.seeds,
+                "parts": [_part(row, self.corpus) for row in rows.to_dict("records")],
+            }
 
 
 def _together(texts: Sequence[_Results], finding: int) -> tuple[dict[str, Any], list[_Results]]:
