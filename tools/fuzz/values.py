@@ -187,7 +187,8 @@ def _read_command(folder: Path) -> object:
     nothing = mock.Mock(side_effect=_Began)
     with (
         mock.patch("sparsecore.runs.execute.execute", nothing),
-        mock.patch("sparsecore.runs.sweep.run_all", nothing),
+        mock.patch("sparsecore.runs.sweep.sweep", nothing),
+        mock.patch("sparsecore.runs.studies.run_all", nothing),
         mock.patch("sparsecore.bench.run.run_suites", nothing),
         mock.patch("sparsecore.data.sources.fetch", nothing),
         contextlib.redirect_stdout(io.StringIO()),
