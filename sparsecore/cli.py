@@ -328,6 +328,8 @@ def claims(arguments: list[str]) -> None:
     )
     parser.add_argument("--earlier", action="store_true", help="also what was said before, and why")
     chosen = parser.parse_args(arguments)
+    if not chosen.decide and (chosen.equal or chosen.findings or chosen.because):
+        raise InputError("--equal, --findings and --because go with --decide FOLDER")
     if chosen.decide:
         decide_claims(chosen.decide, chosen.file, chosen.because, chosen.findings, chosen.equal)
     print(claims_text(read_claims(chosen.file), chosen.earlier))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from sparsecore import cli
 from sparsecore.errors import InputError
 from sparsecore.runs.claims import (
     COMPUTED,
@@ -226,3 +227,11 @@ def test_deciding_needs_tables_and_the_claim(reference, tmp_path):
 def test_the_preset_is_named_with_what_differs():
     settings = {"threshold": 12, "epochs": 12, "hidden_size": 200}
     assert preset_name({"experiment": "emergent", "settings": settings}) == "small, threshold=12"
+
+
+@pytest.mark.parametrize("option", [["--equal", "a"], ["--findings", "1"], ["--because", "new"]])
+def test_what_goes_with_deciding_is_not_passed_over_in_silence(option, capsys):
+    assert cli.main(["claims", *option]) == 2
+    assert capsys.readouterr().err == (
+        "error: --equal, --findings and --because go with --decide FOLDER\n"
+    )
