@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -118,7 +119,8 @@ def content_hash(path: Path) -> str:
     except OSError as error:
         raise InputError(f"cannot read corpus file {path}: {error.strerror}") from error
     if time.time_ns() - stamp[-1] > RACY and stamp == _stamp(path):
-        write_json(memo, {"stamp": stamp, "sha256": digest})
+        with contextlib.suppress(InputError):  # a home that cannot be written can still be read
+            write_json(memo, {"stamp": stamp, "sha256": digest})
     return digest
 
 

@@ -82,9 +82,19 @@ def test_another_text_of_the_same_size_and_time_is_another_corpus(text_file, in_
     assert content_hash(text_file) != first
 
 
-def test_the_hash_of_a_file_just_changed_is_not_kept(text_file):
+def test_the_hash_of_a_file_just_changed_is_not_kept(text_file, monkeypatch):
+    monkeypatch.setattr("sparsecore.data.locate.RACY", 10**15)  # on a slow machine, too
     content_hash(text_file)
     assert list(cache_dir("hashes").iterdir()) == []
+
+
+def test_a_home_that_cannot_be_written_still_reads(text_file, monkeypatch):
+    monkeypatch.setattr("sparsecore.data.locate.RACY", -1)
+    first = content_hash(text_file)
+    (memo,) = cache_dir("hashes").iterdir()
+    memo.unlink()
+    memo.mkdir()  # in the way: nothing can be put in its place
+    assert content_hash(text_file) == first and memo.is_dir()
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
