@@ -212,10 +212,10 @@ def _read_lines(text: str, path: Path, category: str) -> Iterator[Review]:
     if not lines:
         raise InputError(f"{path} is empty")
     for number, line in enumerate(lines, 1):
-        label, tab, body = line.partition("\t")
         where = f"{path}, line {number}"
         if len(line) > LONGEST:
             raise InputError(f"{where}: more than {LONGEST:,} characters are no document")
+        label, tab, body = line.partition("\t")
         if not tab or not label.strip():
             raise InputError(f"{where} is not of the form label<TAB>text: {_shown(line)}")
         yield Review(label.strip(), tuple(split(plain_text(body).lower())), category, where)
