@@ -20,8 +20,7 @@ def case(tmp_path):
 
 
 def test_killed_again_and_again_a_run_comes_to_the_same_tables(case, tmp_path, monkeypatch):
-    needed = ["torch._dynamo", "pandas", "pyarrow.parquet", "tyro", "sparsecore.runs.execute"]
-    monkeypatch.setattr(torture, "WARM", [*needed, "sparsecore.experiments.reciting.task"])
+    monkeypatch.setattr(torture, "WARM", ["tests.training.warm"])
     work = tmp_path / "work"
     work.mkdir()
     assert campaign([case], 2, 0, work, cold=0.0) == []

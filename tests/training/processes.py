@@ -14,12 +14,9 @@ import torch.distributed as dist
 
 from sparsecore.experiments.registry import part_of
 
-EXPERIMENTS = ("emergent", "language", "reciting", "tagging", "sentiment")
-TASKS = [f"sparsecore.experiments.{name}.task" for name in EXPERIMENTS]
-
 FORK = multiprocessing.get_context("fork")  # for what is quick and would import much
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["torch._dynamo", "tests.training.processes", *TASKS])
+CONTEXT.set_forkserver_preload(["tests.training.warm", "tests.training.processes"])
 
 
 def launch(
