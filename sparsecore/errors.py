@@ -7,7 +7,7 @@ import errno
 import importlib.util
 import operator
 import signal
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 DISTRIBUTION = "sparse-by-nature"  # "sparsecore" on the package index is another project
@@ -122,6 +122,20 @@ def integer(value: Any, name: str) -> int:
         return operator.index(value)
     except (TypeError, ValueError, RuntimeError):  # Python and NumPy; PyTorch
         raise InputError(f"{name} must be a whole number, got {value!r:.60}") from None
+
+
+def check_choice(what: str, given: Any, known: Collection[str]) -> None:
+    """Refuse what is not among the known names.
+
+    Raises:
+        InputError: with the nearest name.
+
+    >>> check_choice("suite", "rationall", ["lstm", "rational"])
+    Traceback (most recent call last):
+    sparsecore.errors.InputError: unknown suite 'rationall' (did you mean 'rational'?)
+    """
+    if given not in known:
+        raise InputError(f"unknown {what} {given!r}{near_match(given, known)}")
 
 
 def near_match(name: str, known: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from sparsecore.data.download import Remote, download, extract, is_archive
 from sparsecore.data.text_files import open_binary
-from sparsecore.errors import InputError, near_match
+from sparsecore.errors import InputError, check_choice
 from sparsecore.files import atomic_folder, local_path, read_json, sha256_file, write_json
 from sparsecore.home import cache_dir
 
@@ -66,8 +66,7 @@ SOURCES = {name: _source(name, entry) for name, entry in tomllib.loads(_CATALOGU
 
 def find(name: str) -> DataSource:
     """The data set called ``name``; :class:`InputError` with the near match if there is none."""
-    if name not in SOURCES:
-        raise InputError(f"unknown data set {name!r}{near_match(name, SOURCES)}")
+    check_choice("data set", name, SOURCES)
     return SOURCES[name]
 
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sparsecore.errors import InputError, near_match
+from sparsecore.errors import check_choice
 from sparsecore.training.configuration import identity_of
 
 EXPERIMENTS = {
@@ -42,8 +42,7 @@ EXPERIMENTS = {
 
 def check_name(name: str) -> str:
     """The name of an experiment; InputError, with the nearest one, if there is none such."""
-    if name not in EXPERIMENTS:
-        raise InputError(f"unknown experiment {name!r}{near_match(name, EXPERIMENTS)}")
+    check_choice("experiment", name, EXPERIMENTS)
     return name
 
 

@@ -11,7 +11,7 @@ from typing import cast
 
 from torch import Tensor
 
-from sparsecore.errors import InputError, near_match
+from sparsecore.errors import InputError, check_choice
 from sparsecore.measure.chi import effective_units, hoyer
 
 Measure = Callable[[Tensor], Tensor]
@@ -93,8 +93,7 @@ def find_measures(measures: Iterable[str] | Mapping[str, str | Measure]) -> dict
     found: dict[str, Measure] = {}
     for column, measure in pairs:
         if isinstance(measure, str):
-            if measure not in MEASURES:
-                raise InputError(f"unknown measure {measure!r}{near_match(measure, MEASURES)}")
+            check_choice("measure", measure, MEASURES)
             measure = MEASURES[measure]
         elif not callable(measure):
             raise InputError(

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sparsecore.errors import InputError, near_match
+from sparsecore.errors import check_choice
 from sparsecore.layers.geometry import matching_geometry
 
 Geometry = tuple[int, int, int, float]  # inputs, units, N, γ
@@ -43,8 +43,7 @@ def stack_geometry(config: Any) -> list[Geometry]:
     Raises:
         InputError: an unknown kind of stack, or a layer that cannot be as small as asked.
     """
-    if config.stack not in STACKS:
-        raise InputError(f"unknown stack {config.stack!r}{near_match(config.stack, STACKS)}")
+    check_choice("stack", config.stack, STACKS)
     n = config.num_layers
     widths = [config.embedding_size, *[config.hidden_size] * (n - 1), config.embedding_size]
     layers: list[Geometry] = []

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sparsecore.errors import InputError, near_match
+from sparsecore.errors import InputError, check_choice
 from sparsecore.stats import bootstrap
 from sparsecore.stats.seeds import Interval
 from sparsecore.stats.tables import (
@@ -242,8 +242,7 @@ def _check_methods(table: pd.DataFrame, methods: Sequence[str] | None) -> list[s
     if not methods:
         raise InputError(f"methods is empty; choose from {', '.join(METHODS)}")
     for method in methods:
-        if method not in METHODS:
-            raise InputError(f"unknown method {method!r}{near_match(str(method), METHODS)}")
+        check_choice("method", method, METHODS)
         if method.startswith("partial_class") and "word_class" not in table.columns:
             raise InputError(f"method {method!r} needs a column 'word_class' (open|closed|none)")
     return methods

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from sparsecore.errors import InputError, near_match
+from sparsecore.errors import InputError, check_choice, near_match
 
 
 def from_preset(kind: Any, preset: str, **overrides: Any) -> Any:
@@ -21,8 +21,7 @@ def from_preset(kind: Any, preset: str, **overrides: Any) -> Any:
         raise InputError(f"unknown preset {preset!r}{near_match(preset, presets)}")
     fields = {field.name for field in dataclasses.fields(kind)}
     for name in overrides:
-        if name not in fields:
-            raise InputError(f"unknown parameter {name!r}{near_match(name, fields)}")
+        check_choice("parameter", name, fields)
     given = {name: value for name, value in overrides.items() if value is not None}
     return kind(**{**presets[preset], **given})
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from sparsecore.errors import InputError, near_match
+from sparsecore.errors import InputError, check_choice, near_match
 from sparsecore.ops.autocast import cpu_lstm_runs_in
 
 T = TypeVar("T")
@@ -55,8 +55,7 @@ def precision_of(precision: str, device: torch.device) -> Iterator[None]:
     Raises:
         InputError: another name, or bf16 on a processor whose LSTM has none.
     """
-    if precision not in PRECISIONS:
-        raise InputError(f"unknown precision {precision!r}{near_match(precision, PRECISIONS)}")
+    check_choice("precision", precision, PRECISIONS)
     half = precision == "bf16"
     if half and device.type == "cpu" and not cpu_lstm_runs_in(torch.bfloat16):
         raise InputError(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from sparsecore.errors import InputError, near_match
+from sparsecore.errors import InputError, check_choice
 from tools.fuzz.attempt import Limits
 from tools.fuzz.campaign import Reader, as_text, campaign, giants, keep_findings, replay
 from tools.fuzz.giants import GIANTS, LIMITS
@@ -75,8 +75,7 @@ def main() -> int:
 
 def _readers(names: list[str]) -> list[Reader]:
     for name in names:
-        if name not in READERS:
-            raise InputError(f"unknown reader {name!r}{near_match(name, READERS)}")
+        check_choice("reader", name, READERS)
     return [READERS[name] for name in names or READERS]
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from sparsecore.errors import InputError, near_match
+from sparsecore.errors import check_choice
 from sparsecore.training.configuration import (
     ABOVE_0,
     AT_LEAST_1,
@@ -172,8 +172,7 @@ class Causes:
             "max_tokens hidden_size num_layers batch_size sequence_length num_updates "
             "report_every probe_tokens",
         )
-        if self.arm not in ARMS:
-            raise InputError(f"unknown arm {self.arm!r}{near_match(self.arm, ARMS)}")
+        check_choice("arm", self.arm, ARMS)
         require(self, "hidden_size", self.hidden_size % 4 == 0, "a multiple of 4 (heads, blocks)")
         require_range(self, BELOW_1, "dropout")
         require_range(self, ABOVE_0, "clip")

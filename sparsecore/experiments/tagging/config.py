@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sparsecore.errors import InputError, near_match
+from sparsecore.errors import InputError, check_choice
 from sparsecore.training.configuration import (
     ABOVE_0,
     AT_LEAST_1,
@@ -167,8 +167,7 @@ def settings_of(preset: str) -> list[Setting]:
     >>> settings_of("quick")[3:]
     [(20, 0.1, 'up'), (20, 0.25, 'up'), (20, 0.25, 'none'), (20, 0.25, 'down')]
     """
-    if preset not in SIZES:
-        raise InputError(f"unknown preset {preset!r}{near_match(preset, SIZES)}")
+    check_choice("preset", preset, SIZES)
     dense = [(size, 1.0, "up") for size in (FULL, *SIZES[preset])]
     sparse = [(FULL, size / FULL, "up") for size in SIZES[preset]]
     orders = [(FULL, d, order) for d in ORDER_DENSITIES[preset] for order in ("none", "down")]

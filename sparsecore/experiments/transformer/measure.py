@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from sparsecore.data.locate import find_source
 from sparsecore.data.text_files import read_lines
-from sparsecore.errors import InputError, near_match
+from sparsecore.errors import InputError, check_choice, near_match
 from sparsecore.measure.chi import chi
 from sparsecore.measure.pieces import Pieces, Windows, cut
 from sparsecore.measure.track_lm import LMTracking, default_layers
@@ -178,8 +178,7 @@ def measure(
     """
     known = signals(model)
     for kind in setting.layers:
-        if kind not in known:
-            raise InputError(f"unknown kind of layer {kind!r}{near_match(kind, known)}")
+        check_choice("kind of layer", kind, known)
     kinds = {name: (kind, i + 1) for kind in setting.layers for i, name in enumerate(known[kind])}
     kinds |= {name: ("norm", 0) for name in known["norm"] if name in kinds}
     pieces = cut(tokenizer, [text], "every")
