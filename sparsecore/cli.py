@@ -21,6 +21,7 @@ from sparsecore.errors import (
     InputError,
     Stopped,
     TrainingError,
+    check_choice,
     is_out_of_memory,
     near_match,
     one_line,
@@ -205,13 +206,14 @@ def runs(arguments: list[str]) -> None:
     experiment = parser.parse_args(arguments).experiment
 
     from sparsecore.runs.store import list_runs
+    from sparsecore.training.run_folder import run_name
 
     found = list_runs(experiment)
     if not found:
         print("no runs yet; start with: sparsecore run emergent --preset quick")
     for one in found:
         state = "done" if one.done else "unfinished"
-        name = f"{one.path.parent.name}/{one.path.name}"
+        name = run_name(one.path)
         try:
             corpus, seed = one.config.get("corpus"), one.config.get("seed")
         except InputError:
@@ -359,8 +361,7 @@ def bench(arguments: list[str]) -> None:
     parser.add_argument("--no-progress", action="store_true")
     chosen = parser.parse_args(arguments)
     for name in chosen.suite:
-        if name not in SUITES:
-            raise InputError(f"unknown suite {name!r}{near_match(name, SUITES)}")
+        check_choice("suite", name, SUITES)
     if chosen.threads is not None and chosen.threads < 1:
         raise InputError(f"--threads must be at least 1, got {chosen.threads}")
 

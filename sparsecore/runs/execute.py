@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import logging
 import platform
@@ -17,9 +16,9 @@ from typing import Any, ClassVar, Protocol
 from sparsecore.errors import InputError, Stopped, TrainingError, check_installed, is_out_of_memory
 from sparsecore.experiments import registry
 from sparsecore.files import remove_leftovers, write_error, write_json, write_text
-from sparsecore.home import runs_dir
 from sparsecore.runs.environment import describe_environment
-from sparsecore.training.run_folder import DONE, Run
+from sparsecore.runs.store import run_of
+from sparsecore.training.run_folder import DONE, Run, run_name
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +79,7 @@ def execute(config: Experiment, progress: bool = True, choose_threads: bool = Fa
     with out_of_memory_is_one_line(config):
         inputs = rank0_first(lambda: registry.prepare(config, progress))
         identity = registry.identity(config, inputs)
-        run = Run(runs_dir(config.name) / hash_of(identity))
+        run = run_of(config.name, identity)
         if broadcast_object(lambda: run.done):
             return run
         with locked(run) if here.first else contextlib.nullcontext(), said(run):
@@ -124,7 +123,7 @@ def said(run: Run) -> Iterator[None]:
     try:
         yield
     except Stopped as stop:
-        raise Stopped(stop.signal, f"{run.path.parent.name}/{run.path.name}") from None
+        raise Stopped(stop.signal, run_name(run.path)) from None
 
 
 @contextlib.contextmanager
@@ -176,9 +175,3 @@ def _choose_threads(environment: Path) -> None:
         recorded = None
     if choice := choose_threads(recorded):
         sys.stderr.write(f"threads: {choice.reason}\n")
-
-
-def hash_of(identity: dict[str, Any]) -> str:
-    """Twelve hex digits of the SHA-256 of a JSON-able identity, keys in order."""
-    text = json.dumps(identity, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
+from typing import Any
 
 from sparsecore.errors import InputError
 from sparsecore.experiments.registry import check_name
@@ -11,6 +14,17 @@ from sparsecore.home import runs_dir
 from sparsecore.training.run_folder import Run as Run  # documented under this name too
 
 TRACK = "track"  # runs of `sparsecore track`, which are no experiment's
+
+
+def run_of(experiment: str, identity: dict[str, Any]) -> Run:
+    """The run of a JSON-able identity, computed or not: the first 12 hex digits of its SHA-256."""
+    text = json.dumps(identity, sort_keys=True)
+    return run_named(experiment, hashlib.sha256(text.encode()).hexdigest()[:12])
+
+
+def run_named(experiment: str, name: str) -> Run:
+    """The run of an experiment in the folder of that name, computed or not."""
+    return Run(runs_dir(experiment) / name)
 
 
 def list_runs(experiment: str | None = None) -> list[Run]:

@@ -10,12 +10,12 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sparsecore.errors import InputError, TrainingError, near_match
+from sparsecore.errors import InputError, TrainingError, check_choice, near_match
 from sparsecore.experiments.registry import experiment_class, part_of
-from sparsecore.home import runs_dir
 from sparsecore.runs import tasks
 from sparsecore.runs.cluster import Workers
 from sparsecore.runs.execute import execute
+from sparsecore.runs.store import run_named
 from sparsecore.training.run_folder import Run
 
 if TYPE_CHECKING:
@@ -44,8 +44,7 @@ def grid(config: Any, values: Mapping[str, Sequence[Any]]) -> list[Any]:
     """``config`` with each combination of the values of these fields, the last field fastest."""
     known = [field.name for field in dataclasses.fields(config)]
     for name in values:
-        if name not in known:
-            raise InputError(f"unknown field {name!r}{near_match(name, known)}")
+        check_choice("field", name, known)
     return [dataclasses.replace(config, **one) for one in combinations(values)]
 
 
@@ -91,7 +90,7 @@ def sweep(
     found = dict(tasks.outcomes(compute, items, workers, gpus=pinned, progress=progress))
     failures = {label: found[label] for label in items if isinstance(found[label], Exception)}
     done = [
-        Run(runs_dir(config.name) / found[label])
+        run_named(config.name, found[label])
         for label, config in zip(labels, configs, strict=True)
         if label not in failures
     ]

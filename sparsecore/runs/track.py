@@ -21,9 +21,9 @@ from sparsecore.data.causal_lm import lm_content, lm_name, load_lm
 from sparsecore.data.locate import find_source
 from sparsecore.data.readers import read_documents
 from sparsecore.errors import InputError, check_installed, near_match
-from sparsecore.home import runs_dir
 from sparsecore.runs.environment import describe_environment
-from sparsecore.runs.execute import begin, end, hash_of, locked, out_of_memory_is_one_line, said
+from sparsecore.runs.execute import begin, end, locked, out_of_memory_is_one_line, said
+from sparsecore.runs.store import TRACK, run_of
 from sparsecore.training.checkpoint import CheckpointManager
 from sparsecore.training.device import resolve_device
 from sparsecore.training.run_folder import Run
@@ -50,7 +50,7 @@ class TrackedLM:
             :func:`sparsecore.track_lm`.
     """
 
-    name: ClassVar[str] = "track"
+    name: ClassVar[str] = TRACK
     format: ClassVar[int] = 2
 
     model: str
@@ -105,7 +105,7 @@ def track_run(config: TrackedLM, progress: bool = True) -> Run:
     with out_of_memory_is_one_line(config):
         inputs = _text_of(config, progress)
         identity = _identity(config, inputs)
-        run = Run(runs_dir(config.name) / hash_of(identity))
+        run = run_of(config.name, identity)
         if run.done:
             return run
         device = resolve_device(config.device)
@@ -133,10 +133,10 @@ def track_sweep(configs: Sequence[TrackedLM], progress: bool = True) -> Run:
     runs = [track_run(config, progress) for config in configs]
     labels = revision_labels(configs)
     identity = {
-        "experiment": "track",
+        "experiment": TRACK,
         "runs": [[one, run.path.name] for one, run in zip(labels, runs, strict=True)],
     }
-    whole = Run(runs_dir("track") / hash_of(identity))
+    whole = run_of(TRACK, identity)
     if not whole.done:
         first = configs[0]
         names = {"model": [config.model for config in configs], "revision": labels}

@@ -32,6 +32,7 @@ from sparsecore.errors import InputError
 from sparsecore.files import atomic_path
 from sparsecore.training import stopping
 from sparsecore.training.distributed import barrier, broadcast, world
+from sparsecore.training.run_folder import run_name
 
 log = logging.getLogger(__name__)
 
@@ -144,11 +145,6 @@ def remove_checkpoints(folder: Path) -> None:
     """Of a run that is finished."""
     for name in (LAST, PREVIOUS):
         (folder / name).unlink(missing_ok=True)
-
-
-def run_name(folder: Path) -> str:
-    """A run as messages name it: ``experiment/hash``."""
-    return f"{folder.parent.name}/{folder.name}"
 
 
 def checkpoint_seconds() -> float:

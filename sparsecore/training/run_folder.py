@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 DONE = "DONE"
 
 
+def run_name(folder: Path) -> str:
+    """A run as messages name it: ``experiment/hash``."""
+    return f"{folder.parent.name}/{folder.name}"
+
+
 @dataclass(frozen=True)
 class Run:
     """A run folder, read on demand."""
