@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsecore.experiments.emergent.config import Emergent
-from sparsecore.experiments.emergent.task import prepare_text
+from sparsecore.experiments.emergent.task import read_text
 from sparsecore.layers.geometry import equal_dense_size
 from sparsecore.layers.sparse_rnn import SparseLSTM
 from sparsecore.live.panel import DESCRIPTION, WIDE, Panel
@@ -46,7 +46,7 @@ def your_geometry(duration: int = 60, **overrides: Any) -> Panel:
         dense = equal_dense_size(WIDTH, sum(p.numel() for p in sparse.parameters()))
         config = Emergent.preset("quick", **overrides)
         say("preparing the text …")
-        corpus = prepare_text(config, progress=False)
+        corpus = read_text(config, progress=False)
         text = columns(corpus.train, config.batch_size, "training text")
         V = len(corpus.vocabulary)
         torch.manual_seed(config.seed)

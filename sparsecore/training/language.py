@@ -27,18 +27,21 @@ Measure = Callable[[Tensor, Tensor, Any], tuple[Tensor, Any]]
 def prepare_text(
     config: Any,
     batches: dict[str, int],
-    max_tokens: int | None,
     progress: bool,
+    *,
+    max_tokens: int | None = None,
     max_types: int | None = None,
+    tokenised: bool = False,
 ) -> Corpus:
     """The prepared text.
 
     Args:
-        config: with corpus, tokenised, threshold, device and precision.
+        config: with corpus, threshold, device and precision.
         batches: for each split that is read, its number of columns.
-        max_tokens: cap on the training text before filtering.
         progress: show bars.
+        max_tokens: cap on the training text before filtering.
         max_types: in place of the threshold, so many of the commonest words and every sentence.
+        tokenised: take the text as it is, words separated by spaces.
 
     Raises:
         InputError: device, precision or corpus unknown; a text too short for its columns.
@@ -50,7 +53,7 @@ def prepare_text(
         threshold=config.threshold if max_types is None else None,
         max_types=max_types,
         max_tokens=max_tokens,
-        tokenised=config.tokenised,
+        tokenised=tokenised,
         progress=progress,
     )
     for split, batch_size in batches.items():

@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from sparsecore.data.language import Corpus, prepare_corpus
+from sparsecore.data.language import Corpus
 from sparsecore.data.tagging import OWN, load_tagger, tag_counts
 from sparsecore.experiments.emergent.config import TURN, Emergent
 from sparsecore.layers.sparse_rnn import SparseLSTM
@@ -28,7 +28,6 @@ from sparsecore.measure.tracker import Key, Tracker, track
 from sparsecore.measure.words import word_classes
 from sparsecore.models.language_model import LSTMLanguageModel, State, detach
 from sparsecore.training.batches import columns, num_windows, window
-from sparsecore.training.device import precision_of, resolve_device
 from sparsecore.training.graphs import (
     WARM_UPS,
     StaticStep,
@@ -37,7 +36,7 @@ from sparsecore.training.graphs import (
     recorded,
     zero_state,
 )
-from sparsecore.training.language import CarriedState, evaluate, perplexity
+from sparsecore.training.language import CarriedState, evaluate, perplexity, prepare_text
 from sparsecore.training.loop import Outputs, Row, Sums, write_outputs
 from sparsecore.training.schedule import PlannedQuartering, Quartering
 from sparsecore.training.sharding import all_reduce_gradients, local_shard, shard
@@ -46,28 +45,20 @@ from sparsecore.training.tracker_sums import EarlierParts, TrackerSums, over_pro
 
 
 def prepare(config: Emergent, progress: bool = True) -> Corpus:
-    """Check device, precision and tagger, prepare the text and tag it (both cached)."""
-    with precision_of(config.precision, resolve_device(config.device)):
-        pass
+    """Check tagger, device and precision, prepare the text and tag it (both cached)."""
     if config.tagger != OWN:
         load_tagger(config.tagger)
-    corpus = prepare_text(config, progress)
+    corpus = read_text(config, progress)
     tag_counts(corpus, config.tagger, config.tag_tokens, progress)
     return corpus
 
 
-def prepare_text(config: Emergent, progress: bool = True) -> Corpus:
+def read_text(config: Emergent, progress: bool = True) -> Corpus:
     """The text alone (cached)."""
-    corpus = prepare_corpus(
-        config.corpus,
-        threshold=config.threshold if config.max_types is None else None,
-        max_types=config.max_types,
-        max_tokens=config.max_tokens,
-        progress=progress,
+    sizes = {"train": config.batch_size, "valid": config.batch_size}
+    return prepare_text(
+        config, sizes, progress, max_tokens=config.max_tokens, max_types=config.max_types
     )
-    for split in ("train", "valid"):
-        columns(getattr(corpus, split), config.batch_size, f"{split} text of {corpus.name!r}")
-    return corpus
 
 
 class Task:

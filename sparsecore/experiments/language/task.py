@@ -36,7 +36,14 @@ from sparsecore.training.sharding import shard
 def prepare(config: Language, progress: bool = True) -> Corpus:
     """Check device and precision, and prepare the text (cached)."""
     columns = batch_sizes(config)
-    return prepare_text(config, columns, config.max_tokens, progress, config.max_types)
+    return prepare_text(
+        config,
+        columns,
+        progress,
+        max_tokens=config.max_tokens,
+        max_types=config.max_types,
+        tokenised=config.tokenised,
+    )
 
 
 def batch_sizes(config: Language) -> dict[str, int]:

@@ -28,7 +28,7 @@ from sparsecore.training.sharding import local_shard
 
 def prepare(config: Reciting, progress: bool = True) -> Corpus:
     """Check device and precision, and prepare the text (cached)."""
-    corpus = prepare_text(config, {}, None, progress)
+    corpus = prepare_text(config, {}, progress, tokenised=config.tokenised)
     piece = corpus.train[: config.max_tokens]
     columns(piece, config.batch_size, f"train text of {corpus.name!r}")
     return corpus
