@@ -21,7 +21,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from sparsecore.errors import InputError, near_match
+from sparsecore.errors import InputError, check_choice
 from sparsecore.files import write_text
 from sparsecore.runs import notebook as copies
 from sparsecore.runs.notebook import compare_parameters, declared_parameters, parse_value
@@ -38,8 +38,7 @@ def scripts(names: Sequence[str] = ()) -> list[Path]:
     """The percent scripts, or those named; an unknown name is an :class:`InputError`."""
     known = {path.stem: path for path in sorted(SCRIPTS.glob("*.py"))}
     for name in names:
-        if name not in known:
-            raise InputError(f"unknown notebook {name!r}{near_match(name, known)}")
+        check_choice("notebook", name, known)
     return [known[name] for name in names] if names else list(known.values())
 
 
@@ -94,29 +93,15 @@ def run_notebook(script: Path, parameters: Mapping[str, Any], mark: str) -> floa
     Raises :class:`NotebookFailure`, with what went wrong in which cell; the copy run so far is
     then left under ``_build/notebooks``.
     """
-    import jupytext
-    import nbformat
-    import papermill
-
     started = time.monotonic()
     WORK.mkdir(parents=True, exist_ok=True)
     draft = WORK / f"{script.stem}.ipynb"
     os.environ.setdefault("TQDM_DISABLE", "1")
     try:
-        papermill.execute_notebook(
-            jupytext.read(script),  # pyright: ignore[reportArgumentType]
-            str(draft),
-            parameters=dict(parameters),
-            kernel_name="python3",
-            progress_bar=False,
-            cwd=str(ROOT),
-            extra_arguments=["--IPKernelApp.log_level=50"],  # of its transport, and its own end
-        )
+        notebook = copies.executed(script.read_text("utf-8"), parameters, draft, str(ROOT))
     except Exception as error:
         raise failure_of(error, script.relative_to(ROOT), draft.relative_to(ROOT)) from None
-    notebook = tidy(nbformat.read(draft, as_version=4))
-    notebook.metadata["sparsecore"] = {"fingerprint": mark, "parameters": dict(parameters)}
-    write_text(executed_path(script), nbformat.writes(notebook) + "\n")
+    write_text(executed_path(script), copies.copy_text(tidy(notebook), mark, parameters))
     draft.unlink()
     return time.monotonic() - started
 

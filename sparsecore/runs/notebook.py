@@ -1,4 +1,4 @@
-"""A notebook's parameters, checked before any work.
+"""A notebook's parameters, checked before any work, and how it is executed.
 
 Papermill sets parameters by inserting a cell after the one tagged ``parameters``, and takes any
 name: a mistyped one is silently a new variable. :func:`check_parameters`, called in the cell that
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sparsecore.errors import InputError, near_match
+from sparsecore.errors import InputError, check_choice, near_match
 
 PRESETS = ("quick", "small", "paper")
 
@@ -57,8 +57,7 @@ def compare_parameters(given: Mapping[str, Any], declared: Mapping[str, Any]) ->
     sparsecore.errors.InputError: parameter seed must be a whole number, not 'x'
     """
     for name, value in given.items():
-        if name not in declared:
-            raise InputError(f"unknown parameter {name!r}{near_match(name, declared)}")
+        check_choice("parameter", name, declared)
         if not _same_kind(value, declared[name]):
             kind = _KINDS.get(type(declared[name]), f"like {declared[name]!r}")
             raise InputError(f"parameter {name} must be {kind}, not {value!r}")
@@ -77,6 +76,36 @@ def declared_parameters(script: Path) -> dict[str, Any]:
     if len(cells) != 1:
         raise InputError(f"{script.name} must have one cell tagged 'parameters', not {len(cells)}")
     return assignments(cells[0].source)
+
+
+def executed(script: str, parameters: Mapping[str, Any], draft: Path, cwd: str | None) -> Any:
+    """The notebook of a percent script, given as text, executed with these parameters in ``cwd``.
+
+    ``draft`` is written cell by cell, and stays where one fails; papermill's error is then raised.
+    """
+    import jupytext
+    import nbformat
+    import papermill
+
+    papermill.execute_notebook(
+        jupytext.reads(script, fmt="py:percent"),  # pyright: ignore[reportArgumentType]
+        str(draft),
+        parameters=dict(parameters),
+        kernel_name="python3",
+        language="python",
+        progress_bar=False,
+        cwd=cwd,
+        extra_arguments=["--IPKernelApp.log_level=50"],  # of its transport, and its own end
+    )
+    return nbformat.read(draft, as_version=4)
+
+
+def copy_text(notebook: Any, mark: str, parameters: Mapping[str, Any]) -> str:
+    """An executed notebook as the text of a copy that carries the fingerprint ``mark``."""
+    import nbformat
+
+    notebook.metadata["sparsecore"] = {"fingerprint": mark, "parameters": dict(parameters)}
+    return nbformat.writes(notebook) + "\n"
 
 
 def is_fresh(copy: Path, mark: str) -> bool:

@@ -21,7 +21,14 @@ from sparsecore.errors import InputError, TrainingError, check_installed
 from sparsecore.files import write_text
 from sparsecore.runs import tasks
 from sparsecore.runs.cluster import Workers
-from sparsecore.runs.notebook import compare_parameters, declared_parameters, is_fresh, parse_value
+from sparsecore.runs.notebook import (
+    compare_parameters,
+    copy_text,
+    declared_parameters,
+    executed,
+    is_fresh,
+    parse_value,
+)
 from sparsecore.runs.options import chosen_workers, grid_texts, sweep_parser
 from sparsecore.runs.sweep import combinations, raise_first
 from sparsecore.runs.tasks import VERSION
@@ -126,31 +133,17 @@ def run_copy(item: dict[str, Any]) -> str:
         InputError: the notebook raised one.
         TrainingError: it raised anything else; the message says what, and in which cell.
     """
-    import jupytext
-    import nbformat
-    import papermill
     from papermill.exceptions import PapermillExecutionError
 
+    source, parameters = item["source"], item["parameters"]
+    cwd = item["cwd"] if Path(item["cwd"]).is_dir() else None
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "copy.ipynb")
         try:
-            papermill.execute_notebook(
-                jupytext.reads(item["source"], fmt="py:percent"),  # pyright: ignore[reportArgumentType]
-                str(path),
-                parameters=item["parameters"],
-                kernel_name="python3",
-                language="python",
-                progress_bar=False,
-                cwd=item["cwd"] if Path(item["cwd"]).is_dir() else None,
-                extra_arguments=["--IPKernelApp.log_level=40"],  # it warns of its own transport
-            )
+            notebook = executed(source, parameters, Path(folder, "copy.ipynb"), cwd)
         except PapermillExecutionError as error:
             if error.ename == "InputError":
                 raise InputError(error.evalue) from None
             cell = f"in cell {error.cell_index + 1}"
             what = " ".join(error.evalue.split())
             raise TrainingError(f"{error.ename}: {what} ({cell})") from None
-        notebook = nbformat.read(path, as_version=4)
-    mark = mark_of(item["source"], item["parameters"])
-    notebook.metadata["sparsecore"] = {"fingerprint": mark, "parameters": item["parameters"]}
-    return nbformat.writes(notebook) + "\n"
+    return copy_text(notebook, mark_of(source, parameters), parameters)
