@@ -53,13 +53,12 @@ from sparsecore.report.pages.causes import (
     arms_table,
     carriers_table,
     every_arm,
-    findings_table,
     having,
     open_page,
     progress,
     right_of,
 )
-from sparsecore.report.pages.verdicts import verdict_sentence
+from sparsecore.report.pages.verdicts import verdicts
 
 page = open_page(
     preset,
@@ -137,7 +136,6 @@ axes = figures.beside(
     arms=("sgd-20", "sgd-5", "adam"),
     **right,
 )
-whose = ("reference runs", "your runs")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-networks", "caption": "The same with Adam, by network (the line named *Adam* is the LSTM's). All but the GRU begin above zero, and all end lower than they began; the minGRU stays above zero, the LSTM and the GRU end below it. Bands: the range over the seeds."}, "image": {"alt": "Line chart: effect of frequency on concentration over updates, a line for each of five networks trained with Adam.", "classes": "dark-light"}}
 networks = ("adam", "gru", "mingru", "transformer", "sparse")
@@ -148,7 +146,7 @@ axes = figures.beside(
     "replicates",
     arms=networks,
     same_y=False,
-    titles=whose,
+    titles=page.titles,
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-variants", "caption": "The same for variants of SGD at 5 (with momentum: at 0.5), an LSTM each, a panel a variant; grey and dashed in each: SGD at 5 itself. With normal output rows the slope stays at zero, as it does with the usual rows; with targets shuffled it grows from the start, and with momentum more. Left out is the arm in which $\\chi$ is rewarded, whose slopes are far steeper (table below). Bands: the range over the seeds."}, "image": {"alt": "Six small line charts: effect of frequency on concentration over updates for each variant of SGD at 5, with SGD at 5 itself in grey.", "classes": "dark-light"}}
@@ -176,7 +174,7 @@ axes = figures.beside(
     "slopes",
     arms=ON_SCALE,
     same_y=False,
-    titles=whose,
+    titles=page.titles,
 )
 
 # %% [markdown]
@@ -253,15 +251,7 @@ chi = {
 carriers_table(page)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-acquisition", "caption": "Word acquisition with SGD at 5: mean surprisal of held-out words against the concentration of their gradient, over training, by how often a word occurs in the training text. A line goes to the right as its words are learned. Words seen 300 times or more rise as they are learned, the commonest first and highest; those seen 100 to 299 times rise little, and those seen 30 to 99 times, hardly learned yet, move to and fro. Held-out text has no dropout, whose zeros make $\\chi$ larger in training: here normal random numbers would have 0.089."}, "image": {"alt": "Line chart: mean concentration against mean surprisal, a line for each band of frequency.", "classes": "dark-light"}}
-axes = figures.beside(
-    figures.acquisition,
-    page.reference,
-    page.own,
-    "bands",
-    arm="sgd-5",
-    same_y=False,
-    titles=whose,
-)
+axes = page.beside(figures.acquisition, "bands", arm="sgd-5", same_y=False)
 
 # %% [markdown]
 # ## How sure are we?
@@ -272,10 +262,7 @@ axes = figures.beside(
 # fewer than three seeds there is no interval and no verdict.
 
 # %% tags=["remove-input"]
-findings_table(page)
-
-# %% tags=["remove-input"]
-verdict_sentence(page, *range(1, 13))
+verdicts(page, *range(1, 13))
 
 # %% [markdown]
 # ## What to try next

@@ -58,7 +58,7 @@ from sparsecore.report.pages.crossing import (
     open_page,
     votes_table,
 )
-from sparsecore.report.pages.verdicts import parts_table, verdict_sentence
+from sparsecore.report.pages.verdicts import verdicts
 
 page = open_page(
     preset,
@@ -79,15 +79,7 @@ about(page)
 # number of blocks changes: two layers of 100 units each, which all read every output of the layer below.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-crossing-blocks", "caption": "Mean χ of the upper LSTM over training, by number of blocks: of its activation (dashed) and of its gradient (solid). The dashed lines end far apart, the more blocks the higher, and the solid ones close together. Bands: from the least to the greatest of the seeds."}, "image": {"alt": "Line chart: mean chi over epochs, two lines for each number of blocks.", "classes": "dark-light"}}
-whose = ("reference runs", "your runs")
-axes = figures.beside(
-    figures.chi_by_blocks,
-    page.reference,
-    page.own,
-    "concentration",
-    same_y=False,
-    titles=whose,
-)
+axes = page.beside(figures.chi_by_blocks, "concentration", same_y=False)
 
 # %% tags=["remove-input"]
 HoverPoints(axes)
@@ -153,14 +145,7 @@ difference = mean_interval((chi["trained"] - chi["untrained"]).tolist())
 # size of their scores. The AUC is the probability that a kept state ranks above a removed one.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-crossing-survival", "caption": "How well a network trained without a penalty shows which states the group lasso will keep, for several goals, the number of transitions that the lasso was to leave. Norms lie a little above chance (dotted), scores clearly above it. Small marks: single models; large ones: means."}, "image": {"alt": "Point chart: AUC by number of transitions left, two series, with a line at one half.", "classes": "dark-light"}}
-axes = figures.beside(
-    figures.survival,
-    page.reference,
-    page.own,
-    "survival",
-    same_y=True,
-    titles=whose,
-)
+axes = page.beside(figures.survival, "survival", same_y=True)
 
 # %% [markdown]
 # ## How sure are we?
@@ -171,10 +156,7 @@ axes = figures.beside(
 # page](../../book/index.md).
 
 # %% tags=["remove-input"]
-parts_table(page, 1, 2, 3, 4)
-
-# %% tags=["remove-input"]
-verdict_sentence(page, 1, 2, 3, 4)
+verdicts(page, 1, 2, 3, 4)
 
 # %% [markdown]
 # What this cannot tell: a network in blocks also has fewer weights and a lower perplexity, so that concentration, size and

@@ -50,12 +50,7 @@ check_parameters(globals())
 # %% tags=["hide-input"]
 from sparsecore.report import figures
 from sparsecore.report.explorers import HoverPoints
-from sparsecore.report.pages.emergent import (
-    about,
-    open_page,
-    verdict_sentence,
-    verdicts,
-)
+from sparsecore.report.pages.emergent import about, open_page, verdicts
 
 page = open_page(
     preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device
@@ -77,21 +72,14 @@ about(page)
 # ## What the runs here give
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-classes", "caption": "$\\rho_\\leftarrow(\\bar h^2)$ within open and closed classes, and within samples of each matched in frequency (dotted); raw frequency (Figure 4 of the paper). In the reference runs the line of the closed classes dips after the first epoch and then rises to the end; that of the open classes is highest in the second and third epoch and falls to zero. The matched samples end near zero, both of them. Bands: 95 % intervals over words."}, "image": {"alt": "Line chart: correlation within open classes, closed classes and the two matched samples, over epochs.", "classes": "dark-light"}}
-axes = figures.beside(
-    figures.class_correlations, page.reference, page.own, "classes", cuts=True
-)
+axes = page.beside(figures.class_correlations, "classes", cuts=True)
 
 # %% tags=["remove-input"]
 HoverPoints(axes)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-classes-log", "caption": "The same on log frequency. The open classes rise later than the closed ones and higher, to a peak in the fourth epoch, and fall for the rest of training; the closed classes recover from the eighth epoch on and end above them."}, "image": {"alt": "Line chart: correlation on log frequency within open classes, closed classes and the two matched samples, over epochs.", "classes": "dark-light"}}
-axes = figures.beside(
-    figures.class_correlations,
-    page.reference,
-    page.own,
-    "classes",
-    cuts=True,
-    method="pearson_log",
+axes = page.beside(
+    figures.class_correlations, "classes", cuts=True, method="pearson_log"
 )
 
 # %% [markdown]
@@ -108,13 +96,8 @@ if "scale" in own:  # tables of the first round lack it
 # all words again and in the two matched samples:
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-class-means", "caption": "Mean concentration $\\chi(\\bar h^2)$ of all words of either class, and of the samples matched in frequency. In the reference runs function words are ahead in the first epochs, but not in the matched samples (dotted), where content words are; in the second half of training the two lines of either style are no longer distinguishable. Bands: 95 % intervals over words."}, "image": {"alt": "Line chart: mean concentration of the upper gradient in open and closed classes and in the matched samples, over epochs.", "classes": "dark-light"}}
-axes = figures.beside(
-    figures.class_correlations,
-    page.reference,
-    page.own,
-    "classes",
-    column="chi",
-    same_y=False,
+axes = page.beside(
+    figures.class_correlations, "classes", column="chi", same_y=False
 )
 
 # %% [markdown]
@@ -152,9 +135,6 @@ f"closed minus open, thousandths: {1000 * difference:.2f} [{1000 * low:.2f}, {10
 
 # %% tags=["remove-input"]
 verdicts(page, 6, 7)
-
-# %% tags=["remove-input"]
-verdict_sentence(page, 6, 7)
 
 # %% [markdown]
 # Two cautions. A correlation over 120 words has an interval of almost ±0.2, so the dotted lines

@@ -53,7 +53,6 @@ from sparsecore.report.pages.emergent import (
     about,
     open_page,
     rho_sentence,
-    verdict_sentence,
     verdicts,
 )
 
@@ -75,20 +74,13 @@ about(page)
 # First the sizes. Each gradient is that of the position's own loss, in nats.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-l1", "caption": "Correlation between the mean size $\\ell_1$ of each gradient and the frequency of the target word, raw frequency. In the reference runs that of the upper LSTM never falls below zero. That of the softmax gradient does, most of all in the first epoch: frequent words are soon predicted better, so less of it is left."}, "image": {"alt": "Line chart: correlation of mean l1 of the gradients with target-word frequency over epochs.", "classes": "dark-light"}}
-axes = figures.beside(
-    figures.correlations_over_epochs,
-    page.reference,
-    page.own,
-    "correlations",
-    cuts=True,
-    value="l1",
+axes = page.beside(
+    figures.correlations_over_epochs, "correlations", cuts=True, value="l1"
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-l1-log", "caption": "The same on log frequency. The upper LSTM begins below zero and is far above it from the third epoch on: the gradients of frequent words are then the larger ones. The softmax gradient's stays below zero."}, "image": {"alt": "Line chart: correlation of mean l1 of the gradients with the logarithm of target-word frequency over epochs.", "classes": "dark-light"}}
-axes = figures.beside(
+axes = page.beside(
     figures.correlations_over_epochs,
-    page.reference,
-    page.own,
     "correlations",
     cuts=True,
     value="l1",
@@ -111,20 +103,16 @@ rho_sentence(page, "On log frequency it has", value="l1", method="pearson_log")
 # and larger if a few of them take it all. How sure the model is of the right word does not enter.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-softmax", "caption": "$\\rho_\\leftarrow$ of the softmax gradient and of the gradient of the upper LSTM layer, which is made from it, raw frequency. In the reference runs the softmax gradient does not lead: it stays near zero, below the other in every epoch. (Before training all its values are equal, and nothing correlates.) At the end the band of the upper LSTM is so wide, though, that on this scale the difference is open."}, "image": {"alt": "Line chart: correlation with target-word frequency over epochs for the softmax gradient and the upper LSTM gradient.", "classes": "dark-light"}}
-axes = figures.beside(
+axes = page.beside(
     figures.correlations_over_epochs,
-    page.reference,
-    page.own,
     "correlations",
     cuts=True,
     signals=[("lstm2", "gradient"), ("softmax", "gradient")],
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-softmax-log", "caption": "The same on log frequency: here the bands are apart in every epoch."}, "image": {"alt": "Line chart: correlation with the logarithm of target-word frequency over epochs for the softmax gradient and the upper LSTM gradient.", "classes": "dark-light"}}
-axes = figures.beside(
+axes = page.beside(
     figures.correlations_over_epochs,
-    page.reference,
-    page.own,
     "correlations",
     cuts=True,
     signals=[("lstm2", "gradient"), ("softmax", "gradient")],
@@ -154,9 +142,6 @@ sc.chi_softmax_gradient(scores, torch.tensor([7, 7, 7])).round(decimals=3).tolis
 
 # %% tags=["remove-input"]
 verdicts(page, 8)
-
-# %% tags=["remove-input"]
-verdict_sentence(page, 8)
 
 # %% [markdown]
 # Raw and log frequency can tell quite different stories about size: the raw correlation is nearly

@@ -52,12 +52,7 @@ check_parameters(globals())
 # %% tags=["hide-input"]
 from sparsecore.report import figures
 from sparsecore.report.explorers import HoverPoints
-from sparsecore.report.pages.emergent import (
-    about,
-    open_page,
-    verdict_sentence,
-    verdicts,
-)
+from sparsecore.report.pages.emergent import about, open_page, verdicts
 
 page = open_page(
     preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device
@@ -78,9 +73,7 @@ about(page)
 # the network before any training. Brighter is more concentrated.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-exposure", "caption": "Mean concentration $\\chi(\\bar h^2)$ of the gradient that each target word sends into the upper LSTM layer, over training (Figure 2 of the paper). In the reference runs only the commonest rows, at the bottom, stay bright; the others brighten in epochs 2 to 4 and fade. The colour scale is pointed at both ends because a few words lie beyond it: the commonest words (lowest rows) are beyond its bright end."}, "image": {"alt": "Heat map, target words by epochs. Colour is the mean concentration of the upper layer's gradient.", "classes": "dark-light"}}
-axes = figures.beside(
-    figures.exposure_heatmap, page.reference, page.own, "exposure", same_y=False
-)
+axes = page.beside(figures.exposure_heatmap, "exposure", same_y=False)
 
 # %% [markdown]
 # The same numbers as lines, averaged over words of similar frequency rank. Three grey levels help to
@@ -90,10 +83,8 @@ axes = figures.beside(
 # numbers, $2/\sqrt{3D}$. $D$ is here the number of units that dropout leaves, since the gradient of the others is zero: 160 of 200.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-exposure-lines", "caption": "The same, averaged over bands of frequency ranks. In the reference runs all words begin at the value of uniform numbers (dashed). The three commonest end far above that of normal numbers (dotted), ranks 4 to 30 a little above it, and the others almost on it."}, "image": {"alt": "Line chart: mean concentration over epochs, one line for each band of frequency ranks, with three grey reference levels.", "classes": "dark-light"}}
-axes = figures.beside(
+axes = page.beside(
     figures.exposure_lines,
-    page.reference,
-    page.own,
     "exposure",
     same_y=False,
     each=page.widths,
@@ -130,9 +121,6 @@ if "without" in page.main:  # tables of the first round lack it
 # %% tags=["remove-input"]
 verdicts(page, 1)
 
-# %% tags=["remove-input"]
-verdict_sentence(page, 1)
-
 # %% [markdown]
 # Thin lines are single seeds, and say how much another training run would differ. How much the result depends on *which words*
 # there are is found by resampling them. The intervals above account for both. One seed,
@@ -167,9 +155,7 @@ tracker.table().columns.tolist()
 # improve. In the first epochs the training loss is the higher one: it is an average over the epoch, and has dropout.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training", "caption": "Loss on the training and validation text, in nats a token (left) and as perplexity (right). In the reference runs the training loss is the lower one from the sixth epoch on, and the gap widens: the network begins to know its training text by heart. Both fall at the first cut of the learning rate."}, "image": {"alt": "Line chart: training and validation loss over epochs, dashed vertical lines where the learning rate was cut.", "classes": "dark-light"}}
-axes = figures.beside(
-    figures.training_curve, page.reference, page.own, "epochs", same_y=False
-)
+axes = page.beside(figures.training_curve, "epochs", same_y=False)
 
 # %% [markdown]
 # ## What to try next

@@ -53,7 +53,6 @@ from sparsecore.report.pages.emergent import (
     about,
     open_page,
     rho_sentence,
-    verdict_sentence,
     verdicts,
 )
 
@@ -80,10 +79,8 @@ about(page)
 # ## What the runs here give
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-inputs", "caption": "Correlation $\\rho_\\rightarrow$ between mean concentration and the frequency of the input word, raw frequency (Figure 3b of the paper). In the reference runs the activations of the lower layer begin below zero, pass those of the embedding in the third epoch and end far above them, the reverse of the paper. Solid: gradients; dashed: activations; grey: the signals that the text does not name. Bands: 95 % intervals over words; vertical lines: the learning rate was cut."}, "image": {"alt": "Line chart: correlation with input-word frequency over epochs, one line for each layer and signal; dashed vertical lines mark cuts of the learning rate.", "classes": "dark-light"}}
-axes = figures.beside(
+axes = page.beside(
     figures.correlations_over_epochs,
-    page.reference,
-    page.own,
     "correlations",
     cuts=True,
     role="input",
@@ -94,10 +91,8 @@ axes = figures.beside(
 HoverPoints(axes)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-inputs-log", "caption": "The same on log frequency, on which a handful of words weighs far less. The embedding is highest in the second epoch and falls until the first cut; the lower layer passes it in the eighth epoch. The gradient of the embedding stays above zero."}, "image": {"alt": "Line chart: correlation with the logarithm of input-word frequency over epochs, one line for each layer and signal.", "classes": "dark-light"}}
-axes = figures.beside(
+axes = page.beside(
     figures.correlations_over_epochs,
-    page.reference,
-    page.own,
     "correlations",
     cuts=True,
     role="input",
@@ -158,9 +153,6 @@ rho[["layer", "method", "rho", "low", "high"]].round(2)
 
 # %% tags=["remove-input"]
 verdicts(page, 3, 4, 5)
-
-# %% tags=["remove-input"]
-verdict_sentence(page, 3, 4, 5)
 
 # %% [markdown]
 # Finding 4 is a claim about *every* gradient in *every* epoch, so one clear exception decides

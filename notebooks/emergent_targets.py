@@ -53,7 +53,6 @@ from sparsecore.report.pages.emergent import (
     null_sentence,
     open_page,
     rho_sentence,
-    verdict_sentence,
     verdicts,
 )
 
@@ -78,10 +77,8 @@ about(page)
 # nothing to learning.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-targets", "caption": "Correlation $\\rho_\\leftarrow$ between mean concentration and the frequency of the target word, raw frequency (Figure 3a of the paper). In the reference runs the heavy line, the gradient of the upper layer, alone rises clearly: in the first two epochs, and again, after a fall, when the learning rate is first cut. All others stay near zero. Bands: 95 % intervals over words."}, "image": {"alt": "Line chart: correlation with target-word frequency over epochs, one line for each layer and signal, with bands.", "classes": "dark-light"}}
-axes = figures.beside(
+axes = page.beside(
     figures.correlations_over_epochs,
-    page.reference,
-    page.own,
     "correlations",
     cuts=True,
     role="target",
@@ -115,10 +112,8 @@ rho[["method", "rho", "low", "high"]].round(2)
 # On the logarithm of frequency a few words weigh far less, if there are many others, as here:
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-targets-log", "caption": "The same on log frequency. In the reference runs the heavy line is highest in the third epoch and falls from then on, to less than a third of that; it still ends above all others."}, "image": {"alt": "Line chart: correlation with the logarithm of target-word frequency over epochs, one line for each layer and signal.", "classes": "dark-light"}}
-axes = figures.beside(
+axes = page.beside(
     figures.correlations_over_epochs,
-    page.reference,
-    page.own,
     "correlations",
     cuts=True,
     role="target",
@@ -145,9 +140,7 @@ rho_sentence(
 # that vanished there would be about grammar or spelling rather than exposure.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-methods", "caption": "$\\rho_\\leftarrow(\\bar h^2)$ at the last epoch by six methods, with 95 % intervals over words; a mark for each seed. In the reference runs all are positive and near one another; class and length take little away. The intervals on raw frequency, which rests on few words, are by far the widest."}, "image": {"alt": "Dot chart: the same correlation by six methods, each with its interval.", "classes": "dark-light"}}
-axes = figures.beside(
-    figures.methods_compared, page.reference, page.own, "correlations"
-)
+axes = page.beside(figures.methods_compared, "correlations")
 
 # %% [markdown]
 # And this is how much depends on a few words: Pearson's correlation on raw frequency over all words once the most
@@ -155,7 +148,7 @@ axes = figures.beside(
 # epochs, is [on the page about exposure](emergent_exposure.ipynb).
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-few-words", "caption": "Correlation on raw frequency over all words without the most frequent ones, at the last epoch. In the reference runs it falls steeply over the first three, touches zero once thirty are left out, and is above zero again without three hundred. Below each number, the share of the text that those words make up; thin lines: single seeds."}, "image": {"alt": "Line chart: correlation on raw frequency after leaving out the 1, 3, 10, 30, 100 and 300 most frequent words.", "classes": "dark-light"}}
-axes = figures.beside(figures.without_words, page.reference, page.own, "influence")
+axes = page.beside(figures.without_words, "influence")
 
 # %% [markdown]
 # ## How sure are we?
@@ -167,9 +160,6 @@ axes = figures.beside(figures.without_words, page.reference, page.own, "influenc
 
 # %% tags=["remove-input"]
 verdicts(page, 1, 2)
-
-# %% tags=["remove-input"]
-verdict_sentence(page, 1, 2)
 
 # %% tags=["remove-input"]
 null_sentence(page)

@@ -49,7 +49,6 @@ from sparsecore.report.pages.emergent import (
     differences_table,
     extremes,
     open_page,
-    verdict_sentence,
     verdicts,
     with_matched,
 )
@@ -72,10 +71,8 @@ about(page)
 # large entries would be as concentrated.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-words", "caption": "Mean concentration $\\chi(\\bar h^2)$ of each target word after the last epoch, against its frequency (Figure 5 of the paper). In the reference runs the line, a mean over words whose frequencies lie within a factor of two, rises a little up to some tens of occurrences, falls, and rises again for some twenty of the commonest words and punctuation marks at the right. At the same frequency squares (closed classes) and dots (open classes) are intermingled."}, "image": {"alt": "Scatter chart: one point a word, frequency on a logarithmic axis against mean concentration, coloured by class; the most frequent words are named.", "classes": "dark-light"}}
-axes = figures.beside(
+axes = page.beside(
     figures.chi_against_frequency,
-    page.reference,
-    page.own,
     "words",
     same_y=False,
     value="chi_lstm2_gradient_target",
@@ -132,9 +129,6 @@ extremes(page.main, min_frequency=100)
 
 # %% tags=["remove-input"]
 verdicts(page, 7)
-
-# %% tags=["remove-input"]
-verdict_sentence(page, 7)
 
 # %% [markdown]
 # ## What to try next

@@ -65,7 +65,7 @@ from sparsecore.report.pages.sentiment import (
     open_page,
     strengths_sentence,
 )
-from sparsecore.report.pages.verdicts import parts_table, verdict_sentence
+from sparsecore.report.pages.verdicts import verdicts
 
 page = open_page(
     preset,
@@ -172,10 +172,7 @@ ablation_sentence(page)
 # rules](../../book/learned/verdicts.md), with their values.
 
 # %% tags=["remove-input"]
-parts_table(page, 1, 2, 3, scales=METHODS)
-
-# %% tags=["remove-input"]
-verdict_sentence(page, 1, 2, 3)
+verdicts(page, 1, 2, 3, scales=METHODS)
 
 # %% [markdown]
 # The reviews here are fewer than the paper's (at most 1,300 training documents of each kind

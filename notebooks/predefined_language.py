@@ -55,7 +55,7 @@ from sparsecore.report.pages.language import (
     perplexity_sentence,
     perplexity_table,
 )
-from sparsecore.report.pages.verdicts import parts_table, verdict_sentence
+from sparsecore.report.pages.verdicts import verdicts
 
 page = open_page(
     preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device
@@ -79,15 +79,7 @@ about(page)
 # current ones but their mean since then ({term}`averaged SGD`).
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-language", "caption": "Validation perplexity (on a log scale) over the epochs of training. Open marks: current weights; filled marks: averaged ones. The dense model is ahead by a little nearly all the time. Bands: the range over the seeds."}, "image": {"alt": "Line chart: perplexity of the validation text over the epochs, one line for the dense and one for the sparse model, with a dashed line where fine-tuning begins.", "classes": "dark-light"}}
-whose = ("reference runs", "your runs")
-axes = figures.beside(
-    figures.perplexity_over_epochs,
-    page.reference,
-    page.own,
-    "curves",
-    same_y=False,
-    titles=whose,
-)
+axes = page.beside(figures.perplexity_over_epochs, "curves", same_y=False)
 
 # %% tags=["remove-input"]
 HoverPoints(axes)
@@ -97,14 +89,7 @@ HoverPoints(axes)
 # best on the validation text.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-language-test", "caption": "Test perplexity without and after fine-tuning (Table 1 of the paper). Lower is better: the dense model is lower both times. Bars: 95 % intervals of the mean over seeds, where there are three or more."}, "image": {"alt": "Point chart with error bars: test perplexity of the dense and the sparse model, without and after fine-tuning.", "classes": "dark-light"}}
-axes = figures.beside(
-    figures.perplexities_compared,
-    page.reference,
-    page.own,
-    "perplexity",
-    same_y=False,
-    titles=whose,
-)
+axes = page.beside(figures.perplexities_compared, "perplexity", same_y=False)
 
 # %% tags=["hide-input"]
 perplexity_table(page)
@@ -146,10 +131,7 @@ gap_table(page)
 # the rules](../../book/predefined/verdicts.md).
 
 # %% tags=["remove-input"]
-parts_table(page, 1, 2, 3)
-
-# %% tags=["remove-input"]
-verdict_sentence(page, 1, 2, 3)
+verdicts(page, 1, 2, 3)
 
 # %% [markdown]
 # Only the preset `paper` is the paper's experiment. These runs keep its ratios of widths, its dropouts, penalties and learning rate, in models about a sixth

@@ -56,7 +56,7 @@ from sparsecore.report.pages.reciting import (
     accuracy_table,
     open_page,
 )
-from sparsecore.report.pages.verdicts import parts_table, verdict_sentence
+from sparsecore.report.pages.verdicts import verdicts
 
 page = open_page(
     preset, reference, corpus=corpus, epochs=epochs, seed=seed, device=device
@@ -79,23 +79,13 @@ about(page)
 # it.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-reciting-epochs", "caption": "How much of the text each model recites, over the epochs. Solid: as many parameters as the original; dashed: as a dense model of half its widths; dotted: of a third. Lines of one style have equally many parameters. The learning rate falls a little with every epoch, and by the end all lines are nearly level. Bands: from the least to the greatest of the seeds."}, "image": {"alt": "Line chart: share of words predicted right over the epochs, a line for each of seven models.", "classes": "dark-light"}}
-whose = ("reference runs", "your runs")
-axes = figures.beside(
-    figures.reciting_over_epochs, page.reference, page.own, "curves", titles=whose
-)
+axes = page.beside(figures.reciting_over_epochs, "curves")
 
 # %% tags=["remove-input"]
 HoverPoints(axes)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-reciting", "caption": "The best epoch of each model (Table 4 of the paper). Crosses, drawn just below each mark: the paper's, for a text and models some hundreds of times as large. At a third our marks have the order of the crosses; at a half both sparse, which the paper has between the two others, is last. Bars: 95 % intervals of the mean over seeds, cut at 0 and 100 %."}, "image": {"alt": "Point chart: share of words predicted right by seven models, in groups of equal numbers of parameters, with the paper's values.", "classes": "dark-light"}}
-axes = figures.beside(
-    figures.recited,
-    page.reference,
-    page.own,
-    "accuracy",
-    same_y=False,
-    titles=whose,
-)
+axes = page.beside(figures.recited, "accuracy", same_y=False)
 
 # %% tags=["hide-input"]
 accuracy_table(page)
@@ -127,10 +117,7 @@ by_model.agg(["mean", "min", "max", "count"]).round(1)
 # points, with a 95 % interval over seeds. A part is true if the whole interval is above 0. [All parts of the rules](../../book/predefined/verdicts.md).
 
 # %% tags=["remove-input"]
-parts_table(page, 1, 2, 3)
-
-# %% tags=["remove-input"]
-verdict_sentence(page, 1, 2, 3)
+verdicts(page, 1, 2, 3)
 
 # %% [markdown]
 # A model that has not finished learning recites less than it could hold, so one condition comes first: the full dense model has to

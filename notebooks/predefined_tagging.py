@@ -57,13 +57,12 @@ from sparsecore.report.pages.tagging import (
     SHOWN,
     about,
     accuracy_table,
-    findings_table,
     open_page,
     orders_table,
     size_sentence,
     tuning_table,
 )
-from sparsecore.report.pages.verdicts import verdict_sentence
+from sparsecore.report.pages.verdicts import verdicts
 
 page = open_page(
     preset,
@@ -94,16 +93,7 @@ about(page)
 # either side. At the right end both lines meet: there all 20 numbers of all words are stored.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tagging", "caption": "Accuracy of the tagger against the size of its embedding (Figure 3 of the paper). Dense: all vectors are short. Sparse: vectors have 20 dimensions, most words store only a few. Points one above the other have equally many parameters in the embedding. To the left the two lines part: the sparse one leads, most of all at two values per word. Drawn from the first round's four seeds; bands: one standard deviation over them."}, "image": {"alt": "Line chart: accuracy in percent against numbers stored per word, one line for dense and one for sparse embeddings, with bands.", "classes": "dark-light"}}
-whose = ("reference runs", "your runs")
-axes = figures.beside(
-    figures.tradeoff,
-    page.reference,
-    page.own,
-    "tradeoff",
-    same_y=False,
-    titles=whose,
-    **FIG3,
-)
+axes = page.beside(figures.tradeoff, "tradeoff", same_y=False, **FIG3)
 
 # %% tags=["remove-input"]
 HoverPoints(axes)
@@ -148,14 +138,7 @@ accuracy_table(page)
 # the same in all three.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tagging-orders", "caption": "Which words have the long vectors (Table 3 of the paper). At each density the three orders store equally many values, and which words get them makes several points of difference. Bars: 95 % intervals of the mean over seeds."}, "image": {"alt": "Point chart with error bars: accuracy at each density for three orders of the vocabulary, and for the full dense embedding.", "classes": "dark-light"}}
-axes = figures.beside(
-    figures.orders_compared,
-    page.reference,
-    page.own,
-    "accuracy",
-    same_y=False,
-    titles=whose,
-)
+axes = page.beside(figures.orders_compared, "accuracy", same_y=False)
 
 # %% tags=["hide-input"]
 orders_table(page)
@@ -166,14 +149,8 @@ orders_table(page)
 # In the order *down* it takes them from the frequent ones, which are most of any text.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tagging-frequency", "caption": "Accuracy on test words by how often they were seen in training, for models that store 5 values per word on average, and for the full one. For frequent words the model with long vectors for rare words is lowest by far. The one with long vectors for frequent words is ahead of the dense one of equal size on words seen twice or more, and behind on those seen once: {result}`tagging/ud-english-ewt frequencies.accuracy embedding_dim=20 density=0.25 order=up seen=once %.0f` % against {result}`tagging/ud-english-ewt frequencies.accuracy embedding_dim=5 seen=once %.0f` %. This figure is not in the paper."}, "image": {"alt": "Line chart: accuracy against five classes of training frequency, one line for each of five models.", "classes": "dark-light"}}
-axes = figures.beside(
-    figures.accuracy_by_frequency,
-    page.reference,
-    page.own,
-    "frequencies",
-    same_y=False,
-    titles=whose,
-    shown=SHOWN,
+axes = page.beside(
+    figures.accuracy_by_frequency, "frequencies", same_y=False, shown=SHOWN
 )
 
 # %% [markdown]
@@ -201,10 +178,7 @@ tuning_table(page)
 # rules](../../book/predefined/verdicts.md), with their values.
 
 # %% tags=["remove-input"]
-findings_table(page)
-
-# %% tags=["remove-input"]
-verdict_sentence(page, 1, 2, 3, 4)
+verdicts(page, 1, 2, 3, 4)
 
 # %% [markdown]
 # The intervals say how much another seed would change. They do not say whether another treebank

@@ -27,7 +27,7 @@ from sparsecore.experiments.sentiment.trained import Trained, load_trained
 from sparsecore.report.explorers import AutomataReader, ChiExplorer, SentenceExplorer
 from sparsecore.report.figures.figure_data import csv_of
 from sparsecore.report.figures.words import chi_against_frequency
-from sparsecore.report.pages import emergent, parts, patterns, sentiment
+from sparsecore.report.pages import emergent, parts, patterns, sentiment, verdicts
 from sparsecore.report.pages.automata import readable
 from sparsecore.report.pages.emergent import Page
 from sparsecore.report.pages.sentences import networks_of_run
@@ -199,7 +199,7 @@ def hostile(tmp_path_factory):
         shown = [
             emergent.about(page),
             emergent.extremes(page.yours, min_frequency=1, count=40),
-            emergent.verdicts(page, 1),
+            verdicts.parts_table(page, 1),
             patterns.about_reader(reader),
             patterns.phrase_rows(reader.patterns),
             patterns.decision(reader, texts),

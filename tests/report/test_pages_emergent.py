@@ -9,6 +9,7 @@ from sparsecore.errors import InputError
 from sparsecore.report.pages import emergent as pages
 from sparsecore.report.pages.emergent import Page
 from sparsecore.report.pages.parts import reference_folder
+from sparsecore.report.pages.verdicts import parts_table, verdict_sentence
 from sparsecore.runs.claims import format_value
 from sparsecore.runs.reference import describe, tables_of
 from sparsecore.training.run_folder import Run
@@ -49,8 +50,8 @@ def test_sentences_say_whose_numbers_they_are(alone, beside):
     assert "None in this checkout yet" in pages.about(alone).data
     assert "one seed" in pages.about(beside).data
     reason = "**is not tested at this size** in your run (1 seed; an interval needs three)"
-    assert pages.verdict_sentence(alone, 2).data == f"Finding 2 {reason}."
-    both = pages.verdict_sentence(beside, 2).data
+    assert verdict_sentence(alone, 2).data == f"Finding 2 {reason}."
+    both = verdict_sentence(beside, 2).data
     assert both.count("is not tested at this size") == 2
     assert "in the reference runs (1 seed; an interval needs three); in your run it **is" in both
 
@@ -59,10 +60,10 @@ def test_the_published_page_shows_the_reference_runs_alone(beside):
     page = dataclasses.replace(beside, executed=False)
     assert page.own is None and page.main is page.reference
     assert pages.rho_sentence(page, "It is").data.endswith("in the reference runs.")
-    shown = [pages.about(page), pages.verdict_sentence(page, 1), pages.differences_table(page),
+    shown = [pages.about(page), verdict_sentence(page, 1), pages.differences_table(page),
              pages.null_sentence(page, n_permutations=20)]  # fmt: skip
     assert all("your run" not in one.data.lower() for one in shown)
-    assert pages.verdicts(page, 1) is None  # the page of verdicts has the table
+    assert parts_table(page, 1) is None  # the page of verdicts has the table
 
 
 def test_the_published_page_computes_no_run(beside):
@@ -112,13 +113,22 @@ def test_null_is_told_for_both(alone, beside):
 def test_the_table_of_parts_has_a_row_for_each_and_a_line_for_each_method(alone, beside):
     parts = alone.yours["verdicts"].query("finding in [1, 7]")
     rows = len(parts[["finding", "part"]].drop_duplicates())
-    html = pages.verdicts(alone, 1, 7).data
+    html = parts_table(alone, 1, 7, scales=pages.SCALES).data
     assert html.count("<tr") == rows + 1 and html.count("<i>") == len(parts)
     assert html.count("raw frequency:") == (parts["method"] == "pearson").sum() > 0
     assert "dataframe" not in html
-    both = pages.verdicts(beside, 1, 7).data
+    both = parts_table(beside, 1, 7).data
     assert both.count("<tr") == rows + 1 and both.count("<i>") == 2 * len(parts)
     assert "reference runs" in both
+
+
+def test_verdicts_show_the_parts_where_they_are_the_readers(beside, monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    page = dataclasses.replace(beside, executed=False)
+    assert pages.verdicts(page, 1).data == verdict_sentence(page, 1).data and not shown
+    assert pages.verdicts(beside, 1).data == verdict_sentence(beside, 1).data
+    assert [table.data for table in shown] == [parts_table(beside, 1, scales=pages.SCALES).data]
 
 
 def test_matched_words_and_extremes(alone):

@@ -14,7 +14,7 @@ from sparsecore.experiments.tagging.tables import tables_of
 from sparsecore.report.pages import parts
 from sparsecore.report.pages import tagging as pages
 from sparsecore.report.pages.parts import Study
-from sparsecore.report.pages.verdicts import VERDICTS, verdict_sentence
+from sparsecore.report.pages.verdicts import VERDICTS, parts_table, verdict_sentence
 from sparsecore.runs.claims import read_claims
 from sparsecore.training.run_folder import Run
 from tests.experiments.test_tagging_tables import made_up
@@ -125,13 +125,13 @@ def test_many_verdicts_are_told_in_a_sentence_a_verdict(beside, monkeypatch):
 
 
 def test_parts_are_matched_by_name(alone, beside):
-    rows = cells(pages.findings_table(beside))
+    rows = cells(parts_table(beside, 1, 2, 3, 4))
     assert rows[0] == ["finding", "part of its rule", "reference runs", "your runs"]
     assert [row[1] for row in rows[1:5]] == [f"sparse minus dense, size {n}" for n in (2, 3, 4, 5)]
     assert rows[2][3] == "–" and rows[4][3] == rows[4][2]  # quick has 2 and 5 only
     assert rows[6] == ["2", "density 0.1 minus 1", "–", rows[6][3]]
-    assert len(cells(pages.findings_table(alone))) == 1 + len(verdict_parts(alone.yours))
-    assert pages.findings_table(replace(beside, executed=False)) is None
+    assert len(cells(parts_table(alone, 1, 2, 3, 4))) == 1 + len(verdict_parts(alone.yours))
+    assert parts_table(replace(beside, executed=False), 1) is None
 
 
 def test_the_page_tunes_before_it_studies_and_only_where_it_shows_the_reader_s_runs(monkeypatch):

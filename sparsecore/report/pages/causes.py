@@ -17,7 +17,6 @@ from sparsecore.report.pages.parts import (
     open_study,
     reference_folder,
 )
-from sparsecore.report.pages.verdicts import parts_table
 from sparsecore.runs.claims import format_value
 from sparsecore.runs.reference import Summary, read_provenance, read_summary
 
@@ -103,7 +102,7 @@ def right_of(page: Study, later: str) -> dict[str, Any]:
     Returns the arguments of ``figures.beside`` that say so: ``yours``, ``titles``, ``same_y``.
     """
     if page.own is not None:
-        return {"yours": page.own, "titles": ("reference runs", "your runs"), "same_y": False}
+        return {"yours": page.own, "titles": page.titles, "same_y": False}
     tables = read_summary(reference_folder("causes", later))
     return {"yours": tables, "titles": ("second round", "third round")}
 
@@ -115,11 +114,6 @@ def progress(tables: Summary | None) -> Summary | None:
     keys = ["arm", "update"]
     losses = tables["losses"].groupby(keys, as_index=False)["valid_loss"].mean()
     return {"progress": tables["slopes"].merge(losses, on=keys)}
-
-
-def findings_table(page: Study) -> Any:
-    """Every part of the findings beside those of the reader's runs; None as published."""
-    return parts_table(page, *range(1, 13))
 
 
 def carriers_table(page: Study) -> Any:

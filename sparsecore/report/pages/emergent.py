@@ -5,8 +5,9 @@ Numbers in sentences come from the tables; where there is no reference yet, the 
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -22,8 +23,7 @@ from sparsecore.report.pages.parts import (
     open_beside,
     signed,
 )
-from sparsecore.report.pages.verdicts import parts_table
-from sparsecore.report.pages.verdicts import verdict_sentence as told_verdicts
+from sparsecore.report.pages.verdicts import verdicts as verdicts_of
 from sparsecore.runs.claims import format_value
 from sparsecore.runs.execute import execute
 from sparsecore.runs.reference import Summary, read_provenance, read_summary, summary_of
@@ -33,9 +33,7 @@ from sparsecore.stats.two_level import interval_of_runs
 from sparsecore.training.run_folder import Run
 
 TEXTS = {"enwiki": "Wikipedia", "wikitext-2": "WikiText-2"}
-TWO_SCALES = ("pearson", "pearson_log")
-SCALES = {"pearson": "raw", "pearson_log": "log"}
-WHOSE = ("reference runs", "your run")
+SCALES = {"pearson": "raw frequency", "pearson_log": "log frequency"}
 IN_WHOSE = ("in the reference runs", "in your run")
 _PLAIN, _ADJUSTED = ("difference", "low", "high"), ("adjusted", "adjusted_low", "adjusted_high")
 DIFFERENCES = {  # what is compared: a part of finding 7, or a sample and its columns
@@ -53,6 +51,8 @@ DIFFERENCES = {  # what is compared: a part of finding 7, or a sample and its co
 
 class Page(Study):
     """The reference runs (None where absent), and the reader's run."""
+
+    titles: ClassVar[tuple[str, str]] = ("reference runs", "your run")
 
     @property
     def run(self) -> Run:
@@ -146,9 +146,9 @@ def null_sentence(page: Page, n_permutations: int = 1000) -> Any:
         words = tables["words"].rename(columns={"chi_lstm2_gradient_target": "chi"})
         table = words[["word", "frequency", "chi"]].assign(role="target")
         found = frequency_correlation(
-            table, ["role"], list(TWO_SCALES), n_boot=0, n_permutations=n_permutations
+            table, ["role"], list(SCALES), n_boot=0, n_permutations=n_permutations
         ).set_index("method")["p_permutation"]
-        shown = [f"{found[method]:.3f} on {SCALES[method]} frequency" for method in TWO_SCALES]
+        shown = [f"{found[method]:.3f} on {scale}" for method, scale in SCALES.items()]
         parts.append(f"p = {' and '.join(shown)} {whose}")
     return markdown(
         f"Is it more than chance? Frequencies shuffled {n_permutations:,} times among the words "
@@ -157,15 +157,8 @@ def null_sentence(page: Page, n_permutations: int = 1000) -> Any:
     )
 
 
-def verdicts(page: Page, *numbers: int) -> Any:
-    """The parts of these findings beside those of the reader's run; None as published."""
-    scales = {method: f"{SCALES[method]} frequency" for method in TWO_SCALES}
-    return parts_table(page, *numbers, scales=scales, whose=WHOSE)
-
-
-def verdict_sentence(page: Page, *numbers: int) -> Any:
-    """``Finding 1 **holds** in the reference runs; in your run it **holds partly**.``"""
-    return told_verdicts(page, *numbers, whose=WHOSE)
+verdicts = partial(verdicts_of, scales=SCALES)
+"""The verdicts on these findings; of the reader's run also the parts, on both scales."""
 
 
 def differences_table(page: Page) -> Any:

@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import pandas as pd
 
 import sparsecore
 from sparsecore.errors import InputError, near_match, one_line
+from sparsecore.report import figures
 from sparsecore.runs.reference import (
     Summary,
     read_provenance,
@@ -27,7 +28,6 @@ from sparsecore.runs.reference import (
 from sparsecore.runs.sweep import run_all, study_of
 from sparsecore.training.run_folder import Run
 
-WHOSE = ("reference runs", "your runs")
 PUBLISHED = "quick"  # the preset of the notebooks as the book shows them
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>$|~#&!^])")
 
@@ -48,6 +48,7 @@ class Study:
     preset: str
     executed: bool = True
     alone: Callable[[], Run] | None = None
+    titles: ClassVar[tuple[str, str]] = ("reference runs", "your runs")
 
     @cached_property
     def _made(self) -> tuple[list[Run], Summary]:
@@ -89,8 +90,16 @@ class Study:
 
     def shown(self, *names: str) -> dict[str, Summary]:
         """The tables that the page shows, under the names of the reference and the reader's."""
-        sides = zip(names or WHOSE, (self.reference, self.own), strict=True)
+        sides = zip(names or self.titles, (self.reference, self.own), strict=True)
         return {name: tables for name, tables in sides if tables is not None}
+
+    def beside(self, draw: Callable[..., Any], table: str, **options: Any) -> Any:
+        """The figure ``draw`` of this table, of the reference runs and of the reader's where shown.
+
+        ``options``: as :func:`~sparsecore.report.figures.beside` takes them.
+        """
+        sides = self.reference, self.own
+        return figures.beside(draw, *sides, table, titles=self.titles, **options)
 
 
 S = TypeVar("S", bound=Study)

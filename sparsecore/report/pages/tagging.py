@@ -17,7 +17,6 @@ from sparsecore.report.pages.parts import (
     mean_and_sd,
     open_study,
 )
-from sparsecore.report.pages.verdicts import parts_table
 from sparsecore.runs.reference import Summary
 
 SHOWN = {
@@ -156,11 +155,6 @@ def tuning_table(page: Study) -> Any:
     )
     marked.columns.name = None
     return html_table(marked.reset_index())
-
-
-def findings_table(page: Study) -> Any:
-    """The parts of the four findings."""
-    return parts_table(page, 1, 2, 3, 4)
 
 
 def size_sentence(page: Study) -> Any:

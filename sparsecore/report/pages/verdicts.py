@@ -15,13 +15,7 @@ from typing import Any
 import pandas as pd
 
 from sparsecore.report.figures.causes import arm_in_words
-from sparsecore.report.pages.parts import (
-    WHOSE,
-    Study,
-    checkout_folder,
-    html_table,
-    markdown,
-)
+from sparsecore.report.pages.parts import Study, checkout_folder, html_table, markdown
 from sparsecore.runs.claims import format_value, read_claims
 from sparsecore.runs.judged import parts_of
 from sparsecore.stats.judgement import judge
@@ -53,7 +47,17 @@ SEVERAL = {
 }
 
 
-def verdict_sentence(page: Study, *numbers: int, whose: Sequence[str] = WHOSE) -> Any:
+def verdicts(page: Study, *numbers: int, scales: Mapping[str, str] | None = None) -> Any:
+    """What the findings come to, as :func:`verdict_sentence`; above it :func:`parts_table`."""
+    parts = parts_table(page, *numbers, scales=scales)
+    if parts is not None:
+        from IPython.display import display
+
+        display(parts)
+    return verdict_sentence(page, *numbers)
+
+
+def verdict_sentence(page: Study, *numbers: int) -> Any:
     """``Finding 1 **holds** in the reference runs; in your runs it **fails** (the reason).``
 
     On the page as published the verdicts are the book's, which may rest on more runs than the page
@@ -74,7 +78,7 @@ def verdict_sentence(page: Study, *numbers: int, whose: Sequence[str] = WHOSE) -
         if number in decided:
             continue
         said = []
-        for shown, parts in _sides(page, whose):
+        for shown, parts in _sides(page):
             name = f"the {shown}" if shown.startswith("reference") else shown
             found, reason = judge(parts[parts["finding"] == number])
             verb, why = f"**{VERDICTS[found]}**", _why(reason)
@@ -109,12 +113,7 @@ def _why(reason: str) -> str:
     return f" ({arm_in_words(reason)})" if reason else ""
 
 
-def parts_table(
-    page: Study,
-    *numbers: int,
-    scales: Mapping[str, str] | None = None,
-    whose: Sequence[str] = WHOSE,
-) -> Any:
+def parts_table(page: Study, *numbers: int, scales: Mapping[str, str] | None = None) -> Any:
     """The parts of these findings, in the reference runs and in the reader's; a note explains them.
 
     None on the page as published, where the page of verdicts has the table. Parts are paired by
@@ -123,7 +122,7 @@ def parts_table(
     """
     if page.own is None:
         return None
-    sides = [(name, _cells(parts, numbers, scales)) for name, parts in _sides(page, whose)]
+    sides = [(name, _cells(parts, numbers, scales)) for name, parts in _sides(page)]
     keys = sorted(dict.fromkeys(key for _, side in sides for key in side), key=lambda key: key[0])
     rows = [
         [str(finding), html.escape(part), *(side.get((finding, part), "–") for _, side in sides)]
@@ -133,10 +132,10 @@ def parts_table(
     return html_table(pd.DataFrame(rows, columns=head), escape=False, note=NOTE)
 
 
-def _sides(page: Study, whose: Sequence[str]) -> list[tuple[str, pd.DataFrame]]:
+def _sides(page: Study) -> list[tuple[str, pd.DataFrame]]:
     """The parts of the findings in the reference runs and in the reader's, where shown."""
     found = []
-    for name, tables in page.shown(*whose).items():
+    for name, tables in page.shown().items():
         parts = parts_of(page.experiment, tables)
         if parts is not None:
             found.append((name, parts))
