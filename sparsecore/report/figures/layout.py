@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from sparsecore.report.figures import style
 from sparsecore.report.figures.figure_data import label_rows
 
 Tables = Mapping[str, pd.DataFrame]
+NARROW = 28  # letters of a line below one of two panels
 
 
 def beside(
@@ -35,7 +37,8 @@ def beside(
     wide as the page. ``table``: the name of the one to draw. ``cuts``: mark the learning-rate cuts
     of the table ``epochs``. ``options`` go to ``draw`` for both panels, ``each`` to one of them.
     ``height``: in inches, default the figure's own (of two panels, the usual one). Two panels share
-    their legend, and their y axis where ``same_y``. Returns the array of axes.
+    the width of the page and their legend, and their y axis where ``same_y``. Returns the array of
+    axes.
     """
     panels = [
         (tables, own, title)
@@ -47,8 +50,7 @@ def beside(
     columns = len(panels)
     axes: list[Axes | None] = [None]
     if columns > 1 or height is not None:
-        figure, made = style.new_figure(height or style.HEIGHT, columns=columns, sharey=same_y)
-        figure.set_figwidth(style.WIDTH * (1.35 if columns > 1 else 1.0))
+        _, made = style.new_figure(height or style.HEIGHT, columns=columns, sharey=same_y)
         axes = list(made[0])
     drawn = []
     for ax, (tables, own, title) in zip(axes, panels, strict=True):
@@ -59,7 +61,9 @@ def beside(
         label_rows(ax, "whose", title)
         if columns > 1 or reference is None:
             ax.set_title(title, color=style.INK, fontsize=style.TEXT)
-        if same_y and drawn:
+        if columns > 1:
+            ax.set_xlabel(textwrap.fill(ax.get_xlabel(), NARROW))
+        if drawn:  # it says the same
             ax.set_ylabel("")
         drawn.append(ax)
     if columns > 1:

@@ -18,9 +18,12 @@ from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
+
+from sparsecore.report.figures.figure_data import keep_names
 
 INK = "#7d7d7d"  # text and spines
 FAINT = "#7d7d7d38"  # grid
@@ -214,16 +217,28 @@ def below(ax: Axes, **options: Any) -> None:
 def figure_legend(figure: Any, axes: Iterable[Axes], **options: Any) -> None:
     """One legend for all panels of a figure, under them: what is named alike stands once."""
     handles: dict[str, Any] = {}
+    axes = list(axes)
     for ax in axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
     if not handles:
         return
     made = figure.legend(
-        handles.values(), handles.keys(), frameon=False, labelcolor=INK,
+        handles.values(), handles.keys(), frameon=False, labelcolor=INK, fontsize=TEXT - 1,
         **{"loc": "outside lower center", "ncols": min(3, len(handles)), **options},
     )  # fmt: skip
     made.get_title().set_color(INK)
+    keep_names(axes[0], {name: colour_of(handle) for name, handle in handles.items()})
+
+
+def colour_of(handle: Any) -> Any:
+    """The colour that a legend shows: of a line, of bars, of a patch or of points."""
+    if hasattr(handle, "lines"):  # the container of an error bar
+        handle = handle.lines[0]
+    if hasattr(handle, "get_color"):
+        return handle.get_color()
+    colour = np.atleast_2d(handle.get_facecolor())
+    return colour[0] if colour.size else INK
 
 
 def signal_label(layer: str, signal: str) -> str:
