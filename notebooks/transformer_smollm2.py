@@ -164,6 +164,9 @@ axes = figures.beside(
     signal="activation", value="chi_without", titles=whose,
 )  # fmt: skip
 
+# %% tags=["remove-input"]
+HoverPoints(axes)
+
 # %% [markdown]
 # ## Frequency, or what can be predicted?
 #
@@ -175,6 +178,9 @@ axes = figures.beside(
     figures.rho_by_block, page.reference, page.own, "correlations",
     signal="gradient", method="partial_surprisal", titles=whose,
 )  # fmt: skip
+
+# %% tags=["remove-input"]
+HoverPoints(axes)
 
 # %% [markdown]
 # ## How sure are we?

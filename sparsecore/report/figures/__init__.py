@@ -34,7 +34,11 @@ from sparsecore.report.figures.scale import classes_over_w, findings_by_scale, r
 from sparsecore.report.figures.speed import beside_peers, growth_panels
 from sparsecore.report.figures.stack import stack
 from sparsecore.report.figures.tagging import accuracy_by_frequency, orders_compared, tradeoff
-from sparsecore.report.figures.training import mark_step_cuts, training_curve
+from sparsecore.report.figures.training import (
+    mark_step_cuts,
+    perplexity_over_steps,
+    training_curve,
+)
 from sparsecore.report.figures.transformer import rho_by_block
 from sparsecore.report.figures.words import chi_against_frequency, samples_compared
 
@@ -66,6 +70,7 @@ __all__ = [
     "path_through_sentence",
     "perplexities_compared",
     "perplexity_over_epochs",
+    "perplexity_over_steps",
     "recited",
     "reciting_over_epochs",
     "recurrent_masks",

@@ -157,15 +157,29 @@ def whole_numbers(ax: Axes, label: str = style.EPOCH) -> None:
     ax.margins(x=0.02)
 
 
+def round_ticks(ax: Axes) -> None:
+    """A logarithmic y axis: marked at round numbers, written out."""
+    low, high = ax.get_ylim()
+    round_numbers = [m * 10**k for k in range(8) for m in (1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8)]
+    shown = [p for p in round_numbers if low <= p <= high]
+    ax.set_yticks(shown, [f"{p:g}" for p in shown])
+    ax.set_yticks([], minor=True)
+
+
 def zero_line(ax: Axes, at: float = 0.0, *, across: bool = False, dashes: Any = "-") -> None:
     """The level that values are read against, in the colour of the text."""
     draw = ax.axvline if across else ax.axhline
     draw(at, color=style.INK, linewidth=1.0, linestyle=dashes, zorder=1)
 
 
-def name_lines(ax: Axes, width: int = 25) -> None:
-    """Write the name of each labelled line right of its end, in its colour, none over another."""
-    named = []
+def name_lines(
+    ax: Axes, width: int = 25, also: Iterable[tuple[str, float, float, Any]] = ()
+) -> None:
+    """Write the name of each labelled line right of its end, in its colour, none over another.
+
+    ``also``: (text, x, y, colour) of places that are no lines.
+    """
+    named = list(also)
     for line in ax.get_lines():
         x, y = (np.asarray(data, float) for data in line.get_data())
         known = np.flatnonzero(np.isfinite(x) & np.isfinite(y))

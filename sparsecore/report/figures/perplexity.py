@@ -58,11 +58,7 @@ def perplexity_over_epochs(curves: pd.DataFrame, ax: Axes | None = None) -> Axes
         place = float(begins.min()) - 0.5
         ax.axvline(place, color=style.INK, linestyle=(0, (3, 3)), linewidth=1.0)
         name_upright(ax, place, "fine-tuning begins")
-    low, high = ax.get_ylim()
-    round_numbers = [m * 10**k for k in range(8) for m in (1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8)]
-    shown = [p for p in round_numbers if low <= p <= high]
-    ax.set_yticks(shown, [f"{p:g}" for p in shown])
-    ax.set_yticks([], minor=True)
+    marks.round_ticks(ax)
     ax.set_ylabel("validation perplexity")
     marks.whole_numbers(ax, "epoch")
     marks.name_lines(ax, width=14)

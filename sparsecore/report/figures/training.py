@@ -15,6 +15,7 @@ LOSSES = {
     "train_loss": Look("training text", style.BLUE, style.DASHED),
     "valid_loss": Look("validation text", style.ORANGE),
 }
+OTHERS = tuple(c for c in style.PALETTE if c not in (style.DENSE, style.SPARSE))
 
 
 @style.theme()
@@ -38,6 +39,27 @@ def training_curve(epochs: pd.DataFrame, ax: Axes | None = None) -> Axes:
     right_scale(ax, np.log(shown), [f"{p:g}" for p in shown], "perplexity")
     style.legend(ax)
     return keep_rows(ax, epochs[[*known, *LOSSES, "step_cut"]])
+
+
+@style.theme()
+def perplexity_over_steps(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Perplexity of models that learn the same text side by side, a line a model.
+
+    ``table``: model (its name), step, perplexity.
+    """
+    columns = ["model", "step", "perplexity"]
+    require_columns(table, columns)
+    ax = style.new_axes(ax, height=3.6)
+    names = table["model"].unique()
+    colours = (style.DENSE, style.SPARSE, *OTHERS)
+    looks = {name: Look(name, colour) for name, colour in zip(names, colours, strict=False)}
+    marks.lines(ax, table, "step", "perplexity", "model", looks)
+    ax.set_yscale("log")
+    marks.round_ticks(ax)
+    marks.whole_numbers(ax, "steps of training")
+    ax.set_ylabel("perplexity")
+    marks.name_lines(ax, width=14)
+    return keep_rows(ax, table[columns])
 
 
 def right_scale(ax: Axes, places: np.ndarray, labels: list[str], name: str) -> None:

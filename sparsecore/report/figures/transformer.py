@@ -19,6 +19,7 @@ KINDS = {
 }
 LAST = Look("last norm", style.ORANGE, marker="o")
 LSTM = Look("upper LSTM of part one", style.GREY, marker="s")
+NAME = 15  # letters of a line right of the drawing
 ROLES = {"activation": "the input word", "gradient": "the target word"}
 
 
@@ -45,22 +46,29 @@ def rho_by_block(
     marks.lines(ax, shown, "block", "rho", "kind", KINDS, ends=("low", "high"))
     if value != "chi":
         before = rows[(rows["value"] == "chi") & (rows["kind"] == "residual")]
-        look = replace(KINDS["residual"], name="the same, all dimensions", dashes=style.DASHED)
+        look = replace(
+            KINDS["residual"], name="residual stream, all dimensions", dashes=style.DASHED
+        )
         marks.lines(ax, before, "block", "rho", "kind", {"residual": look})
     end = int(shown["block"].max())
-    _one(ax, end + 1, shown[shown["kind"] == "norm"], LAST)
+    single = _one(ax, end + 1, shown[shown["kind"] == "norm"], LAST)
     if lstm is not None:
         own = (lstm["signal"] == signal) & (lstm["layer"] == "lstm2")
-        _one(ax, end + 2, lstm[own & (lstm["method"] == "pearson_log")], LSTM)
+        single += _one(ax, end + 2, lstm[own & (lstm["method"] == "pearson_log")], LSTM)
     marks.zero_line(ax)
     ax.set_xlabel("block")
     ax.set_ylabel(f"ρ of χ with log frequency,\n{ROLES[signal]}")
-    style.below(ax, ncols=2)
+    marks.name_lines(ax, NAME, also=single)
     return keep_rows(ax, shown[columns])
 
 
-def _one(ax: Axes, place: float, rows: pd.DataFrame, look: Look) -> None:
-    if len(rows):
-        told = [f"{look.name}: {rho:.3f}" for rho in rows["rho"]]
-        places = [place] * len(rows)
-        marks.points(ax, places, rows["rho"], (rows["low"], rows["high"]), look, texts=told)
+def _one(
+    ax: Axes, place: float, rows: pd.DataFrame, look: Look
+) -> list[tuple[str, float, float, str]]:
+    """Draw a single point; return what names it: text, place and colour."""
+    if rows.empty:
+        return []
+    told = [f"{look.name}: {rho:.3f}" for rho in rows["rho"]]
+    places = [place] * len(rows)
+    marks.points(ax, places, rows["rho"], (rows["low"], rows["high"]), look, texts=told)
+    return [(look.name, place, float(rows["rho"].iloc[0]), look.colour)]
