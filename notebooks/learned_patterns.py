@@ -82,11 +82,11 @@ about_reader(reader)
 #
 # ## Before and after
 #
-# Each row is a WFSA of the structure that training began with, each circle a state, and its area
+# Each row is a WFSA of the structure that training began with, of those that keep a state; each circle is a state, and its area
 # the ℓ2 norm of the weights that lead into it. States with a norm below 0.1, and all those
 # behind them, were removed.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-states", "caption": "The automata before and after (Figure 1 of the paper): filled states are kept, hollow ones were removed. Rows are sorted by what is left, first by the number of states, then by their norms. Few are left, and those at the front of a row stay longest."}, "image": {"alt": "Rows of circles joined by lines, one row a WFSA; few states are filled, the others are hollow and small.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-states", "caption": "The automata before and after (Figure 1 of the paper): filled states are kept, hollow ones were removed. Rows are sorted by what is left, first by the number of states, then by their norms. Most automata are removed whole, which the last line counts; of the others the first states stay longest."}, "image": {"alt": "Rows of circles joined by lines, one row a WFSA of which something is kept; some states are filled, the others are hollow and small.", "classes": "dark-light"}}
 axes = figures.states_kept(reader.states)
 
 # %% [markdown]

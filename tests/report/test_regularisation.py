@@ -100,14 +100,15 @@ def test_every_try_is_a_mark():
 def test_kept_states_are_filled_and_stand_first():
     states = pd.DataFrame(
         {
-            "wfsa": [0, 0, 1, 1],
-            "state": [1, 2, 1, 2],
-            "norm": [0.05, 0.02, 1.0, 0.5],
-            "kept": [False, False, True, True],
+            "wfsa": [0, 0, 1, 1, 1],
+            "state": [1, 2, 1, 2, 3],
+            "norm": [0.05, 0.02, 1.0, 0.5, 0.02],
+            "kept": [False, False, True, True, False],
         }
     )
     ax = figures.states_kept(states)
-    assert [text.get_text() for text in ax.get_yticklabels()] == ["2", "1"]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["2"]
+    assert [text.get_text() for text in ax.texts] == ["and 1 more, of which no state was kept"]
     removed, kept = ax.collections[:2]
     assert len(removed.get_facecolor()) == 0 and len(kept.get_facecolor()) == 1
     sizes = kept.get_sizes()

@@ -120,16 +120,19 @@ def states_kept(states: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """The automata before and after (Fig. 1): a row a WFSA, filled states are kept.
 
     ``states``: wfsa, state (1, 2, …), norm, kept; of one model. The area of a circle is the norm of
-    the state's weights; the small square is the start state. Rows stand by what they keep.
+    the state's weights; the small square is the start state. Rows stand by what they keep; those
+    that keep nothing are counted in the last line (all are drawn where no WFSA keeps anything).
     """
     require_columns(states, ["wfsa", "state", "norm", "kept"])
     order = states.groupby("wfsa").agg(kept=("kept", "sum"), norm=("norm", "sum"))
     order = order.sort_values(["kept", "norm"], ascending=False, kind="stable")
-    row = {wfsa: index for index, wfsa in enumerate(order.index)}
-    ax = style.new_axes(ax, height=max(2.2, 0.3 * len(row) + 1.0))
+    shown = order[order["kept"] > 0] if (order["kept"] > 0).any() else order
+    gone = len(order) - len(shown)
+    row = {wfsa: index for index, wfsa in enumerate(shown.index)}
+    ax = style.new_axes(ax, height=max(2.2, 0.4 * len(row) + 1.2))
     kept_colour, largest = FAMILIES["regularised"].colour, float(states["norm"].max()) or 1.0
     y = states["wfsa"].map(row)
-    for is_kept, part in states.groupby("kept"):
+    for is_kept, part in states[states["wfsa"].isin(row)].groupby("kept"):
         colour = kept_colour if is_kept else style.INK
         for _, one in part.iterrows():
             x, height = float(one["state"]), float(row[one["wfsa"]])
@@ -150,7 +153,10 @@ def states_kept(states: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_xlabel("state (0: start)")
     ax.set_yticks(list(row.values()), [str(int(wfsa) + 1) for wfsa in row])
     ax.set_ylabel("WFSA")
-    ax.set_ylim(len(row) - 0.4, -0.6)
+    ax.set_ylim(len(row) + (0.5 if gone else -0.4), -0.6)
+    if gone:
+        text = f"and {gone} more, of which no state was kept"
+        ax.text(0, len(row), text, color=style.INK, fontsize=style.TEXT - 1, va="center")
     ax.grid(False)
     style.legend(ax, loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return keep_rows(ax, states)
