@@ -47,6 +47,7 @@ check_parameters(globals())
 
 # %% tags=["hide-input"]
 from sparsecore.report import figures
+from sparsecore.report.explorers import HoverPoints
 from sparsecore.report.figures.causes import ON_SCALE
 from sparsecore.report.pages.causes import (
     about,
@@ -113,8 +114,14 @@ axes = figures.beside(
     **right,
 )
 
+# %% tags=["remove-input"]
+HoverPoints(axes)
+
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-held", "caption": "The same on held-out text, where both halves are the target at the same positions. Adam's marks fall here too; those of SGD at 20 are too uncertain to say."}, "image": {"alt": "Line chart: difference in concentration on held-out text at ratios 1 to 1, 4 to 1 and 19 to 1, for three ways of training.", "classes": "dark-light"}}
 axes = figures.beside(figures.dose_response, page.reference, table="doses", **right)
+
+# %% tags=["remove-input"]
+HoverPoints(axes)
 
 # %% [markdown]
 # The word tables of these runs are not kept with the book. The part of an interval that comes from words can therefore be recomputed from
@@ -127,7 +134,7 @@ axes = figures.beside(figures.dose_response, page.reference, table="doses", **ri
 # *$\chi$ penalised* (or *rewarded*) adds $\chi$ of the gradient to the loss (or subtracts it); *frequent words first* is a curriculum, in which rare targets join the loss
 # later; *a tenth of the text ten times* makes as many updates on repeated text.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-updates", "caption": "The split slope, $\\chi$ per nat of frequency on held-out text, by optimiser. Adam is positive at 500 updates and, with every seed, negative from 1,500 on; SGD at 5 stays near zero; with SGD at 20 the seeds come apart late. Bands: the range over the seeds."}, "image": {"alt": "Line chart: effect of frequency on concentration over updates, a line for each of three optimisers.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-updates", "caption": "The split slope, $\\chi$ per nat of frequency on held-out text, by optimiser. With Adam it is positive at 500 updates and, with every seed, negative from 1,500 on; with SGD at 5 it stays near zero; with SGD at 20 the seeds come apart late. Bands: the range over the seeds."}, "image": {"alt": "Line chart: effect of frequency on concentration over updates, a line for each of three optimisers.", "classes": "dark-light"}}
 rounds = every_arm(reference)
 axes = figures.beside(
     figures.slopes_over_updates,
@@ -137,7 +144,10 @@ axes = figures.beside(
     **right,
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-networks", "caption": "The same with Adam, by network (the line named *Adam* is the LSTM's). All but the GRU begin above zero, and all end lower than they began; the minGRU stays above zero, the LSTM and the GRU end below it. Bands: the range over the seeds."}, "image": {"alt": "Line chart: effect of frequency on concentration over updates, a line for each of five networks trained with Adam.", "classes": "dark-light"}}
+# %% tags=["remove-input"]
+HoverPoints(axes)
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-networks", "caption": "The same with Adam, by network. All but the GRU begin above zero, and all end lower than they began; the minGRU stays above zero, the LSTM and the GRU end below it. Bands: the range over the seeds."}, "image": {"alt": "Line chart: effect of frequency on concentration over updates, a line for each of five networks trained with Adam.", "classes": "dark-light"}}
 networks = ("adam", "gru", "mingru", "transformer", "sparse")
 axes = figures.beside(
     figures.slopes_over_updates,
@@ -148,6 +158,9 @@ axes = figures.beside(
     same_y=False,
     titles=page.titles,
 )
+
+# %% tags=["remove-input"]
+HoverPoints(axes)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-variants", "caption": "The same for variants of SGD at 5 (with momentum: at 0.5), an LSTM each, a panel a variant; grey and dashed in each: SGD at 5 itself. With normal output rows the slope stays at zero, as it does with the usual rows; with targets shuffled it grows from the start, and with momentum more. Left out is the arm in which $\\chi$ is rewarded, whose slopes are far steeper (table below). Bands: the range over the seeds."}, "image": {"alt": "Six small line charts: effect of frequency on concentration over updates for each variant of SGD at 5, with SGD at 5 itself in grey.", "classes": "dark-light"}}
 variants = (
@@ -177,9 +190,13 @@ axes = figures.beside(
     titles=page.titles,
 )
 
+# %% tags=["remove-input"]
+HoverPoints(axes)
+
 # %% [markdown]
 # The same in numbers, with the slope over whole words of the same ranks. Slopes are in
-# thousandths of $\chi$ per nat, after 3,000 updates, with 95 % intervals; the seeds tell the rounds apart.
+# thousandths of $\chi$ per nat, after 3,000 updates, with 95 % intervals. Three arms have two rows each, because they were trained in
+# both rounds, the second time from other random numbers (*new seeds*).
 
 # %% tags=["hide-input"]
 arms_table(page, reference, "enwiki-3", kinds=["split", "words"])
@@ -207,6 +224,9 @@ axes = figures.beside(
     **{**right, "yours": progress(right["yours"])},
 )
 
+# %% tags=["remove-input"]
+HoverPoints(axes)
+
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-loss-held", "caption": "The same with the slope measured on held-out text. Here too Adam falls below zero only at losses that SGD at 20 never reaches, and SGD at 20 itself cannot be told from zero."}, "image": {"alt": "Line chart: effect of frequency on concentration on held-out text against held-out loss, a line for each of three optimisers.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.slopes_over_loss,
@@ -215,6 +235,9 @@ axes = figures.beside(
     measure="held out",
     **{**right, "yours": progress(right["yours"])},
 )
+
+# %% tags=["remove-input"]
+HoverPoints(axes)
 
 # %% [markdown]
 # ## What $\chi$ correlates with

@@ -44,7 +44,7 @@ def test_dose_response_draws_thousandths_of_every_condition(tables):
 
 def test_slopes_compared_has_a_row_an_arm_and_a_mark_a_measure(tables):
     ax = figures.slopes_compared(tables["slopes"])
-    assert [text.get_text() for text in ax.get_yticklabels()] == ["SGD at 5", "Adam"]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["SGD at 5", "LSTM with Adam"]
     for marks in (box.lines[0] for box in ax.containers):
         assert marks.get_xdata() == pytest.approx([2, 0], abs=0.3)
     assert ax.get_legend_handles_labels()[1] == ["in training", "on held-out text"]
@@ -53,7 +53,7 @@ def test_slopes_compared_has_a_row_an_arm_and_a_mark_a_measure(tables):
 def test_slopes_over_updates_name_the_arms_that_were_run(tables):
     ax = figures.slopes_over_updates(tables["replicates"])
     _, labels = ax.get_legend_handles_labels()
-    assert labels == ["SGD at 5", "Adam"]
+    assert labels == ["SGD at 5", "LSTM with Adam"]
     figure = ax.get_figure()
     rows = rows_of(figure)
     assert rows is not None and len(rows) == 6  # two arms, three seeds, one update
@@ -63,8 +63,8 @@ def test_slopes_by_arm_have_a_panel_each_on_the_baseline():
     tables = tables_of(made_up({"sgd-5": SLOPE, "adam": 0.0, "gru": 0.0}))
     sides = {"reference runs": tables, "your runs": None}
     axes = figures.slopes_by_arm(sides, ("adam", "gru", "sparse"))
-    assert [ax.get_title() for ax in axes] == ["Adam", "GRU with Adam"]
-    for ax, arm in zip(axes, ("Adam", "GRU with Adam"), strict=True):
+    assert [ax.get_title() for ax in axes] == ["LSTM with Adam", "GRU with Adam"]
+    for ax, arm in zip(axes, ("LSTM with Adam", "GRU with Adam"), strict=True):
         assert ax.get_legend_handles_labels()[1] == ["SGD at 5", arm]
     rows = rows_of(axes[0].get_figure())
     assert rows is not None and not rows.duplicated().any()
@@ -77,7 +77,7 @@ def test_slopes_by_arm_have_a_panel_each_on_the_baseline():
 
 def test_slopes_over_updates_draw_the_arms_asked_for(tables):
     ax = figures.slopes_over_updates(tables["replicates"], arms=("adam", "gru"))
-    assert ax.get_legend_handles_labels()[1] == ["Adam"]
+    assert ax.get_legend_handles_labels()[1] == ["LSTM with Adam"]
 
 
 @pytest.mark.parametrize("names", [("adam", *NETWORKS), ("sgd-5", *VARIANTS)])
@@ -90,7 +90,9 @@ def test_slopes_stand_over_what_their_arm_had_learned(tables):
     table = progress(tables)
     assert table is not None and progress(None) is None
     ax = figures.slopes_over_loss(table["progress"], arms=("sgd-5", "adam"))
-    assert ax.get_legend_handles_labels()[1] == ["SGD at 5", "Adam"] and ax.xaxis_inverted()
+    assert (
+        ax.get_legend_handles_labels()[1] == ["SGD at 5", "LSTM with Adam"] and ax.xaxis_inverted()
+    )
     losses = tables["losses"].groupby("arm")["valid_loss"].mean()
     rows = table["progress"].query("kind == 'split' and measure == 'training'").set_index("arm")
     assert rows["valid_loss"].to_dict() == pytest.approx(losses.to_dict())
@@ -111,7 +113,7 @@ def test_a_table_without_its_columns_is_refused(tables):
 
 def test_the_table_of_arms_has_losses_and_slopes_in_thousandths(tables):
     shown = arms(tables)
-    assert list(shown["arm"]) == ["SGD at 5", "Adam"]
+    assert list(shown["arm"]) == ["SGD at 5", "LSTM with Adam"]
     assert list(shown["seeds"]) == ["0, 1, 2"] * 2
     assert shown["held-out loss, nats"][0] == f"{4.0 + SLOPE:.2f}"
     slopes = [name for name in shown if name.endswith(("in training", "held out"))]
@@ -135,6 +137,8 @@ def test_the_arms_of_a_round_are_those_of_all_its_folders(tables, tmp_path, monk
     page = Study("causes", dict, found, None, "quick", executed=False)  # pyright: ignore
     told = arms_table(page, "text", "text-2").data
     assert "GRU with Adam" in told
+    assert told.index("SGD with momentum (new seeds)") < told.index("GRU with Adam")
+    assert "Random seeds: 0, 1, 2; new seeds: 0, 1, 2." in told
     missing = told.partition("Registered and not run: ")[2]
     assert "curriculum" not in missing and "frequent words first" in missing
     assert "SGD with momentum" not in missing

@@ -23,7 +23,7 @@ ARMS = {
     "sgd-5": "SGD at 5",
     "sgd-20": "SGD at 20",
     "normal-init": "SGD at 5, normal output rows",
-    "adam": "Adam",
+    "adam": "LSTM with Adam",
     "shuffled": "SGD at 5, targets shuffled",
     "momentum": "SGD with momentum",
     "repeated": "SGD at 5, a tenth of the text ten times",
@@ -52,6 +52,7 @@ MEASURES = (
 CODES = re.compile("|".join(rf"(?<=, ){code}(?=,)" for code in ARMS))
 SLOPES = ["arm", "seed", "update", "measure", "kind", "value"]
 ABREAST = 3  # panels
+ROW_NAME = 22  # letters of a line left of a row
 PER_NAT = rf"split slope of ${style.TOP_GRADIENT}$, thousandths a nat"
 
 
@@ -125,7 +126,7 @@ def slopes_compared(
         places = rows["arm"].map(present.index) + shift
         marks.points(ax, places, value, ends, look, across=True, texts=told)
     marks.zero_line(ax, across=True)
-    ax.set_yticks(range(len(present)), [ARMS[arm] for arm in present])
+    ax.set_yticks(range(len(present)), [textwrap.fill(ARMS[arm], ROW_NAME) for arm in present])
     ax.invert_yaxis()
     ax.set_xlabel(PER_NAT)
     style.below(ax)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -16,6 +18,7 @@ TEXTS = {
 }
 OPTIMISERS = ("sgd-20", "sgd-5", "adam")
 LOOKS = {arm: causes.LOOKS[arm] for arm in OPTIMISERS}
+LOOKS["adam"] = replace(LOOKS["adam"], name="Adam")  # all three train the same network
 WORDS = {
     "all": "Words seen at least 3,000 times by the end",
     "without": "The same without the twenty commonest",

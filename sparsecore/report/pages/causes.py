@@ -12,7 +12,7 @@ from sparsecore.report.figures.causes import ARMS
 from sparsecore.report.pages.parts import (
     Study,
     about_study,
-    as_typed,
+    corpus_name,
     html_table,
     open_study,
     reference_folder,
@@ -22,6 +22,7 @@ from sparsecore.runs.reference import Summary, read_provenance, read_summary
 
 THOUSANDTHS = 1e3
 KINDS = {"split": "split", "thin": "thinned", "words": "whole words"}
+AGAIN = "new seeds"  # of an arm that was trained in a later round too
 OF_ARMS = ("slopes", "replicates", "losses")  # tables of a row or more an arm
 
 
@@ -34,8 +35,8 @@ def about(page: Study) -> Any:
 
     def told(_: Summary, corpus: Mapping[str, Any], settings: Mapping[str, Any], runs: int) -> str:
         return (  # how many is in the table of arms, which has several folders
-            f"{settings['num_updates']:,} updates a run on {as_typed(corpus['name'])}, "
-            f"{settings['max_types']:,} types, H = {settings['hidden_size']}"
+            f"{settings['num_updates']:,} updates a run on {corpus_name(corpus)}, "
+            f"{settings['max_types']:,} different words, {settings['hidden_size']} units a layer"
         )
 
     return about_study(page, told)
@@ -65,14 +66,26 @@ def having(tables: Summary | None, names: Sequence[str]) -> Summary | None:
 
 
 def arms_table(page: Study, *references: str, kinds: Sequence[str] = tuple(KINDS)) -> Any:
-    """What every arm of these rounds learned, and its slopes; below, which arms were not run."""
-    known = [tables for name in references if (tables := every_arm(name)) is not None]
-    if page.own is not None:
-        known.append(page.own)
-    table = pd.concat([arms(tables, kinds) for tables in known], ignore_index=True)
-    missing = [name for name in ARMS.values() if name not in set(table["arm"])]
-    note = f"Registered and not run: {'; '.join(missing)}." if missing else ""
-    return html_table(table, note=note)
+    """What every arm of these rounds learned, and its slopes, one below the other.
+
+    Below: the seeds of each round, and which arms were not run.
+    """
+    named = list(ARMS.values())
+    known = [(AGAIN if number else "", every_arm(name)) for number, name in enumerate(references)]
+    known.append(("your runs", page.own))
+    rounds = [(mark, arms(tables, kinds)) for mark, tables in known if tables is not None]
+    table = pd.concat(
+        rows.assign(
+            place=rows["arm"].map(named.index), arm=rows["arm"] + (f" ({mark})" if mark else "")
+        )
+        for mark, rows in rounds
+    )
+    table = table.sort_values("place", kind="stable")
+    seeds = [f"{mark or 'seeds'}: {'; '.join(rows['seeds'].unique())}" for mark, rows in rounds]
+    missing = [name for number, name in enumerate(named) if number not in set(table["place"])]
+    note = f"Random {'; '.join(seeds)}."
+    note += f" Registered and not run: {'; '.join(missing)}." if missing else ""
+    return html_table(table.drop(columns=["place", "seeds"]), note=note)
 
 
 def arms(tables: Summary, kinds: Sequence[str] = tuple(KINDS)) -> pd.DataFrame:
