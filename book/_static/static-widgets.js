@@ -72,15 +72,9 @@ function line(tag, text, name) {
 
 /** A panel that only a running notebook can fill: what it was given and showed when the page was made. */
 async function retell(record, states, into) {
-  const { _esm, _model_name: kind, description, value, children, tooltip, format } = record.state;
+  const { _esm, _model_name: kind, description, value, children } = record.state;
   if (_esm) return mount(record, into);
-  if (kind === "ImageModel") {
-    const stored = record.buffers?.find((buffer) => buffer.path.join() === "value");
-    const image = document.createElement("img");
-    image.alt = tooltip ?? "";
-    image.src = `data:image/${format};base64,${stored?.data ?? ""}`;
-    if (stored) into.append(image);
-  } else if (kind === "ButtonModel") into.append(...line("p", `After pressing “${description}”:`, "given"));
+  if (kind === "ButtonModel") into.append(...line("p", `After pressing “${description}”:`, "given"));
   else if (kind === "LabelModel") into.append(...line("p", value, "given"));
   else if (description && ["string", "number"].includes(typeof value) && value !== "") into.append(...line("p", `${description}: ${value}`, "given"));
   for (const child of children ?? []) await retell(states[child.replace("IPY_MODEL_", "")], states, into);

@@ -19,17 +19,18 @@ from sparsecore.layers.geometry import equal_dense_size
 from sparsecore.layers.sparse_rnn import SparseLSTM
 from sparsecore.live.panel import DESCRIPTION, WIDE, Panel
 from sparsecore.models.language_model import LSTMLanguageModel, State, detach
-from sparsecore.report.figures import style
+from sparsecore.report.figures import perplexity_over_steps
 from sparsecore.training.batches import columns, num_windows, window
 
 WIDTH = 100  # of embedding and dense layers
-COLOURS = ("#d55e00", "#0c9a6c")
 DRAWN = "Line chart: perplexity of the sparse and the dense model over the steps of training"
 SMOOTH = 20  # steps that a point of the curve is the mean of
 
 
 def your_geometry(duration: int = 60, **overrides: Any) -> Panel:
     """Choose N, γ and the width; a sparse and a dense LSTM of equal size race for some seconds.
+
+    The panel's ``tables`` then has the curve, ``race``.
 
     ``duration``: seconds that are set at first. ``overrides``: fields of the emergent experiment's
     quick preset, whose text is learned.
@@ -66,7 +67,8 @@ def your_geometry(duration: int = 60, **overrides: Any) -> Panel:
             rows += row
             curve.value = drawn(pd.DataFrame(rows))
             say(f"{row[0]['seconds']:.0f} of {seconds.value} seconds")
-        ends = pd.DataFrame(rows).groupby("model", sort=False)["perplexity"].last()
+        panel.tables = {"race": pd.DataFrame(rows)}
+        ends = panel.tables["race"].groupby("model", sort=False)["perplexity"].last()
         said = "; ".join(f"{name}: perplexity {value:.0f}" for name, value in ends.items())
         say(f"{said}, on the training text")
         return [curve]
@@ -119,18 +121,10 @@ def race(
             return
 
 
-@style.theme()
 def drawn(table: pd.DataFrame) -> bytes:
     """Perplexity over steps as a PNG picture."""
-    ax = style.new_axes(height=3.6)
-    figure = ax.get_figure(root=True)
+    figure = perplexity_over_steps(table).get_figure(root=True)
     assert figure is not None
-    for colour, (name, rows) in zip(COLOURS, table.groupby("model", sort=False), strict=False):
-        ax.plot(rows["step"], rows["perplexity"], color=colour, linewidth=1.8, label=name)
-    ax.set_yscale("log")
-    ax.set_xlabel("steps of training")
-    ax.set_ylabel("perplexity")
-    style.legend(ax)
     with io.BytesIO() as picture:
         figure.savefig(picture, format="png", dpi=110)
         plt.close(figure)

@@ -8,6 +8,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from sparsecore.errors import InputError, TrainingError
+from sparsecore.stats.tables import Summary
 
 WIDE = widgets.Layout(width="100%", max_width="46rem")
 DESCRIPTION = {"description_width": "9rem"}
@@ -30,6 +31,7 @@ class Panel(widgets.VBox):
         work: Callable[[Callable[[str], None]], Sequence[widgets.Widget]],
     ) -> None:
         self.work = work
+        self.tables: Summary = {}  # what the last work measured
         self.button = widgets.Button(description=label, button_style="primary")
         self.status = widgets.Label(value="")
         self.shown = widgets.VBox([])

@@ -26,7 +26,7 @@ def your_text(corpus: str = "", max_tokens: int = 300_000, **overrides: Any) -> 
 
     ``corpus``: the path, or the name of a corpus, that is given at first; ``max_tokens``: how many
     of its words are read at first. ``overrides``: fields of the emergent experiment's quick preset,
-    which the model has otherwise.
+    which the model has otherwise. The panel's ``tables`` are then those of the run.
     """
     upload = widgets.FileUpload(accept=".txt,text/plain", multiple=False, description="Upload")
     path = widgets.Text(
@@ -38,7 +38,7 @@ def your_text(corpus: str = "", max_tokens: int = 300_000, **overrides: Any) -> 
         description="Words read", layout=WIDE, style=DESCRIPTION,
     )  # fmt: skip
     threshold = widgets.IntSlider(
-        value=8, min=1, max=100, description="Rarest words", style=DESCRIPTION, layout=WIDE
+        value=8, min=1, max=100, description="Seen at least", style=DESCRIPTION, layout=WIDE
     )
     epochs = widgets.IntSlider(
         value=5, min=1, max=30, description="Epochs", style=DESCRIPTION, layout=WIDE
@@ -63,7 +63,7 @@ def your_text(corpus: str = "", max_tokens: int = 300_000, **overrides: Any) -> 
         if kept.is_relative_to(home):  # as one writes it, on whatever machine this is
             kept = Path("~") / kept.relative_to(home)
         say(f"validation perplexity {perplexity:.0f}; the run is kept in {kept}")
-        tables = summary_of([run], n_boot=300)
+        tables = panel.tables = summary_of([run], n_boot=300)
         explorer = ChiExplorer(
             tables["trajectories"],
             width=int(run.config["hidden_size"]),
@@ -72,7 +72,8 @@ def your_text(corpus: str = "", max_tokens: int = 300_000, **overrides: Any) -> 
         )
         return [explorer]
 
-    return Panel([upload, path, most, threshold, epochs], "Train", work)
+    panel = Panel([upload, path, most, threshold, epochs], "Train", work)
+    return panel
 
 
 def saved(uploaded: Any) -> str:

@@ -38,6 +38,7 @@ def test_an_uploaded_text_is_trained_on(text_file):
     assert "validation perplexity" in panel.status.value, panel.status.value
     assert isinstance(panel.shown.children[0], ChiExplorer)
     assert list_runs("emergent")[-1].config["max_tokens"] == 250_000
+    assert "chi_lstm2_gradient_target" in panel.tables["words"]
 
 
 def test_a_geometry_is_raced_against_dense(text):
@@ -50,6 +51,7 @@ def test_a_geometry_is_raced_against_dense(text):
     panel.button.click()
     assert "dense" in panel.status.value and "perplexity" in panel.status.value
     assert bytes(panel.shown.children[0].value).startswith(b"\x89PNG")
+    assert panel.tables["race"]["model"].nunique() == 2
 
 
 def test_the_race_trains_both_models(text):
