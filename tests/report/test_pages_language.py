@@ -35,7 +35,7 @@ def run(tmp_path):
 
 
 def cells(table):
-    rows = re.findall(r"<tr.*?</tr>", table.data, re.DOTALL)
+    rows = re.findall(r"<tr.*?</tr>", table.data.replace("\u00a0", " "), re.DOTALL)
     return [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row, re.DOTALL) for row in rows]
 
 

@@ -50,7 +50,7 @@ def beside(alone):
 
 
 def cells(table):
-    rows = re.findall(r"<tr.*?</tr>", table.data, re.DOTALL)
+    rows = re.findall(r"<tr.*?</tr>", table.data.replace("\u00a0", " "), re.DOTALL)
     return [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row, re.DOTALL) for row in rows]
 
 

@@ -13,6 +13,7 @@ from sparsecore.experiments.sentiment.config import study
 from sparsecore.report.pages.parts import (
     Study,
     as_typed,
+    corpus_name,
     html_table,
     markdown,
     open_beside,
@@ -71,11 +72,11 @@ def about(page: Study) -> Any:
         corpus = models[0]["corpus"]
         theirs = (
             f"**Reference runs**: {sum(len(one['runs']) for one in models)} language models on "
-            f"{corpus['tokens']['train']:,} words of *{as_typed(corpus['name'])}* with "
+            f"{corpus['tokens']['train']:,} words of {corpus_name(corpus)} with "
             f"{corpus['types']:,} different ones, "
             f"{len(models[0]['seeds'])} seeds for each number of blocks, and "
-            f"{len(classifiers['runs'])} classifiers on *{as_typed(classifiers['corpus']['name'])}*"
-            f", {len(classifiers['seeds'])} seeds for each point."
+            f"{len(classifiers['runs'])} classifiers on {corpus_name(classifiers['corpus'])}, "
+            f"{len(classifiers['seeds'])} seeds for each point."
         )
     return markdown(theirs if page.own is None else f"{theirs}\n\n{_yours(page)}")
 

@@ -16,8 +16,8 @@ from sparsecore.experiments.emergent.config import Emergent
 from sparsecore.experiments.emergent.evidence import PAPER, matched_words
 from sparsecore.report.pages.parts import (
     Study,
-    as_typed,
     checkout_folder,
+    corpus_name,
     html_table,
     markdown,
     open_beside,
@@ -166,7 +166,7 @@ def differences_table(page: Page) -> Any:
 
     A column for the reference runs, for those on Wikipedia, and for the reader's run.
     """
-    path = checkout_folder("book", "results", "emergent") / "enwiki"
+    path = checkout_folder("book", "results", "emergent") / "enwiki-7m-lr20"
     sides = [(page.reference, page.provenance), (read_summary(path), read_provenance(path))]
     shown = {
         _named_runs(known): _differences(tables)
@@ -183,7 +183,7 @@ def differences_table(page: Page) -> Any:
 
 def _named_runs(known: dict[str, Any]) -> str:
     seeds = len(known["seeds"])
-    name = as_typed(known["corpus"].get("name", "reference runs"))
+    name = corpus_name({"name": "reference runs", **known["corpus"]})
     return f"{name}, {'one seed' if seeds == 1 else f'{seeds} seeds'}"
 
 
@@ -310,7 +310,7 @@ def _about_reference(page: Page) -> str:
         return "**Reference runs.** None in this checkout yet: the figures show your run alone."
     corpus, settings = page.provenance["corpus"], page.provenance["settings"]
     seeds = len(page.provenance["seeds"])
-    name = as_typed(corpus.get("name", "the reference corpus"))
+    name = corpus_name({"name": "the reference corpus", **corpus})
     return (
         f"**Reference runs.** {name}{_size(corpus)}, words"
         f" seen at least {settings['threshold']} times; {settings['epochs']} epochs,"
@@ -322,7 +322,7 @@ def _about_reference(page: Page) -> str:
 def _about_yours(page: Page) -> str:
     config = page.run.config
     corpus = page.run.environment.get("corpus", {})
-    name = as_typed(corpus.get("name", Path(config["corpus"]).name))
+    name = corpus_name({"name": Path(config["corpus"]).name, **corpus})
     return (
         f"**Your run.** Preset `{page.preset}`: {name}"
         f"{_size(corpus)}, words seen at least {config['threshold']} times;"

@@ -29,6 +29,14 @@ from sparsecore.runs.sweep import run_all, study_of
 from sparsecore.training.run_folder import Run
 
 PUBLISHED = "quick"  # the preset of the notebooks as the book shows them
+CORPORA = {
+    "amazon-reviews": "Amazon reviews",
+    "embedded": "the documentation of installed packages",
+    "enwiki": "Wikipedia",
+    "ptb": "the Penn Treebank",
+    "ud-english-ewt": "the English Web Treebank",
+    "wikitext-2": "WikiText-2",
+}
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>$|~#&!^])")
 
 
@@ -107,7 +115,7 @@ S = TypeVar("S", bound=Study)
 
 def mean_and_sd(row: Mapping[Any, Any], column: str = "accuracy", digits: int = 2) -> str:
     """Mean ± standard deviation, which a single run does not have."""
-    deviation = "" if math.isnan(row["sd"]) else f" ± {row['sd']:.{digits}f}"
+    deviation = "" if math.isnan(row["sd"]) else f"\u00a0±\u00a0{row['sd']:.{digits}f}"
     return f"{row[column]:.{digits}f}{deviation}"
 
 
@@ -280,5 +288,5 @@ def duration(seconds: float) -> str:
 
 def corpus_name(corpus: Mapping[str, Any]) -> str:
     """A corpus by a name that a reader knows."""
-    names = {"embedded": "the documentation of installed packages", "ptb": "the Penn Treebank"}
-    return names.get(str(corpus["name"]), as_typed(corpus["name"]))
+    name = corpus["name"]
+    return CORPORA.get(str(name), as_typed(name))

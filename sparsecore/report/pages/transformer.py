@@ -13,6 +13,7 @@ from sparsecore.experiments.transformer.findings import MARGIN, untested
 from sparsecore.report.figures.style import LAYER_NAMES
 from sparsecore.report.pages.parts import (
     as_typed,
+    corpus_name,
     html_table,
     markdown,
     reference_folder,
@@ -93,7 +94,7 @@ def about(page: Page) -> Any:
     text = (
         f"**Reference run**: {model['name']} ({model['parameters'] / 1e6:.0f} million parameters, "
         f"{model['precision']}) read {read['pieces']:,} pieces of the test text of "
-        f"{as_typed(page.provenance['corpus']['name'])}, in which {inputs:,} words as "
+        f"{corpus_name(page.provenance['corpus'])}, in which {inputs:,} words as "
         f"inputs and {targets:,} as targets occur {page.provenance['settings']['min_count']} times "
         "or more."
     )
