@@ -147,6 +147,9 @@ difference = mean_interval((chi["trained"] - chi["untrained"]).tolist())
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-crossing-survival", "caption": "How well a network trained without a penalty shows which states the group lasso will keep, for several goals, the number of transitions that the lasso was to leave. Norms lie a little above chance (dotted), scores clearly above it. Small marks: single models; large ones: means."}, "image": {"alt": "Point chart: AUC by number of transitions left, two series, with a line at one half.", "classes": "dark-light"}}
 axes = page.beside(figures.survival, "survival", same_y=True)
 
+# %% tags=["remove-input"]
+HoverPoints(axes)
+
 # %% [markdown]
 # ## How sure are we?
 #

@@ -82,6 +82,9 @@ axes = page.beside(
     figures.class_correlations, "classes", cuts=True, method="pearson_log"
 )
 
+# %% tags=["remove-input"]
+HoverPoints(axes)
+
 # %% [markdown]
 # These are all words, and most of them have been met a few hundred times. Over W, the words seen at least 3,000 times in
 # training, the picture is different:
@@ -91,6 +94,9 @@ own = page.own or page.main
 if "scale" in own:  # tables of the first round lack it
     axes = figures.classes_over_w(own["scale"], own["epochs"])
 
+# %% tags=["remove-input"]
+HoverPoints(axes)
+
 # %% [markdown]
 # The level is a separate question from the correlation. This is the mean concentration itself, over
 # all words again and in the two matched samples:
@@ -99,6 +105,9 @@ if "scale" in own:  # tables of the first round lack it
 axes = page.beside(
     figures.class_correlations, "classes", column="chi", same_y=False
 )
+
+# %% tags=["remove-input"]
+HoverPoints(axes)
 
 # %% [markdown]
 # How an interval over words is made, here for the difference of the two means in the matched samples:

@@ -49,6 +49,7 @@ check_parameters(globals())
 
 # %% tags=["hide-input"]
 from sparsecore.report import figures
+from sparsecore.report.explorers import HoverPoints
 from sparsecore.report.pages.emergent import (
     about,
     open_page,
@@ -78,6 +79,9 @@ axes = page.beside(
     figures.correlations_over_epochs, "correlations", cuts=True, value="l1"
 )
 
+# %% tags=["remove-input"]
+HoverPoints(axes)
+
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-l1-log", "caption": "The same on log frequency. The upper LSTM begins below zero and is far above it from the third epoch on: the gradients of frequent words are then the larger ones. The softmax gradient's stays below zero."}, "image": {"alt": "Line chart: correlation of mean l1 of the gradients with the logarithm of target-word frequency over epochs.", "classes": "dark-light"}}
 axes = page.beside(
     figures.correlations_over_epochs,
@@ -86,6 +90,9 @@ axes = page.beside(
     value="l1",
     method="pearson_log",
 )
+
+# %% tags=["remove-input"]
+HoverPoints(axes)
 
 # %% tags=["remove-input"]
 rho_sentence(
@@ -110,6 +117,9 @@ axes = page.beside(
     signals=[("lstm2", "gradient"), ("softmax", "gradient")],
 )
 
+# %% tags=["remove-input"]
+HoverPoints(axes)
+
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-softmax-log", "caption": "The same on log frequency: here the bands are apart in every epoch."}, "image": {"alt": "Line chart: correlation with the logarithm of target-word frequency over epochs for the softmax gradient and the upper LSTM gradient.", "classes": "dark-light"}}
 axes = page.beside(
     figures.correlations_over_epochs,
@@ -118,6 +128,9 @@ axes = page.beside(
     signals=[("lstm2", "gradient"), ("softmax", "gradient")],
     method="pearson_log",
 )
+
+# %% tags=["remove-input"]
+HoverPoints(axes)
 
 # %% [markdown]
 # In code: `sc.chi_softmax_gradient` gives the $\chi$ of $p - \mathbf 1_y$ without computing that vector.

@@ -101,6 +101,9 @@ axes = page.beside(
 )
 
 # %% tags=["remove-input"]
+HoverPoints(axes)
+
+# %% tags=["remove-input"]
 rho_sentence(
     page,
     "At the last epoch, on raw frequency, ρ→(hᵉ) is",

@@ -40,16 +40,21 @@ function key(names) {
   return items.length ? [element("ul", { class: "hover-key", "aria-label": "Lines of the picture" }, ...items)] : [];
 }
 
+/** How to ask a picture, below the first one of a page; the others answer in the same way. */
+function hint() {
+  if (document.querySelector(".hover-note")) return [];
+  return [element("p", { class: "hover-note" }, "Point at the pictures, or use the arrow keys on them: they name what is there.")];
+}
+
 function lay(image, data) {
   const order = reading(data);
   const ring = element("span", { class: "ring", hidden: true });
   const tip = element("output", { class: "tip", hidden: true });
   const label = `${data.text.length} points: the arrow keys go from one to the next`;
   const layer = element("span", { class: "hover-points", tabindex: 0, role: "group", "aria-label": label });
-  const note = element("p", { class: "hover-note" }, "Point at the picture, or use the arrow keys on it: it names what is there.");
   image.replaceWith(layer);
   layer.append(image, ring, tip);
-  const below = [note, ...key(data.names)];
+  const below = [...hint(), ...key(data.names)];
   layer.after(...below);
   let at = -1;
 
