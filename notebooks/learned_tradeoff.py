@@ -93,7 +93,7 @@ about(page)
 #
 # Higher and further left is better.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-tradeoff", "caption": "Test accuracy against the number of transitions (Figure 3 of the paper); higher and further left is better, and guessing gets 50 %. In every panel the leftmost square, automata of a single transition, is the highest square. Two of three circles are further left than it, that is smaller; in *kitchen* and *dvd* they are lower, elsewhere about as high. Squares: structures chosen by hand, automata of 1, 2, 3 or 4 transitions each, or some of each length. Circles: what the group lasso left of the largest, at several goals. Thick bars: 95 % interval over seeds; thin bars: over test documents; horizontal bars: one standard deviation of the size. Each panel has a scale of its own for accuracy."}, "image": {"alt": "One panel for each kind of document: accuracy against number of transitions, a solid line for fixed structures and a dashed line for learned ones, with two kinds of error bars.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-tradeoff", "caption": "Test accuracy against the number of transitions (Figure 3 of the paper); higher and further left is better, and guessing gets 50 %. In every panel the leftmost square, automata of a single transition, is the highest square. Two of three circles are further left than it, that is, smaller; in *kitchen* and *dvd* they are lower, elsewhere about as high. Squares: structures chosen by hand, automata of 1, 2, 3 or 4 transitions each, or some of each length. Circles: what the group lasso left of the largest, at several goals. Thick bars: 95 % interval over seeds; thin bars: over test documents; horizontal bars: one standard deviation of the size. Each panel has a scale of its own for accuracy."}, "image": {"alt": "One panel for each kind of document: accuracy against number of transitions, a solid line for fixed structures and a dashed line for learned ones, with two kinds of error bars.", "classes": "dark-light"}}
 axes = figures.tradeoff_panels(page.main["tradeoff"])
 
 # %% tags=["remove-input"]
@@ -108,7 +108,7 @@ gain_sentence(page)
 # documents leave the second one wide. Models are compared on the *same* documents, so differences
 # between them are known better than the bars suggest; the intervals on the page of verdicts use that.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-tradeoff-yours", "caption": "The same for your runs."}, "image": {"alt": "Accuracy against number of transitions in the reader's runs, fixed and learned structures.", "classes": "dark-light"}}
+# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-learned-tradeoff-yours", "caption": "The same for your runs."}, "image": {"alt": "Accuracy against number of transitions in the reader's runs, fixed and learned structures.", "classes": "dark-light"}}
 if page.own is not None and page.reference is not None:
     axes = figures.tradeoff_panels(page.own["tradeoff"])
 

@@ -84,7 +84,7 @@ axes = page.beside(figures.reciting_over_epochs, "curves")
 # %% tags=["remove-input"]
 HoverPoints(axes)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-reciting", "caption": "The best epoch of each model (Table 4 of the paper). Crosses, drawn just below each mark: the paper's, for a text and models some hundreds of times as large. At a third our marks have the order of the crosses; at a half both sparse, which the paper has between the two others, is last. Bars: 95 % intervals of the mean over seeds, cut at 0 and 100 %."}, "image": {"alt": "Point chart: share of words predicted right by seven models, in groups of equal numbers of parameters, with the paper's values.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-reciting", "caption": "The best epoch of each model (Table 4 of the paper). Crosses, drawn just below each mark: the paper's, for a text and models some hundreds of times as large. At a third of the widths our marks have the order of the crosses; at a half the model that is sparse in both parts, which in the paper lies between the other two, is last. Bars: 95 % intervals of the mean over seeds, cut at 0 and 100 %."}, "image": {"alt": "Point chart: share of words predicted right by seven models, in groups of equal numbers of parameters, with the paper's values.", "classes": "dark-light"}}
 axes = page.beside(figures.recited, "accuracy", same_y=False)
 
 # %% tags=["hide-input"]

@@ -43,7 +43,7 @@ def chi_in_the_plane(ax: Axes | None = None) -> Axes:
     ax.add_patch(diamond)
     ax.grid(False)
     ax.set_aspect("equal")
-    ax.set(xlabel="First entry $v_1$", ylabel="Second entry $v_2$")
+    ax.set(xlabel="first entry $v_1$", ylabel="second entry $v_2$")
     bar = ax.figure.colorbar(picture, ax=ax, label=r"$\chi(v)$", shrink=0.85)
     style.dress(bar.ax)
     bar.outline.set_edgecolor(style.FAINT)  # pyright: ignore
@@ -72,7 +72,7 @@ def chi_of_part(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.plot(1, level, marker="o", markersize=7, **shape)
         ax.plot(1, width**-0.5, marker="_", markersize=14, markeredgewidth=3, **shape)
     ax.set(xscale="log", yscale="log")
-    ax.set_xlabel("Share of the units that are used, all equally")
-    ax.set_ylabel(r"Concentration $\chi$")
+    ax.set_xlabel("share of the units that are used, all equally")
+    ax.set_ylabel(r"concentration $\chi$")
     style.legend(ax)
     return keep_rows(ax, table)

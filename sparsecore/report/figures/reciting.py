@@ -35,7 +35,7 @@ def recited(accuracy: pd.DataFrame, ax: Axes | None = None) -> Axes:
     need = ["family", "part", "parameters", "accuracy", "low", "high", "seeds", "paper_accuracy"]
     require_columns(accuracy, need)
     rows = accuracy.reset_index(drop=True)
-    ax = style.new_axes(ax, height=1.1 + 0.56 * len(rows))
+    ax = style.new_axes(ax, height=1.1 + 0.72 * len(rows))
     rows["place"] = rows.index + 0.5 * (rows["part"] - 1)
     for family, look in FAMILIES.items():
         own = rows[rows["family"] == family]
