@@ -98,7 +98,8 @@ def run_notebook(script: Path, parameters: Mapping[str, Any], mark: str) -> floa
     draft = WORK / f"{script.stem}.ipynb"
     os.environ.setdefault("TQDM_DISABLE", "1")
     try:
-        notebook = copies.executed(script.read_text("utf-8"), parameters, draft, str(ROOT))
+        source = script.read_text(encoding="utf-8")
+        notebook = copies.executed(source, parameters, draft, str(ROOT))
     except Exception as error:
         raise failure_of(error, script.relative_to(ROOT), draft.relative_to(ROOT)) from None
     write_text(executed_path(script), copies.copy_text(tidy(notebook), mark, parameters))
