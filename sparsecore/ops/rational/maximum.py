@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from sparsecore.ops.rational.double_backward import double_backward
-from sparsecore.ops.rational.layout import Gradients, Layout, Recurrence
+from sparsecore.ops.rational.layout import Layout, Recurrence
 from sparsecore.ops.rational.steps import (
     ProjectionGradients,
     buffers_for,
@@ -107,15 +107,7 @@ class _Maximum(torch.autograd.Function):
                     by_u[states] *= c[before, :-1]
             gradient = torch.stack([by_u * u * (1 - u), (by_f * f * (1 - f)).masked_fill(still, 0)])
             total.add(part, gradient)
-        gradients = Gradients(
-            total.x,
-            layout.outside(total.main),
-            layout.outside(total.loop),
-            layout.outside(total.bias),
-            layout.outside(returning).t(),
-            layout.outside(grad_final) if weights is not None else None,
-        )
-        return None, *gradients
+        return None, *total.outside(layout, returning, None if weights is None else grad_final)
 
 
 def _run(

@@ -109,14 +109,7 @@ class _PlusTimes(torch.autograd.Function):
             grad_main.mul_(g)
             grad_loop.mul_(f).mul_(g)
             total.add(part, gradient)
-        return Gradients(
-            total.x,
-            layout.outside(total.main),
-            layout.outside(total.loop),
-            layout.outside(total.bias),
-            layout.outside(returning).t(),
-            layout.outside(grad_final) if weights is not None else None,
-        )
+        return total.outside(layout, returning, None if weights is None else grad_final)
 
 
 def _run(f: Tensor, u: Tensor, c: Tensor, layout: Layout) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sparsecore.ops.rational.layout import Layout
+from sparsecore.ops.rational.layout import Gradients, Layout
 
 CHUNK = 1024  # columns (time x batch) of a chunk: what fits the cache
 
@@ -63,6 +63,17 @@ class ProjectionGradients:
     def loop(self) -> Tensor:
         """S E."""
         return self._sum[:, len(self.bias) :].t().contiguous().to(self._x.dtype)
+
+    def outside(self, layout: Layout, returning: Tensor, final: Tensor | None) -> Gradients:
+        """In outer order, with ``returning`` (S B), that of c0, and that of ``final``."""
+        return Gradients(
+            self.x,
+            layout.outside(self.main),
+            layout.outside(self.loop),
+            layout.outside(self.bias),
+            layout.outside(returning).t(),
+            None if final is None else layout.outside(final),
+        )
 
 
 class GradientBuffers(NamedTuple):
