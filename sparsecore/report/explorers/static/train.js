@@ -207,7 +207,7 @@ function render({ model, el }) {
     const left = curve?.timed && last.update < updates ? `, ${lasting(((updates - last.update) * curve.took) / curve.timed)} to go` : "";
     status.textContent = !curve
       ? `Not started: ${count(ids.length)} words of text, ${count(data.words.length)} different ones, ${count(updates)} updates.`
-      : `${OPTIMISERS[curve.optimiser].name}, seed ${curve.seed}: ${last ? `update ${count(last.update)} of ${count(updates)}${left}, loss ${last.loss.toFixed(2)}, ρ ${signed(last.rho)}` : "starting …"}${worker && !state.going ? ", paused" : ""}.${stopped}`;
+      : `${OPTIMISERS[curve.optimiser].name}, seed ${curve.seed}: ${last ? `update ${count(last.update)} of ${count(updates)}${left}, loss ${last.loss.toFixed(2)}, ρ ${signed(last.rho)}` : "starting"}${worker && !state.going ? ", paused" : ""}.${stopped}`;
     pause.textContent = worker && !state.going ? "Resume" : "Pause";
     pause.disabled = !worker;
     reset.disabled = !curve;
