@@ -19,7 +19,14 @@ _UNITS = (1, 2, 3, 5, 7, 10, 15, 20, 25, 30, 40, 50, 60, 80, 100, 120, 150, 200,
 _CLASSES = ("none", "open", "closed")  # the few function words on top
 _CROWDED = 1  # points that a name may cover
 _SIGNS = 3  # marks of punctuation with a name
-_SPELLED = {",": "comma", ".": "full stop", "-": "hyphen", "–": "dash", '"': "quotation mark"}
+_SPELLED = {
+    ",": "comma",
+    ".": "full stop",
+    "-": "hyphen",
+    "–": "dash",
+    "'": "apostrophe",
+    '"': "quotation mark",
+}
 
 
 @style.theme()
@@ -58,6 +65,7 @@ def chi_against_frequency(
     means = chosen.groupby(octave)[["frequency", value]].mean()
     ax.plot(means["frequency"], means[value], color=style.INK, linewidth=2, label="mean")
     ax.set_xscale("log")
+    ax.set_xlim(right=1.3 * ax.get_xlim()[1])  # room for a name
     ax.set_xlabel("occurrences in the training text (log scale)")
     ax.set_ylabel(f"mean concentration of the gradient, ${style.TOP_GRADIENT}$")
     if value.startswith("chi"):
@@ -66,7 +74,7 @@ def chi_against_frequency(
         places = np.array([u**-0.5 for u in units])
         right_scale(ax, places, [str(u) for u in units], r"effective units, $1/\chi^2$")
     style.below(ax, handletextpad=0.2, columnspacing=1.2)
-    _name_words(ax, chosen, value, names)
+    _name_words(ax, chosen, value, names, means[["frequency", value]].to_numpy(float))
     told = [
         f"{row['word']}: χ {row[value]:.4f}, {row['frequency']:,} times"
         for row in chosen.to_dict("records")
@@ -110,13 +118,16 @@ def samples_compared(
     return keep_rows(ax, rows)
 
 
-def _name_words(ax: Axes, table: pd.DataFrame, value: str, names: int) -> None:
-    """Name words right or left of their point, where there is room for it."""
+def _name_words(ax: Axes, table: pd.DataFrame, value: str, names: int, line: np.ndarray) -> None:
+    """Name words beside their point or above it, where there is room, and off the ``line``."""
     figure = ax.get_figure(root=True)
     assert figure is not None
     figure.draw_without_rendering()
     inside = ax.get_window_extent()
     dots = ax.transData.transform(table[["frequency", value]].to_numpy(float))
+    corners = ax.transData.transform(line)
+    steps = np.linspace(0, len(corners) - 1, 60 * len(corners))
+    path = np.stack([np.interp(steps, range(len(corners)), axis) for axis in corners.T], axis=1)
     taken: dict[str, Any] = {}
     signs = table["word"].str.fullmatch(r"\W")
     groups = [  # the points furthest out first
@@ -135,17 +146,18 @@ def _name_words(ax: Axes, table: pd.DataFrame, value: str, names: int) -> None:
                 break
             if row["word"] in taken:
                 continue
-            for side, shift in (("left", 5), ("right", -5)):
+            for side, shift in (("left", (5, 0)), ("right", (-5, 0)), ("center", (0, 10))):
                 text = ax.annotate(
                     _SPELLED.get(row["word"]) or str(row["word"]), (row["frequency"], row[value]),
-                    (shift, 0), textcoords="offset points", ha=side, va="center", parse_math=False,
+                    shift, textcoords="offset points", ha=side, va="center", parse_math=False,
                     color=style.CLASSES[word_class], fontsize=style.TEXT - 2,
                 )  # fmt: skip
                 box = text.get_window_extent()
                 covered = ((dots > box.min) & (dots < box.max)).all(axis=1).sum()
+                crossed = ((path > box.min) & (path < box.max)).all(axis=1).any()
                 free = not any(box.overlaps(other) for other in taken.values())
                 within = inside.x0 <= box.x0 and box.x1 <= inside.x1
-                if free and within and covered <= _CROWDED:
+                if free and within and not crossed and covered <= _CROWDED:
                     taken[row["word"]] = box
                     named += 1
                     break
