@@ -284,18 +284,14 @@ def _numbers(name: str, values: Any) -> Tensor:
         array = np.asarray(values)
         if array.dtype.kind not in "iufb":
             raise InputError(f"{name} must be numbers of shape (V,), got {type(values).__name__}")
-        values = torch.from_numpy(np.ascontiguousarray(array.astype(_signed(array.dtype))))
+        kind = np.float64 if array.dtype.kind == "f" else np.int64  # PyTorch has few unsigned types
+        values = torch.from_numpy(np.ascontiguousarray(array.astype(kind)))
     if values.dim() != 1:
         raise InputError(f"{name} must have shape (V,), got {tuple(values.shape)}")
     if values.is_floating_point() and bool(values.isnan().any()):
         place = int(values.isnan().nonzero()[0])
         raise InputError(f"{name} must be numbers, got nan at place {place}")
     return values.detach().cpu()
-
-
-def _signed(dtype: np.dtype) -> Any:
-    """The type of PyTorch's that holds all of a NumPy type's counts."""
-    return np.float64 if dtype.kind == "f" else np.int64
 
 
 def _checked_order(values: Any, num_embeddings: int) -> Tensor:

@@ -16,7 +16,6 @@ from sparsecore.measure.chi import concentration_of_values, real
 from sparsecore.measure.ids import Ids, flat_nested, flatten
 from sparsecore.measure.measures import Measure
 from sparsecore.measure.outputs import (
-    Found,
     Hook,
     check_plain,
     find_vectors,
@@ -166,7 +165,9 @@ class Hooks:
                 )
             found = find_vectors(value, run.of.shape, name)
             check_plain(found.tensor, name)
-            ids = self._ids(run.of, found, name)
+            ids = run.of.ids
+            if found.packed is not None:
+                ids = self.packed.pack(ids, found.packed, name)
             if not run.counted:
                 values = self._values(found.tensor, signal.transform)
                 self.count(run.of, ids, run.label, "activation", values, bool(signal.transform))
@@ -187,11 +188,6 @@ class Hooks:
             return output
         tensor = hooked(found.tensor, inputs, count)
         return None if tensor is found.tensor else put_everywhere(value, found.tensor, tensor)
-
-    def _ids(self, of: Pass, found: Found, name: str) -> Ids:
-        if found.packed is not None:
-            return self.packed.pack(of.ids, found.packed, name)
-        return of.ids
 
     def _values(
         self, vectors: Tensor, transform: Transform | None, scale: float | Tensor = 1.0
@@ -232,16 +228,11 @@ class Hooks:
                     "(retain_graph, create_graph) inside tracker.paused()"
                 )
             came = True
-            self._count_gradient(run, ids, name, signal, gradient)
+            values = self._values(gradient, signal.transform, run.of.scale)
+            self.count(run.of, ids, run.label, "gradient", values, bool(signal.transform))
+            self.seen.gradients.add(name)
 
         return on_gradient
-
-    def _count_gradient(
-        self, run: Run, ids: Ids, name: str, signal: Signal, gradient: Tensor
-    ) -> None:
-        values = self._values(gradient, signal.transform, run.of.scale)
-        self.count(run.of, ids, run.label, "gradient", values, bool(signal.transform))
-        self.seen.gradients.add(name)
 
     def _steps(
         self, module: nn.Module, args: Any, kwargs: Any

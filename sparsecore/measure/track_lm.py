@@ -231,7 +231,9 @@ class LMTracking:
             )
             if self.gradients and len(losses):
                 losses.sum().backward()
-        self._add_surprisal(batch.predicted[batch.labels >= 0], losses.detach().cpu())
+        losses = losses.detach().cpu()
+        predicted = batch.predicted[batch.labels >= 0]
+        add_words(self.surprisal, predicted, quantise(torch.zeros_like(losses), losses))
         opened = batch.opened[batch.opened >= 0]
         self.occurrences += torch.bincount(opened, minlength=len(self.occurrences))
         self.at += 1
@@ -284,9 +286,6 @@ class LMTracking:
                 "needs a causal language model"
             )
         return logits
-
-    def _add_surprisal(self, words: Tensor, losses: Tensor) -> None:
-        add_words(self.surprisal, words, quantise(torch.zeros_like(losses), losses))
 
 
 def default_layers(model: nn.Module) -> list[str]:

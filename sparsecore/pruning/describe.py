@@ -68,7 +68,7 @@ def one_hot(words: Sequence[str], vocabulary: Sequence[str]) -> Tensor:
     return torch.tensor([[float(word == known) for known in vocabulary] for word in words])
 
 
-def states_of(rnn: RationalRNN, threshold: float = THRESHOLD) -> pd.DataFrame:
+def states_of(rnn: RationalRNN) -> pd.DataFrame:
     """All states of a layer: wfsa, state, norm, and whether ``compact`` keeps them.
 
     Raises:
@@ -76,7 +76,7 @@ def states_of(rnn: RationalRNN, threshold: float = THRESHOLD) -> pd.DataFrame:
     """
     if rnn.reverse is not None or rnn.above is not None:
         raise InputError("states_of needs one layer and one direction; take one of rnn.cells()")
-    kept = kept_lengths(rnn, threshold)[0]
+    kept = kept_lengths(rnn, THRESHOLD)[0]
     names = [(d, i) for d, length in enumerate(rnn.lengths) for i in range(1, length + 1)]
     return pd.DataFrame(
         {

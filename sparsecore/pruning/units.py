@@ -53,7 +53,8 @@ def unit_groups(rnn: nn.RNNBase, prefix: str = "", readers: Sequence[str] = ()) 
     >>> groups.sizes(lstm).tolist() == [4 * (3 + 5 + 2) + 4 * (5 - 1)] * 5
     True
     """
-    _check(rnn)
+    if rnn.proj_size:
+        raise InputError(f"a layer with proj_size={rnn.proj_size} has no units of its own outside")
     H, directions = rnn.hidden_size, num_directions(rnn)
     gates = GATES[rnn.mode]
     unit = torch.arange(H).repeat(gates)  # of each gate row
@@ -206,8 +207,3 @@ KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
     "RNN_TANH": (nn.RNN, {"nonlinearity": "tanh"}),
     "RNN_RELU": (nn.RNN, {"nonlinearity": "relu"}),
 }
-
-
-def _check(rnn: nn.RNNBase) -> None:
-    if rnn.proj_size:
-        raise InputError(f"a layer with proj_size={rnn.proj_size} has no units of its own outside")

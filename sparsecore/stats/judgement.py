@@ -65,20 +65,8 @@ def difference_part(
 
 def parts_table(parts: Iterable[Part]) -> pd.DataFrame:
     """One row a part, findings in order."""
-    rows = [
-        (
-            p.finding,
-            p.part,
-            p.kind,
-            p.method,
-            *p.interval,
-            p.outcome,
-            p.effect,
-            p.seeds,
-            p.condition,
-        )
-        for p in parts
-    ]
+    ends = ("value", "low", "high")
+    rows = [{**vars(part), **dict(zip(ends, part.interval, strict=True))} for part in parts]
     table = pd.DataFrame(rows, columns=pd.Index(COLUMNS))
     return table.sort_values("finding", kind="stable", ignore_index=True)
 

@@ -40,7 +40,7 @@ def window(
 
 
 def random_windows(
-    num_targets: int, base: int, generator: np.random.Generator, spread: float = 5.0
+    num_targets: int, base: int, generator: np.random.Generator
 ) -> list[tuple[int, int]]:
     """(start, length) of windows of random length that cover ``num_targets`` targets.
 
@@ -54,7 +54,7 @@ def random_windows(
     start = 0
     while start < num_targets:
         mean = base if generator.random() < 0.95 else base / 2
-        length = min(max(5, int(generator.normal(mean, spread))), base + 40, num_targets - start)
+        length = min(max(5, int(generator.normal(mean, 5.0))), base + 40, num_targets - start)
         windows.append((start, length))
         start += length
     return windows

@@ -81,7 +81,8 @@ def tables_of_runs(runs: Sequence[Run], n_boot: int = 1000) -> Summary:
             for run, part in zip(runs, parts, strict=True)
         ]
         table = pd.concat(stacked, ignore_index=True)
-        tables[name] = _seed_first(table).sort_values("seed", kind="stable", ignore_index=True)
+        table.insert(0, "seed", table.pop("seed"))
+        tables[name] = table.sort_values("seed", kind="stable", ignore_index=True)
     for name, keys in (
         ("exposure", ["word", "frequency", "epoch"]),
         ("trajectories", ["word", "frequency", "word_class", "sample", "epoch"]),
@@ -329,7 +330,3 @@ def _compact(table: pd.DataFrame, name: str) -> pd.DataFrame:
         ):
             table[column] = table[column].astype("str")
     return table
-
-
-def _seed_first(table: pd.DataFrame) -> pd.DataFrame:
-    return table[["seed", *(column for column in table.columns if column != "seed")]]
