@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from sparsecore.errors import InputError
+from sparsecore.report import figures
 from sparsecore.report.pages import emergent as pages
 from sparsecore.report.pages.emergent import Page
 from sparsecore.report.pages.parts import reference_folder
@@ -64,6 +65,13 @@ def test_the_published_page_shows_the_reference_runs_alone(beside):
              pages.null_sentence(page, n_permutations=20)]  # fmt: skip
     assert all("your run" not in one.data.lower() for one in shown)
     assert parts_table(page, 1) is None  # the page of verdicts has the table
+
+
+def test_a_page_draws_its_sides_under_their_names(beside):
+    axes = beside.beside(figures.training_curve, "epochs", same_y=False)
+    assert [ax.get_title() for ax in axes] == ["reference runs", "your run"]
+    published = dataclasses.replace(beside, executed=False)
+    assert len(published.beside(figures.training_curve, "epochs")) == 1
 
 
 def test_the_published_page_computes_no_run(beside):
