@@ -319,7 +319,7 @@ def claims(arguments: list[str]) -> None:
         metavar="N",
         help="decide only these, which the main folder was made for",
     )
-    from sparsecore.runs.claims import DEFAULT_PATH, claims_text, decide_claims, read_claims
+    from sparsecore.runs.claims import DEFAULT_PATH, claims_text, read_claims
 
     parser.add_argument("--file", type=Path, default=DEFAULT_PATH, help="default: %(default)s")
     parser.add_argument(
@@ -333,6 +333,8 @@ def claims(arguments: list[str]) -> None:
     if not chosen.decide and (chosen.equal or chosen.findings or chosen.because):
         raise InputError("--equal, --findings and --because go with --decide FOLDER")
     if chosen.decide:
+        from sparsecore.runs.decide import decide_claims
+
         decide_claims(chosen.decide, chosen.file, chosen.because, chosen.findings, chosen.equal)
     print(claims_text(read_claims(chosen.file), chosen.earlier))
 

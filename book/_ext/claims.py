@@ -270,15 +270,14 @@ def _measure(part: dict[str, Any], claim: Claim) -> str:
 def _value(result: dict[str, Any]) -> str:
     """A value and its interval; in thousandths where all of it is small.
 
-    >>> _value({"value": -0.0017, "interval": [-0.0029, -0.0005]})
-    '−1.7 [−2.9, −0.5] thousandths'
+    >>> _value({"value": -0.0017, "interval": [-0.0029, -0.00001]})
+    '−1.7 [−2.9, −0.0] thousandths'
     """
     value, interval = result.get("value"), result.get("interval")
     if value is None or not interval or max(map(abs, interval)) >= SMALL:
         return format_value(value, interval)
-    value, low, high = (
-        f"{1e3 * number + 0.0:.1f}".replace("-", "−") for number in (value, *interval)
-    )
+    numbers = (round(1e3 * value, 1) + 0.0, *(1e3 * end for end in interval))
+    value, low, high = (f"{number:.1f}".replace("-", "−") for number in numbers)
     return f"{value} [{low}, {high}] thousandths"
 
 

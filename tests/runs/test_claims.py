@@ -11,15 +11,14 @@ import pytest
 from sparsecore import cli
 from sparsecore.errors import InputError
 from sparsecore.runs.claims import (
-    COMPUTED,
     Claim,
     claims_text,
-    decide_claims,
     format_value,
     parse_claims,
     preset_name,
     read_claims,
 )
+from sparsecore.runs.decide import COMPUTED, decide_claims
 from sparsecore.runs.reference import read_summary, summarise
 from sparsecore.stats.judgement import MET, NOT_TESTED, judge
 from sparsecore.training.run_folder import Run

@@ -70,7 +70,7 @@ def test_a_round_can_take_the_dropouts_of_an_earlier_one_and_tunes_nothing():
 def test_costs_are_measured_where_there_are_tables_and_estimated_elsewhere():
     known = {study.name: studies.core_hours(study) for study in studies.read_studies()}
     assert known["tagging"][0] == pytest.approx(1.3, abs=0.05) and known["tagging"][1] == "measured"
-    assert known["language-4"] == (1.0, "estimated")
+    assert known["emergent-enwiki-3000-lr5"] == (8.5, "estimated")
     hours, how = known["crossing"]
     assert how == "measured" and hours is not None and hours > 0.5
 

@@ -27,7 +27,8 @@ from sparsecore.data.tagged import prepare_tagged
 from sparsecore.data.vectors import word_vectors
 from sparsecore.errors import InputError
 from sparsecore.experiments.tagging.config import Tagging
-from sparsecore.runs.claims import claims_text, decide_claims, read_claims
+from sparsecore.runs.claims import claims_text, read_claims
+from sparsecore.runs.decide import decide_claims
 from sparsecore.runs.reference import describe, read_provenance, read_summary, stacked
 from sparsecore.runs.store import list_runs, open_run
 from sparsecore.training.finished import results_of

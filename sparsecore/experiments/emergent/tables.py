@@ -315,11 +315,11 @@ def _grouped(top: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
 
 
 def _compact(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Four decimals, 32-bit numbers, categories: small files, and nothing a figure would miss."""
+    """Few decimals, 32-bit numbers, categories: small files, and nothing a figure would miss."""
     table = table.copy()
     for column in table.columns:
         if pd.api.types.is_float_dtype(table[column]):
-            digits = 6 if name == "epochs" else DIGITS
+            digits = 6 if name in ("epochs", "verdicts") else DIGITS
             table[column] = table[column].round(digits)
             if name in PARQUET:
                 table[column] = table[column].astype("float32")
