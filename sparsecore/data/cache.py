@@ -29,7 +29,7 @@ def cached(
         settings: all that the content depends on, the content of its sources and a version of the
             code that makes it included. JSON-able.
         make: writes the content to the folder it is given, which appears whole or not at all.
-        load: reads it; whatever it raises, the folder is damaged.
+        load: reads it, whose name is :func:`settings_hash`; whatever it raises, it is damaged.
 
     Raises:
         InputError: of ``make``, with nothing written; a full disk; a damaged folder.

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecore.data.cache import cached, settings_hash
+from sparsecore.data.cache import cached
 from sparsecore.data.encoders import HUB, commit_of, encode_windows, load_encoder
 from sparsecore.data.locate import say_dropped
 from sparsecore.data.reviews import ReviewCorpus
@@ -86,7 +86,7 @@ def contextual_vectors(
         table = np.memmap(folder / "table.bin", dtype, "c", shape=shape)
         starts = np.cumsum([1, *tokens.values()]).tolist()
         first: dict[str, int] = dict(zip(SPLITS, starts, strict=False))
-        return Contextual(settings_hash(settings), table, first, info)
+        return Contextual(folder.name, table, first, info)
 
     return cached("contextual", settings, make, load)
 

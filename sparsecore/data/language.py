@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecore.data.cache import cached, settings_hash
+from sparsecore.data.cache import cached
 from sparsecore.data.encode import UNK_ID, Tokens, encode_file, new_index
 from sparsecore.data.locate import EMBEDDED, Source, find_source, say_dropped
 from sparsecore.data.readers import TOKENISED
@@ -129,7 +129,7 @@ def prepare_corpus(
         _save(folder, source, result, {**settings, "dropped": dropped})
         say_dropped(source.name, dropped)
 
-    return cached("corpora", settings, make, partial(_load, source, settings_hash(settings)))
+    return cached("corpora", settings, make, partial(_load, source.name))
 
 
 def load_tokens(
@@ -254,7 +254,7 @@ def _save(folder: Path, source: Source, result: Filtered, settings: dict[str, An
     write_json(folder / "info.json", info)
 
 
-def _load(source: Source, sha256: str, folder: Path) -> Corpus:
+def _load(name: str, folder: Path) -> Corpus:
     arrays = {split: np.memmap(folder / f"{split}.bin", "<i4", "c") for split in SPLITS}
     info = read_json(folder / "info.json", REMAKE)
     vocabulary = Vocabulary.load(folder / "vocabulary.parquet")
@@ -262,4 +262,4 @@ def _load(source: Source, sha256: str, folder: Path) -> Corpus:
         check_ids(ids, len(vocabulary), f"{split}.bin")
         if len(ids) != info["tokens"][split]:
             raise ValueError(f"{split}.bin has {len(ids)} words, not {info['tokens'][split]}")
-    return Corpus(source.name, sha256, folder, vocabulary, **arrays, info=info)
+    return Corpus(name, folder.name, folder, vocabulary, **arrays, info=info)

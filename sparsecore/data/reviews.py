@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecore.data.cache import cached, settings_hash
+from sparsecore.data.cache import cached
 from sparsecore.data.language import check_ids
 from sparsecore.data.locate import EMBEDDED, Source, find_source, say_dropped
 from sparsecore.data.review_files import Review, find_categories, read_reviews
@@ -142,7 +142,7 @@ def prepare_reviews(
         _save(folder, folds, labels, source, settings)
         say_dropped(source.name, folds.dropped)
 
-    return cached("reviews", settings, make, partial(_load, source.name, settings_hash(settings)))
+    return cached("reviews", settings, make, partial(_load, source.name))
 
 
 @dataclass(frozen=True)
@@ -284,7 +284,7 @@ def _checked(documents: Documents, size: int, split: str) -> Documents:
     return documents
 
 
-def _load(name: str, sha256: str, folder: Path) -> ReviewCorpus:
+def _load(name: str, folder: Path) -> ReviewCorpus:
     info = read_json(folder / "info.json", REMAKE)
     words = (folder / "words.txt").read_text(encoding="utf-8").split("\n")[:-1]
     if len(words) != info["types"]:
@@ -297,4 +297,4 @@ def _load(name: str, sha256: str, folder: Path) -> ReviewCorpus:
         )
         splits[split] = _checked(Documents(*parts), len(words), split)
     first, second = map(str, info["labels"])
-    return ReviewCorpus(name, sha256, folder, words, (first, second), **splits, info=info)
+    return ReviewCorpus(name, folder.name, folder, words, (first, second), **splits, info=info)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecore.data.cache import cached, settings_hash
+from sparsecore.data.cache import cached
 from sparsecore.data.language import check_ids
 from sparsecore.data.locate import EMBEDDED, Source, find_source, say_dropped
 from sparsecore.data.silver import silver
@@ -113,7 +113,7 @@ def prepare_tagged(
         _save(folder, source, splits, {**settings, "dropped": dropped})
         say_dropped(source.name, dropped)
 
-    return cached("tagged", settings, make, partial(_load, source.name, settings_hash(settings)))
+    return cached("tagged", settings, make, partial(_load, source.name))
 
 
 def _find(corpus: str, column: str, progress: bool) -> Source:
@@ -197,7 +197,7 @@ def _encode(sentences: list[Tagged], words: list[str], tags: list[str]) -> Sente
     )
 
 
-def _load(name: str, sha256: str, folder: Path) -> TaggedCorpus:
+def _load(name: str, folder: Path) -> TaggedCorpus:
     vocabulary = Vocabulary.load(folder / "words.parquet")
     words, counts = vocabulary.words, vocabulary.counts
     tags = json.loads((folder / "tags.json").read_text(encoding="utf-8"))
@@ -215,4 +215,4 @@ def _load(name: str, sha256: str, folder: Path) -> TaggedCorpus:
             raise ValueError(f"{split}.npz has not as many words as tags")
         splits[split] = part
     info = read_json(folder / "info.json", REMAKE)
-    return TaggedCorpus(name, sha256, words, counts, tags, **splits, info=info)
+    return TaggedCorpus(name, folder.name, words, counts, tags, **splits, info=info)

@@ -6,9 +6,7 @@ parameters and version of the library, are kept and not made again.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import os
 import re
 import tempfile
@@ -17,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sparsecore.data.cache import settings_hash
 from sparsecore.errors import InputError, TrainingError, check_installed
 from sparsecore.files import write_text
 from sparsecore.runs import tasks
@@ -121,9 +120,8 @@ def sweep_notebook(chosen: NotebookSweep) -> list[Path]:
 
 
 def mark_of(source: str, parameters: Mapping[str, Any]) -> str:
-    """SHA-256 of what decides a copy: script, parameters, version of the library."""
-    text = json.dumps([VERSION, source, dict(parameters)], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    """The hash of what decides a copy: script, parameters, version of the library."""
+    return settings_hash([VERSION, source, dict(parameters)])
 
 
 def run_copy(item: dict[str, Any]) -> str:

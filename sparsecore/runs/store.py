@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
+from sparsecore.data.cache import settings_hash
 from sparsecore.errors import InputError
 from sparsecore.experiments.registry import check_name
 from sparsecore.files import local_path
@@ -17,9 +16,8 @@ TRACK = "track"  # runs of `sparsecore track`, which are no experiment's
 
 
 def run_of(experiment: str, identity: dict[str, Any]) -> Run:
-    """The run of a JSON-able identity, computed or not: the first 12 hex digits of its SHA-256."""
-    text = json.dumps(identity, sort_keys=True)
-    return run_named(experiment, hashlib.sha256(text.encode()).hexdigest()[:12])
+    """The run of a JSON-able identity, computed or not: the first 12 digits of its hash."""
+    return run_named(experiment, settings_hash(identity)[:12])
 
 
 def run_named(experiment: str, name: str) -> Run:
