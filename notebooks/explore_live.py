@@ -43,7 +43,7 @@ text.press()
 text
 
 # %% [markdown]
-# The panel of this page said:
+# After *Train* the panel says:
 
 # %% tags=["remove-input"]
 text.status.value
@@ -71,7 +71,7 @@ geometry.press()
 geometry
 
 # %% [markdown]
-# It said:
+# After *Train* it says:
 
 # %% tags=["remove-input"]
 geometry.status.value

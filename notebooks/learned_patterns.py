@@ -82,7 +82,7 @@ about_reader(reader)
 #
 # ## Before and after
 #
-# Each row is a WFSA of the structure that training began with, of those that keep a state; each circle is a state, and its area
+# Each row is a WFSA of the structure that training began with, drawn if it keeps a state; each circle is a state, and its area
 # the ℓ2 norm of the weights that lead into it. States with a norm below 0.1, and all those
 # behind them, were removed.
 

@@ -70,13 +70,11 @@ function line(tag, text, name) {
   return [made];
 }
 
-/** A panel that only a running notebook can fill: what it was given and showed when the page was made. */
+/** A panel that only a running notebook can fill: what it was given when the page was made, which prints what it said. */
 async function retell(record, states, into) {
-  const { _esm, _model_name: kind, description, value, children } = record.state;
+  const { _esm, description, value, children } = record.state;
   if (_esm) return mount(record, into);
-  if (kind === "ButtonModel") into.append(...line("p", `After pressing “${description}”:`, "given"));
-  else if (kind === "LabelModel") into.append(...line("p", value, "given"));
-  else if (description && ["string", "number"].includes(typeof value) && value !== "") into.append(...line("p", `${description}: ${value}`, "given"));
+  if (description && ["string", "number"].includes(typeof value) && value !== "") into.append(...line("p", `${description}: ${value}`, "given"));
   for (const child of children ?? []) await retell(states[child.replace("IPY_MODEL_", "")], states, into);
 }
 

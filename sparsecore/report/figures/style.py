@@ -21,6 +21,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
 from sparsecore.report.figures.figure_data import keep_names
@@ -228,7 +229,9 @@ def figure_legend(figure: Any, axes: Iterable[Axes], **options: Any) -> None:
         **{"loc": "outside lower center", "ncols": min(3, len(handles)), **options},
     )  # fmt: skip
     made.get_title().set_color(INK)
-    keep_names(axes[0], {name: colour_of(handle) for name, handle in handles.items()})
+    colours = {name: to_hex(colour_of(handle)) for name, handle in handles.items()}
+    if len(set(colours.values())) == len(colours):  # else they do not tell which is which
+        keep_names(axes[0], colours)
 
 
 def colour_of(handle: Any) -> Any:

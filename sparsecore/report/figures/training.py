@@ -15,6 +15,7 @@ LOSSES = {
     "train_loss": Look("training text", style.BLUE, style.DASHED),
     "valid_loss": Look("validation text", style.ORANGE),
 }
+MARKED = 20  # places of a line that each have a marker
 OTHERS = tuple(c for c in style.PALETTE if c not in (style.DENSE, style.SPARSE))
 
 
@@ -52,7 +53,11 @@ def perplexity_over_steps(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax = style.new_axes(ax, height=3.6)
     names = table["model"].unique()
     colours = (style.DENSE, style.SPARSE, *OTHERS)
-    looks = {name: Look(name, colour) for name, colour in zip(names, colours, strict=False)}
+    few = table.groupby("model")["step"].count().max() <= MARKED
+    looks = {
+        name: Look(name, colour, marker=marker if few else None)
+        for name, colour, marker in zip(names, colours, style.MARKERS, strict=False)
+    }
     marks.lines(ax, table, "step", "perplexity", "model", looks)
     ax.set_yscale("log")
     marks.round_ticks(ax)
