@@ -109,19 +109,22 @@ def whole_number(value: Any, name: str, least: int = 0) -> int:
     return number
 
 
-def integer(value: Any, name: str) -> int:
+def integer(value: Any, name: str, least: int | None = None) -> int:
     """``value`` as an int, be it one of Python, NumPy or PyTorch; 2.0 is none.
 
     Raises:
-        InputError: another kind of value; ``name`` is the argument's.
+        InputError: another kind of value, or one below ``least``; ``name`` is the argument's.
 
     >>> integer(3, "num_blocks")
     3
     """
     try:
-        return operator.index(value)
+        number = operator.index(value)
     except (TypeError, ValueError, RuntimeError):  # Python and NumPy; PyTorch
         raise InputError(f"{name} must be a whole number, got {value!r:.60}") from None
+    if least is not None and number < least:
+        raise InputError(f"{name} must be at least {least}, got {number}")
+    return number
 
 
 def check_choice(what: str, given: Any, known: Collection[str]) -> None:

@@ -37,9 +37,8 @@ def block_sizes(hidden_size: int, num_blocks: int) -> list[int]:
     >>> block_sizes(1150, 4)
     [287, 288, 287, 288]
     """
-    hidden_size, num_blocks = integer(hidden_size, "hidden_size"), integer(num_blocks, "num_blocks")
-    if hidden_size < 1:
-        raise InputError(f"hidden_size must be at least 1, got {hidden_size}")
+    hidden_size = integer(hidden_size, "hidden_size", 1)
+    num_blocks = integer(num_blocks, "num_blocks")
     if not 1 <= num_blocks <= hidden_size:
         raise InputError(
             f"num_blocks must lie in [1, {hidden_size}] for hidden_size={hidden_size}, "
@@ -71,11 +70,8 @@ def input_windows(input_size: int, num_blocks: int, gamma: float) -> list[slice]
     >>> input_windows(10, 3, 0.5)
     [slice(0, 5, None), slice(2, 7, None), slice(5, 10, None)]
     """
-    input_size, num_blocks = integer(input_size, "input_size"), integer(num_blocks, "num_blocks")
-    if input_size < 1:
-        raise InputError(f"input_size must be at least 1, got {input_size}")
-    if num_blocks < 1:
-        raise InputError(f"num_blocks must be at least 1, got {num_blocks}")
+    input_size = integer(input_size, "input_size", 1)
+    num_blocks = integer(num_blocks, "num_blocks", 1)
     name, least = least_gamma(input_size, num_blocks)
     if not least - 1e-12 <= gamma <= 1:
         raise InputError(f"gamma must lie in [{name}, 1] = [{least:.4g}, 1], got {gamma}")
@@ -237,11 +233,9 @@ def bin_rows(
     >>> bin_rows(1000, 4, 0.5)
     [1000, 543, 295, 162]
     """
-    num_embeddings = integer(num_embeddings, "num_embeddings")
+    num_embeddings = integer(num_embeddings, "num_embeddings", 1)
     embedding_dim = integer(embedding_dim, "embedding_dim")
     num_bins = embedding_dim if num_bins is None else integer(num_bins, "num_bins")
-    if num_embeddings < 1:
-        raise InputError(f"num_embeddings must be at least 1, got {num_embeddings}")
     if not 1 <= num_bins <= embedding_dim:
         raise InputError(
             f"num_bins must lie in [1, {embedding_dim}] for embedding_dim={embedding_dim}, "

@@ -86,8 +86,7 @@ class RationalRNN(nn.Module):
             if not isinstance(value, bool):
                 raise InputError(f"{name} must be True or False, got {value!r:.60}")
         for name, value in {"input_size": input_size, "num_layers": num_layers}.items():
-            if integer(value, name) < 1:
-                raise InputError(f"{name} must be at least 1, got {value}")
+            integer(value, name, 1)
         if semiring not in INITIAL:
             raise InputError(f"unknown semiring {semiring!r}{near_match(semiring, INITIAL)}")
         if final not in FINALS:

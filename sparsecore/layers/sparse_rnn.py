@@ -76,10 +76,8 @@ class SparseRecurrent(nn.Module):
         _check_switches(kind, batch_first=batch_first, bias=bias, bidirectional=bidirectional)
         input_size = integer(input_size, "input_size")
         hidden_size = integer(hidden_size, "hidden_size")
-        num_blocks, num_layers = (
-            integer(num_blocks, "num_blocks"),
-            integer(num_layers, "num_layers"),
-        )
+        num_blocks = integer(num_blocks, "num_blocks")
+        num_layers = integer(num_layers, "num_layers", 1)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.num_blocks, self.gamma = num_blocks, gamma
         self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
@@ -336,8 +334,6 @@ def _units(hidden_size: int, num_blocks: int) -> list[slice]:
 
 def _windows(layer: SparseRecurrent) -> list[list[slice]]:
     """Windows of each layer's blocks: over the i inputs, above the first over all D·h outputs."""
-    if layer.num_layers < 1:
-        raise InputError(f"num_layers must be at least 1, got {layer.num_layers}")
     above = num_directions(layer) * layer.hidden_size
     widths = [layer.input_size] + [above] * (layer.num_layers - 1)
     return [input_windows(width, layer.num_blocks, layer.gamma) for width in widths]
