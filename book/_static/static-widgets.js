@@ -99,7 +99,7 @@ async function show(script, states) {
   if (record?.state._esm) return mount(record, into);
   into.append(...line("p", NEEDS_PYTHON, "note"));
   if (!record?.state.children) return;
-  into.append(...line("p", "What it showed when this page was made:", "note"));
+  into.append(...line("p", "What it was given when this page was made:", "note"));
   await retell(record, states, into);
 }
 

@@ -152,7 +152,7 @@ def _name_words(ax: Axes, table: pd.DataFrame, value: str, names: int, line: np.
                     shift, textcoords="offset points", ha=side, va="center", parse_math=False,
                     color=style.CLASSES[word_class], fontsize=style.TEXT - 2,
                 )  # fmt: skip
-                box = text.get_window_extent()
+                box = text.get_window_extent().padded(2)
                 covered = ((dots > box.min) & (dots < box.max)).all(axis=1).sum()
                 crossed = ((path > box.min) & (path < box.max)).all(axis=1).any()
                 free = not any(box.overlaps(other) for other in taken.values())
