@@ -94,7 +94,9 @@ def test_every_try_is_a_mark():
     marks = np.concatenate([np.asarray(c.get_offsets()) for c in ax.collections])
     right = 10**regularisation.SHIFT  # of those of the category before
     np.testing.assert_allclose(marks, [[1e-4, 90], [1e-3, 40], [1e-2 * right, 3]])
-    assert ax.get_xscale() == "log" and ax.get_legend() is not None
+    assert ax.get_xscale() == "log" and ax.get_legend() is None
+    (legend,) = ax.get_figure().legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
 
 
 def test_kept_states_are_filled_and_stand_first():

@@ -111,7 +111,8 @@ def transitions_left(trials: pd.DataFrame, full: int | None = None, ax: Axes | N
     ax.set_ylim(bottom=-0.03 * float(trials["transitions"].max()))  # marks at 0 whole
     ax.set_xlabel("strength of the group lasso, λ")
     ax.set_ylabel("transitions left")
-    style.legend(ax, loc="upper left", bbox_to_anchor=(1.01, 1.0), title="reviews of")
+    style.below(ax, ncols=4, title="reviews of")
+    style.drop_legend(ax)
     return keep_rows(ax, trials)
 
 
@@ -158,5 +159,5 @@ def states_kept(states: pd.DataFrame, ax: Axes | None = None) -> Axes:
         text = f"and {gone} more, of which no state was kept"
         ax.text(0, len(row), text, color=style.INK, fontsize=style.TEXT - 1, va="center")
     ax.grid(False)
-    style.legend(ax, loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    style.below(ax)
     return keep_rows(ax, states)
