@@ -20,9 +20,9 @@
 #   becomes less negative (all on log frequency).
 # - Function words of W end far above, at {result}`emergent/wikitext-2-lr20 scale.value finding=6 statistic="ρ over the closed classes of W" method=pearson_log epoch=last %+.2f`. That content words gain more than they do in the second half, as in
 #   the paper, is not seen: the difference of the gains is {result}`emergent/wikitext-2-lr20 verdicts finding=6 part="gain in the second half of training over W: open minus closed" method=pearson_log` on WikiText-2 and {result}`emergent/enwiki-7m-lr20 verdicts finding=6 part="gain in the second half of training over W: open minus closed" method=pearson_log` on Wikipedia, where that decides (finding 6 {verdict}`emergent-6`).
-# - Which class sends the more concentrated gradients depends on the text. Over all words, at equal log frequency, the mean $\chi$ of function
-#   words minus that of content words is {result}`emergent/enwiki-7m-lr20 differences.adjusted epoch=last sample=all * 1000 %+.1f` thousandths on Wikipedia and {result}`emergent/wikitext-2-lr20 differences.adjusted epoch=last sample=all * 1000 %+.1f` on WikiText-2
-#   ([other sets of words and methods](emergent_words.ipynb)).
+# - Neither class sends the more concentrated gradients in both texts. Over all words, at equal log frequency, the mean $\chi$ of function
+#   words minus that of content words is {over-seeds}`emergent/enwiki-7m-lr20 differences.adjusted epoch=last sample=all * 1000` thousandths on Wikipedia and {over-seeds}`emergent/wikitext-2-lr20 differences.adjusted epoch=last sample=all * 1000` on WikiText-2 (intervals
+#   over three seeds; [other sets of words and methods](emergent_words.ipynb)).
 # :::
 #
 # Articles, prepositions, pronouns, conjunctions: the {term}`closed classes <closed class>` have

@@ -25,6 +25,7 @@ from sparsecore.errors import InputError, near_match
 from sparsecore.report.pages.verdicts import OUTCOMES
 from sparsecore.runs.claims import Claim, format_value, read_claims
 from sparsecore.runs.judged import studies_of, tuning_seed
+from sparsecore.stats.judgement import DIVIDED, agreed, merged
 from sparsecore.stats.verdict import NOT_TESTED, VERDICTS
 
 METHODS = {
@@ -291,8 +292,9 @@ def _judged(claim: Claim) -> nodes.Node:
     }.get(claim.verdict, "")
     if claim.verdict == "partly":
         why = _contradiction(claim) or why
-    if claim.verdict == "holds" and (told := _true_in_places(claim)):
-        why = f"every part of its rule is true; {told}"
+    if claim.verdict == "holds":
+        further = [_true_in_places(claim), *map(_otherwise, claim.elsewhere)]
+        why = "; ".join([why, *filter(None, further)])
     if claim.verdict == "fails" and (where := _places(claim, deciding(claim), "no")):
         why = f"this essential part is false on {where}"
     told = verdict_badge(claim.verdict)
@@ -301,18 +303,17 @@ def _judged(claim: Claim) -> nodes.Node:
 
 
 def _contradiction(claim: Claim) -> str:
-    """What says true and what false of one essential part; empty if nothing does."""
-    scales, texts = False, False
+    """Which essential part is divided, and by what; empty if none is."""
     for name in dict.fromkeys(part["part"] for part in claim.parts if part["kind"] == "essential"):
-        found: dict[str, set[str]] = {}
+        by_text: dict[str, list[str]] = {}
         for part in claim.parts:
             if part["part"] == name:
-                found.setdefault(part.get("corpus", ""), set()).add(part["outcome"])
-        scales |= any({"yes", "no"} <= outcomes for outcomes in found.values())
-        texts |= {"yes", "no"} <= set().union(*found.values())
-    if scales:
-        return "raw and log frequency contradict each other"
-    return "the two texts contradict each other" if texts else ""
+                by_text.setdefault(part.get("corpus", ""), []).append(part["outcome"])
+        outcomes = [merged(found) for found in by_text.values()]
+        if agreed(outcomes) == DIVIDED:
+            sides = "the two texts" if {"yes", "no"} <= {*outcomes} else "raw and log frequency"
+            return f"{sides} contradict each other: {name}"
+    return ""
 
 
 def _true_in_places(claim: Claim) -> str:
@@ -325,6 +326,12 @@ def _true_in_places(claim: Claim) -> str:
             value = _value(next(part for part in rows if part["outcome"] == "yes"))
             told.append(f"one part, {name} ({value}), on {where} alone")
     return "; ".join(told)
+
+
+def _otherwise(other: dict[str, Any]) -> str:
+    """What other runs say of a claim that holds, if they tested it and it does not hold there."""
+    same = other["verdict"] in ("holds", NOT_TESTED)
+    return "" if same else f"{label_of(other)}: {other['verdict']}"
 
 
 def _places(claim: Claim, rows: Sequence[dict[str, Any]], outcome: str) -> str:

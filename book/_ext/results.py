@@ -173,7 +173,8 @@ def _command(path: Path, provenance: dict[str, Any]) -> str:
 def decided_by(path: Path, claims: Sequence[Claim]) -> str:
     """The numbers of the findings whose verdict rests on the tables beside ``path``.
 
-    On those of an earlier round too, where more seeds decide than the last round has.
+    On those of an earlier round too, where more seeds decide than the last round has, and on those
+    of a text of equal standing.
     """
     own, found = f"{path.parent.parent.name}-", []
     for claim in claims:
@@ -183,6 +184,7 @@ def decided_by(path: Path, claims: Sequence[Claim]) -> str:
                 known = json.loads(last.read_text(encoding="utf-8"))
                 if seeds_of(claim) > len(known["seeds"]):
                     names += [one["tables"] for one in known.get("rounds", [])]
+            names += [part["tables"] for part in claim.parts if "tables" in part]
             if path.parent.name in names:
                 found.append(claim.id.removeprefix(own))
     return ", ".join(found)

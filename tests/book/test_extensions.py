@@ -25,6 +25,7 @@ from tables import table
 from sparsecore.errors import InputError
 from sparsecore.runs.claims import Claim, read_claims
 from sparsecore.runs.reference import write_tables
+from sparsecore.stats.verdict import NOT_TESTED
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -159,7 +160,18 @@ def test_of_two_texts_it_is_said_where_a_part_is_true():
         **FIELDS, parts=[part("a", "yes", 0.5), beside("a", "no", 0.1)],
         **{**own, "verdict": "partly"},
     )  # fmt: skip
-    assert "the two texts contradict each other" in _judged(contradict).astext()
+    assert "the two texts contradict each other: a" in _judged(contradict).astext()
+    scales = [part("a", "yes", 0.5), {**part("a", "no", 0.4), "method": "pearson_log"}]
+    own["verdict"] = "partly"
+    alone = Claim(**FIELDS, parts=scales, **own)
+    assert "raw and log frequency contradict each other: a" in _judged(alone).astext()
+    settled = Claim(**FIELDS, parts=[*scales, beside("a", "yes", 0.5)], **own)
+    assert "contradict" not in _judged(settled).astext()  # what is divided here is true there
+    elsewhere = {"corpus": "enwiki", "tables": "enwiki", "value": 0.1, "interval": [-0.1, 0.3]}
+    found = {**own, "verdict": "holds", "parts": [part("a", "yes", 0.5)]}
+    for verdict, told in (("undecided", True), ("holds", False), (NOT_TESTED, False)):
+        claim = Claim(**FIELDS, **found, elsewhere=[{**elsewhere, "verdict": verdict}])
+        assert (f"Wikipedia, first round: {verdict}" in _judged(claim).astext()) == told
 
 
 def test_the_deciding_part_stands_with_its_values_the_paper_and_other_texts():
@@ -245,6 +257,7 @@ def test_a_reference_run_is_told_with_the_command_that_makes_it():
         ("tagging/ud-english-ewt-2", "1, 2"),  # 30 seeds decide 2, without those of other rounds
         ("tagging/ud-english-ewt-3", "1"),
         ("reciting/ptb-3500", "1, 2, 3"),
+        ("emergent/enwiki-7m-lr20", "1, 3, 4, 6, 7, 8"),  # of equal standing
         ("reciting/ptb", ""),
     ],
 )

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from sparsecore.stats.bootstrap import Estimate, resample_weights
 from sparsecore.stats.judgement import ESSENTIAL, MET, SHOWN, SIDE, Part, parts_table
 from sparsecore.stats.proportions import difference_of, wilson_interval
-from sparsecore.stats.seeds import UNKNOWN, Interval
+from sparsecore.stats.seeds import UNKNOWN, Interval, mean_interval
 from sparsecore.stats.tables import Summary
 from sparsecore.stats.two_level import both_variances, interval_of
 from sparsecore.stats.verdict import side
@@ -37,7 +37,7 @@ EFFECT = 1.0  # points: the least of the paper's 1 to 2
 GAIN = 1.0  # points, the side part of finding 2
 LOSS = 1.0  # points, finding 3
 FEW = 3  # WFSAs, finding 3
-EQUAL_BUDGETS = 0.75  # the shorter mean training over the longer, in epochs
+EQUAL_BUDGETS = 0.75  # of the models compared, the shorter mean training over the longer, in epochs
 NAMES = {
     1: "regularised minus baseline at equal transitions",
     2: "heavily regularised minus unigram baseline",
@@ -85,7 +85,8 @@ def verdict_parts(tables: Summary) -> pd.DataFrame:
 
 def _gains(runs: pd.DataFrame, values: dict[int, Values], seeds: dict[int, int]) -> Iterator[Part]:
     """Findings 1 and 2: the mean over categories, and all categories but at most one."""
-    condition = _budgets(runs)
+    named = runs if "run" in runs else runs.assign(run=runs.index)
+    compared = {1: gains_at_equal_size(named), 2: gains_over_unigrams(named)}
     for finding, name in NAMES.items():
         if not values[finding]:
             continue
@@ -93,7 +94,7 @@ def _gains(runs: pd.DataFrame, values: dict[int, Values], seeds: dict[int, int])
         mean = of_categories.pop("mean over categories")
 
         def part(text: str, kind: str, interval: Interval, outcome: str, n: int = finding) -> Part:
-            lacks = condition if kind == ESSENTIAL else MET
+            lacks = _budgets(named, compared[n]) if kind == ESSENTIAL else MET
             return Part(n, text, kind, "both", interval, outcome, EFFECT, seeds[n], lacks)
 
         text = f"{name}, mean over categories"
@@ -106,6 +107,32 @@ def _gains(runs: pd.DataFrame, values: dict[int, Values], seeds: dict[int, int])
             yield part(f"{name}, all categories but one", SIDE, second, outcome)
         for category, interval in of_categories.items():
             yield part(f"{name}, {category}", SHOWN, interval, side(interval, 0.0))
+        if finding == 1:
+            yield from _control(named, compared[finding], seeds[finding])
+
+
+def _control(runs: pd.DataFrame, contrast: Contrast, seeds: int) -> Iterator[Part]:
+    """The learned structures trained from scratch in place of the learned models, over seeds."""
+    learned = runs["family"] == "regularised"
+    if (
+        "scratch_test_accuracy" not in runs
+        or runs.loc[learned, "scratch_test_accuracy"].isna().any()
+    ):
+        return
+    accuracy = runs["test_accuracy"].mask(learned, runs["scratch_test_accuracy"])
+    accuracy = accuracy.set_axis(runs["run"].astype(str))
+    shared = set.intersection(*(set(by_seed) for by_seed in contrast.values()))
+    gains = [
+        float(np.mean([_weighted(accuracy, by_seed[seed]) for by_seed in contrast.values()]))
+        for seed in sorted(shared)
+    ]
+    interval = mean_interval(gains)
+    name = "the same structures trained from scratch minus baseline"
+    yield Part(1, name, SHOWN, "mean", interval, side(interval, 0.0), EFFECT, seeds)
+
+
+def _weighted(accuracy: pd.Series, weights: Weights) -> float:
+    return sum(weight * float(accuracy[str(run)]) for run, weight in weights.items())
 
 
 def _all_but_one(outcomes: list[str]) -> str:
@@ -115,12 +142,15 @@ def _all_but_one(outcomes: list[str]) -> str:
     return "no" if outcomes.count("no") > 1 else "unsure"
 
 
-def _budgets(runs: pd.DataFrame) -> str:
-    """Were both sides trained about as long?"""
-    mean = runs.groupby("family")["epochs"].mean()
-    if {"baseline", "regularised"} - set(mean.index):
-        return "the runs are of one family only"
-    learned, base = float(mean["regularised"]), float(mean["baseline"])
+def _budgets(runs: pd.DataFrame, contrast: Contrast) -> str:
+    """Were both sides of a difference trained about as long? Each model counts by its weight."""
+    epochs = runs.set_index(runs["run"].astype(str))["epochs"]
+    each = [pd.Series(weights) for of in contrast.values() for weights in of.values()]
+    weight = pd.concat(each).rename(index=str).groupby(level=0).sum()
+    learned, base = (
+        float((part * epochs[part.index]).sum() / part.sum())
+        for part in (weight[weight > 0], weight[weight < 0])
+    )
     if min(learned, base) / max(learned, base) < EQUAL_BUDGETS:
         return f"unequal training: learned models {learned:.0f} epochs, baselines {base:.0f}"
     return MET
