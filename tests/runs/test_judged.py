@@ -201,10 +201,11 @@ def test_structures_trained_from_scratch_are_shown_as_a_control():
     runs = tables["runs"].assign(run=lambda rows: rows.index)
     learned = runs["family"] == "regularised"
     runs.loc[learned, "test_accuracy"] = runs.loc[learned, "scratch_test_accuracy"]
+    accuracy: dict[int, float] = runs["test_accuracy"].to_dict()
     by_seed: dict[int, list[float]] = {}
     for of_category in sentiment.gains_at_equal_size(runs).values():
         for seed, weights in of_category.items():
-            gain = sum(w * runs.loc[int(run), "test_accuracy"] for run, w in weights.items())
+            gain = sum(weight * accuracy[int(run)] for run, weight in weights.items())
             by_seed.setdefault(seed, []).append(gain)
     gains = [np.mean(each) for each in by_seed.values()]
     assert row["value"] == pytest.approx(np.mean(gains), abs=1e-5) and row["kind"] == "shown"
