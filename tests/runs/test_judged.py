@@ -201,7 +201,7 @@ def test_structures_trained_from_scratch_are_shown_as_a_control():
     runs = tables["runs"].assign(run=lambda rows: rows.index)
     learned = runs["family"] == "regularised"
     runs.loc[learned, "test_accuracy"] = runs.loc[learned, "scratch_test_accuracy"]
-    accuracy: dict[int, float] = runs["test_accuracy"].to_dict()
+    accuracy = dict(enumerate(runs["test_accuracy"].tolist()))
     by_seed: dict[int, list[float]] = {}
     for of_category in sentiment.gains_at_equal_size(runs).values():
         for seed, weights in of_category.items():
