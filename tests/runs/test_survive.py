@@ -170,6 +170,7 @@ def runs(number):
 
 def test_a_second_process_waits_and_a_killed_one_blocks_nobody(text, own_home, caplog):
     line = [sys.executable, "-m", "sparsecore.cli", *command(text, epochs=10**6)]
+    at_once = {**os.environ, "SPARSECORE_CHECKPOINT_SECONDS": "0"}
     done = []
 
     def second():
@@ -177,7 +178,7 @@ def test_a_second_process_waits_and_a_killed_one_blocks_nobody(text, own_home, c
             execute(small(text, epochs=10**6), progress=False)
         done.append("its turn")
 
-    with pytest.MonkeyPatch.context() as patch, subprocess.Popen(line) as first:
+    with pytest.MonkeyPatch.context() as patch, subprocess.Popen(line, env=at_once) as first:
         try:
             while not list(own_home.glob("runs/*/*/checkpoint.safetensors")):
                 assert first.poll() is None
