@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -32,6 +33,17 @@ def own_home(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("SPARSECORE_HOME", str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def every_tracker_closed():
+    """No test leaves a tracker open: code that a later one compiles would run eagerly."""
+    yield
+    eager = sys.modules.get("sparsecore.measure.eager")
+    if eager is not None and eager._holders:
+        eager._holders = 1
+        eager.release()
+        pytest.fail("a tracker was left open")
 
 
 def small_text(sentences: int = 400, seed: int = 0) -> str:

@@ -16,7 +16,6 @@ processes merge to the same table.
 from __future__ import annotations
 
 import contextlib
-import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -28,6 +27,7 @@ from torch import Tensor, nn
 
 from sparsecore.errors import InputError
 from sparsecore.layers.sparse_rnn import SparseGRU, SparseLSTM, SparseRNN
+from sparsecore.measure import eager
 from sparsecore.measure.columns import Columns
 from sparsecore.measure.hooks import Hooks
 from sparsecore.measure.ids import check_known, counts_by_id, pass_ids, words_by_id
@@ -134,7 +134,6 @@ class Tracker:
         self.vocabulary, self.counts = vocabulary, counts
         self._hooks, self._table, self._passes = hooks, hooks.table, hooks.passes
         self._largest: dict[str, Tensor] = {}
-        self._stance: Any = None
 
     @property
     def layers(self) -> dict[str, nn.Module]:
@@ -158,16 +157,14 @@ class Tracker:
             raise InputError(
                 f"{self._table.rows.path} is finished: make a tracker with other rows="
             )
-        if "torch._dynamo" in sys.modules:  # compiled code would not call the hooks
-            self._stance = torch.compiler.set_stance("force_eager")
         self._hooks.open(self.model)
+        eager.hold()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._hooks.is_open:
+            eager.release()
         self._hooks.close()
-        if self._stance is not None:
-            self._stance.__exit__(None, None, None)
-            self._stance = None
         self._table.close()
         if kind is None and self._passes.number:
             self._warn(not_finite=not self._table.dense)

@@ -1,5 +1,6 @@
 """What was asked for and did not come is said once, by name."""
 
+import copy
 import warnings
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from torch import nn
 
 import sparsecore as sc
+from sparsecore.errors import InputError
 
 IDS = torch.arange(12).view(3, 4)
 
@@ -129,3 +131,33 @@ def test_compiled_models_are_tracked_and_go_on_compiled(whole):
     before = compiled(IDS)
     assert warned(compiled, ["_orig_mod.1.linear" if whole else "1.linear"]) == ""
     torch.testing.assert_close(compiled(IDS), before)
+
+
+def graphs_of(net):
+    """How many graphs a compiled copy of a model has after a call; 0: it ran eagerly."""
+    graphs = []
+
+    def backend(graph, _inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    torch.compile(copy.deepcopy(net), backend=backend)(IDS)
+    return len(graphs)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
+@pytest.mark.parametrize("first_to_close", [0, 1])
+def test_after_overlapping_trackers_code_is_compiled_again(first_to_close):
+    net = model()
+    compiled_before = graphs_of(net)
+    trackers = [sc.track(net, ["0"]), sc.track(net, ["0"])]
+    for tracker in trackers:
+        tracker.__enter__()
+    with pytest.raises(InputError, match="tracking already"):
+        trackers[0].__enter__()
+    assert graphs_of(net) == 0
+    trackers.pop(first_to_close).__exit__(None, None, None)
+    assert graphs_of(net) == 0  # one is open still
+    trackers[0].__exit__(None, None, None)
+    trackers[0].__exit__(None, None, None)  # a second time changes nothing
+    assert graphs_of(net) == compiled_before > 0

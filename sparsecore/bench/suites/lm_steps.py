@@ -73,18 +73,18 @@ def tracked(model: LSTMLanguageModel, ids: Tensor) -> Contestant:
     inputs, targets = own[:-1], own[1:]
     words = [str(word) for word in range(model.decoder.out_features)]
     tracker = track(model, model.signals, vocabulary=words, dense=True)
-    tracker.__enter__()  # once, as for an epoch
     update = updater(model)
 
     def one(finish: Callable[[Tensor], Any]) -> Any:
-        tracker.words(input_ids=inputs, target_ids=targets, gradient_scale=positions)
-        with shared_dropout(model, columns, total):
-            hidden, _ = model(inputs)
-        loss, softmax_chi, softmax_l1 = model.loss(hidden, targets)
-        if targets.numel() < positions:
-            loss = loss * (targets.numel() / positions)
-        result = finish(loss)
-        tracker.add("softmax", "gradient", softmax_chi, softmax_l1)
+        with tracker:
+            tracker.words(input_ids=inputs, target_ids=targets, gradient_scale=positions)
+            with shared_dropout(model, columns, total):
+                hidden, _ = model(inputs)
+            loss, softmax_chi, softmax_l1 = model.loss(hidden, targets)
+            if targets.numel() < positions:
+                loss = loss * (targets.numel() / positions)
+            result = finish(loss)
+            tracker.add("softmax", "gradient", softmax_chi, softmax_l1)
         return result
 
     def values() -> Values:

@@ -14,6 +14,7 @@ read; all of them is every module but the model itself.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -102,24 +103,31 @@ def prepare(
 
     plain = model()
     update = updater(plain)
+    blocks = ExitStack()
+    tracked = partial(_tracked, blocks, layers=layers, ids=ids, loss=loss)
     return Prepared(
         {
-            REFERENCE: _tracked(model(), layers, ids, loss, each=False),
-            "summed at every step": _tracked(model(), layers, ids, loss, each=True),
+            REFERENCE: tracked(model(), each=False),
+            "summed at every step": tracked(model(), each=True),
             "untracked": Contestant(
                 lambda: update(loss(plain)), lambda: loss_and_gradients(plain, loss(plain))
             ),
             "hooks that keep tensors": _kept(model(), layers, ids, loss),
         },
         lambda: _kept(model().double(), layers, ids, loss).values(),  # pyright: ignore
+        blocks.close,
     )
 
 
 def _tracked(
-    model: Transformer, layers: tuple[str, ...], ids: Tensor, loss: Any, each: bool
+    blocks: ExitStack,
+    model: Transformer,
+    layers: tuple[str, ...],
+    ids: Tensor,
+    loss: Any,
+    each: bool,
 ) -> Contestant:
-    tracker = track(model, layers)
-    tracker.__enter__()  # once, as for an epoch
+    tracker = blocks.enter_context(track(model, layers))  # once, as for an epoch
     update = updater(model)
 
     def one(finish: Finish) -> Any:
