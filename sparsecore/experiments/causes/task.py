@@ -208,7 +208,7 @@ def gradients(hidden: Tensor, decoder: nn.Linear, targets: Tensor) -> dict[str, 
 @torch.no_grad()
 def row_chi(decoder: nn.Linear, frequency: Tensor) -> Tensor:
     """χ (V,) of each type's ḡ if the wrong words shared their mass as in the text: rows alone."""
-    f = (frequency / frequency.sum())[:, None]
+    f = (frequency / frequency.sum())[:, None].to(decoder.weight.device)
     total = (f * decoder.weight).sum(0)
     return chi((total - f * decoder.weight) / (1 - f) - decoder.weight)
 
@@ -219,8 +219,10 @@ class Probe:
     A position whose word is split is counted for both of its types: same context, same hidden
     state, same p; only the row of the target differs.
 
+    Sums are made on the CPU, where their order is always the same.
+
     Args:
-        twin: (V,) the second type of each natural word, -1 for none.
+        twin: (V,) the second type of each natural word, -1 for none; on the model's device.
     """
 
     def __init__(self, twin: Tensor) -> None:
@@ -237,20 +239,22 @@ class Probe:
         split = twins >= 0
         both = torch.stack([words[split], twins[split]], 1)
         surprisal[split] = -log_p[split].gather(1, both).logsumexp(1)
-        self.loss += float(surprisal.sum())
+        self.loss += surprisal.sum().item()
         self.positions += len(words)
         targets = torch.cat([words, twins[split]])
         values = gradients(torch.cat([hidden, hidden[split]]), decoder, targets)
         values |= {"surprisal": torch.cat([surprisal, surprisal[split]])}
-        values |= {"count": torch.ones(len(targets))}
+        values |= {"count": torch.ones_like(values["surprisal"])}
+        types = targets.cpu()
         for name, value in values.items():
-            self.sums[name].index_add_(0, targets, value.double())
+            self.sums[name].index_add_(0, types, value.cpu().double())
 
     def table(self, decoder: nn.Linear, frequency: Tensor) -> pd.DataFrame:
         """A row a type that was seen: type, chi, shares, rows, surprisal (nats), count."""
         count = self.sums["count"]
         means = {n: s / count for n, s in self.sums.items() if n != "count"}
-        columns = {"type": torch.arange(len(count)), **means, "rows": row_chi(decoder, frequency)}
+        rows = row_chi(decoder, frequency).cpu()
+        columns = {"type": torch.arange(len(count)), **means, "rows": rows}
         table = pd.DataFrame({n: c.numpy() for n, c in {**columns, "count": count}.items()})
         return table[table["count"] > 0].reset_index(drop=True)
 
@@ -260,10 +264,10 @@ def probe(config: Causes, model: LSTMLanguageModel, texts: Texts) -> tuple[pd.Da
     """The held-out table, and the mean surprisal (nats) of the natural words."""
     types = texts.types
     twin = torch.from_numpy(np.where(types["role"] == "frequent", types["twin"], -1))
-    sums = Probe(twin)
+    device = model.decoder.weight.device
+    sums = Probe(twin.to(device))
     model.eval()
     state = None
-    device = model.decoder.weight.device
     for index in range(num_windows(texts.probe_inputs, config.sequence_length)):
         inputs, _ = window(texts.probe_inputs, index, config.sequence_length, device)
         _, words = window(texts.probe_words, index, config.sequence_length, device)
@@ -294,7 +298,9 @@ class Task:
         self.device = device
         self.model = build_model(self.config, len(self.texts.types)).to(device)
         self.optimizer = build_optimizer(self.arm, self.model)
-        self.tracker = track(self.model, [f"lstm{self.config.num_layers}"])
+        types = self.texts.types["word"].tolist()
+        layer = f"lstm{self.config.num_layers}"
+        self.tracker = track(self.model, [layer], vocabulary=types, dense=True)
         self.ranks = torch.tensor(self.texts.types["word_id"].to_numpy(), device=device)
         self.carried = Carried()
         return {

@@ -138,15 +138,13 @@ def build_model(config: Tagging, corpus: TaggedCorpus) -> Tagger:
 def evaluate(model: Tagger, text: PaddedSentences) -> tuple[float, int]:
     """Summed cross entropy (nats) and the number of words tagged right, without dropout."""
     model.eval()
-    loss, correct = 0.0, 0
+    sums = torch.zeros(2, dtype=torch.float64, device=text.words.device)
     for words, labels, lengths in local_batches(text):
-        logits = model(words, lengths).flatten(0, 1)
-        loss += float(
-            F.cross_entropy(logits, labels.flatten(), ignore_index=IGNORED, reduction="sum")
-        )
-        correct += int((logits.argmax(-1) == labels.flatten()).sum())
-    sums = all_reduce(torch.tensor([loss, correct], dtype=torch.float64))
-    return sums[0].item(), int(sums[1])
+        logits, right = model(words, lengths).flatten(0, 1), labels.flatten()
+        sums[0] += F.cross_entropy(logits, right, ignore_index=IGNORED, reduction="sum")
+        sums[1] += (logits.argmax(-1) == right).sum()
+    loss, correct = all_reduce(sums).tolist()
+    return loss, int(correct)
 
 
 def local_batches(text: PaddedSentences) -> Iterator[Batch]:
