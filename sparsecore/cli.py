@@ -22,12 +22,15 @@ from sparsecore.errors import (
     Stopped,
     TrainingError,
     check_choice,
+    first_line,
     is_out_of_memory,
     near_match,
     one_line,
     whole_number,
 )
+from sparsecore.home import check_current_folder
 from sparsecore.runs.parser import Parser
+from sparsecore.runs.streams import drop_output, open_closed_streams, tell
 from sparsecore.training.stopping import signals_stop
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF)  # of standard output
@@ -38,7 +41,7 @@ Command = Callable[[list[str]], None]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    _open_closed_streams()
+    open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a word that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
@@ -47,45 +50,28 @@ def main(argv: Sequence[str] | None = None) -> int:
             _dispatch(arguments)
         sys.stdout.flush()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        tell(f"error: {error}")
         return 2
     except TrainingError as error:
-        print(f"error: {error}", file=sys.stderr)
+        tell(f"error: {error}")
         return 1
     except (MemoryError, RuntimeError, OSError) as error:
         if isinstance(error, BrokenPipeError):  # `| head` has seen enough
-            _drop_output()
+            drop_output(sys.stdout)
             return 0
         if isinstance(error, OSError) and error.errno in UNWRITABLE and not error.filename:
-            _drop_output()
-            print(f"error: cannot write the output: {error.strerror}", file=sys.stderr)
+            drop_output(sys.stdout)
+            tell(f"error: cannot write the output: {error.strerror}")
             return 1
         if not is_out_of_memory(error):
             raise
-        print(f"error: out of memory: {one_line(str(error))}", file=sys.stderr)
+        tell(f"error: out of memory: {one_line(str(error))}")
         return 1
     except KeyboardInterrupt as stop:
         stopped = stop if isinstance(stop, Stopped) else Stopped(signal.SIGINT)
-        print(stopped, file=sys.stderr)
+        tell(str(stopped))
         return 128 + stopped.signal
     return 0
-
-
-def _open_closed_streams() -> None:
-    """Standard streams that the caller has closed (``>&-``) lead nowhere.
-
-    Else the next file that is opened, such as a table of the run, would get their number.
-    """
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        if getattr(sys, name) is None:
-            mode = os.O_WRONLY if number else os.O_RDONLY
-            os.dup2(os.open(os.devnull, mode), number)
-            setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8"))
-
-
-def _drop_output() -> None:
-    """What is still to be printed leads nowhere: the interpreter writes it at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _processes() -> contextlib.AbstractContextManager[object]:
@@ -105,6 +91,7 @@ def _dispatch(arguments: list[str]) -> None:
     elif arguments[0] != "run" and "TORCHELASTIC_RUN_ID" in os.environ:
         raise InputError(f"torchrun is for sparsecore run, not for {arguments[0]!r}")
     elif arguments[0] in COMMANDS:
+        check_current_folder()
         COMMANDS[arguments[0]](arguments[1:])
     else:
         raise InputError(f"unknown command {arguments[0]!r}{near_match(arguments[0], COMMANDS)}")
@@ -114,7 +101,7 @@ def _usage() -> str:
     lines = ["Sparsity in recurrent language models: run experiments, read their results.", ""]
     lines += ["usage: sparsecore COMMAND [--help] …", "", "commands:"]
     for name, command in COMMANDS.items():
-        lines.append(f"  {name:<10} {(command.__doc__ or '').splitlines()[0]}")
+        lines.append(f"  {name:<10} {first_line(command.__doc__)}")
     lines += ["", "start with:  sparsecore run emergent --preset quick"]
     return "\n".join(lines)
 

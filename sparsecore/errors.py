@@ -63,6 +63,15 @@ def one_line(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
+def first_line(text: str | None) -> str:
+    r"""The first line of a docstring, which ``python -OO`` leaves out.
+
+    >>> first_line("Run it.\n\nAt once."), first_line(None)
+    ('Run it.', '')
+    """
+    return (text or "\n").splitlines()[0]
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether Python, NumPy or PyTorch raised it for want of memory, of the machine or a GPU."""
     said = ("out of memory", "allocate memory", "bad_alloc", "ALLOC_FAILED")

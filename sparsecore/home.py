@@ -14,7 +14,26 @@ RECOMPUTE = "delete the folder of the run and compute it anew"  # of a damaged r
 
 def home() -> Path:
     """The root folder of caches and runs; not created by this call."""
-    return Path(os.environ.get("SPARSECORE_HOME") or Path.home() / ".cache" / "sparsecore")
+    if given := os.environ.get("SPARSECORE_HOME"):
+        return Path(given)
+    try:
+        return Path.home() / ".cache" / "sparsecore"
+    except RuntimeError as error:  # HOME is not set, and the user has no entry that says it
+        raise InputError(
+            "this user has no home directory; set SPARSECORE_HOME to a writable folder"
+        ) from error
+
+
+def check_current_folder() -> None:
+    """Refuse to work in a folder that was deleted: PyTorch could not even be loaded there.
+
+    Raises:
+        InputError: there is no current folder.
+    """
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise InputError("the current folder was deleted; change into another (cd)") from error
 
 
 def _folder(*parts: str) -> Path:

@@ -164,6 +164,36 @@ def test_full_standard_output_is_one_line():
     assert done.stderr == "error: cannot write the output: No space left on device\n"
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_full_standard_error_keeps_the_exit_code():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "sparsecore", "bogus"], stderr=full)
+    assert done.returncode == 2
+
+
+def test_help_without_docstrings():
+    done = subprocess.run([sys.executable, "-OO", "-m", "sparsecore"], capture_output=True)
+    assert done.returncode == 0 and b"usage: sparsecore COMMAND" in done.stdout and not done.stderr
+
+
+def test_a_user_without_a_home_is_one_line(monkeypatch, capsys):
+    def home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("SPARSECORE_HOME")
+    monkeypatch.setattr("pathlib.Path.home", home)
+    assert main(["runs"]) == 2
+    assert "set SPARSECORE_HOME to a writable folder" in capsys.readouterr().err
+
+
+def test_a_deleted_current_folder_is_one_line(tmp_path, monkeypatch, capsys):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert main(["run", "emergent"]) == 2
+    assert capsys.readouterr().err.startswith("error: the current folder was deleted")
+
+
 def test_closed_standard_streams_lead_nowhere():
     shell = f"'{sys.executable}' -m sparsecore"
     done = subprocess.run(f"{shell} --help >&- <&-; {shell} bogus >&- 2>&-", shell=True)
@@ -189,7 +219,8 @@ TORCHRUN = {
         ({"RANK": "2"}, "RANK='2' is not a whole number from 0 to 1"),
         ({"WORLD_SIZE": "-1"}, "WORLD_SIZE='-1' is not a whole number from 1"),
         ({"LOCAL_RANK": "x"}, "LOCAL_RANK='x' is not"),
-        ({"MASTER_ADDR": ""}, "MASTER_ADDR must name the first host"),
+        ({"MASTER_ADDR": ""}, "MASTER_ADDR='' is not the name of a host"),
+        ({"MASTER_ADDR": "no such host"}, "MASTER_ADDR='no such host' is not the name"),
     ],
 )
 def test_malformed_variables_of_torchrun_are_one_line(changes, message, monkeypatch, capsys):

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from sparsecore.errors import InputError, check_installed, near_match
+from sparsecore.errors import InputError, check_installed, first_line, near_match
 from sparsecore.experiments.registry import experiment_class
 from sparsecore.runs.cluster import LOCAL, Workers
 from sparsecore.runs.parser import Parser
@@ -66,7 +66,7 @@ def parse_experiment(arguments: list[str]) -> tuple[Any, bool]:
     if not {"--help", "-h"} & set(rest):
         _check_names(rest, default)
     rest = ["None" if value == "none" else value for value in rest]
-    summary = f"{(experiment.__doc__ or '').splitlines()[0]}\n\n{HELP}"
+    summary = f"{first_line(experiment.__doc__)}\n\n{HELP}"
     heard = io.StringIO()
     try:
         with contextlib.redirect_stderr(heard):

@@ -134,8 +134,9 @@ def check_variables() -> None:
     local = _variable("LOCAL_WORLD_SIZE", 1, size, default="1")
     _variable("LOCAL_RANK", 0, local - 1, default="0")
     _variable("MASTER_PORT", 1, 65535)
-    if not os.environ.get("MASTER_ADDR"):
-        raise InputError("MASTER_ADDR must name the first host, as torchrun sets it; it is not set")
+    address = os.environ.get("MASTER_ADDR", "not set")
+    if not re.fullmatch(r"[\w.:%-]+", address):  # else it is looked up for minutes
+        raise InputError(f"MASTER_ADDR={address!r} is not the name of a host, as torchrun sets it")
 
 
 def _variable(name: str, least: int, most: int, default: str = "not set") -> int:
