@@ -162,7 +162,7 @@ axes = figures.beside(
 # %% tags=["remove-input"]
 HoverPoints(axes)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-variants", "caption": "The same for variants of SGD at 5 (with momentum: at 0.5), an LSTM each, a panel a variant; grey and dashed in each: SGD at 5 itself. With normal output rows the slope stays at zero, as it does with the usual rows; with targets shuffled it grows from the start, and with momentum more. Left out is the arm in which $\\chi$ is rewarded, whose slopes are far steeper (table below). Bands: the range over the seeds."}, "image": {"alt": "Six small line charts: effect of frequency on concentration over updates for each variant of SGD at 5, with SGD at 5 itself in grey.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-variants", "caption": "The same for variants of SGD at 5 (with momentum: at 0.5), each an LSTM, one panel per variant; grey and dashed in each: SGD at 5 itself. With normal output rows the slope stays at zero, as it does with the usual rows; with targets shuffled it grows from the start, and with momentum more. Left out is the arm in which $\\chi$ is rewarded, whose slopes are far steeper (table below). Bands: the range over the seeds."}, "image": {"alt": "Six small line charts: effect of frequency on concentration over updates for each variant of SGD at 5, with SGD at 5 itself in grey.", "classes": "dark-light"}}
 variants = (
     "normal-init",
     "shuffled",
@@ -281,7 +281,7 @@ axes = page.beside(figures.acquisition, "bands", arm="sgd-5", same_y=False)
 #
 # The rules were written down before the runs ({doc}`../../book/registrations`); a table of all findings is
 # in {doc}`../../book/causes/verdicts`. Each seed draws its own words,
-# its own coin and its own initial weights; intervals answer for another training and other words. With
+# its own coin and its own initial weights; intervals cover a new training and new words. With
 # fewer than three seeds there is no interval and no verdict.
 
 # %% tags=["remove-input"]

@@ -15,7 +15,7 @@
 #
 # :::{admonition} What we found
 # :class: found
-# - After one pass over WikiText-2, yes: over W, the words that the runs see at least 3,000 times, the correlation of concentration with
+# - In the first pass over WikiText-2, yes: over W, the words that the runs see at least 3,000 times, the correlation of concentration with
 #   frequency is {result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=pearson dropped=0 epoch=1 %+.2f` (raw) and {result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=pearson_log dropped=0 epoch=1 %+.2f` (log). It falls to {result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=pearson dropped=0 epoch=3 %+.2f` and {result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=pearson_log dropped=0 epoch=3 %.2f` by the third pass, and rises again
 #   to {result}`emergent/wikitext-2-lr20 left_out statistic=rho method=pearson dropped=0 epoch=last` and {result}`emergent/wikitext-2-lr20 left_out statistic=rho method=pearson_log dropped=0 epoch=last` in the twentieth, much of it after the learning rate was cut ([by scale](emergent_scale.ipynb)).
 # - At the end about twenty words account for nearly all of it: without the twenty commonest words and punctuation marks the correlation is {result}`emergent/wikitext-2-lr20 left_out statistic=rho method=pearson dropped=20 epoch=last` (raw)

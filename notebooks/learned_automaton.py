@@ -15,7 +15,7 @@
 #
 # Each hidden unit of a {term}`rational RNN` is a small machine that reads a text from left to right. This
 # page builds one without any training, for the pattern *not … good*, and watches it at work. Once
-# you have seen one, you can read them all.
+# you have seen one, you know how they all work; what a trained one means is another matter.
 
 # %% tags=["parameters", "hide-input"]
 preset = "quick"  # nothing is trained here: all show the same
@@ -87,8 +87,8 @@ axes = figures.path_through_sentence(reading(rnn, x, words))
 
 # %% [markdown]
 # State 1 fills at *not* and leaks a tenth with every word. At *good* what is left of it is passed on as well, and
-# *not at all good* scores nearly as high as *not good*: that is what makes the pattern soft. After
-# *but* almost nothing is left.
+# *not at all good* scores four fifths of what *not good* does: that is what makes the pattern soft. After
+# *but* a seventh is left.
 #
 # Two properties of trained automata can be seen already.
 #

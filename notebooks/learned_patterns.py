@@ -90,7 +90,7 @@ about_reader(reader)
 axes = figures.states_kept(reader.states)
 
 # %% [markdown]
-# Those with a state left, as automata: the arrow in front of a state takes a word, the loop above
+# The automata that still have a state: the arrow in front of a state takes a word, the loop above
 # it skips one.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-automata", "caption": "The automata that are left (Figure 2 of the paper): dotted states were taken out. An automaton can take one word for each solid state. Patterns are numbered in the order of their automata, which the figure before sorts by size. The area of a disc is the norm of the state's weights; where it is small, the number of the state stands beside the circle."}, "image": {"alt": "A row of circles for each automaton, joined by arrows, with a loop above each circle; removed states are dotted.", "classes": "dark-light"}}

@@ -137,7 +137,7 @@ verdicts(page, 1, 2, 3)
 # %% [markdown]
 # Only the preset `paper` is the paper's experiment. These runs keep its ratios of widths, its dropouts, penalties and learning rate, in models about a sixth
 # as wide, on the first {result}`language/ptb-50k runs.train_tokens model=dense * 1e-3 %.0f` thousand words of its text: {result}`language/ptb-50k runs.parameters model=dense * 1e-6 %.2f` million parameters,
-# so that a model can overfit. They see the text 70 times, not up to 1,000 (500, and as many of fine-tuning), and end before either model has converged; longer training might still change the order. In a first round models had fewer parameters than their text has words; no difference was
+# so that a model can overfit. They see the text at most 70 times, not up to 1,000 (500, and as many of fine-tuning), and end before either model has converged; longer training might still change the order. In a first round models had fewer parameters than their text has words; no difference was
 # seen, and by the rules nothing was tested. Perplexities cannot be compared with the paper's; the differences between the two kinds of models can. They are measured on one test
 # text of {result}`language/ptb-50k runs.test_tokens model=dense %.0f` words: how much another text would change is not in the intervals.
 #

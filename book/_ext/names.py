@@ -53,7 +53,8 @@ def run_size(provenance: dict[str, Any], seeds: int) -> str:
             count = min(count, updates * settings["batch_size"] * settings["sequence_length"])
         told.append(f"{count / 1e6:.3g} million words" if count >= 1e5 else f"{count:,} words")
     if settings.get("epochs", 1) > 1 and "num_updates" not in settings:
-        told.append(f"{settings['epochs']:,} passes")
+        further = settings.get("finetune_epochs") or 0  # fewer if nothing is gained any more
+        told.append(f"{'at most ' * (further > 0)}{settings['epochs'] + further:,} passes")
     return ", ".join([*told, "one seed" if seeds == 1 else f"{seeds} seeds"])
 
 

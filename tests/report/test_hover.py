@@ -58,9 +58,10 @@ def test_names_of_lines_are_told_with_their_colours():
     epochs = pd.DataFrame({"epoch": [0, 1, 2], "loss": [5.0, 4.0, 3.0]})
     _, ax = plt.subplots()
     ax.plot(epochs["epoch"], epochs["loss"], label=r"loss, $\ell$", color="#123456")
+    ax.plot(epochs["epoch"], epochs["loss"] + 1, label="other", color="#123456", dashes=(4, 2))
     name_lines(ax)
     keep_points(ax, epochs["epoch"], epochs["loss"], ["a", "b", "c"])
-    assert HoverPoints(ax).data["names"] == {"loss": "#123456"}
+    assert HoverPoints(ax).data["names"] == {"loss": "#123456", "other": "#123456 dashed"}
 
 
 def test_a_figure_without_points_is_refused():

@@ -6,7 +6,7 @@ in the executed copy, where the book finds what it offers below the figure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -40,13 +40,15 @@ def keep_points(ax: Axes, x: Any, y: Any, texts: Iterable[str]) -> None:
     _POINTS.setdefault(ax, []).append(said.dropna())
 
 
-def keep_names(ax: Axes, colours: Mapping[str, Any]) -> None:
-    """Remember which colour each name stands in that is written beside ``ax``."""
-    _NAMES[ax] = {name: to_hex(colour) for name, colour in colours.items()}
+def keep_names(ax: Axes, colours: Mapping[str, Any], dashed: Collection[str] = ()) -> None:
+    """Remember which colour each name beside ``ax`` stands for, and whether its line is dashed."""
+    _NAMES[ax] = {
+        name: to_hex(colour) + " dashed" * (name in dashed) for name, colour in colours.items()
+    }
 
 
 def names_of(figure: Figure) -> dict[str, str]:
-    """Colour (``#rrggbb``) by name of what is named beside the axes of a figure."""
+    """``#rrggbb`` or ``#rrggbb dashed`` by name of what is named beside the axes of a figure."""
     return {name: colour for ax in figure.axes for name, colour in _NAMES.get(ax, {}).items()}
 
 

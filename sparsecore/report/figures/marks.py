@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -179,17 +179,23 @@ def name_lines(
 
     ``also``: (text, x, y, colour) of places that are no lines.
     """
-    named = list(also)
+    named, dashed = list(also), set()
     for line in ax.get_lines():
         x, y = (np.asarray(data, float) for data in line.get_data())
         known = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
         if not str(line.get_label()).startswith("_") and len(known):
             end = known[-1]
             named.append((str(line.get_label()), float(x[end]), float(y[end]), line.get_color()))
-    name_places(ax, named, width)
+            dashed |= {plain(str(line.get_label()))} if line.is_dashed() else set()
+    name_places(ax, named, width, dashed)
 
 
-def name_places(ax: Axes, named: Iterable[tuple[str, float, float, Any]], width: int = 25) -> None:
+def name_places(
+    ax: Axes,
+    named: Iterable[tuple[str, float, float, Any]],
+    width: int = 25,
+    dashed: Collection[str] = (),
+) -> None:
     """Write (text, x, y, colour) right of the axes at the heights y, with a line from the place.
 
     What ends in the left two thirds is named beside its end. In a figure of panels side by side,
@@ -201,7 +207,7 @@ def name_places(ax: Axes, named: Iterable[tuple[str, float, float, Any]], width:
     if place is None or place.get_gridspec().ncols > 1:
         return style.legend(ax)
     named = list(named)
-    keep_names(ax, {plain(text): colour for text, _, _, colour in named})
+    keep_names(ax, {plain(text): colour for text, _, _, colour in named}, dashed)
     ax.set_ylim(ax.get_ylim())
     ax.set_xlim(ax.get_xlim())
     figure.draw_without_rendering()

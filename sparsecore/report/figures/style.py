@@ -230,8 +230,9 @@ def figure_legend(figure: Any, axes: Iterable[Axes], **options: Any) -> None:
     )  # fmt: skip
     made.get_title().set_color(INK)
     colours = {name: to_hex(colour_of(handle)) for name, handle in handles.items()}
-    if len(set(colours.values())) == len(colours):  # else they do not tell which is which
-        keep_names(axes[0], colours)
+    dashed = {name for name, handle in handles.items() if getattr(handle, "is_dashed", bool)()}
+    if len({(colour, name in dashed) for name, colour in colours.items()}) == len(colours):
+        keep_names(axes[0], colours, dashed)  # else they do not tell which is which
 
 
 def colour_of(handle: Any) -> Any:

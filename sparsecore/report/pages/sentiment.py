@@ -176,7 +176,7 @@ def strengths_sentence(page: Study) -> Any:
         return None
     return markdown(
         f"Over seeds and kinds of documents the same λ left {page.whose} with different numbers of "
-        f"transitions at the first try: {', '.join(told)}. A size cannot be had by setting λ once."
+        f"transitions at the first try: {', '.join(told)}. No single λ gives a chosen size."
     )
 
 

@@ -23,7 +23,7 @@ from sparsecore.stats.judgement import judge
 OUTCOMES = {"yes": "true", "no": "false", "unsure": "open"}
 KINDS = {"essential": "", "side": "side part: ", "shown": "not counted: "}
 NOTE = (
-    "In brackets: 95 % intervals for another training and other words or documents; fewer than "
+    "In brackets: 95 % intervals, for a new training and new words or documents; fewer than "
     "three seeds have none. A part is <b>true</b> or <b>false</b> if the whole interval lies on "
     "one side of the bound that the rule sets, and <b>open</b> if it contains the bound or is not "
     "known. A finding <b>fails</b> if an essential part is false, <b>holds</b> if all essential "

@@ -2,7 +2,7 @@
 // decision; a slider prunes them.
 
 import { frame, path, svg } from "./charts.js";
-import { choice, count, element } from "./dom.js";
+import { choice, count, element, signed } from "./dom.js";
 import { matrix } from "./numbers.js";
 import { arcs, kept, keptLengths, roles, scores, tellingPath } from "./rational.js";
 
@@ -167,7 +167,7 @@ function render({ model, el }) {
           "li",
           {},
           element("div", { class: "head" }, diagram(lengths[d], counts[d], data.norms.slice(starts[d], starts[d] + lengths[d]), mostNorm, telling ? telling.state : 0),
-            element("div", { class: "share" }, counts[d] ? bar : "", element("span", {}, counts[d] ? `${parts[d] >= 0 ? "+" : "−"}${Math.abs(parts[d]).toFixed(2)} for ${side}` : "removed"))),
+            element("div", { class: "share" }, counts[d] ? bar : "", element("span", {}, counts[d] ? `${signed(parts[d])} for ${side}` : "removed"))),
           phrasesOf(d, lengths[d], counts[d]),
           counts[d] === 0 ? "" : element("p", { class: "tokens" }, ...read.flatMap((word, t) => [
             element("span", { class: `token ${did[t].role}`, title: did[t].role === "taken" ? `transition ${did[t].transition}` : did[t].role },

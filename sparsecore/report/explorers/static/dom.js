@@ -56,9 +56,10 @@ export function count(value) {
   return Math.round(value).toLocaleString("en-US");
 }
 
-/** -0.123 -> "−0.12"; "–" for what is not a number. */
+/** -0.123 -> "−0.12", -0.001 -> "0.00"; "–" for what is not a number. */
 export function signed(value) {
-  return Number.isFinite(value) ? value.toFixed(2).replace("-", "−") : "–";
+  const rounded = Number(value?.toFixed(2)) || 0; // of −0, too
+  return Number.isFinite(value) ? rounded.toFixed(2).replace("-", "−") : "–";
 }
 
 /** 0.0512 -> "5.1 %". */

@@ -32,9 +32,10 @@ function pictureBefore(el) {
 
 /** The names of lines with their colours, for screens too narrow for those in the picture. */
 function key(names) {
-  const items = Object.entries(names).map(([name, color]) => {
+  const items = Object.entries(names).map(([name, look]) => {
+    const [color, dashed] = look.split(" ");
     const mark = element("span", { class: "mark", "aria-hidden": "true" });
-    mark.style.background = color;
+    mark.style.background = dashed ? `repeating-linear-gradient(90deg, ${color} 0 0.4em, transparent 0.4em 0.6em)` : color;
     return element("li", {}, mark, name);
   });
   return items.length ? [element("ul", { class: "hover-key", "aria-label": "Lines of the picture" }, ...items)] : [];
