@@ -21,21 +21,21 @@ from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from sparsecore.ops import word_sums
 from sparsecore.ops.rational.layout import _KEPT
 
-CUDA = torch.device("cuda", 0)
 KERNELS = ("ops.block_lstm", "ops.rational", "ops.linear_cross_entropy.chunked")
 GUARDS = "_ZN3c104impl26device_guard_impl_registryE"  # an array over c10::DeviceType
-OF_CUDA, OF_META = 1, 14
+PLACES = {"cuda": 1, "mps": 13, "meta": 14}
 
 
 @contextlib.contextmanager
-def fake_gpu(waits: bool = False) -> Iterator[torch.device]:
+def fake_gpu(waits: bool = False, kind: str = "cuda") -> Iterator[torch.device]:
     """Inside, all tensors are fake ones, and the device given can be used as a GPU is.
 
     Args:
         waits: allow to wait for the GPU: numbers that come from it are symbols.
+        kind: ``cuda`` or ``mps``.
     """
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_guard())
+        stack.enter_context(_guard(kind))
         for name in KERNELS:
             target = f"sparsecore.{name}.installed"
             stack.enter_context(mock.patch(target, return_value=False))
@@ -48,29 +48,26 @@ def fake_gpu(waits: bool = False) -> Iterator[torch.device]:
         env = ShapeEnv() if waits else None
         stack.enter_context(FakeTensorMode(shape_env=env, allow_non_fake_inputs=True))
         try:
-            yield CUDA
+            yield torch.device(kind, 0)
         finally:  # fake ones are no good to anybody else
             word_sums._roots.cache_clear()
             _KEPT.clear()
 
 
 @contextlib.contextmanager
-def _guard() -> Iterator[None]:
-    """What autograd asks for the current device; in a CPU build that of ``meta``, doing nothing."""
-    if torch.version.cuda is not None:  # it is there
-        yield
-        return
+def _guard(kind: str) -> Iterator[None]:
+    """What PyTorch asks for the current device; in a CPU build that of ``meta``, doing nothing."""
     try:
         library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libc10.so"))
-        guards = (ctypes.c_void_p * (OF_META + 1)).in_dll(library, GUARDS)
+        guards = (ctypes.c_void_p * (max(PLACES.values()) + 1)).in_dll(library, GUARDS)
     except (OSError, ValueError):
         pytest.skip("this build of PyTorch hides how devices are registered")
-    before = guards[OF_CUDA]
-    guards[OF_CUDA] = before or guards[OF_META]
+    before = guards[PLACES[kind]]
+    guards[PLACES[kind]] = before or guards[PLACES["meta"]]
     try:
         yield
     finally:
-        guards[OF_CUDA] = before
+        guards[PLACES[kind]] = before
 
 
 def _moved(self: Any, device: Any) -> Any:

@@ -34,6 +34,11 @@ def without_autocast(x: Tensor) -> contextlib.AbstractContextManager[object]:
     return torch.autocast(x.device.type, enabled=False)
 
 
+def widest(x: Tensor) -> torch.dtype:
+    """The type of long sums on the device of ``x``: float64, where it is there (not on MPS)."""
+    return torch.float32 if x.device.type == "mps" else torch.float64
+
+
 def lstm_lacks_autocast(x: Tensor) -> bool:
     """Whether ``nn.LSTM`` would raise on tensors like ``x`` under the autocast that is on."""
     dtype = autocast_dtype(x) if x.device.type == "cpu" else None

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sparsecore.errors import InputError
 from sparsecore.layers.rational import RationalRNN
+from sparsecore.ops.autocast import widest
 from sparsecore.ops.rational import as_bools
 from sparsecore.ops.rational.layout import layout_of
 
@@ -46,7 +47,7 @@ def best_paths(
         largest_i(t) = max(u·largest_{i-1}(t−1), u·smallest_{i-1}(t−1), f·largest_i(t−1))
 
     and the mirror image of it for smallest, both exact whatever the signs of u. Of equal
-    candidates the main path is taken. In float64.
+    candidates the main path is taken. In float64, where the device has it.
 
     Args:
         rnn: one layer, one direction. In the semiring max_plus weights add up.
@@ -107,7 +108,7 @@ def arc_weights(rnn: RationalRNN, x: Tensor) -> tuple[Tensor, Tensor]:
         x: (T, B, E).
 
     Returns:
-        u, f: (T, B, S) each, float64.
+        u, f: (T, B, S) each, float64 (on MPS, which has none, float32).
     """
     x = x.to(rnn.main.dtype)
     f = torch.sigmoid(x @ rnn.loop.t() + rnn.bias)
@@ -115,7 +116,7 @@ def arc_weights(rnn: RationalRNN, x: Tensor) -> tuple[Tensor, Tensor]:
     u = u * (1 - f) if rnn.semiring == "plus_times" else torch.sigmoid(u)
     ends = [sum(rnn.lengths[: d + 1]) - 1 for d, one in enumerate(rnn.last_loop_one) if one]
     f[..., ends] = 0.0 if rnn.semiring == "max_plus" else 1.0
-    return u.double(), f.double()
+    return u.to(widest(x)), f.to(widest(x))
 
 
 def _search(rnn: RationalRNN, x: Tensor, mask: Tensor, largest: bool) -> tuple[Tensor, Tensor]:
@@ -132,7 +133,7 @@ def _search(rnn: RationalRNN, x: Tensor, mask: Tensor, largest: bool) -> tuple[T
 
     # row 0 .. D − 1: the start states, which hold one; then the states, which hold no path yet
     one = 0.0 if rnn.semiring == "max_plus" else 1.0
-    high = torch.full((D + S, B), -math.inf, dtype=torch.float64, device=x.device)
+    high = torch.full((D + S, B), -math.inf, dtype=u.dtype, device=x.device)
     low = torch.full_like(high, math.inf)
     high[:D] = low[:D] = one
     read = torch.zeros(B, dtype=torch.long, device=x.device)  # tokens so far

@@ -129,8 +129,8 @@ def explain(
             f"x must be (T, E) for T = {len(tokens)} tokens, got shape {tuple(x.shape)}"
         )
     with torch.no_grad():
-        scores = rnn(x)[0][-1].double().cpu()
-        weight = (classifier.weight[1] - classifier.weight[0]).double().cpu()
+        scores = rnn(x)[0][-1].cpu().double()
+        weight = (classifier.weight[1] - classifier.weight[0]).cpu().double()
         bias = classifier.bias
         rest = 0.0 if bias is None else float(bias[1] - bias[0])
     decision = pd.DataFrame(

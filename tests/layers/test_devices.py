@@ -5,7 +5,10 @@ import torch
 
 import sparsecore as sc
 from sparsecore.ops.linear_cross_entropy import linear_cross_entropy
+from sparsecore.ops.rational.steps import ProjectionGradients
 from sparsecore.ops.word_sums import quantise
+from sparsecore.pruning.paths import arc_weights
+from tests.fake_gpu import fake_gpu
 
 META = torch.device("meta")
 
@@ -46,6 +49,19 @@ def test_sums_of_words_need_no_float64():
     with NoFloat64():
         found = quantise(values, values * 100)
     assert torch.equal(found, quantise(values.double(), (values * 100).double()))
+
+
+def test_layers_need_no_float64_on_mps():
+    with fake_gpu(kind="mps") as device, NoFloat64():
+        for make in LAYERS.values():
+            layer, given, output = make()
+            assert output(layer.to(device)(*(x.to(device) for x in given))).device == device
+        x, weight = torch.zeros(5, 3, 8, device=device), torch.zeros(12, 8, device=device)
+        gradients = ProjectionGradients(x, weight, need_x=True)
+        gradients.add(slice(0, 5), torch.zeros(2, 6, 5, 3, device=device))
+        assert gradients.main.device == device and gradients.main.dtype == torch.float32
+        u, f = arc_weights(sc.RationalRNN(8, [4, 2]).to(device), x)
+        assert u.dtype == f.dtype == torch.float32
 
 
 class NoFloat64(torch.utils._python_dispatch.TorchDispatchMode):

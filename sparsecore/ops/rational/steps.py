@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from sparsecore.ops.autocast import widest
 from sparsecore.ops.rational.layout import Gradients, Layout
 
 CHUNK = 1024  # columns (time x batch) of a chunk: what fits the cache
@@ -43,7 +44,7 @@ class ProjectionGradients:
     def __init__(self, x: Tensor, weight: Tensor, need_x: bool) -> None:
         self._x, self._weight = x, weight
         self.x = torch.empty_like(x, memory_format=torch.contiguous_format) if need_x else None
-        self._sum = weight.new_zeros(weight.shape[::-1], dtype=torch.float64)  # of many chunks
+        self._sum = weight.new_zeros(weight.shape[::-1], dtype=widest(x))  # of many chunks
         self.bias = x.new_zeros(len(weight) // 2)
 
     def add(self, part: slice, gradient: Tensor) -> None:
