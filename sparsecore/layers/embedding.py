@@ -97,6 +97,9 @@ class SparseEmbedding(nn.Module):
 
     Second derivatives (``create_graph=True``) are right, of lookup and tied output.
 
+    On a GPU the gradients of a word that occurs several times are added in no fixed order, so their
+    last bits differ from call to call, unless ``torch.use_deterministic_algorithms(True)`` is set.
+
     State: ``tables.{m}`` of shape (r_m, width_m), initially U(±0.1); with ``order`` also the
     buffer ``order``.
 

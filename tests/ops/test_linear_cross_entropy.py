@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sparsecore.bench.footprint import Footprint
 from sparsecore.errors import InputError
 from sparsecore.ops.linear_cross_entropy import linear_cross_entropy, naive_linear_cross_entropy
+from sparsecore.ops.linear_cross_entropy.chunked import default_rows
 
 
 def problem(rows, width, vocabulary, seed=0, dtype=torch.float64, scale=1.0):
@@ -106,3 +107,15 @@ def test_logits_never_exist_as_a_whole():
         loss, *_ = linear_cross_entropy(*inputs, target)
         loss.backward()
     assert 0 < footprint.largest_bytes <= 4 * 1400 * 19_500 / 15
+
+
+def test_the_environment_chooses_the_rows_of_a_chunk_on_a_gpu(monkeypatch):
+    before = default_rows(1400, 19_500, 200, "cpu")
+    monkeypatch.setenv("SPARSECORE_CHUNK_ROWS", "256")
+    assert default_rows(1400, 19_500, 200, "cuda") == 256
+    assert default_rows(100, 19_500, 200, "cuda") == 100
+    assert default_rows(1400, 19_500, 200, "cpu") == before
+    for wrong in ("0", "-1", "many", "1.5"):
+        monkeypatch.setenv("SPARSECORE_CHUNK_ROWS", wrong)
+        with pytest.raises(InputError, match=f"SPARSECORE_CHUNK_ROWS must be .* got '{wrong}'"):
+            default_rows(1400, 19_500, 200, "cuda")

@@ -73,11 +73,13 @@ run_steps(steps, Path({str(tmp_path)!r}), 5)
 def test_on_a_gpu_every_suite_is_measured_and_training_gets_the_rest(tmp_path):
     chosen = {step.name: step for step in steps(tmp_path, rehearse=False, training=["--seed", "3"])}
     assert {f"bench/{suite}" for suite in gpu.SUITES} < set(chosen)
-    assert list(chosen)[-2:] == ["emergent", "tables"] and chosen["emergent"].seconds is None
+    assert list(chosen)[-3:] == ["emergent", "tables", "bench/compiled"]
+    assert chosen["emergent"].seconds is None and chosen["bench/compiled"].seconds is None
     assert chosen["emergent"].command[-2:] == ["--seed", "3"]
     assert all("cuda" in chosen[name].command for name in set(chosen) - {*TESTS, "tables"})
     assert sum(step.seconds or 0 for step in chosen.values()) < 9 * 60
     assert chosen["replay-off/lm"].environment == {"SPARSECORE_CUDA_GRAPHS": "0"}
+    assert chosen["chunks-256/lm"].environment == {"SPARSECORE_CHUNK_ROWS": "256"}
 
 
 def test_every_folder_with_tests_for_a_gpu_is_a_step_of_its_own():
@@ -100,7 +102,7 @@ def test_the_rehearsal_s_steps_leave_folders_for_the_book_and_the_benchmarks(
     chosen = [step for step in steps(tmp_path, True, training) if step.name not in TESTS]
     run_steps(chosen, tmp_path, minutes=20)
     found = [(row["step"], row["outcome"]) for row in read_rows(tmp_path)]
-    names = ["bench/lstm", "replay-off/lstm", "emergent", "tables"]
+    names = ["bench/lstm", "replay-off/lstm", "chunks-256/lstm", "emergent", "tables"]
     assert found == [(name, "finished") for name in names]
     assert set(speed.open_page(str(tmp_path / "bench" / "all")).table["suite"]) == {"lstm"}
     assert len(pd.read_parquet(tmp_path / "emergent" / "epochs.parquet")) == 2

@@ -9,6 +9,8 @@ which writes the gradient over the logits.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -17,7 +19,7 @@ import torch
 from torch import Tensor
 
 from sparsecore.errors import InputError
-from sparsecore.ops.autocast import autocast_dtype
+from sparsecore.ops.autocast import autocast_dtype, widest
 from sparsecore.ops.compilers import installed
 from sparsecore.ops.linear_cross_entropy.sweep import sweep
 from sparsecore.ops.second_order import first_order_only
@@ -25,6 +27,7 @@ from sparsecore.ops.self_check import self_check
 
 CHUNK_BYTES = {"cpu": 27 << 18, "cuda": 256 << 20}  # of a chunk of float32 logits
 GPU_CHUNKS, GPU_BYTES = 8, 14 << 20  # there, so many chunks of at least so much
+ROWS = "SPARSECORE_CHUNK_ROWS"  # in the environment: rows of a chunk on a GPU
 PANEL_BYTES = 1 << 20  # of the rows of the weight that a CPU multiplies at a time
 
 
@@ -40,7 +43,8 @@ def linear_cross_entropy(
         bias: (V,).
         target: (N,) integer ids in [0, V).
         chunk_rows: rows of logits held at a time; by default what fits the cache, or a quarter of
-            the weight's memory if that is more; on a GPU an eighth of them.
+            the weight's memory if that is more; on a GPU an eighth of them, or as many as
+            SPARSECORE_CHUNK_ROWS says in the environment.
 
     Returns:
         loss: scalar, mean over the N positions, in nats. Differentiable once.
@@ -49,7 +53,7 @@ def linear_cross_entropy(
         l1: (N,) its ℓ1 norm, 2(1 - p_target). No gradient.
 
     Raises:
-        InputError: shapes that do not match.
+        InputError: shapes that do not match, a SPARSECORE_CHUNK_ROWS that is no number of rows.
     """
     rows, width = hidden.shape
     vocabulary = weight.shape[0]
@@ -75,7 +79,9 @@ def default_rows(rows: int, vocabulary: int, width: int, device: str) -> int:
     """Rows of a chunk, so that all chunks are of nearly equal size.
 
     For each chunk the weight is read, and its gradient read and written: with very many words the
-    cache would hold too few rows for that.
+    cache would hold too few rows for that. A GPU multiplies tiles of 128 rows or so, as many at a
+    time as it has multiprocessors: rows that do not fill their tiles, or a few tiles more than fit
+    at once, cost a second round. ``make gpu`` measures 256 rows beside the default.
 
     >>> default_rows(1400, 19_500, 200, "cuda"), default_rows(1400, 50, 200, "cuda")
     (175, 1400)
@@ -84,9 +90,17 @@ def default_rows(rows: int, vocabulary: int, width: int, device: str) -> int:
     """
     budget = CHUNK_BYTES.get(device, CHUNK_BYTES["cpu"])
     if device == "cuda":
+        if given := os.environ.get(ROWS):
+            return min(rows, _number_of_rows(given))
         budget = min(budget, max(GPU_BYTES, 4 * rows * vocabulary // GPU_CHUNKS))
     chunk_rows = max(1, min(rows, max(budget // (4 * vocabulary), width // 4)))
     return -(-rows // -(-rows // chunk_rows))
+
+
+def _number_of_rows(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) == 0:
+        raise InputError(f"{ROWS} must be a number of rows, 1 or more; got {text!r}")
+    return int(text)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -99,8 +113,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         matrix = weight.to(product)  # V D
         chi = torch.empty(rows, dtype=accurate, device=hidden.device)
         l1 = torch.empty_like(chi)
-        sums = accurate if hidden.device.type == "mps" else torch.float64  # MPS lacks it
-        loss = torch.zeros(chunk_rows, dtype=sums, device=hidden.device)
+        loss = torch.zeros(chunk_rows, dtype=widest(hidden), device=hidden.device)
         need_hidden, need_weight, need_bias = ctx.needs_input_grad[:3]
         need = need_hidden or need_weight or need_bias
         grad_hidden = torch.empty_like(hidden) if need_hidden else None
