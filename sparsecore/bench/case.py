@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -22,10 +22,13 @@ class Contestant:
         values: what it computes, outputs and gradients by name, to be held against the truth before
             anything is timed; None where it computes something else on purpose (a dense layer with
             as many parameters, say).
+        counted: its operations can be watched one by one, for the memory that they take; those of
+            compiled code cannot.
     """
 
     step: Callable[[], object]
     values: Callable[[], Values] | None = None
+    counted: bool = True
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,13 @@ class Prepared:
         contestants: by name, :data:`REFERENCE` among them.
         truth: what is right, by the obvious twin, in float64.
         close: called when the case is over, whatever happened.
+        absent: of peers that cannot run here, by name, why not.
     """
 
     contestants: dict[str, Contestant]
     truth: Callable[[], Values]
     close: Callable[[], object] = lambda: None
+    absent: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

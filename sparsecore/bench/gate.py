@@ -10,6 +10,7 @@ from sparsecore.bench.case import Prepared, Values
 
 TOLERANCE = 1e-5  # float32 against a truth in float64, relative to the norm
 EQUAL, OTHER, REFUSED = "equal", "other", "refused"
+ABSENT = "absent"  # cannot run here, so there is nothing to judge
 
 
 def judge(prepared: Prepared) -> dict[str, tuple[str, float]]:

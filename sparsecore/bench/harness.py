@@ -19,11 +19,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sparsecore.bench.case import REFERENCE, Case
+from sparsecore.bench.case import REFERENCE, Case, Contestant
 from sparsecore.bench.ceilings import Ceilings
 from sparsecore.bench.clock import CLOCKS, clock_name, synchronise
 from sparsecore.bench.footprint import Footprint, peak_on_gpu
-from sparsecore.bench.gate import REFUSED, judge
+from sparsecore.bench.gate import ABSENT, REFUSED, judge
 from sparsecore.errors import InputError
 
 FEWEST_ROUNDS, MOST_ROUNDS = 3, 50
@@ -52,19 +52,24 @@ class Settings:
 def run_case(
     suite: str, case: Case, settings: Settings, ceilings: Ceilings
 ) -> list[dict[str, Any]]:
-    """A row for each contestant; see :data:`COLUMNS`. A refused one has no times (NaN)."""
+    """A row for each contestant; see :data:`COLUMNS`.
+
+    One that is refused, or cannot run here, has no times (NaN).
+    """
     with contextlib.closing(case.prepare()) as prepared:
         verdicts = judge(prepared)
-        steps = {
-            name: contestant.step
+        timed = {
+            name: contestant
             for name, contestant in prepared.contestants.items()
             if verdicts[name][0] != REFUSED
         }
+        steps = {name: contestant.step for name, contestant in timed.items()}
         clock = clock_name(settings.device, case.helpers)
         times = interleave(steps, case, settings, CLOCKS[clock]) if steps else pd.DataFrame()
         floor_ms = ceilings.seconds(case.flops, case.bytes) * 1e3
+        absent = dict.fromkeys(prepared.absent, (ABSENT, math.nan))
         rows = []
-        for name, (gate, error) in verdicts.items():
+        for name, (gate, error) in (verdicts | absent).items():
             timing = _timing(times, name)
             rows.append(
                 {
@@ -75,12 +80,13 @@ def run_case(
                     "threads": torch.get_num_threads(),
                     "clock": clock,
                     **timing,
-                    **_memory(steps.get(name), case, settings.device),
+                    **_memory(timed.get(name), case, settings.device),
                     "share_of_ceiling": floor_ms / timing["median_ms"] if floor_ms else math.nan,
                     "per_second": case.items * 1e3 / timing["median_ms"],
                     "item": case.item,
                     "gate": gate,
                     "gate_error": error,
+                    "reason": prepared.absent.get(name, ""),
                     "axis": case.axis,
                     "size": case.size,
                 }
@@ -107,8 +113,9 @@ COLUMNS = {
     "share_of_ceiling": "float64",  # least time for the result's work / median
     "per_second": "float64",  # items / median
     "item": "string",
-    "gate": "string",  # equal | other | refused
+    "gate": "string",  # equal | other | refused | absent
     "gate_error": "float64",  # largest relative error against the naive twin in float64
+    "reason": "string",  # why one that is absent cannot run here
     "axis": "string",  # what grows from case to case; empty where nothing does
     "size": "float64",  # how large it is
 }
@@ -155,16 +162,17 @@ def _timing(times: pd.DataFrame, name: str) -> dict[str, float]:
     return found
 
 
-def _memory(
-    step: Callable[[], object] | None, case: Case, device: torch.device
-) -> dict[str, float]:
+def _memory(contestant: Contestant | None, case: Case, device: torch.device) -> dict[str, float]:
     """MiB of the tensors of one step; NaN where there are none, or nothing may be run twice."""
-    if step is None or case.rounds == 1:
-        return {"peak_mib": math.nan, "largest_mib": math.nan}
+    unknown = {"peak_mib": math.nan, "largest_mib": math.nan}
+    if contestant is None or case.rounds == 1:
+        return unknown
+    on_gpu = device.type == "cuda"
+    if not contestant.counted:
+        return unknown | ({"peak_mib": peak_on_gpu(contestant.step) / MIB} if on_gpu else {})
     with Footprint(case.watched) as footprint:
-        step()
-    peak = peak_on_gpu(step) if device.type == "cuda" else footprint.peak_bytes
-    return {
-        "peak_mib": peak / MIB if footprint.operations else math.nan,
-        "largest_mib": footprint.largest_bytes / MIB if footprint.operations else math.nan,
-    }
+        contestant.step()
+    if not footprint.operations:
+        return unknown
+    peak = peak_on_gpu(contestant.step) if on_gpu else footprint.peak_bytes
+    return {"peak_mib": peak / MIB, "largest_mib": footprint.largest_bytes / MIB}

@@ -14,7 +14,7 @@ import torch
 from tqdm.auto import tqdm
 
 from sparsecore.bench.ceilings import Ceilings, measure_ceilings
-from sparsecore.bench.gate import REFUSED
+from sparsecore.bench.gate import ABSENT, REFUSED
 from sparsecore.bench.harness import COLUMNS, Settings, run_case
 from sparsecore.files import write_json
 from sparsecore.home import bench_dir
@@ -125,12 +125,17 @@ def as_text(table: pd.DataFrame, machine: dict[str, Any]) -> str:
     )
     columns = ["contestant", "ms", "low", "high", "× ours", "peak MiB", "largest MiB"]
     columns += ["of ceiling", "/s", "gate"]
+    absent = shown["gate"] == ABSENT
+    shown, missing = shown[~absent], shown[absent]
     comparisons, curves = shown[shown["axis"] == ""], shown[shown["axis"] != ""]
     for (suite, case), rows in comparisons.groupby(["suite", "case"], sort=False):
         lines += ["", f"{suite}: {case}", _body(rows[columns])]
     for axis, rows in curves.groupby("axis", sort=False):
         grows = [f"{name} with its power {exponent(rows['size'], rows[name]):.2f}" for name in GROW]
         lines += ["", f"{axis}: {', '.join(grows)}", _body(rows[["size", *GROW, "/s", "gate"]])]
+    for (suite, reason), rows in missing.groupby(["suite", "reason"], sort=False):
+        names = "; ".join(dict.fromkeys(rows["contestant"]))
+        lines += ["", f"{suite}: not measured here: {names} ({reason})"]
     return "\n".join(lines)
 
 
