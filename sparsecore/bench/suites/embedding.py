@@ -7,6 +7,9 @@ T × B = 70 × 20 word ids drawn by Zipf's law.
 - padded: the same tables, filled up with zeros and concatenated at each step (the way of the
   paper's code).
 - masked: ``nn.Embedding`` whose matrix is multiplied by a mask of zeros and ones.
+- adaptive input: clusters of words by frequency, whose tables have k, k/4, k/16 … columns and a
+  projection to k each (Baevski & Auli 2019), in all as nearly so many numbers as the sparse tables:
+  another model of the same size.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from sparsecore.bench.case import (
     gradients_of,
     random_tensor,
 )
+from sparsecore.bench.suites.adaptive import AdaptiveInput, nearest
 from sparsecore.layers.embedding import SparseEmbedding
 from sparsecore.ops.staircase import naive_dense
 
@@ -43,6 +47,11 @@ class Geometry:
     k: int
     density: float
     M: int
+
+    @property
+    def name(self) -> str:
+        """As the tables have it."""
+        return f"V {self.V}, k {self.k}, δ {self.density}, M {self.M}"
 
     def layer(self, device: torch.device | str) -> SparseEmbedding:
         """Of these sizes."""
@@ -75,12 +84,11 @@ def case(geometry: Geometry, device: torch.device) -> Case:
     """
     entries = sum(table.numel() for table in geometry.layer("meta").tables)
     moved = 4 * (3 * T * B * geometry.k + entries)
-    name = f"V {geometry.V}, k {geometry.k}, δ {geometry.density}, M {geometry.M}"
-    return Case(name, lambda: prepare(geometry, device), T * B, "token", bytes=moved)
+    return Case(geometry.name, lambda: prepare(geometry, device), T * B, "token", bytes=moved)
 
 
 def prepare(geometry: Geometry, device: torch.device) -> Prepared:
-    """The four lookups, on parameters of their own; all but the dense one hold equal numbers."""
+    """The lookups, on parameters of their own; sparse, padded and masked hold equal numbers."""
     torch.manual_seed(0)
     ids = zipf_ids(geometry.V).to(device)
     upward = random_tensor(T, B, geometry.k, device=device)
@@ -89,6 +97,10 @@ def prepare(geometry: Geometry, device: torch.device) -> Prepared:
     dense = nn.Embedding(geometry.V, geometry.k, device=device)
     masked = nn.Embedding.from_pretrained(naive_dense([*sparse.tables]).detach(), freeze=False)
     mask = naive_dense([torch.ones_like(table) for table in sparse.tables])
+
+    entries = sum(table.numel() for table in sparse.tables)
+    adaptive = AdaptiveInput(nearest(geometry.V, geometry.k, entries), device)
+    ranks = geometry.V - 1 - ids
 
     def contestant(
         module: nn.Module, lookup: Callable[[], Tensor], same: bool = True
@@ -115,6 +127,7 @@ def prepare(geometry: Geometry, device: torch.device) -> Prepared:
             "dense": contestant(dense, lambda: dense(ids), same=False),
             "padded": contestant(padded, lambda: F.embedding(ids, naive_dense([*padded.tables]))),
             "masked": contestant(masked, lambda: F.embedding(ids, masked.weight * mask)),
+            "adaptive input": contestant(adaptive, lambda: adaptive(ranks), same=False),
         },
         truth,
     )
