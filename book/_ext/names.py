@@ -36,6 +36,7 @@ def part_in_words(part: str) -> str:
     told = re.sub(r"^a half: ", "with the parameters of half the widths: ", part)
     told = re.sub(r"^a third: ", "with the parameters of a third of the widths: ", told)
     told = told.replace("SGD 20 minus SGD 5", "SGD at 20 minus SGD at 5, held out")
+    told = told.replace("first step cut", "first cut of the learning rate")
     return arm_in_words(re.sub(r"\bsize (\d+)\b", r"\1 values a word", told))
 
 
