@@ -7,6 +7,7 @@ SUITES = {
     "embedding": "a step of sparse embeddings beside dense, padded, masked and adaptive ones",
     "output": "the loss of an output tied to them, beside a dense tie and adaptive softmax",
     "rational": "the recurrence of weighted automata, for short and long texts",
+    "compiled": "both recurrences compiled, as CUDA graphs, and by FlashRNN's kernels",
     "processes": "the training step of the language model, by one process and by two",
     "sweep": "runs in turn and on two workers",
     "data": "text to word ids, parts of speech, the harvest of the embedded corpus",

@@ -12,10 +12,11 @@ from sparsecore.bench.suites.growth import AXES
 from sparsecore.cli import main
 
 TWO = {"processes": "one process", "sweep": "in turn"}
+LONG = {*TWO, "compiled"}  # its compiler takes long, too: test_compiled.py
 
 
 def test_every_suite(tmp_path, capsys):
-    names = [name for name in SUITES if name not in TWO]  # their helpers take long to start
+    names = [name for name in SUITES if name not in LONG]  # helpers take long to start
     options = ["--quick", "--out", str(tmp_path), "--no-progress"]
     assert main(["bench", "--suite", *names, *options]) == 0
     table = pd.read_parquet(tmp_path / "results.parquet")

@@ -7,6 +7,8 @@ multiply float32 without TF32.
 - N × nn.LSTM: its N components called one after the other on slices, outputs concatenated.
 - dense, equal parameters: the narrower ``nn.LSTM`` that it was matched to.
 - masked: ``nn.LSTM`` of the same width that stores and multiplies the zeros.
+
+Compiled and replayed steps, and FlashRNN, are in suite ``compiled``.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from sparsecore.bench.case import (
     gradients_of,
     random_tensor,
 )
+from sparsecore.bench.suites.lstm_packed import PackedLSTM
 from sparsecore.layers.block_dense import matching_entries
 from sparsecore.layers.geometry import matching_geometry
 from sparsecore.layers.sparse_rnn import SparseLSTM
@@ -45,6 +48,10 @@ GRID = (  # i, h, reduce_in, reduce_out; the first is the paper's middle layer
 )
 TINY = ((12, 18, 2 / 3, 2 / 3), (8, 12, 1.0, 1 / 2))
 Shape = tuple[int, int, float, float]
+Call = Callable[[Tensor], Tensor]
+Collect = Callable[
+    [nn.Module, Callable[[], Tensor], Tensor, Tensor], tuple[Tensor, dict[str, Tensor]]
+]
 
 
 def cases(device: torch.device, quick: bool) -> list[Case]:
@@ -74,11 +81,7 @@ def prepare(shape: Shape, device: torch.device) -> Prepared:
     masked = sparse.to_dense()
     narrow = nn.LSTM(round(reduce_in * inputs), round(reduce_out * hidden), device=device)
 
-    def one_by_one(x: Tensor) -> Tensor:
-        parts = zip(copied.blocks, copied.windows[0], strict=True)
-        return torch.cat([block(x[..., window])[0] for block, window in parts], -1)
-
-    def contestant(module: nn.Module, call: Callable[[Tensor], Tensor]) -> Contestant:
+    def contestant(module: nn.Module, call: Call) -> Contestant:
         step = timed(module, call, inputs, hidden)
         return Contestant(step, lambda: values(sparse, module, call))
 
@@ -89,11 +92,17 @@ def prepare(shape: Shape, device: torch.device) -> Prepared:
     alone = timed(narrow, lambda x: narrow(x)[0], narrow.input_size, narrow.hidden_size)
     contestants = {
         REFERENCE: contestant(sparse, lambda x: sparse(x)[0]),
-        "N × nn.LSTM": contestant(copied, one_by_one),
+        "N × nn.LSTM": contestant(copied, lambda x: one_by_one(copied, x)),
         "dense, equal parameters": Contestant(alone),
         "masked": contestant(masked, lambda x: masked(x)[0]),
     }
     return Prepared(contestants, truth, without_tf32())
+
+
+def one_by_one(layer: SparseLSTM, x: Tensor) -> Tensor:
+    """The blocks called in turn."""
+    parts = zip(layer.blocks, layer.windows[0], strict=True)
+    return torch.cat([block(x[..., window])[0] for block, window in parts], -1)
 
 
 def without_tf32() -> Callable[[], None]:
@@ -107,25 +116,35 @@ def without_tf32() -> Callable[[], None]:
     return undo
 
 
-def timed(
-    module: nn.Module, call: Callable[[Tensor], Tensor], inputs: int, hidden: int
-) -> Callable[[], None]:
+def inputs_of(module: nn.Module, size: int, width: int, steps: int = T) -> tuple[Tensor, Tensor]:
+    """x and the gradient of the outputs, for a module from ``size`` inputs to ``width`` units."""
+    like = next(module.parameters())
+    x = random_tensor(steps, B, size).to(like).requires_grad_()
+    return x, random_tensor(steps, B, width, seed=1).to(like)
+
+
+def timed(module: nn.Module, call: Call, inputs: int, hidden: int) -> Callable[[], None]:
     """A step of the whole sequence."""
-    device = next(module.parameters()).device
-    x = random_tensor(T, B, inputs, device=device, requires_grad=True)
-    upward = random_tensor(T, B, hidden, seed=1, device=device)
+    x, upward = inputs_of(module, inputs, hidden)
     return forward_backward(module, lambda: call(x), upward, x)
 
 
+def at_once(
+    module: nn.Module, call: Callable[[], Tensor], upward: Tensor, _x: Tensor
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Output and gradients of one call."""
+    return gradients_of(module, call, upward)
+
+
 def values(
-    sparse: SparseLSTM, module: nn.Module, call: Callable[[Tensor], Tensor]
+    sparse: SparseLSTM, module: nn.Module, call: Call, collect: Collect = at_once
 ) -> dict[str, Tensor]:
     """Outputs and gradients of a few time steps, named as the parameters of the sparse layer."""
-    like = next(module.parameters())
-    x = random_tensor(CHECKED, B, sparse.input_size).to(like).requires_grad_()
-    upward = random_tensor(CHECKED, B, sparse.hidden_size, seed=1).to(like)
-    y, gradients = gradients_of(module, lambda: call(x), upward)
+    x, upward = inputs_of(module, sparse.input_size, sparse.hidden_size, CHECKED)
+    y, gradients = collect(module, lambda: call(x), upward, x)
     assert x.grad is not None
+    if isinstance(module, PackedLSTM):
+        gradients = module.as_in(sparse, gradients)
     if isinstance(module, nn.LSTM):  # what of its gradients the sparse layer has, too
         whole = copy.deepcopy(module)
         with torch.no_grad():

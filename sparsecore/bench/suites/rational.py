@@ -55,46 +55,64 @@ class Sizes:
 def cases(device: torch.device, quick: bool) -> list[Case]:
     """Texts of 50 to 10,000 tokens; quick: 6, of 3 texts."""
     grid = [Sizes(6, 3, 5)] if quick else [Sizes(T) for T in TIMES]
-    return [
-        Case(
-            f"T {sizes.T}, B {sizes.B}, E {sizes.E}, {D} × {N}",
-            partial(prepare, sizes, device),
-            sizes.T * sizes.B,
-            "token",
-            sizes.flops(),
-            sizes.bytes(),
-        )
-        for sizes in grid
-    ]
+    return [case(sizes, device) for sizes in grid]
+
+
+def case(sizes: Sizes, device: torch.device) -> Case:
+    """Texts of one length."""
+    return Case(
+        f"T {sizes.T}, B {sizes.B}, E {sizes.E}, {D} × {N}",
+        partial(prepare, sizes, device),
+        sizes.T * sizes.B,
+        "token",
+        sizes.flops(),
+        sizes.bytes(),
+    )
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Vectors x, T B E; matrices and bias of the arcs; the gradient of the scores, T B D."""
+
+    x: Tensor
+    parameters: list[Tensor]
+    upward: Tensor
+
+    def contestant(self, scores: Callable[..., Tensor], counted: bool = True) -> Contestant:
+        """A way from vectors and parameters to scores."""
+
+        def step() -> None:
+            scores(self.x, *self.parameters).backward(self.upward)
+            for parameter in self.parameters:
+                parameter.grad = None
+
+        return Contestant(step, lambda: self.values(scores, torch.float32), counted)
+
+    def values(self, scores: Callable[..., Tensor], dtype: torch.dtype) -> Values:
+        """Scores and gradients of the first tokens."""
+        few = [p.detach().to(dtype).requires_grad_() for p in self.parameters]
+        found = scores(self.x[:CHECKED].to(dtype), *few)
+        gradients = torch.autograd.grad(found, few, self.upward[:CHECKED].to(dtype))
+        names = ("gradient: main", "gradient: loop", "gradient: bias")
+        return {"scores": found.detach()} | dict(zip(names, gradients, strict=True))
+
+
+def texts(sizes: Sizes, device: torch.device) -> Texts:
+    """The same every time."""
+    shapes = ((D * N, sizes.E), (D * N, sizes.E), (D * N,))
+    return Texts(
+        random_tensor(sizes.T, sizes.B, sizes.E, device=device) / sizes.E**0.5,
+        [
+            random_tensor(*shape, seed=seed, device=device).mul(0.3).requires_grad_()
+            for seed, shape in enumerate(shapes, 1)
+        ],
+        random_tensor(sizes.T, sizes.B, D, seed=9, device=device),
+    )
 
 
 def prepare(sizes: Sizes, device: torch.device) -> Prepared:
     """Each way on the same texts: scores, a gradient, back to the parameters."""
-    x = random_tensor(sizes.T, sizes.B, sizes.E, device=device) / sizes.E**0.5
-    shapes = ((D * N, sizes.E), (D * N, sizes.E), (D * N,))
-    parameters = [
-        random_tensor(*shape, seed=seed, device=device).mul(0.3).requires_grad_()
-        for seed, shape in enumerate(shapes, 1)
-    ]
-    own = random_tensor(sizes.T, sizes.B, D, seed=9, device=device)
-
-    def contestant(scores: Callable[..., Tensor]) -> Contestant:
-        def step() -> None:
-            scores(x, *parameters).backward(own)
-            for parameter in parameters:
-                parameter.grad = None
-
-        return Contestant(step, lambda: values(scores, torch.float32))
-
-    def values(scores: Callable[..., Tensor], dtype: torch.dtype) -> Values:
-        few = [p.detach().to(dtype).requires_grad_() for p in parameters]
-        found = scores(x[:CHECKED].to(dtype), *few)
-        gradients = torch.autograd.grad(found, few, own[:CHECKED].to(dtype))
-        names = ("gradient: main", "gradient: loop", "gradient: bias")
-        return {"scores": found.detach()} | dict(zip(names, gradients, strict=True))
-
-    def with_arcs(way: Way) -> Contestant:
-        return contestant(lambda x, main, loop, bias: way(*arcs(x, main, loop, bias)))
+    given = texts(sizes, device)
 
     def ours(x: Tensor, main: Tensor, loop: Tensor, bias: Tensor) -> Tensor:
         return rational_recurrence(x, main, loop, bias, [N] * D)[0]
@@ -102,13 +120,21 @@ def prepare(sizes: Sizes, device: torch.device) -> Prepared:
     def naive(x: Tensor, main: Tensor, loop: Tensor, bias: Tensor) -> Tensor:
         return naive_rational_recurrence(x, main, loop, bias, [N] * D)[0]
 
-    contestants = {REFERENCE: contestant(ours), "loop": with_arcs(loop)}
+    contestants = {
+        REFERENCE: given.contestant(ours),
+        "loop": given.contestant(with_arcs(loop)),
+    }
     if sizes.T <= QUADRATIC:
-        contestants["in place"] = with_arcs(in_place)
+        contestants["in place"] = given.contestant(with_arcs(in_place))
     if sizes.T <= MEMORY:
-        contestants["scan"] = with_arcs(scan)
-    contestants["projection"] = projection(x, parameters[0], parameters[1])
-    return Prepared(contestants, lambda: values(naive, torch.float64))
+        contestants["scan"] = given.contestant(with_arcs(scan))
+    contestants["projection"] = projection(given.x, *given.parameters[:2])
+    return Prepared(contestants, lambda: given.values(naive, torch.float64))
+
+
+def with_arcs(way: Way) -> Callable[..., Tensor]:
+    """Vectors and parameters to scores, by a way that takes the weights of the arcs."""
+    return lambda x, main, loop, bias: way(*arcs(x, main, loop, bias))
 
 
 def arcs(x: Tensor, main: Tensor, loop: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
