@@ -24,11 +24,12 @@ from sparsecore.errors import (
     check_choice,
     first_line,
     is_out_of_memory,
+    loaded_by,
     near_match,
     one_line,
     whole_number,
 )
-from sparsecore.home import check_current_folder
+from sparsecore.home import check_current_folder, unusable_variable
 from sparsecore.runs.parser import Parser
 from sparsecore.runs.streams import drop_output, open_closed_streams, tell
 from sparsecore.training.stopping import signals_stop
@@ -63,10 +64,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             drop_output(sys.stdout)
             tell(f"error: cannot write the output: {error.strerror}")
             return 1
+        if (reason := unusable_variable(error)) is not None:
+            tell(f"error: {one_line(reason)}")
+            return 2
         if not is_out_of_memory(error):
             raise
         tell(f"error: out of memory: {one_line(str(error))}")
         return 1
+    except ValueError as error:
+        if (package := loaded_by(error)) is None:
+            raise
+        prefix = f"{package.upper()}_"
+        names = [name for name in os.environ if name.startswith(prefix)] or [f"{prefix}…"]
+        tell(one_line(f"error: {package} cannot be loaded; is {' or '.join(names)} right? {error}"))
+        return 2
     except KeyboardInterrupt as stop:
         stopped = stop if isinstance(stop, Stopped) else Stopped(signal.SIGINT)
         tell(str(stopped))

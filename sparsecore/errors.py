@@ -80,6 +80,23 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError | OSError) and any(words in str(error) for words in said)
 
 
+def loaded_by(error: BaseException) -> str | None:
+    """The package of another author that was being imported when an error was raised, else None.
+
+    Such as one that cannot make sense of a variable of its own in the environment.
+    """
+    own = __name__.partition(".")[0]
+    place, package, before = error.__traceback__, None, own
+    while place is not None:
+        name = str(place.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        if name == own:
+            package = None
+        elif place.tb_frame.f_code.co_name == "<module>" and (before == own or package):
+            package = name
+        before, place = name, place.tb_next
+    return package
+
+
 def install_hint(extra: str) -> str:
     """How to install what an extra of this distribution brings.
 

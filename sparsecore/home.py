@@ -36,6 +36,27 @@ def check_current_folder() -> None:
         raise InputError("the current folder was deleted; change into another (cd)") from error
 
 
+def unusable_variable(error: BaseException) -> str | None:
+    """What to say of a file that cannot be used because of where an environment variable points.
+
+    Libraries keep caches where variables of their own say (TORCHINDUCTOR_CACHE_DIR, …). None where
+    the error has no file, or no variable names its folder.
+    """
+    if not isinstance(error, OSError) or not isinstance(error.filename, str):
+        return None
+    path = Path(error.filename)
+    names = {
+        name: value
+        for name, value in os.environ.items()
+        if os.path.isabs(value) and name not in ("HOME", "PWD", "OLDPWD")
+        if path.is_relative_to(value)
+    }
+    if not names:
+        return None
+    name = max(names, key=lambda one: len(names[one]))
+    return f"cannot use {name}={names[name]!r}: {error.strerror}"
+
+
 def _folder(*parts: str) -> Path:
     path = home().joinpath(*parts)
     try:

@@ -128,6 +128,34 @@ def test_an_error_of_our_own_is_not_hidden(monkeypatch):
         main(["run", "emergent"])
 
 
+def test_a_folder_that_a_variable_names_and_nobody_can_use_is_one_line(monkeypatch, capsys):
+    def load(*_, **__):  # as PyTorch does
+        os.makedirs(os.environ["TORCHINDUCTOR_CACHE_DIR"])
+
+    monkeypatch.setattr("sparsecore.runs.execute.execute", load)
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", f"{os.devnull}/x")
+    assert main(["run", "emergent"]) == 2
+    told = capsys.readouterr().err
+    assert told == f"error: cannot use TORCHINDUCTOR_CACHE_DIR='{os.devnull}/x': Not a directory\n"
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    monkeypatch.setattr("sparsecore.runs.execute.execute", lambda *_, **__: os.stat("missing"))
+    with pytest.raises(FileNotFoundError):
+        main(["run", "emergent"])
+
+
+READABLE = {name: x for name, x in os.environ.items() if not name.startswith(("TORCH_", "TQDM_"))}
+
+
+@pytest.mark.parametrize(
+    ("name", "package"), [("TORCH_LOGS", "torch"), ("TQDM_MININTERVAL", "tqdm")]
+)
+def test_a_variable_that_a_library_cannot_read_is_one_line(name, package):
+    done = command("run", "emergent", "--epochs", "1", env=READABLE | {name: "nonsense"})
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {package} cannot be loaded; is {name} right? ")
+    assert "nonsense" in done.stderr and done.stderr.count("\n") == 1
+
+
 def test_a_closed_pipe_is_no_error():
     command = [sys.executable, "-m", "sparsecore.cli", "data", "list"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
