@@ -30,6 +30,7 @@ check_parameters(globals())
 from sparsecore.report import figures
 from sparsecore.report.pages.speed import (
     about,
+    absent_sentence,
     changes_sentence,
     extremes_sentence,
     growth_sentence,
@@ -38,10 +39,14 @@ from sparsecore.report.pages.speed import (
     noise_sentence,
     open_page,
     peers_table,
+    where_measured,
 )
 
 page = open_page(results)
 about(page)
+
+# %% tags=["remove-input"]
+absent_sentence(page)
 
 # %% [markdown]
 # In the charts the line is this library, and right of it is slower. Bars are quartiles over rounds.
@@ -86,7 +91,36 @@ peers_table(page.suite("embedding"))
 # A dense embedding has more parameters, but they are one tensor. PyTorch has a fixed overhead for each
 # bin. Where a bin is a single column that overhead can exceed the arithmetic, as it does at V 43,815; at V 100,000, where a column is long, it
 # does not.
-#
+
+# %% tags=["remove-input"]
+where_measured(
+    page.suite("embedding").query("contestant == 'adaptive input'"),
+    "*Adaptive input* (Baevski & Auli 2019) is another model with as many parameters: clusters of words by frequency, each "
+    "with a narrower table than the one before it and a projection to k.",
+)
+
+# %% tags=["remove-input"]
+where_measured(
+    page.suite("output"),
+    "The same tables as an output layer: the loss over all words, forward and backward, beside a dense output and "
+    "*adaptive softmax*. That is another model of the same size, which computes the logits of rare words only where one of "
+    "them is the target.",
+)
+
+# %% tags=["remove-input"]
+peers_table(page.suite("output"))
+
+# %% tags=["remove-input"]
+where_measured(
+    page.suite("compiled"),
+    "Both recurrences through `torch.compile`, and on a GPU as CUDA graphs (*replayed*) and by the kernels of FlashRNN "
+    "(Pöppel, Beck & Hochreiter 2024). Compiling and recording, which take from seconds to minutes, are in none of the times.",
+)
+
+# %% tags=["remove-input"]
+peers_table(page.suite("compiled"))
+
+# %% [markdown]
 # ## Automata
 #
 # The recurrence of {term}`rational RNNs <rational RNN>` beside the loop that one would write first (*in

@@ -1,5 +1,6 @@
 """The page on speed, from a folder that the command itself has written."""
 
+import math
 import re
 
 import pytest
@@ -57,6 +58,24 @@ def test_what_was_not_measured_leaves_no_table(folder, tmp_path):
     told = speed.extremes_sentence(page.suite("rational")).data
     assert told.startswith("Times range from ×")
     assert speed.peers_table(page.suite("rational")) is not None
+
+
+def test_what_could_not_run_is_named_and_in_no_table(folder):
+    page = speed.open_page(str(folder))
+    assert speed.absent_sentence(page) is None
+    row = page.table[page.table["contestant"] == "scan"].index
+    lost = ["median_ms", "low_ms", "high_ms", "ratio_to_reference", "ratio_low", "ratio_high"]
+    page.table.loc[row, lost] = math.nan
+    page.table.loc[row, ["gate", "reason"]] = ["absent", "it needs a CUDA device"]
+    said = speed.absent_sentence(page).data
+    assert said == "Not measured on this machine: *scan* (it needs a CUDA device)."
+    assert "× scan" not in cells(speed.peers_table(page.suite("rational")))[0]
+
+
+def test_a_paragraph_on_what_older_results_lack_needs_rows(folder):
+    page = speed.open_page(str(folder))
+    assert speed.where_measured(page.suite("output"), "said") is None
+    assert speed.where_measured(page.suite("rational"), "said").data == "said"
 
 
 def test_an_unknown_folder_is_named():

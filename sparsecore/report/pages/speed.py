@@ -15,8 +15,9 @@ from sparsecore.runs import bench_history
 from sparsecore.stats.growth import exponent
 
 OURS = "sparsecore"
-CURVES = ["axis", "size"]  # which older results lack
+LATER = ["axis", "size", "reason"]  # columns that older results lack
 ALLOCATOR = "MALLOC_MMAP_MAX_"
+ABSENT = "absent"  # gate of a contestant that could not run on the machine
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Measured:
     history: pd.DataFrame
 
     def suite(self, name: str) -> pd.DataFrame:
-        """The rows of a suite; none if it was not measured."""
-        return self.table[self.table["suite"] == name]
+        """The rows of a suite, without what could not run; none if it was not measured."""
+        return self.table[(self.table["suite"] == name) & (self.table["gate"] != ABSENT)]
 
 
 def open_page(results: str) -> Measured:
@@ -47,7 +48,7 @@ def open_page(results: str) -> Measured:
         )
     machine = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
     table = pd.read_parquet(folder / "results.parquet")
-    table = table.reindex(columns=table.columns.union(CURVES, sort=False))
+    table = table.reindex(columns=table.columns.union(LATER, sort=False))
     history = bench_history.read(folder.parent / bench_history.NAME)
     return Measured(table, machine, bench_history.like(history, machine))
 
@@ -103,6 +104,21 @@ def extremes_sentence(rows: pd.DataFrame) -> Any:
         f"Times range from {least} to {most}; {faster or 'none'} of {len(others)} "
         f"{'is' if faster == 1 else 'are'} below 1, which would be faster than this library."
     )
+
+
+def where_measured(rows: pd.DataFrame, text: str) -> Any:
+    """A paragraph (Markdown) on rows that older results lack; None where there are none."""
+    return None if rows.empty else markdown(text)
+
+
+def absent_sentence(page: Measured) -> Any:
+    """Which contestants could not run on the machine, and why; None where all could."""
+    rows = page.table[page.table["gate"] == ABSENT]
+    told = [
+        f"{', '.join(f'*{name}*' for name in dict.fromkeys(group['contestant']))} ({reason})"
+        for reason, group in rows.groupby("reason", sort=False)
+    ]
+    return markdown(f"Not measured on this machine: {'; '.join(told)}.") if told else None
 
 
 def growth_table(rows: pd.DataFrame) -> Any:
