@@ -120,13 +120,11 @@ def layer_peers(sparse: SparseLSTM, narrow: nn.LSTM, truth: Callable[[], Values]
     def replayed(call: Callable[[SparseLSTM, Tensor], Tensor]) -> Contestant:
         layer = copied(sparse)
         step = timed_replay(layer, partial(call, layer), size, width)
-        return Contestant(
-            step, lambda: lstm.values(sparse, layer, partial(call, layer), by_replay), counted=False
-        )
+        return Contestant(step, lambda: lstm.values(sparse, layer, partial(call, layer), by_replay))
 
     def narrow_replayed() -> Contestant:
         sizes = narrow.input_size, narrow.hidden_size
-        return Contestant(timed_replay(narrow, lambda x: narrow(x)[0], *sizes), counted=False)
+        return Contestant(timed_replay(narrow, lambda x: narrow(x)[0], *sizes))
 
     def flash() -> Contestant:
         require_cuda(device)
