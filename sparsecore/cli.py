@@ -22,9 +22,9 @@ from sparsecore.errors import (
     Stopped,
     TrainingError,
     check_choice,
+    failed_import,
     first_line,
     is_out_of_memory,
-    loaded_by,
     near_match,
     one_line,
     whole_number,
@@ -48,7 +48,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         with _processes(), signals_stop():
-            _dispatch(arguments)
+            try:
+                _dispatch(arguments)
+            except SystemExit as stop:  # of --help, when it was printed
+                if stop.code:
+                    raise
         sys.stdout.flush()
     except InputError as error:
         tell(f"error: {error}")
@@ -72,11 +76,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         tell(f"error: out of memory: {one_line(str(error))}")
         return 1
     except ValueError as error:
-        if (package := loaded_by(error)) is None:
+        if (reason := failed_import(error)) is None:
             raise
-        prefix = f"{package.upper()}_"
-        names = [name for name in os.environ if name.startswith(prefix)] or [f"{prefix}…"]
-        tell(one_line(f"error: {package} cannot be loaded; is {' or '.join(names)} right? {error}"))
+        tell(f"error: {reason}")
         return 2
     except KeyboardInterrupt as stop:
         stopped = stop if isinstance(stop, Stopped) else Stopped(signal.SIGINT)

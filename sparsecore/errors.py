@@ -6,6 +6,7 @@ import difflib
 import errno
 import importlib.util
 import operator
+import os
 import signal
 from collections.abc import Collection, Iterable
 from typing import Any
@@ -80,8 +81,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError | OSError) and any(words in str(error) for words in said)
 
 
-def loaded_by(error: BaseException) -> str | None:
-    """The package of another author that was being imported when an error was raised, else None.
+def failed_import(error: BaseException) -> str | None:
+    """What to say of an error in the import of another author's package; None for other errors.
 
     Such as one that cannot make sense of a variable of its own in the environment.
     """
@@ -94,7 +95,11 @@ def loaded_by(error: BaseException) -> str | None:
         elif place.tb_frame.f_code.co_name == "<module>" and (before == own or package):
             package = name
         before, place = name, place.tb_next
-    return package
+    if package is None:
+        return None
+    prefix = f"{package.upper()}_"
+    names = [name for name in os.environ if name.startswith(prefix)] or [f"{prefix}…"]
+    return one_line(f"{package} cannot be loaded; is {' or '.join(names)} right? {error}")
 
 
 def install_hint(extra: str) -> str:

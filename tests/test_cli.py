@@ -57,6 +57,13 @@ def test_help_is_friendly(arguments, capsys):
     assert code == 0 and len(captured.out) > 100 and not captured.err
 
 
+@pytest.mark.parametrize("columns", ["0", "1", "-5", "39", "wide"])
+def test_help_in_a_narrow_terminal(columns, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", columns)
+    assert main(["run", "emergent", "--help"]) == 0
+    assert "--hidden-size" in capsys.readouterr().out and os.environ["COLUMNS"] == columns
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -186,10 +193,11 @@ def command(*arguments, **options):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
 def test_full_standard_output_is_one_line():
-    with open("/dev/full", "w") as full:
-        done = command("data", "list", stdout=full)
-    assert done.returncode == 1
-    assert done.stderr == "error: cannot write the output: No space left on device\n"
+    for arguments in (["data", "list"], ["run", "emergent", "--help"]):
+        with open("/dev/full", "w") as full:
+            done = command(*arguments, stdout=full)
+        assert done.returncode == 1
+        assert done.stderr == "error: cannot write the output: No space left on device\n"
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")

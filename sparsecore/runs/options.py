@@ -7,7 +7,10 @@ import contextlib
 import dataclasses
 import io
 import math
+import os
 import re
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +20,7 @@ from sparsecore.runs.cluster import LOCAL, Workers
 from sparsecore.runs.parser import Parser
 
 MOST_RUNS = 100_000  # of one sweep
+FEWEST_COLUMNS = 40  # of a help
 HELP = "--preset quick|small|paper chooses the defaults below, --no-progress hides the bars."
 
 SWEEP_USAGE = """\
@@ -69,7 +73,7 @@ def parse_experiment(arguments: list[str]) -> tuple[Any, bool]:
     summary = f"{first_line(experiment.__doc__)}\n\n{HELP}"
     heard = io.StringIO()
     try:
-        with contextlib.redirect_stderr(heard):
+        with contextlib.redirect_stderr(heard), _wide_enough():
             config = tyro.cli(
                 experiment, args=rest, default=default, prog=prog, description=summary
             )
@@ -78,6 +82,22 @@ def parse_experiment(arguments: list[str]) -> tuple[Any, bool]:
             raise InputError(_first_sentence(heard.getvalue())) from None
         raise
     return config, not own.no_progress
+
+
+@contextlib.contextmanager
+def _wide_enough() -> Iterator[None]:
+    """Inside, help is laid out for 40 columns at least: for fewer tyro seeks without an end."""
+    before = os.environ.get("COLUMNS")
+    if shutil.get_terminal_size().columns >= FEWEST_COLUMNS:
+        yield
+        return
+    os.environ["COLUMNS"] = str(FEWEST_COLUMNS)
+    try:
+        yield
+    finally:
+        os.environ.pop("COLUMNS")
+        if before is not None:
+            os.environ["COLUMNS"] = before
 
 
 @dataclass(frozen=True)
