@@ -61,6 +61,8 @@ class SentenceExplorer(anywidget.AnyWidget):
     ) -> None:
         if len(counts) != len(words):
             raise InputError(f"counts must be those of {len(words)} words, got {len(counts)}")
+        if any(not float(count).is_integer() for count in counts):
+            raise InputError("counts must be whole numbers: how often each word occurs")
         for needed in ("<unk>", "<eos>"):
             if needed not in words:
                 raise InputError(f"words must hold {needed!r}")
