@@ -140,8 +140,9 @@ def test_weights_of_other_words_are_refused(model):
         SentenceExplorer([*WORDS, "more"], [*COUNTS, 1], networks, [])
     with pytest.raises(InputError, match="counts must be those of 60 words, got 2"):
         SentenceExplorer(WORDS, [1, 2], networks, [])
-    with pytest.raises(InputError, match="counts must be whole numbers"):
-        SentenceExplorer(WORDS, [float("nan"), *COUNTS[1:]], networks, [])
+    for wrong in (float("nan"), 1.5, "3"):
+        with pytest.raises(InputError, match="counts must be whole numbers"):
+            SentenceExplorer(WORDS, [wrong, *COUNTS[1:]], networks, [])
     with pytest.raises(InputError, match="words must hold '<unk>'"):
         SentenceExplorer(WORDS[1:], COUNTS[1:], networks, [])
     with pytest.raises(InputError, match="at least one network"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import anywidget
@@ -61,7 +62,7 @@ class SentenceExplorer(anywidget.AnyWidget):
     ) -> None:
         if len(counts) != len(words):
             raise InputError(f"counts must be those of {len(words)} words, got {len(counts)}")
-        if any(not float(count).is_integer() for count in counts):
+        if not all(isinstance(count, Real) and float(count).is_integer() for count in counts):
             raise InputError("counts must be whole numbers: how often each word occurs")
         for needed in ("<unk>", "<eos>"):
             if needed not in words:
