@@ -174,7 +174,7 @@ def test_on_a_gpu_replayed_and_compiled_peers_compute_what_is_right():
 def test_flashrnn_computes_what_is_right_on_a_gpu(name):
     pytest.importorskip("flashrnn")
     if shutil.which("nvcc") is None:
-        pytest.skip("no nvcc")
+        pytest.skip("no nvcc, with which FlashRNN compiles its kernels")
     prepared = compiled.prepare(compiled.SHAPES[2], torch.device("cuda"))
     try:
         assert name in prepared.contestants, prepared.absent

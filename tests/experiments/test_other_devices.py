@@ -11,11 +11,8 @@ from sparsecore.experiments.causes.config import Causes
 from sparsecore.experiments.causes.task import Probe, row_chi
 from sparsecore.models.language_model import LSTMLanguageModel
 from sparsecore.training.language import evaluate
-from tests.conftest import small_text
-from tests.experiments.test_tagging import planted_text
 from tests.fake_gpu import fake_gpu
-from tests.pruning.planted import write_planted
-from tests.training.test_distributed import NAMES, configs
+from tests.training.test_distributed import NAMES, configs, write_texts
 
 CPU = torch.device("cpu")
 ARMS = ("adam", "mingru", "transformer", "sparse", "penalty", "curriculum")
@@ -26,12 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:tracker:UserWarning")  # no grad
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     """Of each experiment a configuration and its inputs."""
-    folder = tmp_path_factory.mktemp("texts")
-    (folder / "small.txt").write_text(small_text(120))
-    (folder / "tagged").mkdir()
-    for number, (split, size) in enumerate({"train": 40, "dev": 12, "test": 12}.items()):
-        (folder / "tagged" / f"{split}.txt").write_text(planted_text(size, number))
-    write_planted(folder, 60)
+    folder = write_texts(tmp_path_factory.mktemp("texts"), 120, (40, 12, 12), 60)
     causes = Causes(
         str(folder / "small.txt"), max_types=20, num_words=6, first_rank=2, hidden_size=8,
         batch_size=4, sequence_length=5, num_updates=20, report_every=10, probe_tokens=200,

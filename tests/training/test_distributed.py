@@ -47,12 +47,16 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("texts")
-    (folder / "small.txt").write_text(small_text(200))
+    return write_texts(tmp_path_factory.mktemp("texts"), 200, (90, 20, 20), 200)
+
+
+def write_texts(folder: Path, sentences: int, tagged: tuple[int, int, int], reviews: int) -> Path:
+    """What the experiments of :func:`configs` read: a text, a treebank of three parts, reviews."""
+    (folder / "small.txt").write_text(small_text(sentences))
     (folder / "tagged").mkdir()
-    for number, (split, size) in enumerate({"train": 90, "dev": 20, "test": 20}.items()):
+    for number, (split, size) in enumerate(zip(("train", "dev", "test"), tagged, strict=True)):
         (folder / "tagged" / f"{split}.txt").write_text(planted_text(size, number))
-    write_planted(folder, 200)
+    write_planted(folder, reviews)
     return folder
 
 
