@@ -320,6 +320,18 @@ def test_any_sentence_is_read_in_the_page(explorer):
     assert table.locator("td").count() == 0
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("name", ["explore_words", "explore_train", "explore_automata"])
+def test_the_texts_of_an_explorers_charts_are_as_legible_as_the_page(browser, book, name, width):
+    own_size = "(t) => parseFloat(getComputedStyle(t).fontSize) * t.getScreenCTM().a"
+    address = f"{book.as_uri()}/notebooks/executed/{name}.html"
+    with Visit(browser, address, width=width) as visit:
+        visit.page.wait_for_selector(".sparse-explorer .chart")
+        texts = ".sparse-explorer svg text:not([transform])"
+        sizes = visit.page.eval_on_selector_all(texts, f"all => all.map({own_size})")
+    assert len(sizes) > 10 and min(sizes) >= 12 and max(sizes) <= 18
+
+
 def test_a_panel_without_python_shows_what_it_did(explorer):
     page = explorer("explore_live").page
     panels = page.locator(".needs-python")

@@ -150,10 +150,10 @@ def test_modules_are_whole_and_ask_nobody(path):
 def test_names_beside_points_do_not_cover_each_other():
     draw = random.Random(2)
     cases = [
-        [{"x": 400, "y": 90, "name": "in"}, {"x": 405, "y": 91, "name": "of"}],
+        [{"x": 280, "y": 90, "name": "in"}, {"x": 285, "y": 91, "name": "of"}],
         *(
             [
-                {"x": draw.uniform(40, 440), "y": draw.uniform(40, 260), "name": "x" * n}
+                {"x": draw.uniform(40, 320), "y": draw.uniform(40, 260), "name": "x" * n}
                 for n in range(2, 6)
             ]
             for _ in range(200)
@@ -162,18 +162,18 @@ def test_names_beside_points_do_not_cover_each_other():
     found = run_node(
         f"""
         import * as c from {json.dumps((STATIC / "charts.js").as_uri())};
-        print({json.dumps(cases)}.map((points) => c.besides(points, 460)));
+        print({json.dumps(cases)}.map((points) => c.besides(points)));
         """
     )
     for points, places in zip(cases, found, strict=True):
         boxes = []
         for point, place in zip(points, places, strict=True):
-            long = 7 * len(point["name"])
+            long = 8 * len(point["name"])
             left = place["x"] - (long if place["anchor"] == "end" else 0)
-            assert left >= 0 and left + long <= 460 and abs(place["y"] - point["y"]) < 27
+            assert left >= 0 and left + long <= 340 and abs(place["y"] - point["y"]) < 27
             for (start, length), y in boxes:
                 beside = left + long <= start or start + length <= left
-                assert beside or abs(y - place["y"]) >= 12
+                assert beside or abs(y - place["y"]) >= 14
             boxes.append(((left, long), place["y"]))
 
 

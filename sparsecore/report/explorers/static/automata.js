@@ -111,7 +111,7 @@ function render({ model, el }) {
     }
     const yes = data.labels[1];
     const { picture, x, y, inner, margin } = frame({
-      width: course.clientWidth || 460, height: 190, xs: [0, rows], ys: [0, 1], xLabel: "states removed", yLabel: `P(${yes})`,
+      width: course.clientWidth || undefined, height: 190, xs: [0, rows], ys: [0, 1], xLabel: "states removed", yLabel: `P(${yes})`,
       label: `Line chart: the probability of ${yes} as states are removed; ${probability(logit).toFixed(2)} with ${removed} removed`,
     });
     picture.setAttribute("class", "chart whole");

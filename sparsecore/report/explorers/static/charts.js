@@ -1,6 +1,8 @@
 // Line and scatter charts as SVG, described in words, in the colours of the page.
 
 const NS = "http://www.w3.org/2000/svg";
+export const PANEL = 340; // width of a chart's viewBox, about that of a panel in CSS pixels: text keeps its size
+const LETTER = 8; // width of a letter of the 14 px of its text, about
 
 /** An SVG element with attributes and children. */
 export function svg(tag, attributes = {}, ...children) {
@@ -35,9 +37,9 @@ export function logTicks(low, high) {
   return found;
 }
 
-/** A frame with axes; `x` and `y` map data to pixels, `invert` a pixel to a value of x. */
-export function frame({ width, height, xs, ys, log = false, xLabel, yLabel, rightLabel, right, label }) {
-  const margin = { left: 74, right: right ? 52 : 12, top: 10, bottom: 42 };
+/** A frame with axes; `x` and `y` map data to pixels, `invert` a pixel to a value of x. Labels that would touch are left out. */
+export function frame({ width = PANEL, height, xs, ys, log = false, xLabel, yLabel, rightLabel, right, label }) {
+  const margin = { left: 66, right: right ? 52 : 12, top: 10, bottom: 46 };
   const inner = { width: width - margin.left - margin.right, height: height - margin.top - margin.bottom };
   const place = (value) => (log ? Math.log10(value) : value);
   const span = place(xs[1]) - place(xs[0]) || 1;
@@ -45,11 +47,14 @@ export function frame({ width, height, xs, ys, log = false, xLabel, yLabel, righ
   const y = (value) => margin.top + inner.height - ((value - ys[0]) / (ys[1] - ys[0] || 1)) * inner.height;
   const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label, class: "chart" });
   const axis = svg("g", { class: "axis" });
+  let free = -Infinity; // where the last label ends
   for (const tick of log ? logTicks(...xs) : ticks(...xs)) {
-    axis.append(
-      svg("line", { x1: x(tick), x2: x(tick), y1: margin.top, y2: margin.top + inner.height }),
-      svg("text", { x: x(tick), y: height - margin.bottom + 16, "text-anchor": "middle" }, tick.toLocaleString("en-US")),
-    );
+    const text = tick.toLocaleString("en-US");
+    const half = (LETTER * text.length) / 2;
+    axis.append(svg("line", { x1: x(tick), x2: x(tick), y1: margin.top, y2: margin.top + inner.height }));
+    if (x(tick) - half < free) continue;
+    axis.append(svg("text", { x: x(tick), y: height - margin.bottom + 18, "text-anchor": "middle" }, text));
+    free = x(tick) + half + LETTER;
   }
   for (const tick of ticks(...ys)) {
     axis.append(
@@ -104,15 +109,15 @@ export function range(values, room = 0.05) {
  * @param points [{ x, y, name }]
  * @returns [{ x, y, anchor }], text anchors of SVG
  */
-export function besides(points, width) {
+export function besides(points, width = PANEL) {
   const taken = [];
   return points.map(({ x, y, name }) => {
-    const long = 7 * name.length;
-    const places = [[8, -6], [8, 14], [-8, -6], [-8, 14], [8, 26], [-8, 26]].map(([dx, dy]) => ({
+    const long = LETTER * name.length;
+    const places = [[8, -6], [8, 15], [-8, -6], [-8, 15], [8, 26], [-8, 26]].map(([dx, dy]) => ({
       x: x + dx, y: y + dy, anchor: dx < 0 ? "end" : "start", left: x + dx - (dx < 0 ? long : 0),
     }));
     const inside = places.filter(({ left }) => left >= 0 && left + long <= width);
-    const free = (p) => taken.every((other) => p.left + long <= other.left || other.left + other.long <= p.left || Math.abs(p.y - other.y) >= 12);
+    const free = (p) => taken.every((other) => p.left + long <= other.left || other.left + other.long <= p.left || Math.abs(p.y - other.y) >= 14);
     const chosen = inside.find(free) ?? inside[0] ?? places[0];
     taken.push({ left: chosen.left, long, y: chosen.y });
     return { x: chosen.x, y: chosen.y, anchor: chosen.anchor };

@@ -147,7 +147,7 @@ function render({ model, el }) {
     const values = chosen.flatMap((word) => data.epochs.map((_, epoch) => chi(word, epoch)));
     const floor = data.floors[state.signal];
     const drawing = frame({
-      width: 460, height: 330, xs: [0, Math.max(1, last)], ys: range(values.length ? values : [0.05, 0.1]),
+      height: 300, xs: [0, Math.max(1, last)], ys: range(values.length ? values : [0.05, 0.1]),
       xLabel: "Epoch (0: before training)", yLabel: "Mean χ", rightLabel: "Effective units",
       right: (tick) => (tick > 0 ? effectiveUnits(tick).toFixed(effectiveUnits(tick) < 10 ? 1 : 0) : ""),
       label: `Line chart: mean chi of ${state.words.join(", ") || "no word"} over ${last + 1} epochs`,

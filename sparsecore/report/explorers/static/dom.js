@@ -62,9 +62,9 @@ export function signed(value) {
   return Number.isFinite(value) ? rounded.toFixed(2).replace("-", "−") : "–";
 }
 
-/** 0.0512 -> "5.1 %". */
+/** 0.0512 -> "5.1 %", which does not break. */
 export function percent(share) {
-  return `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
+  return `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}\u00a0%`;
 }
 
 /** A canvas for pictures of `width` x `height` CSS pixels, sharp on dense screens, described in words. */

@@ -1,11 +1,11 @@
 // A scatter chart that answers: it names the word under the pointer or the arrow keys, and a range
 // dragged across it chooses words by their frequency.
 
-import { besides, frame, svg } from "./charts.js";
+import { besides, frame, PANEL, svg } from "./charts.js";
 import { element } from "./dom.js";
 
-const [WIDTH, HEIGHT] = [460, 330];
-const REACH = 24; // viewBox units from the pointer to the word that it names
+const HEIGHT = 300;
+const REACH = 20; // viewBox units from the pointer to the word that it names
 const DRAG = 5; // viewBox units before a press is a drag
 
 /** Index of the point [x, y] nearest to a place; -1 if none is within reach. */
@@ -45,13 +45,13 @@ export function scatter({ onpick, onrange }) {
     ring.setAttribute("cx", px);
     ring.setAttribute("cy", py);
     tip.textContent = about;
-    tip.style.left = `${(100 * px) / WIDTH}%`;
+    tip.style.left = `${(100 * px) / PANEL}%`;
     tip.style.top = `${(100 * py) / HEIGHT}%`;
-    tip.style.translate = `${(-100 * px) / WIDTH}% ${py > 60 ? "calc(-100% - 12px)" : "12px"}`;
+    tip.style.translate = `${(-100 * px) / PANEL}% ${py > 60 ? "calc(-100% - 12px)" : "12px"}`;
   }
   const place = (event) => {
     const own = chart.picture.getBoundingClientRect();
-    return [((event.clientX - own.left) / own.width) * WIDTH, ((event.clientY - own.top) / own.height) * HEIGHT];
+    return [((event.clientX - own.left) / own.width) * PANEL, ((event.clientY - own.top) / own.height) * HEIGHT];
   };
   const inside = (x) => Math.min(Math.max(x, chart.margin.left), chart.margin.left + chart.inner.width);
   box.addEventListener("pointerdown", (event) => {
@@ -91,7 +91,7 @@ export function scatter({ onpick, onrange }) {
   });
 
   function draw(scene) {
-    chart = frame({ ...scene, width: WIDTH, height: HEIGHT, log: true });
+    chart = frame({ ...scene, height: HEIGHT, log: true });
     chart.picture.setAttribute("aria-label", scene.label);
     const [low, high] = scene.range.map((f) => inside(chart.x(f)));
     points = scene.points.map((point) => ({ ...point, px: chart.x(point.x), py: chart.y(point.y) })).sort((a, b) => b.x - a.x);
@@ -110,7 +110,7 @@ export function scatter({ onpick, onrange }) {
     }
     scene.levels.forEach(({ y, xs, name, colour }, n) => {
       const [left, right] = xs.map((x) => chart.x(x));
-      const legend = [chart.margin.left + 8, top + 12 + 16 * n];
+      const legend = [chart.margin.left + 8, top + 14 + 17 * n];
       chart.picture.append(
         svg("line", { x1: left, x2: right, y1: chart.y(y), y2: chart.y(y), stroke: colour, "stroke-width": 3 }),
         svg("line", { x1: legend[0], x2: legend[0] + 18, y1: legend[1] - 4, y2: legend[1] - 4, stroke: colour, "stroke-width": 3 }),
@@ -119,7 +119,7 @@ export function scatter({ onpick, onrange }) {
     });
     const marked = scene.marked.map((one) => ({ ...one, px: chart.x(one.x), py: chart.y(one.y) }));
     for (const { px, py, colour } of marked) chart.picture.append(svg("circle", { cx: px, cy: py, r: 5, fill: colour, stroke: "var(--ground)", "stroke-width": 1.5 }));
-    besides(marked.map(({ px, py, name }) => ({ x: px, y: py, name })), WIDTH).forEach(({ x, y, anchor }, n) => chart.picture.append(svg("text", { x, y, "text-anchor": anchor, class: "name" }, marked[n].name)));
+    besides(marked.map(({ px, py, name }) => ({ x: px, y: py, name }))).forEach(({ x, y, anchor }, n) => chart.picture.append(svg("text", { x, y, "text-anchor": anchor, class: "name" }, marked[n].name)));
     for (const [name, value] of Object.entries({ y: top, height })) band.setAttribute(name, value);
     chart.picture.append(band, ring);
     holder.replaceChildren(chart.picture);

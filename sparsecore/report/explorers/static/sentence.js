@@ -11,7 +11,7 @@ import { wordsOf } from "./tokens.js";
 
 const UNTRAINED = "untrained";
 const LONGEST = 40; // words of a sentence that are read
-const [WIDTH, HEIGHT] = [460, 170];
+const [WIDTH, HEIGHT] = [340, 130];
 
 /** 0.1234 -> ".123"; differences with their sign. */
 export function short(value, difference = false) {

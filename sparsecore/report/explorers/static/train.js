@@ -33,7 +33,7 @@ export function lasting(milliseconds) {
 
 /** A line a run: value(report) over along(report), named where it ends. */
 function lines(curves, along, value, { ys, xs, ...texts }) {
-  const chart = frame({ width: 460, height: 250, xs, ys, ...texts });
+  const chart = frame({ height: 230, xs, ys, ...texts });
   if (ys[0] < 0 && ys[1] > 0) chart.picture.append(svg("line", { class: "zero", x1: chart.x(xs[0]), x2: chart.x(xs[1]), y1: chart.y(0), y2: chart.y(0) }));
   const ends = [];
   for (const curve of curves) {
@@ -42,7 +42,7 @@ function lines(curves, along, value, { ys, xs, ...texts }) {
     const end = points.filter(([, y]) => Number.isFinite(y)).at(-1);
     if (end) ends.push({ x: end[0], y: end[1], name: OPTIMISERS[curve.optimiser].short });
   }
-  besides(ends, 450).forEach(({ x, y, anchor }, n) => chart.picture.append(svg("text", { x, y, "text-anchor": anchor, class: "name" }, ends[n].name)));
+  besides(ends).forEach(({ x, y, anchor }, n) => chart.picture.append(svg("text", { x, y, "text-anchor": anchor, class: "name" }, ends[n].name)));
   return chart.picture;
 }
 
@@ -155,7 +155,7 @@ function render({ model, el }) {
     const shown = curve?.chi ? Array.from(curve.chi.keys()).filter((n) => Number.isFinite(curve.chi[n])) : [];
     curve && (curve.ys = shown.length ? range([...(curve.ys ?? []), ...shown.map((n) => curve.chi[n])], 0) : curve.ys);
     const chart = frame({
-      width: 460, height: 250, log: true, ys: curve?.ys ?? [0.18, 0.3], xLabel: "Frequency in the text", yLabel: "Mean χ of the last updates",
+      height: 230, log: true, ys: curve?.ys ?? [0.18, 0.3], xLabel: "Frequency in the text", yLabel: "Mean χ of the last updates",
       xs: [RAREST, 1.3 * Math.max(...frequency)],
       label: `Scatter chart: chi of ${shown.length} words against their frequency`,
     });
@@ -165,7 +165,7 @@ function render({ model, el }) {
       chart.picture.append(point);
     }
     const names = named.filter((n) => shown.includes(n)).map((n) => ({ x: chart.x(frequency[n]), y: chart.y(curve.chi[n]), name: data.words[n] }));
-    besides(names, 450).forEach(({ x, y, anchor }, n) => chart.picture.append(svg("text", { x, y, "text-anchor": anchor, class: "name" }, names[n].name)));
+    besides(names).forEach(({ x, y, anchor }, n) => chart.picture.append(svg("text", { x, y, "text-anchor": anchor, class: "name" }, names[n].name)));
     scatter.replaceChildren(element("figcaption", { class: "note" }, "Each point a word, as it is learned now."), chart.picture);
   }
   function drawTable() {
