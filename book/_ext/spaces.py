@@ -1,4 +1,4 @@
-"""Keep a number with its sign of percent, and an interval, on one line."""
+"""Keep a number with its sign of percent or its unit, and an interval, on one line."""
 
 from __future__ import annotations
 
@@ -8,21 +8,28 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 
-TOGETHER = re.compile(r"(?<=\d) (?=%)|(?<=\d,) (?=[−\d.]+\])")
+UNIT = r"%|(?:million|billion|nats?|points?|percentage|thousandths|times|[MG]i?B|ms|s)\b"
+TOGETHER = re.compile(rf"(?<=[\d\]])\s(?={UNIT})|(?<=\d,) (?=[−\d.]+\])|(?<= ±) (?=\d)| (?=± \d)")
+AFTER_NUMBER = re.compile(rf"^\s(?={UNIT})")  # of a text whose number is a role, or in italics
 AS_TYPED = (nodes.literal, nodes.literal_block, nodes.math, nodes.math_block)
 TABLE = '<div class="table-scroll"'  # what pages write as HTML
 
 
 def join(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Put spaces that do not break into the text of a page, but for code and formulas."""
+    before = ""
     for text in [*doctree.findall(nodes.Text)]:
         parent = text.parent
         if parent is None or isinstance(parent, AS_TYPED):
+            before = ""
             continue
         if not isinstance(parent, nodes.raw) or parent.astext().lstrip().startswith(TABLE):
             joined = TOGETHER.sub("\u00a0", text)
+            if before.endswith(tuple("0123456789]")):
+                joined = AFTER_NUMBER.sub("\u00a0", joined)
             if joined != text:
                 parent.replace(text, nodes.Text(joined))
+            before = joined
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

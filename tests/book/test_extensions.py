@@ -20,6 +20,7 @@ from names import run_size
 from offline import drop_outside_files
 from results import _run_row, decided_by, extrapolated_costs, measured_costs
 from spaces import TOGETHER
+from spaces import join as keep_numbers_whole
 from tables import table
 
 from sparsecore.errors import InputError
@@ -339,6 +340,15 @@ def test_a_mean_over_the_seeds_of_several_folders_has_students_interval(tmp_path
             over_seeds(tmp_path, wrong)
 
 
-def test_a_number_stays_with_its_percent_and_an_interval_whole():
-    told = TOGETHER.sub("_", "95 % of 0.1 [−0.2, 0.34]; f(1, 2) % 3, 12 %.")
-    assert told == "95_% of 0.1 [−0.2,_0.34]; f(1, 2) % 3, 12_%."
+def test_a_number_stays_with_its_percent_or_unit_and_an_interval_whole():
+    told = TOGETHER.sub(
+        "_", "95 % of 0.1 [−0.2, 0.34]; f(1, 2) % 3, 12 %; 0.9\nmillion, 5 s of 3 ± 1"
+    )
+    assert told == "95_% of 0.1 [−0.2,_0.34]; f(1, 2) % 3, 12_%; 0.9_million, 5_s of 3_±_1"
+    number = nodes.strong("", "15")
+    line = nodes.paragraph("", "", nodes.Text("of "), number, nodes.Text(" % or 3"))
+    block = nodes.paragraph("", "", nodes.Text(" percent of 3"), nodes.literal("", "4 %"))
+    document = nodes.document(None, None)  # type: ignore[arg-type]
+    document += [line, block]
+    keep_numbers_whole(None, document, "")  # type: ignore[arg-type]
+    assert line.astext() == "of 15\u00a0% or 3" and block.astext() == " percent of 34 %"
