@@ -26,7 +26,7 @@ from sparsecore.data.reviews import ReviewCorpus
 from sparsecore.experiments.causes.config import Causes
 from sparsecore.experiments.causes.task import build_model, prepare
 from sparsecore.experiments.sentiment.config import Sentiment
-from sparsecore.experiments.sentiment.trained import load_trained
+from sparsecore.experiments.sentiment.tables import load_trained
 from sparsecore.files import atomic_path
 from sparsecore.measure.token_view import sentence_chi
 from sparsecore.report.explorers.numbers import from_eight_bits, rounded

@@ -90,3 +90,15 @@ def auc(values: np.ndarray, positive: np.ndarray) -> float:
     ranks = pd.Series(values).rank().to_numpy()
     n = int(positive.sum())
     return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * (len(values) - n)))
+
+
+def better_than_guessing(error: float, share: float, trials: int) -> bool:
+    """Whether an error rate is two standard errors below that of always saying one label.
+
+    ``share`` of the ``trials`` have one label, the rest the other.
+
+    >>> better_than_guessing(0.45, 0.5, 100), better_than_guessing(0.35, 0.5, 100)
+    (False, True)
+    """
+    guessing = min(share, 1 - share)
+    return error < guessing - 2 * math.sqrt(guessing * (1 - guessing) / trials)

@@ -6,7 +6,7 @@ The vectors are fixed, one for every word or for every token. Documents are padd
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +16,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sparsecore.data.reviews import Documents, ReviewCorpus, collection_of, prepare_reviews
+from sparsecore.data.text import tokenize
 from sparsecore.data.vectors import word_vectors
+from sparsecore.errors import InputError
 from sparsecore.models.classifier import SequenceClassifier
 from sparsecore.training.distributed import all_reduce_
-from sparsecore.training.sharding import local_shard
+from sparsecore.training.sharding import all_reduce_gradients, local_shard, shared_dropout
 
 SPLITS = ("train", "dev", "test")
 SHORTER = 0.6  # of the longest document in a piece: a shorter one begins the next piece
@@ -138,6 +140,16 @@ class Inputs:
         words = self.corpus.tokens(split, number)
         return words if self.first is not None else ["<s>", *words, "</s>"]
 
+    def padded(self, split: str, numbers: Sequence[int]) -> tuple[Tensor, list[list[str]]]:
+        """Documents as (T, B, E) vectors with zeros in front, and their tokens."""
+        tokens = [self.tokens(split, number) for number in numbers]
+        longest = max(map(len, tokens))
+        x = torch.zeros(longest, len(numbers), self.width)
+        for column, number in enumerate(numbers):
+            vectors = self.vectors(split, number)
+            x[longest - len(vectors) :, column] = vectors
+        return x, tokens
+
     def _rows_of(self, split: str) -> Callable[[int], np.ndarray]:
         documents = getattr(self.corpus, split)
         if self.first is None:
@@ -182,6 +194,35 @@ def prepare_inputs(config: Any, progress: bool = True) -> Inputs:
     )
 
 
+def text_vectors(text: str, inputs: Inputs, config: Any) -> tuple[Tensor, list[str]]:
+    """(T, E) vectors and the T tokens of a text of one's own, boundaries included.
+
+    Words of the corpus have the vectors that the model was trained with; others are looked up in
+    the same source, and are random where it does not know them either. ``config``: that of
+    :func:`prepare_inputs`, whose ``inputs`` these are.
+    """
+    words = [token for token in tokenize(text) if token != "\n"]
+    if not words:
+        raise InputError("the text has no words")
+    if inputs.first is not None:
+        from sparsecore.data.contextual import encode_words
+
+        return torch.from_numpy(encode_words(config.vectors, words)), words
+    index = {word: number for number, word in enumerate(inputs.corpus.words)}
+    tokens = ["<s>", *words, "</s>"]
+    table = torch.from_numpy(inputs.table)
+    count = len(index)
+    rows = {"<s>": count + 1, "</s>": count + 2, **{w: index[w] + 1 for w in words if w in index}}
+    new = sorted({word for word in words if word not in rows})
+    vectors = {word: table[row] for word, row in rows.items()}
+    if new:
+        # with the corpus's words beside them, so that at least one is known
+        wanted = [*new, *inputs.corpus.words]
+        found = word_vectors(config.vectors, wanted, config.vector_size, progress=False)
+        vectors |= {word: torch.from_numpy(found.table[n]) for n, word in enumerate(new, 1)}
+    return torch.stack([vectors[token] for token in tokens]), tokens
+
+
 def _hash(*parts: str) -> str:
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
@@ -211,3 +252,23 @@ def score(logits: Tensor, labels: Tensor) -> tuple[float, float]:
     """Mean cross entropy and error rate."""
     loss = F.cross_entropy(logits, labels).item()
     return loss, (logits.argmax(1) != labels).double().mean().item()
+
+
+def add_gradients(model: SequenceClassifier, batch: Sequence[Piece], table: Tensor) -> Tensor:
+    """Mean cross entropy of a batch, whose pieces go forward and backward one by one.
+
+    Adds to the parameters' gradients. Several processes share the documents.
+    """
+    size = sum(len(labels) for _, labels in batch)
+    total = torch.zeros((), dtype=torch.float64, device=batch[0][1].device)
+    for rows, labels in batch:
+        columns, weight = local_shard(len(labels)), 1.0
+        if columns.start == columns.stop:  # the masks of a small piece are drawn all the same
+            columns, weight = slice(0, 1), 0.0
+        with shared_dropout(model, columns, len(labels)):
+            logits = model(lookup(table, rows[:, columns]))
+        loss = F.cross_entropy(logits, labels[columns], reduction="sum") / size * weight
+        loss.backward()
+        total += loss.detach()
+    (total,) = all_reduce_gradients(model.parameters(), total)
+    return total

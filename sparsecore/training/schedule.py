@@ -49,3 +49,30 @@ class PlannedQuartering:
             return False
         self.learning_rate /= self.factor
         return True
+
+
+@dataclass
+class EarlyStopping:
+    """The best epoch so far on the development set, with a rate that is halved on a plateau."""
+
+    learning_rate: float
+    epoch: int = 0
+    best_error: float = math.inf
+    best_loss: float = math.inf
+    best_epoch: int = 0
+    last_cut: int = 0  # the epoch of the last best error or learning-rate decay
+
+    def update(self, dev_error: float, dev_loss: float, plateau: int | None) -> bool:
+        """Take in an epoch; True if its dev error is the lowest so far.
+
+        After ``plateau`` epochs without one the rate is halved; None: never.
+        """
+        self.epoch += 1
+        if dev_error < self.best_error:
+            self.best_error, self.best_loss = dev_error, dev_loss
+            self.best_epoch = self.last_cut = self.epoch
+            return True
+        if plateau is not None and self.epoch - self.last_cut > plateau:
+            self.learning_rate /= 2
+            self.last_cut = self.epoch
+        return False

@@ -23,7 +23,7 @@ import yaml
 
 from sparsecore.experiments.emergent.config import Emergent
 from sparsecore.experiments.sentiment import config as experiment
-from sparsecore.experiments.sentiment.trained import Trained, load_trained
+from sparsecore.experiments.sentiment.tables import Trained, load_trained
 from sparsecore.report.explorers import AutomataReader, ChiExplorer, SentenceExplorer
 from sparsecore.report.figures.figure_data import csv_of
 from sparsecore.report.figures.words import chi_against_frequency

@@ -13,7 +13,7 @@ from sparsecore.experiments.crossing import findings
 from sparsecore.experiments.crossing import tables as crossing
 from sparsecore.experiments.sentiment import config as experiment
 from sparsecore.experiments.sentiment.config import Points
-from sparsecore.experiments.sentiment.trained import load_trained
+from sparsecore.experiments.sentiment.tables import load_trained
 from sparsecore.measure.chi import chi
 from sparsecore.report.pages import crossing as pages
 from sparsecore.report.pages import parts

@@ -21,16 +21,17 @@ from sparsecore.experiments.sentiment.config import (
     study,
     tune,
 )
-from sparsecore.experiments.sentiment.fit import PhaseState, StrengthSearch
 from sparsecore.experiments.sentiment.task import Task, extract, prepare
-from sparsecore.experiments.sentiment.trained import explain_document
 from sparsecore.models.classifier import SequenceClassifier, rational_classifier, rnn_of
 from sparsecore.pruning.compact import kept_lengths
 from sparsecore.pruning.groups import group_norms
+from sparsecore.pruning.patterns import explain
+from sparsecore.pruning.search import StrengthSearch
 from sparsecore.runs.execute import execute
 from sparsecore.runs.store import list_runs
 from sparsecore.training.documents import logits_of, lookup, make_batches, rows_of_words
 from sparsecore.training.loop import train
+from sparsecore.training.schedule import EarlyStopping
 from tests.pruning.planted import write_planted
 
 
@@ -280,11 +281,11 @@ def test_search_follows_the_rule_and_is_bounded():
 
 
 def test_fit_keeps_the_best_and_halves_on_a_plateau():
-    fit = PhaseState("baseline", 0, 0.0, 0.4)
+    fit = EarlyStopping(0.4)
     errors = [0.5, 0.3, 0.3, 0.4, 0.3, 0.2]
     assert [fit.update(e, e, 2) for e in errors] == [True, True, False, False, False, True]
     assert (fit.best_epoch, fit.learning_rate) == (6, 0.2)
-    fit = PhaseState("structure", 0, 1e-3, 0.4)
+    fit = EarlyStopping(0.4)
     assert [fit.update(e, e, None) for e in errors] and fit.learning_rate == 0.4
 
 
@@ -381,7 +382,7 @@ def test_a_decision_adds_up(planted, learned):
     assert sum(lengths) == len(weights["rnn.bias"])
     x = inputs.vectors("test", 0)
     model.requires_grad_(False)
-    decision, words = explain_document(model, x, inputs.tokens("test", 0))
+    decision, words = explain(rnn_of(model), model.output, x, inputs.tokens("test", 0))
     logits = model(x.unsqueeze(1))[0]
     assert decision["contribution"].sum() == pytest.approx(
         float(logits[1] - logits[0]), rel=1e-4, abs=1e-6

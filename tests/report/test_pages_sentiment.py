@@ -12,7 +12,7 @@ import torch
 from sparsecore.errors import InputError
 from sparsecore.experiments.sentiment import config as experiment
 from sparsecore.experiments.sentiment.config import Points
-from sparsecore.experiments.sentiment.trained import load_trained, vectors_of
+from sparsecore.experiments.sentiment.tables import load_trained
 from sparsecore.report.explorers import AutomataReader
 from sparsecore.report.explorers.bundle import STATIC
 from sparsecore.report.explorers.numbers import from_eight_bits
@@ -20,6 +20,7 @@ from sparsecore.report.pages import parts, patterns
 from sparsecore.report.pages import sentiment as pages
 from sparsecore.report.pages.automata import pruned, readable, reference_automata
 from sparsecore.report.pages.verdicts import parts_table
+from sparsecore.training.documents import text_vectors
 from tests.browser import run_node
 from tests.pruning.planted import write_planted
 
@@ -155,7 +156,7 @@ def test_the_automata_reader_decides_as_the_model_does(given):
     )
     model = trained.regularised
     assert model is not None
-    vectors, tokens = vectors_of(trained, sample["text"])
+    vectors, tokens = text_vectors(sample["text"], trained.inputs, trained.config)
     assert tokens == read
     logits = model(vectors[:, None])[0]
     logit = np.dot(found, data["weight"]) + data["offset"]

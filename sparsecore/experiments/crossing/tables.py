@@ -17,7 +17,7 @@ from torch import Tensor
 from sparsecore.errors import InputError
 from sparsecore.experiments.crossing.findings import SIGNALS, decide
 from sparsecore.experiments.sentiment.config import lengths_of
-from sparsecore.experiments.sentiment.trained import Trained, load_trained, padded
+from sparsecore.experiments.sentiment.tables import Trained, load_trained
 from sparsecore.measure.chi import chi
 from sparsecore.models.classifier import SequenceClassifier, rational_classifier, rnn_of
 from sparsecore.pruning.groups import group_norms
@@ -152,7 +152,7 @@ def _on_dev(trained: Trained, model: SequenceClassifier) -> tuple[Tensor, Tensor
     order = np.argsort(trained.inputs.corpus.dev.lengths, kind="stable")
     parts, ends = [], []
     for start in range(0, len(order), BATCH):
-        x, _ = padded(trained.inputs, "dev", order[start : start + BATCH].tolist())
+        x, _ = trained.inputs.padded("dev", order[start : start + BATCH].tolist())
         scores, cn = model.rnn(x)
         parts.append(scores[-1] * weight)
         ends.append(cn)

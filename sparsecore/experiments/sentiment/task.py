@@ -4,8 +4,11 @@
     regularised:  train with λ ─► count what is left ─► (another λ) ─► extract ─► fine-tune ─► test
 
 What is left is counted, and extracted, at the epoch with the lowest dev error of the whole
-regularised model. Each of these trainings is a phase (:mod:`.fit`): a number of epochs of the same
-loop, and the end of one decides what the next one trains.
+regularised model. Each of these trainings is a phase (:class:`Fit`): a number of epochs of the same
+loop, and the end of one decides what the next one trains. The loss is the mean cross entropy plus
+λ Σ ‖θ_s‖₂ over the states s (Dodge et al. 2019, §2), or, with the proximal variant, the cross
+entropy alone with every state's parameters shrunk by (learning rate)·λ after each step. The whole
+gradient is clipped.
 
 The tables of a run's folder:
 
@@ -21,43 +24,145 @@ timing       epoch, seconds, tokens
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sparsecore.errors import TrainingError
 from sparsecore.experiments.sentiment.config import Sentiment, lengths_of, structure_of
-from sparsecore.experiments.sentiment.fit import (
-    PHASES,
-    Fit,
-    PhaseState,
-    StrengthSearch,
-    better_than_guessing,
+from sparsecore.experiments.sentiment.tables import (
+    corpora,
+    failure,
+    phrase_table,
+    predictions,
+    state_rows,
 )
-from sparsecore.experiments.sentiment.trained import phrase_table
 from sparsecore.models.classifier import SequenceClassifier, rational_classifier, rnn_of
 from sparsecore.models.language_model import num_parameters
 from sparsecore.pruning.compact import compact, kept_lengths, kept_wfsas
-from sparsecore.pruning.groups import group_norms
+from sparsecore.pruning.groups import group_lasso, shrink_groups
+from sparsecore.pruning.search import StrengthSearch
+from sparsecore.stats.proportions import better_than_guessing
 from sparsecore.training.device import resolve_device
 from sparsecore.training.distributed import broadcast_object
-from sparsecore.training.documents import SPLITS, Inputs, logits_of, prepare_inputs, score
+from sparsecore.training.documents import (
+    SPLITS,
+    Inputs,
+    Piece,
+    add_gradients,
+    logits_of,
+    prepare_inputs,
+    score,
+)
 from sparsecore.training.loop import Outputs, Row, Sums, write_outputs
+from sparsecore.training.schedule import EarlyStopping
 
 EVALUATION_BATCH = 128
+PHASES = ("baseline", "structure", "finetune", "scratch", "refine")
 
 
 def prepare(config: Sentiment, progress: bool = True) -> Inputs:
     """Check the device and read documents and vectors (cached)."""
     resolve_device(config.device)
     return prepare_inputs(config, progress)
+
+
+@dataclass(kw_only=True)
+class PhaseState(EarlyStopping):
+    """Where a phase stands, beside its weights."""
+
+    phase: str  # one of PHASES
+    trial: int
+    strength: float  # λ
+
+
+class Fit:
+    """Model, optimiser and best weights of the phase that is trained now.
+
+    A part of a checkpoint (:mod:`sparsecore.training.loop`), whose model may have another size than
+    the one before.
+
+    Args:
+        config: of the run.
+        new_model: an untrained model of WFSAs of these lengths.
+    """
+
+    def __init__(
+        self, config: Sentiment, new_model: Callable[[Sequence[int]], SequenceClassifier]
+    ) -> None:
+        self.config, self.new_model = config, new_model
+
+    def begin(self, phase: str, model: SequenceClassifier, trial: int, strength: float) -> None:
+        """A fresh optimiser and, for the masks of dropout, the seed's own random numbers."""
+        self.at = PhaseState(
+            phase=phase, trial=trial, strength=strength, learning_rate=self.config.learning_rate
+        )
+        self._take(model)
+        torch.manual_seed(self.config.seed)
+
+    def _take(self, model: SequenceClassifier) -> None:
+        config = self.config
+        self.model, self.best = model, {}
+        self.lengths = list(rnn_of(model).lengths)
+        self.optimizer = torch.optim.Adam(
+            model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+
+    def end_epoch(self, dev_loss: float, dev_error: float) -> bool:
+        """Take in the dev texts' loss and error; True if the phase is over, with its best weights.
+
+        While λ is at work, the learning rate does not decay.
+        """
+        at, config = self.at, self.config
+        plateau = None if at.phase == "structure" else config.plateau
+        if at.update(dev_error, dev_loss, plateau):
+            self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        return at.epoch - at.best_epoch >= config.patience or at.epoch >= config.max_epochs
+
+    def step(self, batch: list[Piece], table: Tensor) -> Sums:
+        """A step of Adam on a batch."""
+        model, config, at = self.model, self.config, self.at
+        rnn = rnn_of(model)
+        self.optimizer.param_groups[0]["lr"] = at.learning_rate
+        self.optimizer.zero_grad(set_to_none=True)
+        size = sum(len(labels) for _, labels in batch)
+        total = add_gradients(model, batch, table)
+        penalty = torch.zeros_like(total)
+        if at.strength > 0 and not config.proximal:
+            penalty = at.strength * group_lasso(rnn)
+            penalty.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+        self.optimizer.step()
+        if at.strength > 0 and config.proximal:
+            shrink_groups(rnn, at.learning_rate * at.strength)
+        return {
+            "loss": total.double() * size,
+            "penalty": penalty.detach().double() * size,
+            "count": size,
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights, moments, best weights, and where the phase stands."""
+        return {
+            "lengths": self.lengths,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "best": self.best,
+            "at": vars(self.at),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on in the phase that was saved, with a model of its size."""
+        self._take(self.new_model(state["lengths"]))
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.best, self.at = state["best"], PhaseState(**state["at"])
 
 
 @dataclass
@@ -185,7 +290,8 @@ class Task:
         """
         found, config, at = self.found, self.config, self.fit.at
         kept = self._kept()
-        if not better_than_guessing(at.best_error, self.labels["dev"]):
+        dev = self.labels["dev"]
+        if not better_than_guessing(at.best_error, dev.double().mean().item(), len(dev)):
             kept = [0] * len(kept)
         found.trials.append(trial_row(at, kept))
         if self.search is None:
@@ -222,23 +328,21 @@ class Task:
         found, lengths, at = self.found, self.fit.lengths, self.fit.at
         if at.phase in ("baseline", "refine"):
             found.states = state_rows(self.model, lengths)
+        strength = found.trials[-1]["strength"]
         found.result = {
             "transitions": sum(lengths),
             "wfsas": len(lengths),
             "kept": structure_of(lengths),
             "parameters": num_parameters(self.model),
-            "log10_strength": log10(found.trials[-1]["strength"]),
+            "log10_strength": math.log10(strength) if strength > 0 else math.nan,
             "trials": len(found.trials),
             "epochs": self.epoch,
             **found.result,
             **self._accuracies(),
         }
-        outputs: dict[str, Any] = {
-            "weights": self.model.state_dict(),
-            "predictions": predictions(self._logits("test"), self.labels["test"]),
-            "corpora": corpora(self.inputs),
-        }
-        write_outputs(self.folder, outputs)
+        answers = predictions(self._logits("test"), self.labels["test"])
+        write_outputs(self.folder, {"predictions": answers, "corpora": corpora(self.inputs)})
+        write_outputs(self.folder, {"weights": self.model.state_dict()})
         broadcast_object(self._write_phrases)
         if self.config.finetune_from == "both" and at.phase == "finetune":
             self._begin("scratch", self._new_model(lengths))
@@ -260,8 +364,7 @@ class Task:
         }
 
     def _tables(self) -> dict[str, pd.DataFrame]:
-        rows = {"trials": self.found.trials, "states": self.found.states}
-        return {name: pd.DataFrame(part) for name, part in rows.items()}
+        return {name: pd.DataFrame(getattr(self.found, name)) for name in ("trials", "states")}
 
     def results(self) -> Outputs:
         """Tries, states and the row of results; the rest was written by the phases."""
@@ -295,52 +398,3 @@ def trial_row(at: PhaseState, kept: Sequence[int]) -> Row:
         "best_epoch": at.best_epoch,
         "epochs": at.epoch,
     }
-
-
-def state_rows(model: SequenceClassifier, kept: Sequence[int]) -> list[Row]:
-    """One row a state: its WFSA, its place 1, 2, …, its norm, and whether it stays."""
-    rnn = rnn_of(model)
-    norm = iter(group_norms(rnn).detach().cpu().tolist())
-    return [
-        {"wfsa": d, "state": i + 1, "norm": next(norm), "kept": i < kept[d]}
-        for d, length in enumerate(rnn.lengths)
-        for i in range(length)
-    ]
-
-
-def failure(config: Sentiment, trials: Sequence[Row]) -> str:
-    """One line for a search that ended without success: what was tried."""
-    tried = ", ".join(f"{row['strength']:.2g}: {row['transitions']}" for row in trials)
-    if config.goal is None:
-        return (
-            f"strength={config.strength} leaves no state, or none that does better than guessing; "
-            "try a smaller one"
-        )
-    return (
-        f"no strength leaves {config.goal} ± {config.tolerance} transitions in {len(trials)} tries "
-        f"(strength: transitions left: {tried}); try a larger tolerance or max_tries"
-    )
-
-
-def log10(strength: float) -> float:
-    """log10 λ; NaN for λ = 0."""
-    return math.log10(strength) if strength > 0 else math.nan
-
-
-def predictions(logits: Tensor, labels: Tensor) -> pd.DataFrame:
-    """Margin (logit of the second label minus that of the first) of every test document."""
-    margin = (logits[:, 1] - logits[:, 0]).double().numpy().astype("float32")
-    table = pd.DataFrame({"label": labels.numpy().astype("int8"), "margin": margin})
-    table.insert(0, "document", range(len(table)))
-    return table.astype({"document": "int32"})
-
-
-def corpora(inputs: Inputs) -> pd.DataFrame:
-    """One row: what the documents are."""
-    info = inputs.info
-    row = {"corpus": inputs.name}
-    for what in ("documents", "tokens"):
-        row |= {f"{split}_{what}": count for split, count in info[what].items()}
-    row |= {"types": info["types"], "labels": ", ".join(info["labels"])}
-    row |= {"dropped": json.dumps({k: v for k, v in info["dropped"].items() if v})}
-    return pd.DataFrame([row])

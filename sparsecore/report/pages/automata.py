@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from sparsecore.errors import InputError
-from sparsecore.experiments.sentiment.trained import Trained, load_trained, padded
+from sparsecore.experiments.sentiment.tables import Trained, load_trained
 from sparsecore.files import reading
 from sparsecore.layers.rational import RationalRNN
 from sparsecore.models.classifier import SequenceClassifier, rnn_of
@@ -178,7 +178,7 @@ def _phrases(trained: Trained, rnn: RationalRNN) -> list[list[list[str]]]:
     """Of each automaton and each of its states, the phrases that score highest."""
     lengths = trained.inputs.corpus.train.lengths
     chosen = np.argsort(np.abs(lengths - LENGTH), kind="stable")[:READ].tolist()
-    x, tokens = padded(trained.inputs, "train", chosen)
+    x, tokens = trained.inputs.padded("train", chosen)
     with torch.no_grad():
         table = phrases(rnn, x.to(rnn.main.device), tokens, 2 * PHRASES)
     top = table[table["end"] == "top"].sort_values("rank")

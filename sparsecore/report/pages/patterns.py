@@ -20,9 +20,10 @@ from torch import Tensor
 
 from sparsecore.data.text import tokenize
 from sparsecore.errors import InputError, near_match
-from sparsecore.experiments.sentiment.trained import explain_document, load_trained, vectors_of
+from sparsecore.experiments.sentiment.tables import load_trained
 from sparsecore.layers.rational import RationalRNN
 from sparsecore.models.classifier import SequenceClassifier, rnn_of
+from sparsecore.pruning.patterns import explain
 from sparsecore.report.pages.automata import pruned, reference_automata
 from sparsecore.report.pages.parts import (
     as_typed,
@@ -34,6 +35,7 @@ from sparsecore.report.pages.parts import (
 )
 from sparsecore.report.pages.sentiment import about_run, smallest_run
 from sparsecore.runs.reference import read_reference
+from sparsecore.training.documents import text_vectors
 
 SHOWN = "books"  # the reviews whose smallest model has three automata, as the paper's Table 1 has
 SHOWN_TOP = 4  # phrases at either end, as in that table
@@ -79,7 +81,7 @@ def open_reader(preset: str, reference: str, explorer: str, **overrides: Any) ->
         labels = trained.inputs.corpus.labels
         return Reader(
             about, states, run.table("patterns"), trained.model,
-            lambda text: vectors_of(trained, text), labels,
+            lambda text: text_vectors(text, trained.inputs, trained.config), labels,
         )  # fmt: skip
     return _reference(reference, explorer, SHOWN)
 
@@ -161,7 +163,7 @@ def decision(reader: Reader, text: str) -> Any:
     the pattern begins.
     """
     x, tokens = reader.vectors(text)
-    shares, words = explain_document(reader.model, x, tokens)
+    shares, words = explain(rnn_of(reader.model), reader.model.output, x, tokens)
     first, second = reader.labels
     total = float(shares["contribution"].sum())
     rows = []
