@@ -8,8 +8,13 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 
-UNIT = r"%|(?:million|billion|nats?|points?|percentage|thousandths|times|[MG]i?B|ms|s)\b"
-TOGETHER = re.compile(rf"(?<=[\d\]])\s(?={UNIT})|(?<=\d,) (?=[−\d.]+\])|(?<= ±) (?=\d)| (?=± \d)")
+UNIT = (
+    r"%|(?:million|billion|nats?|points?|percentage|thousandths|times|min(?:utes)?|[MG]i?B|ms|s)\b"
+)
+TOGETHER = re.compile(
+    rf"(?<=[\d\]])\s(?={UNIT})|(?<=\d,) (?=[−\d.]+\])"  # 3 %; the ends of an interval
+    r"|(?<= ±) (?=\d)| (?=± \d)|(?<=\brate) (?=\d)"
+)
 AFTER_NUMBER = re.compile(rf"^\s(?={UNIT})")  # of a text whose number is a role, or in italics
 AS_TYPED = (nodes.literal, nodes.literal_block, nodes.math, nodes.math_block)
 TABLE = '<div class="table-scroll"'  # what pages write as HTML

@@ -130,6 +130,17 @@ def test_no_page_is_wider_than_a_phone(browser, address, book):
     assert wide == {}
 
 
+@pytest.mark.parametrize("page", ["index", "emergent/verdicts", "causes/lesson"])
+def test_the_rows_of_a_wide_table_are_cards_on_a_phone(browser, book, page):
+    with Visit(browser, f"{book.as_uri()}/book/{page}.html", width=390) as visit:
+        visit.page.wait_for_selector("table.stacked")
+        visit.page.evaluate("new Promise(go => requestAnimationFrame(() => setTimeout(go, 100)))")
+        assert visit.page.locator(".sideways").count() == 0
+        result = visit.page.locator("table.stacked tbody td:last-child").first
+        box = result.bounding_box()
+        assert box and box["x"] + box["width"] <= 390 and result.get_attribute("data-label")
+
+
 def test_a_dark_page_is_printed_in_light_colours(browser, address):
     with Visit(browser, f"{address}/book/index.html", dark=True) as visit:
         themes = [
