@@ -21,8 +21,8 @@ import torch
 
 import sparsecore as sc
 from sparsecore.data.locate import find_source
-from sparsecore.experiments.transformer.measure import PILOT, Setting
 from sparsecore.experiments.transformer.tables import MIN_COUNT, RESAMPLES, study, with_lstm
+from sparsecore.experiments.transformer.task import PILOT, Setting
 from sparsecore.home import cache_dir
 from sparsecore.runs.reference import write_tables
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from sparsecore.data.tagging import UPOS
 from sparsecore.errors import InputError, whole_number
+from sparsecore.stats.tables import EXCLUDED
 
 OPEN: tuple[str, ...] = ("ADJ", "ADV", "INTJ", "NOUN", "PROPN", "VERB")
 """Open classes (the paper's footnote 1, which writes PROP for PROPN)."""
@@ -62,7 +63,7 @@ def word_classes(
     most = tags[np.arange(len(tags)), best]
     share = np.divide(most, total, out=np.full(len(tags), np.nan), where=total > 0)
     names = np.asarray(words, dtype=object)
-    special = np.isin(names, ["<unk>", "<eos>"])
+    special = np.isin(names, EXCLUDED)
     member = (most >= min_count) & (most > majority * total) & ~special
     pos = np.where(member, np.array(UPOS, dtype=object)[best], "")
     word_class = np.select([np.isin(pos, OPEN), np.isin(pos, CLOSED)], ["open", "closed"], "none")
@@ -115,6 +116,19 @@ def matched_samples(table: pd.DataFrame, size: int = 120, tolerance: float = 0.0
     starts = dict(zip(_CLASSES, found, strict=True))
     chosen = [lists[name].iloc[starts[name] : starts[name] + size] for name in _CLASSES]
     return pd.concat(chosen, ignore_index=True)
+
+
+def matched_words(table: pd.DataFrame, most: int = 120, fewest: int = 10) -> pd.DataFrame:
+    """:func:`matched_samples` of ``most`` words, or of as many as the smaller class has.
+
+    Without ``<unk>`` and ``<eos>``; no rows where a class has fewer than ``fewest`` words.
+    """
+    known = table[~table["word"].isin(EXCLUDED)]
+    counts = known.loc[known["frequency"] > 0, "word_class"].value_counts()
+    size = int(min(most, counts.get("open", 0), counts.get("closed", 0)))
+    if size < fewest:
+        return known.iloc[:0][["word", "word_class", "frequency"]]
+    return matched_samples(known, size)
 
 
 _CLASSES = ("open", "closed")

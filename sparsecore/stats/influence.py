@@ -9,7 +9,12 @@ import pandas as pd
 
 from sparsecore.errors import whole_number
 from sparsecore.stats.bootstrap import weighted_correlation
-from sparsecore.stats.tables import group_columns, word_blocks
+from sparsecore.stats.correlation import correlation_replicates
+from sparsecore.stats.tables import EXCLUDED, FEWEST, group_columns, word_blocks
+from sparsecore.stats.two_level import LEAST_SEEDS, interval_of
+
+LEFT_OUT = (0, 3, 10, 20, 30, 50, 100)  # of the most frequent words
+COMMONEST = 20
 
 
 def without_most_frequent(
@@ -62,3 +67,48 @@ def without_most_frequent(
 
 def _rho(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return weighted_correlation(np.ones((len(x), 1)), x, y, np.empty((len(x), 0)))[0]
+
+
+def without_table(exposed: pd.DataFrame) -> pd.DataFrame:
+    """Rho of some words without the most frequent of them, after every trained epoch.
+
+    Columns as :func:`without_most_frequent` by epoch, and method; without rows where there are
+    hardly any words. ``exposed``: epoch, word, frequency, chi.
+    """
+    trained = exposed[(exposed["epoch"] > 0) & ~exposed["word"].isin(EXCLUDED)]
+    if trained["word"].nunique() < FEWEST:
+        columns = ["epoch", "dropped", "rho", "words", "frequency_share", "method"]
+        return pd.DataFrame(columns=pd.Index(columns))
+    parts = [
+        without_most_frequent(trained, LEFT_OUT, ["epoch"], log_frequency=on_log).assign(method=m)
+        for m, on_log in (("pearson", False), ("pearson_log", True))
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def left_out_table(exposed: pd.DataFrame, n_boot: int = 1000) -> pd.DataFrame:
+    """Rho over the words of ``exposed``, with and without the twenty commonest, in every epoch.
+
+    On raw and on log frequency and in ranks, each with its interval over seeds and words, and its
+    change since the first epoch. No rows for fewer than three seeds, or hardly any words.
+    ``exposed``: seed, epoch, word, frequency, chi.
+    """
+    trained = exposed[(exposed["epoch"] > 0) & ~exposed["word"].isin(EXCLUDED)]
+    common = trained.drop_duplicates("word").nlargest(COMMONEST, "frequency")["word"]
+    rows = []
+    if trained["seed"].nunique() >= LEAST_SEEDS and trained["word"].nunique() >= FEWEST:
+        for dropped, words in ((0, trained), (COMMONEST, trained[~trained["word"].isin(common)])):
+            for method in ("pearson", "pearson_log", "spearman"):
+                rhos = [
+                    correlation_replicates(one, ["epoch"], method, n_boot=n_boot)
+                    for _, one in words.groupby("seed")
+                ]
+                for epoch in sorted(trained["epoch"].unique()):
+                    terms = {"rho": {(epoch,): 1.0}}
+                    if epoch > 1:
+                        terms["change since epoch 1"] = {(epoch,): 1.0, (1,): -1.0}
+                    for statistic, contrast in terms.items():
+                        interval = interval_of([rho.combined(contrast) for rho in rhos])
+                        rows.append((int(epoch), method, dropped, statistic, *interval))
+    columns = ["epoch", "method", "dropped", "statistic", "value", "low", "high"]
+    return pd.DataFrame(rows, columns=pd.Index(columns))

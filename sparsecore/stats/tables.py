@@ -209,3 +209,20 @@ def _check_group(codes: NDArray[Any], names: NDArray[Any], where: str) -> None:
         )
     if len(codes) < FEWEST:
         raise InputError(f"{where} has {len(codes)} words; a correlation needs {FEWEST} or more")
+
+
+def rounded(table: pd.DataFrame, digits: int, small: bool = False) -> pd.DataFrame:
+    """So many decimals, and plain text for categories; ``small``: numbers of 32 bits."""
+    table = table.copy()
+    for column in table.columns:
+        if pd.api.types.is_float_dtype(table[column]):
+            table[column] = table[column].round(digits)
+            if small:
+                table[column] = table[column].astype("float32")
+        elif small and pd.api.types.is_integer_dtype(table[column]):
+            table[column] = table[column].astype("int32")
+        elif column not in ("word", "step_cut") and not pd.api.types.is_numeric_dtype(
+            table[column]
+        ):
+            table[column] = table[column].astype("str")
+    return table

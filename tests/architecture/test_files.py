@@ -34,6 +34,13 @@ def tracked() -> list[str]:
     return done.stdout.splitlines()
 
 
+def test_an_experiment_has_always_the_same_files():
+    names = {"__init__.py", "config.py", "task.py", "tables.py", "findings.py"}
+    folders = [path for path in (ROOT / "sparsecore" / "experiments").iterdir() if path.is_dir()]
+    extra = [f for path in folders for f in path.rglob("*.py") if f.name not in names]
+    assert len(folders) > 5 and extra == []
+
+
 def test_no_executed_notebook_is_committed():
     assert [path for path in tracked() if path.endswith(".ipynb")] == []
 

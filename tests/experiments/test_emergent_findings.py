@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from sparsecore.errors import InputError
-from sparsecore.experiments.emergent.evidence import COLUMNS, PAPER, evidence_of, scale_table
-from sparsecore.experiments.emergent.findings import decide
-from sparsecore.experiments.emergent.tables import left_out_table, without_table
+from sparsecore.experiments.emergent.config import PAPER
+from sparsecore.experiments.emergent.findings import decide, evidence_of
+from sparsecore.experiments.emergent.tables import SCALE, scale_table
 from sparsecore.runs.reference import read_summary
+from sparsecore.stats.influence import left_out_table, without_table
 from sparsecore.stats.judgement import NOT_TESTED, judge
 from tests import synthetic
 
@@ -152,7 +153,7 @@ def test_seeds_without_a_cut_do_not_block_the_fifth_finding():
 def test_curves_by_scale_end_where_the_findings_do(parts):
     table, words, _ = run(0)
     curves = scale_table(table, words, updates_an_epoch=500, n_boot=50)
-    assert list(curves.columns) == COLUMNS
+    assert list(curves.columns) == SCALE
     assert set(curves["finding"]) == {1, 2, 3, 6, 7}
     assert curves["updates"].max() == 500 * EPOCHS
     end = curves[(curves["finding"] == 1) & (curves["updates"] == 3000)]

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import sparsecore as sc
-from sparsecore.experiments.transformer import measure as reading
+from sparsecore.experiments.transformer import task as reading
 from sparsecore.experiments.transformer.findings import PARTS, decide, untested
-from sparsecore.experiments.transformer.measure import Setting
 from sparsecore.experiments.transformer.tables import lstm_correlations, study, tables_of, words_of
+from sparsecore.experiments.transformer.task import Setting
 from sparsecore.measure.pieces import count_words
 
 KINDS = {"residual": (1, 2), "neurons": (1, 2), "attention": (1, 2), "norm": (0,)}

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from sparsecore.errors import InputError
-from sparsecore.experiments.emergent.evidence import EXPOSURE
+from sparsecore.experiments.emergent.findings import EXPOSURE
 from sparsecore.report import figures
 from sparsecore.report.figures.figure_data import points_of, rows_of
 from sparsecore.report.figures.scale import PANELS

@@ -166,3 +166,13 @@ def study(preset: str, seeds: int | None = None, **overrides: Any) -> list[Emerg
     first = Emergent.preset(preset, **overrides)
     count = seeds or (1 if preset == "quick" else 3)
     return [dataclasses.replace(first, seed=first.seed + n) for n in range(count)]
+
+
+PAPER = {
+    "updates_an_epoch": 162_000,  # 227 million tokens in windows of 40 × 35
+    "epochs": 50,
+    "exposure_an_epoch": 100,  # of its rarest word
+    "vocabulary": 19_500,
+    "learning_rate": 20.0,
+}
+"""Saphra & Lopez 2019, §2: where the paper's figures stand on the axes of curves by scale."""

@@ -6,46 +6,41 @@ of them had begun). Intervals are over seeds and words at once (:mod:`sparsecore
 The words W of findings 1, 6 and 7 are those whose exposure, occurrences × epochs, is at least
 3,000; F those that occur more than 1,000 times. Epoch 1 is the first epoch of training, E the
 last, M = ceil(E / 2) the middle. A part that rests on a correlation is asked of raw frequency (the
-paper's) and of log frequency.
-
-1. Figs. 2 and 3a: over W, ρ of χ of the upper gradient and target frequency is positive at E
-   (essential), and it grew (side).
-2. Fig. 3a: no other signal's ρ is strong and growing; h² activations are not concentrated.
-3. Fig. 3b: with input words, the embedding's ρ is ahead of h¹'s at E (essential); behind it, and
-   h¹'s positive and growing fast, at first (side).
-4. Fig. 3b: no gradient's ρ with input frequency is ever more than slight.
-5. Fig. 3b: after the first cut of the learning rate ρ of activations turns upward.
-6. Fig. 4: over W, open classes go on rising in the second half, and more than closed ones.
-7. Figs. 4 and 5: gradients of function words are more concentrated, at equal frequency too.
-8. §4: ρ of the ℓ1 norm is at most slightly negative; χ of the softmax gradient is no match.
+paper's) and of log frequency. Resample r of the words is the same in every seed of a configuration,
+whose words are the same, so that seeds are put together word by word.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sparsecore.experiments.emergent.evidence import (
-    ACTIVATIONS,
-    EXPOSURE,
-    GRADIENTS,
-    METHODS,
-    OFTEN,
-    OTHERS,
-    TOP,
-    RunEvidence,
-)
+from sparsecore.errors import InputError
+from sparsecore.measure.words import matched_words
 from sparsecore.stats.bootstrap import Estimate
-from sparsecore.stats.correlation import Replicates
+from sparsecore.stats.correlation import Replicates, correlation_replicates
+from sparsecore.stats.groups import difference_replicates
 from sparsecore.stats.judgement import ESSENTIAL, MET, SHOWN, SIDE, Part, parts_table
 from sparsecore.stats.seeds import UNKNOWN, Interval
+from sparsecore.stats.tables import EXCLUDED, rows_where
 from sparsecore.stats.two_level import LEAST_SEEDS, interval_of
 from sparsecore.stats.verdict import every, flip, side, within
+
+EXPOSURE = 3_000  # occurrences × epochs
+OFTEN = 1_000  # occurrences, Fig. 5
+METHODS = ("pearson", "pearson_log")
+
+ACTIVATIONS = [(layer, "activation") for layer in ("embedding", "lstm1", "lstm2")]
+GRADIENTS = [(layer, "gradient") for layer in ("embedding", "lstm1", "lstm2", "softmax")]
+CLASSES = ["open", "closed"]
+TOP = ("lstm2", "gradient")
+OTHERS = [pair for pair in ACTIVATIONS + GRADIENTS if pair != TOP]
 
 STRONG = 0.3  # a correlation, from here
 SLIGHT = 0.1  # and within ± this, the paper's own bound in §4
@@ -57,6 +52,113 @@ CHI_MARGIN = 1e-3
 SLOPE_MARGIN = 0.02  # an epoch
 
 Terms = dict[tuple[Any, ...], float]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Correlations with frequency over all words, of one run and by one method."""
+
+    chi: Replicates  # by epoch, layer, signal, role
+    l1: Replicates  # by epoch: of the top gradient, target
+    classes: Replicates  # by epoch, word_class: of the top gradient, target
+
+
+@dataclass(frozen=True)
+class RunEvidence:
+    """What the rules look at of one run."""
+
+    last: int  # E
+    cut: int | None  # the first epoch at whose end the learning rate decays
+    counts: dict[str, int]  # words of each set
+    everything: dict[str, Evidence]  # by method
+    exposed: dict[str, Replicates] = field(default_factory=dict)  # W, by epoch
+    classes: dict[str, Replicates] = field(default_factory=dict)  # W, by epoch and class
+    differences: dict[str, Estimate] = field(default_factory=dict)  # mean chi, closed minus open
+
+
+def evidence_of(
+    statistics: pd.DataFrame, words: pd.DataFrame, epochs: pd.DataFrame, *, n_boot: int = 1000
+) -> RunEvidence:
+    """What the rules look at, from one run's tables.
+
+    Args:
+        statistics: all epochs: epoch, word, frequency, word_class, layer, signal, role, chi, l1.
+        words: word, frequency, word_class.
+        epochs: epoch, step_cut.
+        n_boot: resamples of the words.
+
+    Raises:
+        InputError: missing columns, or a run without a trained epoch.
+    """
+    last, cut = ends_of(epochs)
+    if last < 1:
+        raise InputError("the run has no trained epoch yet; the findings need at least one")
+    exposed, often = word_sets(words, last)
+    counts = counts_of(exposed, often)
+    signals, classes = ["epoch", "layer", "signal", "role"], ["epoch", "word_class"]
+    top = top_rows(statistics)
+    of_classes = top[top["word_class"].isin(CLASSES)]
+    of_exposed, of_exposed_classes = (t[t["word"].isin(exposed["word"])] for t in (top, of_classes))
+    everything: dict[str, Evidence] = {}
+    by_word: dict[str, Replicates] = {}
+    by_class: dict[str, Replicates] = {}
+    rho = partial(correlation_replicates, n_boot=n_boot)
+    for method in METHODS:
+        everything[method] = Evidence(
+            chi=rho(statistics, signals, method),
+            l1=rho(top, ["epoch"], method, "l1"),
+            classes=rho(of_classes, classes, method),
+        )
+        if counts["exposed"] >= 3:
+            by_word[method] = rho(of_exposed, ["epoch"], method)
+        if min(counts["exposed open"], counts["exposed closed"]) >= 3:
+            by_class[method] = rho(of_exposed_classes, classes, method)
+    differences = _differences(top[top["epoch"] == last], exposed, often, n_boot)
+    return RunEvidence(last, cut, counts, everything, by_word, by_class, differences)
+
+
+def ends_of(epochs: pd.DataFrame) -> tuple[int, int | None]:
+    """The last epoch, and the first at whose end the learning rate decays."""
+    cuts = epochs.loc[epochs["step_cut"].astype(bool), "epoch"]
+    return int(epochs["epoch"].max()), int(cuts.min()) if len(cuts) else None
+
+
+def word_sets(words: pd.DataFrame, passes: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """W, the words whose exposure in so many passes is large, and F, those that are frequent."""
+    known = words[~words["word"].isin(EXCLUDED)]
+    return known[known["frequency"] * passes >= EXPOSURE], known[known["frequency"] > OFTEN]
+
+
+def counts_of(exposed: pd.DataFrame, often: pd.DataFrame) -> dict[str, int]:
+    """How many words the sets have, in all and by class."""
+    counts = {"exposed": len(exposed)}
+    for name, chosen in (("exposed", exposed), ("often", often)):
+        sizes = chosen["word_class"].value_counts()
+        counts |= {f"{name} {c}": int(sizes.get(c, 0)) for c in CLASSES}
+    return counts
+
+
+def top_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the upper layer's gradient, by target word."""
+    return rows_where(table, layer="lstm2", signal="gradient", role="target")
+
+
+def _differences(
+    end: pd.DataFrame, exposed: pd.DataFrame, often: pd.DataFrame, n_boot: int
+) -> dict[str, Estimate]:
+    """Mean chi of closed minus open words at the last epoch, over each set that has both."""
+    found = {}
+    sets: dict[str, tuple[pd.Series, str | None]] = {
+        "often": (often["word"], None),
+        "exposed": (exposed["word"], "log_frequency"),
+        "matched": (matched_words(exposed)["word"], None),
+        "all": (end["word"], None),
+    }
+    for name, (words, given) in sets.items():
+        chosen = end[end["word"].isin(words) & end["chi"].notna()]
+        if (chosen["word_class"].value_counts().reindex(CLASSES) >= 2).all():
+            found[name] = difference_replicates(chosen, given=given, n_boot=n_boot)
+    return found
 
 
 def decide(seeds: Sequence[RunEvidence]) -> pd.DataFrame:
@@ -124,10 +226,8 @@ class _Pool:
 
 
 def finding_1(p: _Pool) -> Iterator[Part]:
-    """rho of the top gradient over W is positive at the end; it grew; the same over all words."""
-    words = p.seeds[0].counts.get("exposed", 0)
-    enough = words >= LEAST_EXPOSED
-    condition = MET if enough else _too_few(words, LEAST_EXPOSED, "words")
+    """Figs. 2, 3a: over W, rho of the top gradient and frequency is above 0 at E; it grew."""
+    condition = _condition(p, "exposed", LEAST_EXPOSED)
     end = p.exposed({(p.last,): 1})
     grown = p.exposed({(p.last,): 1, (1,): -1}) if p.last >= 2 else UNKNOWN
     yield p.above(1, "ρ over W at the last epoch", ESSENTIAL, end, condition=condition)
@@ -139,7 +239,7 @@ def finding_1(p: _Pool) -> Iterator[Part]:
 
 
 def finding_2(p: _Pool) -> Iterator[Part]:
-    """No other signal's rho is strong and growing; h² activations are not concentrated.
+    """Fig. 3a: no other signal's rho is strong and growing; h² activations are not concentrated.
 
     Says something only where the h² gradient itself follows frequency strongly.
     """
@@ -162,7 +262,7 @@ def finding_2(p: _Pool) -> Iterator[Part]:
 
 
 def finding_3(p: _Pool) -> Iterator[Part]:
-    """The embedding's rho with input frequency is ahead of h¹'s in the end; behind at first."""
+    """Fig. 3b: by input words, the embedding's rho is ahead of h¹'s at E; behind it at first."""
     lower, bottom = ("lstm1", "activation", "input"), ("embedding", "activation", "input")
     end = p.rho({(p.last, *bottom): 1, (p.last, *lower): -1})
     yield p.above(3, "ρ of hᵉ minus ρ of h¹, last epoch", ESSENTIAL, end)
@@ -179,7 +279,7 @@ def finding_3(p: _Pool) -> Iterator[Part]:
 
 
 def finding_4(p: _Pool) -> Iterator[Part]:
-    """No gradient's rho with input frequency is ever more than slight."""
+    """Fig. 3b: no gradient's rho with input frequency is ever more than slight."""
     rhos = [p.rho({(e, *g, "input"): 1}) for g in GRADIENTS for e in range(1, p.last + 1)]
     outcomes = every([within(rho, SLIGHT) for rho in rhos])
     largest = max(rhos, key=lambda interval: abs(interval[0]))
@@ -188,7 +288,7 @@ def finding_4(p: _Pool) -> Iterator[Part]:
 
 
 def finding_5(p: _Pool) -> Iterator[Part]:
-    """After the first cut rho of activations turns upward; seeds without a cut do not count."""
+    """Fig. 3b: after the first cut rho of activations turns upward, in seeds that have one."""
     usable = [s for s in p.seeds if s.cut and s.cut >= 2 and s.last >= s.cut + 2]
     condition = MET
     if len(usable) < LEAST_SEEDS:
@@ -217,8 +317,8 @@ def finding_5(p: _Pool) -> Iterator[Part]:
 
 
 def finding_6(p: _Pool) -> Iterator[Part]:
-    """Over W, open classes go on rising in the second half, and more than closed ones."""
-    enough = _class_condition(p, "exposed", LEAST_OF_CLASS)
+    """Fig. 4: over W, open classes go on rising in the second half, and more than closed ones."""
+    enough = _condition(p, "exposed", LEAST_OF_CLASS, CLASSES)
 
     def rho(words: str, terms: Terms) -> Interval:
         if words == "over W":
@@ -239,7 +339,7 @@ def finding_6(p: _Pool) -> Iterator[Part]:
 
 
 def finding_7(p: _Pool) -> Iterator[Part]:
-    """Function words' top gradients are more concentrated, at equal frequency too."""
+    """Figs. 4, 5: function words' gradients are more concentrated, at equal frequency too."""
     sets = {
         "often": ("over words seen more than 1,000 times", ESSENTIAL),
         "exposed": ("at equal log frequency over W", ESSENTIAL),
@@ -248,8 +348,8 @@ def finding_7(p: _Pool) -> Iterator[Part]:
     }
     for name, (text, kind) in sets.items():
         condition = {
-            "often": _class_condition(p, "often", LEAST_OFTEN),
-            "exposed": _class_condition(p, "exposed", LEAST_OF_CLASS),
+            "often": _condition(p, "often", LEAST_OFTEN, CLASSES),
+            "exposed": _condition(p, "exposed", LEAST_OF_CLASS, CLASSES),
         }.get(name, MET)
         found = p.over(lambda seed, n=name: seed.differences.get(n))
         text = f"mean χ, closed minus open, {text}"
@@ -257,7 +357,7 @@ def finding_7(p: _Pool) -> Iterator[Part]:
 
 
 def finding_8(p: _Pool) -> Iterator[Part]:
-    """l1 of the top gradient is at most slightly anti-correlated; softmax chi is no match."""
+    """§4: rho of ℓ1 is at most slightly negative; chi of the softmax gradient is no match."""
     rhos = [
         p.over(lambda seed, e=epoch: _take(seed.everything[p.method].l1, {(e,): 1.0}))
         for epoch in range(1, p.last + 1)
@@ -272,15 +372,7 @@ def finding_8(p: _Pool) -> Iterator[Part]:
     yield p.part(8, name, ESSENTIAL, gap, every([side(gap, 0), weak]), SLIGHT)
 
 
-RULES: tuple[Callable[[_Pool], Iterator[Part]], ...] = (
-    finding_1,
-    finding_2,
-    finding_3,
-    finding_4,
-    finding_5,
-    finding_6,
-    finding_8,
-)
+RULES = (finding_1, finding_2, finding_3, finding_4, finding_5, finding_6, finding_8)
 
 
 def _take(replicates: Replicates | None, terms: Terms) -> Estimate | None:
@@ -294,14 +386,12 @@ def _slope(epochs: range) -> dict[int, float]:
     return dict(zip(epochs, (centred / (centred @ centred)).tolist(), strict=True))
 
 
-def _class_condition(p: _Pool, words: str, least: int) -> str:
-    for word_class in ("open", "closed"):
-        count = p.seeds[0].counts.get(f"{words} {word_class}", 0)
-        if count < least:
-            return _too_few(count, least, f"{word_class}-class words", words)
-    return MET
-
-
-def _too_few(count: int, least: int, what: str, words: str = "exposed") -> str:
+def _condition(p: _Pool, words: str, least: int, classes: Sequence[str] = ("",)) -> str:
+    """Met if a set of words (W or F) has so many, in all or of each class."""
     where = {"exposed": f"with an exposure of {EXPOSURE:,}", "often": f"seen over {OFTEN:,} times"}
-    return f"{count} {what} {where[words]}; {least} are needed"
+    for word_class in classes:
+        count = p.seeds[0].counts.get(f"{words} {word_class}".strip(), 0)
+        if count < least:
+            what = f"{word_class}-class words" if word_class else "words"
+            return f"{count} {what} {where[words]}; {least} are needed"
+    return MET

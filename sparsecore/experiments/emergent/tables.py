@@ -17,48 +17,52 @@
                   high: of ``exposed``, over seeds and words; not part of any rule
     scale         seed, finding, statistic, epoch, updates, exposure, method, value, low, high
 
-A run's statistics are too many to stack, so they are read run by run and epoch by epoch.
+A run's statistics are too many to stack, so they are read run by run and epoch by epoch. A finding
+of a small run may be one of its size: ``scale`` has each statistic over updates and over cumulative
+exposure; the paper's place on these axes is :data:`~sparsecore.experiments.emergent.config.PAPER`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from sparsecore.errors import InputError
-from sparsecore.experiments.emergent.evidence import (
+from sparsecore.experiments.emergent.findings import (
     EXPOSURE,
+    METHODS,
     OFTEN,
+    OTHERS,
     RunEvidence,
+    decide,
     evidence_of,
-    matched_words,
-    scale_table,
     top_rows,
+    word_sets,
 )
-from sparsecore.experiments.emergent.findings import decide
+from sparsecore.measure.words import matched_words
 from sparsecore.stats.correlation import (
     DEFAULT_METHODS,
     correlation_replicates,
     frequency_correlation,
 )
 from sparsecore.stats.groups import group_means, mean_difference
-from sparsecore.stats.influence import without_most_frequent
-from sparsecore.stats.tables import EXCLUDED, FEWEST, Summary
-from sparsecore.stats.two_level import LEAST_SEEDS, interval_of
+from sparsecore.stats.influence import left_out_table, without_most_frequent, without_table
+from sparsecore.stats.tables import EXCLUDED, Summary, rounded
 from sparsecore.training.run_folder import Run
 
 CHI_METHODS = (*DEFAULT_METHODS, "partial_class_length")  # statistics keep no surprisal
 L1_METHODS = ("pearson", "spearman", "pearson_log")
 CLASS_METHODS = ("pearson", "pearson_log")
-LEFT_OUT = (0, 3, 10, 20, 30, 50, 100)  # the most frequent words, of those of large exposure
 PARQUET = ("correlations", "classes", "exposure", "trajectories", "words")
 TRAJECTORIES = 300  # of the most frequent words
-COMMONEST = 20  # left out of ``left_out``
+SCALE = ["finding", "statistic", "epoch", "updates", "exposure", "method", "value", "low", "high"]
 DIGITS = 4  # kept of chi, rho and their intervals
+
+Row = tuple[int, str, int, str, float, float, float]  # finding … method, value, low, high
 
 
 def tables_of_runs(runs: Sequence[Run], n_boot: int = 1000) -> Summary:
@@ -92,7 +96,10 @@ def tables_of_runs(runs: Sequence[Run], n_boot: int = 1000) -> Summary:
         tables[name] = stacked.groupby(keys, sort=False, as_index=False).mean()
     tables["left_out"] = left_out_table(tables["exposed"], n_boot)
     tables["verdicts"] = decide(evidence)
-    return {name: _compact(table, name) for name, table in tables.items()}
+    return {
+        name: rounded(table, 6 if name in ("epochs", "verdicts") else DIGITS, name in PARQUET)
+        for name, table in tables.items()
+    }
 
 
 def _tables_of_run(run: Run, n_boot: int) -> tuple[Summary, RunEvidence]:
@@ -130,33 +137,6 @@ def _tables_of_run(run: Run, n_boot: int) -> tuple[Summary, RunEvidence]:
         ),
     }
     return summary, seed
-
-
-def left_out_table(exposed: pd.DataFrame, n_boot: int = 1000) -> pd.DataFrame:
-    """Rho over the words of ``exposed``, with and without the twenty commonest, in every epoch.
-
-    On raw and on log frequency and in ranks, each with its interval over seeds and words, and its
-    change since the first epoch. No rows for fewer than three seeds, or hardly any words.
-    """
-    trained = exposed[(exposed["epoch"] > 0) & ~exposed["word"].isin(EXCLUDED)]
-    common = trained.drop_duplicates("word").nlargest(COMMONEST, "frequency")["word"]
-    rows = []
-    if trained["seed"].nunique() >= LEAST_SEEDS and trained["word"].nunique() >= FEWEST:
-        for dropped, words in ((0, trained), (COMMONEST, trained[~trained["word"].isin(common)])):
-            for method in ("pearson", "pearson_log", "spearman"):
-                rhos = [
-                    correlation_replicates(one, ["epoch"], method, n_boot=n_boot)
-                    for _, one in words.groupby("seed")
-                ]
-                for epoch in sorted(trained["epoch"].unique()):
-                    terms = {"rho": {(epoch,): 1.0}}
-                    if epoch > 1:
-                        terms["change since epoch 1"] = {(epoch,): 1.0, (1,): -1.0}
-                    for statistic, contrast in terms.items():
-                        interval = interval_of([rho.combined(contrast) for rho in rhos])
-                        rows.append((int(epoch), method, dropped, statistic, *interval))
-    columns = ["epoch", "method", "dropped", "statistic", "value", "low", "high"]
-    return pd.DataFrame(rows, columns=pd.Index(columns))
 
 
 def updates_an_epoch(run: Run) -> int:
@@ -283,23 +263,6 @@ def influence_table(statistics: pd.DataFrame) -> pd.DataFrame:
     return without_most_frequent(top_gradient(statistics), by=[])
 
 
-def without_table(exposed: pd.DataFrame) -> pd.DataFrame:
-    """Rho of :func:`exposed_table`'s words without the most frequent, after every trained epoch.
-
-    Columns as :func:`~sparsecore.stats.influence.without_most_frequent` by epoch, and method;
-    without rows where there are hardly any such words.
-    """
-    trained = exposed[(exposed["epoch"] > 0) & ~exposed["word"].isin(EXCLUDED)]
-    if trained["word"].nunique() < FEWEST:
-        columns = ["epoch", "dropped", "rho", "words", "frequency_share", "method"]
-        return pd.DataFrame(columns=pd.Index(columns))
-    parts = [
-        without_most_frequent(trained, LEFT_OUT, ["epoch"], log_frequency=on_log).assign(method=m)
-        for m, on_log in (("pearson", False), ("pearson_log", True))
-    ]
-    return pd.concat(parts, ignore_index=True)
-
-
 def _grouped(top: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
     """Rows with a ``group``: each word of a class, and again where it is in a matched sample."""
     classes = top[top["word_class"].isin(["open", "closed"])]
@@ -314,19 +277,92 @@ def _grouped(top: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
     return groups
 
 
-def _compact(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Few decimals, 32-bit numbers, categories: small files, and nothing a figure would miss."""
-    table = table.copy()
-    for column in table.columns:
-        if pd.api.types.is_float_dtype(table[column]):
-            digits = 6 if name in ("epochs", "verdicts") else DIGITS
-            table[column] = table[column].round(digits)
-            if name in PARQUET:
-                table[column] = table[column].astype("float32")
-        elif name in PARQUET and pd.api.types.is_integer_dtype(table[column]):
-            table[column] = table[column].astype("int32")
-        elif column not in ("word", "step_cut") and not pd.api.types.is_numeric_dtype(
-            table[column]
-        ):
-            table[column] = table[column].astype("str")
-    return table
+def scale_table(
+    statistics: pd.DataFrame, words: pd.DataFrame, updates_an_epoch: int, n_boot: int = 1000
+) -> pd.DataFrame:
+    """One row a statistic, method and moment of one run.
+
+    Args:
+        statistics: as ``Run.statistics()`` gives them, of whole epochs; or of parts of epochs, with
+            a column ``updates``, the number of updates up to the end of the part.
+        words: word, frequency, word_class of every word.
+        updates_an_epoch: how many make one pass over the text.
+        n_boot: resamples of the words for the intervals.
+
+    Returns:
+        pandas.DataFrame: finding (1, 2, 3, 6, 7), statistic, epoch (a fraction within epochs),
+        updates, exposure (occurrences of the median word of W so far), method, value, low, high
+        (95 % over words). W, the words whose exposure in the end is at least 3,000, is the same at
+        every moment.
+    """
+    table = statistics
+    if "updates" not in table.columns:
+        table = table.assign(updates=table["epoch"] * updates_an_epoch)
+    passes = table["updates"].max() / updates_an_epoch
+    exposed, often = word_sets(words, passes)
+    rows = [
+        *_correlations_by_scale(table, exposed, n_boot),
+        *_differences_by_scale(table, exposed, often, n_boot),
+    ]
+    if not rows:
+        return pd.DataFrame(columns=pd.Index(SCALE))
+    columns = ["finding", "statistic", "updates", "method", "value", "low", "high"]
+    curves = pd.DataFrame(rows, columns=pd.Index(columns))
+    epoch = curves["updates"] / updates_an_epoch
+    median = float(exposed["frequency"].median()) if len(exposed) else float("nan")
+    curves = curves.assign(epoch=epoch, exposure=epoch * median)
+    keys = ["finding", "statistic", "method", "updates"]
+    return curves[SCALE].sort_values(keys, kind="stable", ignore_index=True)
+
+
+def _correlations_by_scale(
+    table: pd.DataFrame, exposed: pd.DataFrame, n_boot: int
+) -> Iterator[Row]:
+    moments = sorted(table["updates"].unique())
+    top = top_rows(table)
+    over_w = top[top["word"].isin(exposed["word"])]
+    for method in METHODS:
+        every = ["updates", "layer", "signal", "role"]
+        chi = correlation_replicates(table, every, method, n_boot=n_boot)
+        for now in moments:
+            signals = [chi.contrast({(now, *pair, "target"): 1}) for pair in OTHERS]
+            largest = max(signals, key=lambda interval: interval[0])
+            yield 2, "largest ρ of another signal", int(now), method, *largest
+            bottom, lower = ("embedding", "activation", "input"), ("lstm1", "activation", "input")
+            ahead = chi.contrast({(now, *bottom): 1, (now, *lower): -1})
+            yield 3, "ρ of hᵉ minus ρ of h¹, input words", int(now), method, *ahead
+        yield from _over(over_w, 1, "ρ over W", moments, method, n_boot)
+        for word_class in ("open", "closed"):
+            chosen = over_w[over_w["word_class"] == word_class]
+            name = f"ρ over the {word_class} classes of W"
+            yield from _over(chosen, 6, name, moments, method, n_boot)
+
+
+def _over(
+    chosen: pd.DataFrame, finding: int, name: str, moments: list[Any], method: str, n_boot: int
+) -> Iterator[Row]:
+    """rho of the top gradient over some words, where there are enough of them."""
+    if chosen["word"].nunique() < 3:
+        return
+    found = correlation_replicates(chosen, ["updates"], method, n_boot=n_boot)
+    for now in moments:
+        yield finding, name, int(now), method, *found.contrast({(now,): 1})
+
+
+def _differences_by_scale(
+    table: pd.DataFrame, exposed: pd.DataFrame, often: pd.DataFrame, n_boot: int
+) -> Iterator[Row]:
+    top = top_rows(table)
+    sets = {
+        "mean χ, closed minus open, words seen more than 1,000 times": (often, None),
+        "mean χ, closed minus open, W, at equal log frequency": (exposed, "log_frequency"),
+    }
+    for name, (words, given) in sets.items():
+        chosen = top[top["word"].isin(words["word"])]
+        sizes = words["word_class"].value_counts()
+        if min(sizes.get("open", 0), sizes.get("closed", 0)) < 2:
+            continue
+        found = mean_difference(chosen, by=["updates"], given=given, n_boot=n_boot)
+        for row in found.to_dict("records"):
+            interval = (row["difference"], row["low"], row["high"])
+            yield 7, name, int(row["updates"]), "mean", *interval

@@ -11,7 +11,7 @@ from torch import nn
 
 from sparsecore.errors import InputError
 from sparsecore.experiments.transformer.findings import decide
-from sparsecore.experiments.transformer.measure import (
+from sparsecore.experiments.transformer.task import (
     ROLES,
     Setting,
     measure,

@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from sparsecore.errors import InputError
-from sparsecore.experiments.emergent.config import Emergent
-from sparsecore.experiments.emergent.evidence import PAPER, matched_words
+from sparsecore.experiments.emergent.config import PAPER, Emergent
+from sparsecore.measure.words import matched_words
 from sparsecore.report.pages.parts import (
     Study,
     checkout_folder,

@@ -76,8 +76,8 @@ def _read(
     name: str, corpus: str, layers: Sequence[str] | None, windows: int, seed: int
 ) -> tuple[Summary, dict[str, Any]]:
     from sparsecore.data.causal_lm import load_lm
-    from sparsecore.experiments.transformer.measure import Setting
     from sparsecore.experiments.transformer.tables import study
+    from sparsecore.experiments.transformer.task import Setting
 
     setting = Setting(windows=windows, seed=seed, layers=list(layers or Setting().layers))
     return study(*load_lm(name), corpus, setting)
