@@ -72,6 +72,7 @@ class WordTable:
         self._bytes = 0
         self._unchecked: list[tuple[tuple[str, str], Held]] = []
         self._not_finite: dict[tuple[str, str], int] = {}
+        self._moved: dict[Any, tuple[Tensor, Tensor]] = {}
 
     def add(self, number: int, layer: str, signal: str, ids: Ids, values: Tensor) -> None:
         """Add the values (N, M) of positions with the words ``ids`` (N,) in pass ``number``."""
@@ -84,7 +85,7 @@ class WordTable:
         for name, rows in self._columns(signal, values):
             for role, words in ids.items():
                 room = self._room((layer, name, role), rows.device)
-                add_words(room, words.to(rows.device), rows)
+                add_words(room, self._there(role, words, rows.device), rows)
 
     def discard(self, number: int) -> None:
         """Forget what pass ``number`` has added and is still held."""
@@ -161,9 +162,12 @@ class WordTable:
                     number = not_finite(self.sums[layer, signal, role])
                     before = self._not_finite.get((layer, signal), 0)
                     self._not_finite[layer, signal] = max(before, number)
-        numbers = [
-            (~part.values[:, 1].isfinite() & _counts(part)).sum() for _, part in self._unchecked
-        ]
+        numbers, counts = [], {}
+        for _, part in self._unchecked:
+            same = id(part.ids), part.values.device  # all signals of a pass
+            if same not in counts:
+                counts[same] = _counts(part)
+            numbers.append((~part.values[:, 1].isfinite() & counts[same]).sum())
         if numbers and any(torch.stack([number.cpu() for number in numbers]).tolist()):
             for (key, _), number in zip(self._unchecked, numbers, strict=True):
                 self._not_finite[key] = self._not_finite.get(key, 0) + int(number)
@@ -197,6 +201,22 @@ class WordTable:
     def _add(self, key: Key, sums: Tensor) -> None:
         have = self.sums.get(key)
         self.sums[key] = sums if have is None else add_packed(have.to(sums.device), sums)
+
+    def _there(self, role: str, words: Tensor, device: torch.device) -> Tensor:
+        """``words`` on a device: copied once for all signals of a pass, and nobody waits for it.
+
+        A GPU's stream has a copy of its own, which comes before what reads it.
+        """
+        if words.device == device:
+            return words
+        on_gpu = device.type == "cuda"
+        known = on_gpu and torch.cuda.is_initialized()
+        place = role, device, torch.cuda.current_stream(device) if known else None
+        source, moved = self._moved.get(place, (None, words))
+        if source is not words:  # which nobody changes, as words() has copied them
+            moved = words.to(device, non_blocking=on_gpu)
+            self._moved[place] = words, moved
+        return moved
 
     def _room(self, key: Key, device: torch.device) -> Tensor:
         """The dense sums of ``key``, on the device of what is to be added."""
