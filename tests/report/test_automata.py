@@ -62,4 +62,4 @@ def test_a_path_is_drawn_through_the_sentence():
     squares = [p for p in ax.patches if isinstance(p, Rectangle)]
     assert squares[3].get_width() == pytest.approx(squares[1].get_width() / 2)
     assert squares[3].get_hatch() and not squares[1].get_hatch()
-    assert "-0.20" in {text.get_text() for text in ax.texts}
+    assert "−0.20" in {text.get_text() for text in ax.texts}

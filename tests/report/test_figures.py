@@ -81,6 +81,14 @@ def labelled(ax):
     return {line.get_label(): line for line in ax.get_lines()}
 
 
+def test_several_cuts_share_a_name_that_stands_between_them():
+    epochs = pd.DataFrame({"epoch": [1, 2, 3, 4], "step_cut": [True, False, True, False]})
+    ax = style.new_axes()
+    figures.mark_step_cuts(ax, epochs)
+    assert [text.get_text() for text in ax.texts] == ["learning rate cuts (dashed)"]
+    assert ax.texts[0].xy[0] == 2.5 and len(ax.get_lines()) == 2  # pyright: ignore
+
+
 def test_lines_are_means_over_seeds(correlations):
     epochs = synthetic.epochs_table(EPOCHS)
     ax = figures.correlations_over_epochs(correlations, "target", "pearson_log", epochs=epochs)

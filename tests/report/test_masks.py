@@ -22,7 +22,7 @@ def test_recurrent_masks_show_both_matrices():
     axes = figures.recurrent_masks(w_hh, w_hi)
     for ax, array in zip(axes, (w_hh, w_hi), strict=True):
         assert np.array_equal(np.asarray(ax.images[0].get_array()), array)
-    assert axes[0].get_title() == "$W_{hh}$, 25.0% trainable"
+    assert axes[0].get_title() == "$W_{hh}$, 25.0 % trainable"
     assert axes[1].get_xlabel() == "from input"
     assert [text.get_text() for text in axes[0].figure.legends[0].get_texts()] == [
         "trainable",
@@ -56,7 +56,7 @@ def test_stack_writes_sizes_into_wide_boxes_and_beside_narrow_ones():
     assert texts[0] == "$R_{1,1}$\n200 → 575\n460.0k par."
     assert sum("R_{2," in text for text in texts) == 1
     beside = next(text for text in ax.texts if "R_{2," in text.get_text())
-    assert "20 × (1150 → 5)" in beside.get_text() and beside.get_position()[0] > 1
+    assert "20 × (1,150 → 5)" in beside.get_text() and beside.get_position()[0] > 1
     assert "input, 200" in texts and "output, 100" in texts
     assert len(ax.patches) == 2 * (2 + 20)
     ax.figure.canvas.draw()

@@ -77,7 +77,7 @@ def path_through_sentence(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     require_columns(table, ["position", "word", "state", "value", "on_path", "step"])
     words = table.drop_duplicates("position").sort_values("position")
     states = int(table["state"].max()) + 1
-    ax = style.new_axes(ax, height=1.1 + 0.65 * states)
+    ax = style.new_axes(ax, height=1.1 + 0.8 * states)
     inner = table.loc[table["state"] > 0, "value"].abs()
     largest = max(float(inner.max()), 1e-12)
     for position, state, value in zip(
@@ -87,14 +87,14 @@ def path_through_sentence(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         side = 0.8 * share**0.5
         ax.add_patch(_square(position, state, side, REMOVED if state == 0 else KEPT, value < 0))
         if state and share > 0.02:
-            ax.text(position, state + 0.2, f"{value:.2f}", fontsize=style.TEXT - 2,
-                    color=style.INK, ha="center", zorder=6)  # fmt: skip
+            ax.text(position, state + side / 2 + 0.03, style.number(value, ".2f"), va="bottom",
+                    fontsize=style.TEXT - 2, color=style.INK, ha="center", zorder=6)  # fmt: skip
     path = table[table["on_path"]].sort_values("position")
     ax.plot(path["position"], path["state"], color=PATH, linewidth=1.8, zorder=4)
     taken = path[path["step"]]
     ax.plot(taken["position"], taken["state"], "o", color=PATH, markersize=9, zorder=5)
     ax.set_xlim(-0.6, len(words) - 0.4)
-    ax.set_ylim(-0.6, states - 0.2)
+    ax.set_ylim(-0.6, states - 0.3)
     ax.set_xticks(words["position"], words["word"], parse_math=False)
     ax.set_yticks(range(states), ["start", *(f"state {i}" for i in range(1, states))])
     ax.tick_params(length=0)

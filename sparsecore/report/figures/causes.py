@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from sparsecore.errors import InputError
 from sparsecore.report.figures import marks, style
@@ -91,8 +92,9 @@ def dose_response(
             name = f"{look.name}, thinned" if thinned else look.name
             own = replace(look, name=name, filled=not thinned)
             places = rows["dose"] + 0.06 * (index - (len(present) - 1) / 2) + 0.18 * thinned
-            pairs = zip(rows["condition"], value, strict=True)
-            told = [f"{name}, {condition}: {number:.2f}" for condition, number in pairs]
+            ratios = rows["condition"].str.partition("-")[2]
+            pairs = zip(ratios, value, strict=True)
+            told = [f"{name}, {ratio} : 1: {style.number(one, '.2f')}" for ratio, one in pairs]
             line = "none" if thinned else "-"
             marks.points(ax, places, value, (low, high), own, texts=told, linestyle=line)
     marks.zero_line(ax)
@@ -122,7 +124,7 @@ def slopes_compared(
         value, low, high = (THOUSANDTHS * rows[end] for end in ("value", "low", "high"))
         ends = marks.ends_to_draw(low, high, rows["seeds"])
         pairs = zip(rows["arm"], value, strict=True)
-        told = [f"{ARMS[arm]}, {look.name}: {number:.2f}" for arm, number in pairs]
+        told = [f"{ARMS[arm]}, {look.name}: {style.number(one, '.2f')}" for arm, one in pairs]
         places = rows["arm"].map(present.index) + shift
         marks.points(ax, places, value, ends, look, across=True, texts=told)
     marks.zero_line(ax, across=True)
@@ -148,6 +150,7 @@ def slopes_over_updates(
     shown = rows[rows["arm"].isin(arms)]
     marks.lines(ax, shown, "update", "slope", "arm", LOOKS, spread=True, single=False)
     marks.zero_line(ax)
+    _mark_updates(ax)
     ax.set_xlabel("updates")
     ax.set_ylabel(PER_NAT)
     style.below(ax, ncols=2)
@@ -179,6 +182,7 @@ def slopes_by_arm(
         rows = shown[side]
         marks.lines(ax, rows, "update", "slope", "arm", looks, spread=True, single=False)
         marks.zero_line(ax)
+        _mark_updates(ax)
         name = LOOKS[arm].name.removeprefix(f"{behind.name}, ")
         ax.set_title(textwrap.fill(name, 20), color=LOOKS[arm].colour)
         ax.set(xlabel="", ylabel="")
@@ -190,6 +194,12 @@ def slopes_by_arm(
     figure.supxlabel("updates", color=style.INK, fontsize=style.TEXT)
     figure.supylabel(PER_NAT, color=style.INK, fontsize=style.TEXT)
     return grid.flat[: len(panels)]
+
+
+def _mark_updates(ax: Axes) -> None:
+    """Few marks, which do not touch those of the next panel."""
+    ax.xaxis.set_major_locator(MaxNLocator(3))
+    ax.xaxis.set_major_formatter("{x:,.0f}")
 
 
 def _held_out_splits(replicates: pd.DataFrame) -> pd.DataFrame:
@@ -218,7 +228,7 @@ def slopes_over_loss(
         rows = shown[shown["arm"] == arm].sort_values("update")  # the loss may rise again
         value, low, high = (THOUSANDTHS * rows[end] for end in ("value", "low", "high"))
         pairs = zip(rows["update"], value, strict=True)
-        told = [f"{LOOKS[arm].name}, {update:,} updates: {number:.2f}" for update, number in pairs]
+        told = [f"{LOOKS[arm].name}, {n:,} updates: {style.number(one, '.2f')}" for n, one in pairs]
         marks.points(ax, rows["valid_loss"], value, (low, high), LOOKS[arm], texts=told,
                      linestyle="-", linewidth=1.2)  # fmt: skip
     marks.zero_line(ax)

@@ -189,9 +189,9 @@ def without_words_by_epoch(table: pd.DataFrame, epochs: Sequence[int]) -> np.nda
     for ax, (method, (name, _)) in zip(axes[0], style.SCALES.items(), strict=True):
         own = shown[shown["method"] == method]
         marks.zero_line(ax)
-        marks.lines(
-            ax, own.assign(place=own["dropped"].map(places)), "place", "rho", "epoch", looks
-        )
+        drawn = own.assign(place=own["dropped"].map(places))
+        told = {place: f"without {k} words" for k, place in places.items()}
+        marks.lines(ax, drawn, "place", "rho", "epoch", looks, at=told)
         ax.set_xticks(list(places.values()), [str(k) for k in places])
         ax.set(title=f"{name} frequency", xlabel="most frequent words left out", ylabel=r"$\rho$")
         ax.tick_params(labelleft=True)

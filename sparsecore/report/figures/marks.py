@@ -22,6 +22,14 @@ from sparsecore.report.figures.style import Look
 FEWEST_SEEDS = 3  # that an interval over seeds is drawn from
 ALL_VALUES = (-np.inf, np.inf)
 PERCENT = (0.0, 100.0)
+PLACES = {  # how a place along the x axis is told; others by the name of their column
+    "exposure": "seen {} times",
+    "millions": "{} million words read",
+    "transitions": "{} transitions",
+    "update": "{} updates",
+    "updates": "{} updates",
+    "used": "share {}",
+}
 EARLY = 2 / 3  # of the axis: a line that ends before it is named there
 _FORMULA = re.compile(r",? ?\$[^$]*\$")
 
@@ -59,6 +67,7 @@ def lines(
     single: bool = True,
     bounds: tuple[float, float] = ALL_VALUES,
     alpha: float = 0.16,
+    at: Mapping[Any, str] | None = None,
 ) -> None:
     """A line for each series, the mean over its rows (seeds) at each ``x``.
 
@@ -69,6 +78,7 @@ def lines(
         single: a thin line for each of several seeds.
         bounds: no band reaches beyond.
         alpha: of the bands.
+        at: what each place is called, where the numbers of ``x`` only set them side by side.
     """
     order = [key for key in looks if (rows[series] == key).any()]
     rows = rows[rows[series].isin(order) & rows[y].notna()]
@@ -102,10 +112,12 @@ def lines(
         if not np.isnan(low).all():
             ax.fill_between(places, low, high, color=look.colour, alpha=alpha, linewidth=0)
         told = [
-            f"{value:.3g}{'' if np.isnan(a) else f' [{a:.3g}, {b:.3g}]'}".replace("-", "−")
+            style.number(value)
+            + ("" if np.isnan(a) else f" [{style.number(a)}, {style.number(b)}]")
             for value, a, b in zip(values, low, high, strict=True)
         ]
-        named = [f"{plain(look.name)}, {x} {place:.4g}: " for place in places]
+        names = at or {p: PLACES.get(x, f"{x} {{}}").format(style.number(p, ".4g")) for p in places}
+        named = [f"{plain(look.name)}, {names[place]}: " for place in places]
         keep_points(ax, places, values, [a + b for a, b in zip(named, told, strict=True)])
 
 
@@ -154,6 +166,7 @@ def whole_numbers(ax: Axes, label: str = style.EPOCH) -> None:
     """An x axis of epochs or counts: marked at whole numbers."""
     ax.set_xlabel(label)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.margins(x=0.02)
 
 
@@ -162,7 +175,7 @@ def round_ticks(ax: Axes) -> None:
     low, high = ax.get_ylim()
     round_numbers = [m * 10**k for k in range(8) for m in (1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8)]
     shown = [p for p in round_numbers if low <= p <= high]
-    ax.set_yticks(shown, [f"{p:g}" for p in shown])
+    ax.set_yticks(shown, [style.number(p, "g") for p in shown])
     ax.set_yticks([], minor=True)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from sparsecore.report.figures import style
 from sparsecore.report.figures.figure_data import keep_rows, label_rows
@@ -39,7 +40,10 @@ def mask(array: np.ndarray, ax: Axes | None = None, *, square: bool = True) -> A
     ax.grid(False)
     for spine in ax.spines.values():
         spine.set_visible(True)
-    ax.set_title(f"{array.mean():.1%} trainable")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(5, integer=True))
+        axis.set_major_formatter("{x:,.0f}")
+    ax.set_title(f"{100 * array.mean():.1f} % trainable")
     return keep_rows(ax, rectangles(array))
 
 
@@ -90,6 +94,7 @@ def embedding_masks(masks: Mapping[float, np.ndarray]) -> np.ndarray:
     axes, one for each density.
     """
     figure, axes = style.new_figure(style.HEIGHT, columns=len(masks), sharey=True)
+    figure.get_layout_engine().set(wspace=0.08)  # between the numbers of neighbours
     for ax, (density, array) in zip(axes[0], masks.items(), strict=True):
         mask(array, ax, square=False)
         label_rows(ax, "density", density)

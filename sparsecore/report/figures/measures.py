@@ -62,7 +62,7 @@ def chi_of_part(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     ax = style.new_axes(ax)
     looks = {
-        width: Look(f"D = {width}", colour)
+        width: Look(f"D = {width:,}", colour)
         for width, colour in zip(sorted(table["width"].unique()), style.PALETTE, strict=False)
     }
     marks.lines(ax, table, "used", "chi", "width", looks)

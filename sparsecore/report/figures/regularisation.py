@@ -55,7 +55,7 @@ def accuracy_against_transitions(table: pd.DataFrame, ax: Axes | None = None) ->
         ax.errorbar(x[wide], y[wide], xerr=across[wide], elinewidth=1.0, **bars)
     ax.set_xlabel("transitions of all WFSAs together")
     ax.set_ylabel("accuracy, % of\nthe test documents")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     style.below(ax)
     return keep_rows(ax, table)
 

@@ -30,8 +30,8 @@ def stack(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         _draw_level(ax, index, group, widest, narrow[index])
     first, last = levels[0], levels[-1]
     top = len(levels) * (BOX + GAP)
-    _write(ax, 0.5, -0.06, f"input, {first['input_size'].iloc[0]}", va="top")
-    _write(ax, 0.5, top + 0.04, f"output, {last['outputs'].sum()}", va="bottom")
+    _write(ax, 0.5, -0.06, f"input, {first['input_size'].iloc[0]:,}", va="top")
+    _write(ax, 0.5, top + 0.04, f"output, {last['outputs'].sum():,}", va="bottom")
     ax.set_xlim(-0.02, 1.42 if any(narrow) else 1.02)
     ax.set_ylim(-0.3, top + 0.3)
     ax.set_axis_off()
@@ -58,7 +58,8 @@ def _draw_level(ax: Axes, index: int, group: pd.DataFrame, widest: int, narrow: 
         )
         if not narrow:
             name = rf"$R_{{{row['layer']},{row['block']}}}$"
-            text = f"{name}\n{row['inputs']} → {row['outputs']}\n{_short(row['parameters'])} par."
+            sizes = f"{row['inputs']:,} → {row['outputs']:,}"
+            text = f"{name}\n{sizes}\n{_short(row['parameters'])} par."
             _write(ax, left + width / 2, bottom + GAP + BOX / 2, text)
         left += width
     if narrow:
@@ -69,7 +70,7 @@ def _all_sizes(group: pd.DataFrame) -> str:
     """The components of a layer in a few lines, equal ones together."""
     layer = group["layer"].iloc[0]
     counts = group.groupby(["inputs", "outputs"], sort=False).size()
-    shapes = [f"{n} × ({i} → {o})" for (i, o), n in counts.items()]  # pyright: ignore
+    shapes = [f"{n} × ({i:,} → {o:,})" for (i, o), n in counts.items()]  # pyright: ignore
     shown = shapes if len(shapes) <= 3 else [*shapes[:2], "…"]
     name = rf"$R_{{{layer},1}}$ … $R_{{{layer},{len(group)}}}$"
     return "\n".join([name, *shown, f"{_short(int(group['parameters'].sum()))} par."])

@@ -245,6 +245,16 @@ def colour_of(handle: Any) -> Any:
     return colour[0] if colour.size else INK
 
 
+def number(value: float, form: str = ".3g") -> str:
+    """A number as figures write it: commas between thousands, the minus of mathematics.
+
+    >>> number(14284.0), number(-0.1234), number(1725, "d")
+    ('14,284', '−0.123', '1,725')
+    """
+    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:{form}}"
+    return text.replace("-", "−")
+
+
 def signal_label(layer: str, signal: str) -> str:
     """``upper LSTM gradient, $\\overline{h}^2$``."""
     return f"{LAYER_NAMES.get(layer, layer)} {signal}, ${symbol(layer, signal)}$"

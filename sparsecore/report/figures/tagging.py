@@ -140,7 +140,7 @@ def accuracy_by_frequency(
     if not drawn:
         return ax
     table = pd.concat(drawn, ignore_index=True)
-    marks.lines(ax, table, "place", "accuracy", "model", looks)
+    marks.lines(ax, table, "place", "accuracy", "model", looks, at=dict(enumerate(classes)))
     short = [str(name).replace(" to ", "–").replace(" or more", "+") for name in classes]
     ax.set_xticks(range(len(classes)), short)
     ax.set_xlabel("how often the word was seen in training")

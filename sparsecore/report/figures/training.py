@@ -37,7 +37,7 @@ def training_curve(epochs: pd.DataFrame, ax: Axes | None = None) -> Axes:
     low, high = ax.get_ylim()
     round_numbers = [m * 10**k for k in range(8) for m in (1, 2, 5)]
     shown = [p for p in round_numbers if low <= np.log(p) <= high]
-    right_scale(ax, np.log(shown), [f"{p:g}" for p in shown], "perplexity")
+    right_scale(ax, np.log(shown), [style.number(p, "g") for p in shown], "perplexity")
     style.legend(ax)
     return keep_rows(ax, epochs[[*known, *LOSSES, "step_cut"]])
 
@@ -76,7 +76,7 @@ def right_scale(ax: Axes, places: np.ndarray, labels: list[str], name: str) -> N
 
 
 def mark_step_cuts(ax: Axes, epochs: pd.DataFrame) -> None:
-    """A dashed vertical line after each epoch at whose end the learning rate was cut.
+    """A dashed vertical line after each epoch at whose end the learning rate was cut, one name.
 
     With several seeds a line is the fainter, the fewer of them cut there. A cut after the last
     epoch changed nothing that is shown and has no line.
@@ -85,20 +85,23 @@ def mark_step_cuts(ax: Axes, epochs: pd.DataFrame) -> None:
     runs = epochs["seed"].nunique() if "seed" in epochs.columns else 1
     cut = epochs["step_cut"].astype(bool) & (epochs["epoch"] < epochs["epoch"].max())
     counts = epochs.loc[cut, "epoch"].value_counts().sort_index()
-    for number, (epoch, count) in enumerate(counts.items()):
-        place = float(epoch) + 0.5  # pyright: ignore[reportArgumentType]
+    places = counts.index.to_numpy(float) + 0.5
+    for place, count in zip(places, counts, strict=True):
         alpha = 0.3 + 0.6 * count / runs
         ax.axvline(place, color=style.INK, linestyle=(0, (3, 3)), linewidth=1.0, alpha=alpha)
-        if number == 0:
-            _name_cut(ax, place, "learning rate cut")
+    if len(places):
+        _name_cuts(ax, places)
 
 
-def _name_cut(ax: Axes, place: float, text: str) -> None:
-    """Above the axes, where no curve runs; along the line in panels, which have a title there."""
+def _name_cuts(ax: Axes, places: np.ndarray) -> None:
+    """Above the axes, between the first and the last; along the first line in panels, which have
+    a title there."""
+    text = "learning rate cut" if len(places) == 1 else "learning rate cuts (dashed)"
     spec = ax.get_subplotspec()
     if spec is None or spec.get_gridspec().ncols > 1:
-        return name_upright(ax, place, text)
-    ax.annotate(text, (place, 1), (0, 2), ax.get_xaxis_transform(), "offset points", ha="center",
+        return name_upright(ax, places[0], text)
+    middle = (places[0] + places[-1]) / 2
+    ax.annotate(text, (middle, 1), (0, 2), ax.get_xaxis_transform(), "offset points", ha="center",
                 color=style.INK, fontsize=style.TEXT - 2, va="bottom")  # fmt: skip
 
 

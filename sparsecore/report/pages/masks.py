@@ -33,9 +33,9 @@ def layer_sentence(input_size: int, hidden_size: int, num_blocks: int, gamma: fl
     )
     return markdown(
         f"The sparse layer has {sparse['hidden_size']:,} hidden units with "
-        f"{sparse['parameters'] / wide['parameters']:.0%} of the parameters of a dense layer as "
-        f"wide. A dense layer on the same {input_size:,} inputs gets {narrow['hidden_size']:,} "
-        "units for them."
+        f"{100 * sparse['parameters'] / wide['parameters']:.0f} % of the parameters of a dense "
+        f"layer as wide. A dense layer on the same {input_size:,} inputs gets "
+        f"{narrow['hidden_size']:,} units for them."
     )
 
 
@@ -60,7 +60,7 @@ def embedding_table(num_words: int, embedding_dim: int, densities: Sequence[floa
         {
             "δ": counts["density"].map("{:g}".format),
             "parameters": counts["parameters"].map("{:,}".format),
-            "of the dense": counts["share"].map("{:.1%}".format),
+            "of the dense": counts["share"].mul(100).map("{:.1f}\u00a0%".format),
             f"words with all {embedding_dim}": counts["full_words"].map("{:,}".format),
             "words with one": counts["single_words"].map("{:,}".format),
         }

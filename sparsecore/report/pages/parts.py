@@ -266,7 +266,10 @@ def html_table(table: pd.DataFrame, *, escape: bool = True, note: str = "") -> A
     ``escape``: the cells are words; else they are markup. ``note``: markup, in small print below.
     """
     with pd.option_context("display.max_colwidth", None):
-        text = table.to_html(index=False, border=0, justify="left", escape=escape)
+        text = table.to_html(
+            index=False, border=0, justify="left", escape=escape,
+            formatters=dict.fromkeys(table.select_dtypes("integer"), "{:,}".format),
+        )  # fmt: skip
     text = text.replace('class="dataframe"', 'class="findings"')
     scrolling = f'<div class="table-scroll" tabindex="0">{text}</div>'  # with the keyboard too
     return markup(scrolling + (f'<p class="table-note">{note}</p>' if note else ""))

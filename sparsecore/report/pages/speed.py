@@ -50,7 +50,8 @@ def open_page(results: str) -> Measured:
     table = pd.read_parquet(folder / "results.parquet")
     table = table.reindex(columns=table.columns.union(LATER, sort=False))
     history = bench_history.read(folder.parent / bench_history.NAME)
-    return Measured(table, machine, bench_history.like(history, machine))
+    known = bench_history.like(history, machine)
+    return Measured(_with_commas(table), machine, _with_commas(known))
 
 
 def about(page: Measured) -> Any:
@@ -173,8 +174,8 @@ def noise_sentence(history: pd.DataFrame) -> Any:
     if found.empty:
         return None
     told = [
-        f"{row['suite']} ± {row['rounds']:.1%}"
-        + ("" if pd.isna(row["runs"]) else f" and {row['runs']:.1%}")
+        f"{row['suite']} ± {100 * row['rounds']:.1f} %"
+        + ("" if pd.isna(row["runs"]) else f" and {100 * row['runs']:.1f} %")
         for row in _rows(found)
     ]
     return markdown(
@@ -202,6 +203,12 @@ def changes_sentence(history: pd.DataFrame) -> Any:
     )
 
 
+def _with_commas(table: pd.DataFrame) -> pd.DataFrame:
+    """The cases as they are read: ``V 43,815, k 20`` for ``V 43815, k 20``."""
+    told = table["case"].str.replace(r"\d{4,}", lambda found: f"{int(found[0]):,}", regex=True)
+    return table.assign(case=told)
+
+
 def _rows(table: pd.DataFrame) -> list[dict[Any, Any]]:
     return table.to_dict("records")
 
@@ -221,4 +228,4 @@ def _number(value: float) -> str:
 
 
 def _share(value: float) -> str:
-    return "–" if pd.isna(value) else f"{value:.0%}"
+    return "–" if pd.isna(value) else f"{100 * value:.0f}\u00a0%"
