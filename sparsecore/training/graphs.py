@@ -46,8 +46,24 @@ def fits(tensor: Tensor, device: torch.device) -> bool:
     return found
 
 
+class Room:
+    """The stream and the memory that graphs share of which one is replayed at a time.
+
+    In any order: so nothing that outlives a replay may lie in it, for the next one writes over it.
+    """
+
+    def __init__(self) -> None:
+        self.stream: Any = None
+        self.pool: Any = None
+
+    def open(self) -> None:
+        """Make both, on the current device, if they are not there yet."""
+        if self.stream is None:
+            self.stream, self.pool = torch.cuda.Stream(), torch.cuda.graph_pool_handle()
+
+
 def recorded(
-    step: Callable[[], object], tensors: Tensors, device: torch.device
+    step: Callable[[], object], tensors: Tensors, device: torch.device, room: Room | None = None
 ) -> Callable[[], object] | None:
     """What replays ``step``, recorded as a CUDA graph; None, with a warning, where that fails.
 
@@ -57,19 +73,21 @@ def recorded(
         step: reads and writes what keeps its address, and never waits for the device.
         tensors: gives all that it changes, by name, as it is at the time.
         device: of all of it.
+        room: to be shared with other graphs; None: one of its own.
     """
+    room = room or Room()
     generator = torch.cuda.default_generators[_index(device)]
     before = generator.clone_state()
     try:
         # the second context puts the stream back where a failed recording does not
         with torch.cuda.device(device), torch.cuda.stream(torch.cuda.current_stream(device)):
-            stream = torch.cuda.Stream()
-            stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(stream):
+            room.open()
+            room.stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(room.stream):
                 warm_up(step, tensors, device)
-            torch.cuda.current_stream().wait_stream(stream)
+            torch.cuda.current_stream().wait_stream(room.stream)
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, stream=stream):
+            with torch.cuda.graph(graph, pool=room.pool, stream=room.stream):
                 step()
     except RuntimeError as error:
         generator.graphsafe_set_state(before)  # the one in use may still wait for the recording

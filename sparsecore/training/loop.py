@@ -193,19 +193,17 @@ def train(task: Task, folder: Path, progress: bool = True) -> None:
         write_outputs(folder, task.results())
 
 
-def update(
+def gradients(
     model: nn.Module,
-    optimizer: Any,
     loss: Tensor,
     *counts: Tensor,
     clip: float | None = None,
     sharded: bool = False,
 ) -> list[Tensor]:
-    """Backward, clip the whole gradient to an ℓ2 norm of ``clip``, and step.
+    """Backward, and clip the whole gradient to an ℓ2 norm of ``clip``.
 
     Args:
         model: whose parameters are trained.
-        optimizer: with ``step()``.
         loss: the mean over the batch.
         counts: scalars beside it, such as hits.
         clip: None for no clipping.
@@ -222,6 +220,14 @@ def update(
         sums = all_reduce_gradients(model.parameters(), *sums)
     if clip is not None:
         nn.utils.clip_grad_norm_(model.parameters(), clip)
+    return sums
+
+
+def update(
+    model: nn.Module, optimizer: Any, loss: Tensor, *counts: Tensor, **options: Any
+) -> list[Tensor]:
+    """:func:`gradients`, with its options, and a step of ``optimizer``."""
+    sums = gradients(model, loss, *counts, **options)
     optimizer.step()
     return sums
 

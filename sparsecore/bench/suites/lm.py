@@ -10,6 +10,8 @@ On a GPU sparsecore's step is replayed as the experiment does it, from one CUDA 
 - eager: sparsecore's step, made from Python.
 - plain, replayed: the plain step as a CUDA graph.
 
+and the step of language modelling at random lengths (:mod:`~sparsecore.bench.suites.lm_windows`).
+
 Forward, backward, clipping and SGD. Memory: of the largest tensor with a vocabulary axis; none is
 seen in a graph.
 """
@@ -23,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparsecore.bench.case import REFERENCE, Case, Prepared, Values
+from sparsecore.bench.suites import lm_windows
 from sparsecore.bench.suites.lm_replayed import plain_replayed, replayed
 from sparsecore.bench.suites.lm_steps import (
     Sizes,
@@ -41,9 +44,10 @@ def cases(device: torch.device, quick: bool) -> list[Case]:
     sizes = Sizes(50, 3, 4, 8) if quick else Sizes()
     name = f"V {sizes.V}, T {sizes.T}, B {sizes.B}, 2 × {sizes.D}"
     tokens = sizes.T * sizes.B
-    return [
-        Case(name, lambda: prepare(sizes, device), tokens, "token", sizes.flops(), watched=sizes.V)
-    ]
+    one = Case(
+        name, lambda: prepare(sizes, device), tokens, "token", sizes.flops(), watched=sizes.V
+    )
+    return [one, *(lm_windows.cases(device, quick) if device.type == "cuda" else [])]
 
 
 def prepare(sizes: Sizes, device: torch.device) -> Prepared:

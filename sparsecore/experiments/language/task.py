@@ -1,7 +1,8 @@
 """Train an AWD-LSTM with NT-ASGD, fine-tune it, and write what it reached before and after.
 
 Two phases. ``train``: SGD, then averaged SGD once the validation loss stops falling. ``finetune``:
-averaged SGD anew from the best weights, until the same rule says stop.
+averaged SGD anew from the best weights, until the same rule says stop. On a GPU the windows of a
+length are replays of one CUDA graph (:mod:`sparsecore.training.windows`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch import Tensor
 from sparsecore.data.language import Corpus
 from sparsecore.experiments.language.config import Language
 from sparsecore.models.awd_lstm import activation_penalty, build_model, parameter_counts
-from sparsecore.models.language_model import detach
+from sparsecore.models.language_model import State, detach
 from sparsecore.training.batches import random_windows
 from sparsecore.training.language import (
     CarriedState,
@@ -28,9 +29,10 @@ from sparsecore.training.language import (
     prepare_text,
     text_columns,
 )
-from sparsecore.training.loop import Outputs, Row, Sums, update
+from sparsecore.training.loop import Outputs, Row, Sums, gradients
 from sparsecore.training.nt_asgd import AveragedSGD
 from sparsecore.training.sharding import shard
+from sparsecore.training.windows import Windows
 
 
 def prepare(config: Language, progress: bool = True) -> Corpus:
@@ -96,6 +98,7 @@ class Task:
             self.model.parameters(), config.learning_rate, config.weight_decay, config.nonmono
         )
         self.state = CarriedState(config.batch_size, device)
+        self.windows = Windows(self.model, self.texts["train"], self.state, self.compute)
         self.progress = Progress()
         return {
             "model": self.model,
@@ -115,20 +118,26 @@ class Task:
 
     def step(self, window: tuple[int, int]) -> Sums:
         """One window forward and backward, and an update at the rate of its length."""
-        (start, length), config, text = window, self.config, self.texts["train"]
+        (start, length), config = window, self.config
+        (loss,) = self.windows(start, length)
+        self.optimizer.learning_rate = length / config.sequence_length * config.learning_rate
+        self.optimizer.step()
         positions = length * config.batch_size
-        with shard(self.model, config.batch_size) as columns:
-            inputs = text[start : start + length, columns]
-            targets = text[start + 1 : start + length + 1, columns].contiguous()
-            dropped, raw, state = self.model(inputs, self.state.value)
-        self.state.value = detach(state)
-        share = targets.numel() / positions
+        return {"loss": loss.double() * positions, "count": positions}
+
+    def compute(
+        self, inputs: Tensor, targets: Tensor, state: State | None
+    ) -> tuple[list[Tensor], State]:
+        """This process's columns of a window: the loss of all, the gradients, the state after."""
+        config = self.config
+        with shard(self.model, config.batch_size):
+            dropped, raw, after = self.model(inputs, state)
+        share = targets.numel() / (len(targets) * config.batch_size)
         loss = self.model.loss(dropped, targets)
         penalty = activation_penalty(dropped, raw, config.alpha, config.beta)
-        self.optimizer.learning_rate = length / config.sequence_length * config.learning_rate
         total, part = share * (loss + penalty), (share * loss).detach()
-        _, loss = update(self.model, self.optimizer, total, part, clip=config.clip, sharded=True)
-        return {"loss": loss.double() * positions, "count": positions}
+        _, loss = gradients(self.model, total, part, clip=config.clip, sharded=True)
+        return [loss], detach(after)
 
     def end_epoch(self, sums: dict[str, float]) -> Row:
         """The validation loss of the mean weights, and what follows from it."""

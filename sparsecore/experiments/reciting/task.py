@@ -3,6 +3,8 @@
 The paper's accuracy is that of the training pass itself: each word is predicted before the update
 that learns from it. Beside it stands that of a pass of its own in eval mode, at the end of the
 epoch.
+
+On a GPU the windows of a length are replays of one CUDA graph (:mod:`sparsecore.training.windows`).
 """
 
 from __future__ import annotations
@@ -15,15 +17,16 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from sparsecore.data.language import Corpus
 from sparsecore.experiments.reciting.config import Reciting
 from sparsecore.models.awd_lstm import build_model, parameter_counts
-from sparsecore.models.language_model import detach
+from sparsecore.models.language_model import State, detach
 from sparsecore.training.batches import columns, random_windows
 from sparsecore.training.language import CarriedState, accuracy, piece_columns, prepare_text
-from sparsecore.training.loop import Outputs, Row, Sums, update
-from sparsecore.training.sharding import local_shard
+from sparsecore.training.loop import Outputs, Row, Sums, gradients
+from sparsecore.training.windows import Windows
 
 
 def prepare(config: Reciting, progress: bool = True) -> Corpus:
@@ -63,6 +66,7 @@ class Task:
             self.model.parameters(), config.learning_rate, momentum=config.momentum
         )
         self.state = CarriedState(config.batch_size, device)
+        self.windows = Windows(self.model, self.text, self.state, self.compute)
         self.progress = Progress()
         return {
             "model": self.model,
@@ -84,20 +88,24 @@ class Task:
     def step(self, window: tuple[int, int]) -> Sums:
         """One window forward, its right words counted, backward, and an update."""
         (start, length), config = window, self.config
-        columns, positions = local_shard(config.batch_size), length * config.batch_size
-        inputs = self.text[start : start + length, columns]
-        targets = self.text[start + 1 : start + length + 1, columns].flatten()
-        hidden, _, state = self.model(inputs, self.state.value)
-        self.state.value = detach(state)
-        logits = self.model.logits(hidden).flatten(0, 1)  # T·B V
-        loss = F.cross_entropy(logits, targets) * (targets.numel() / positions)
-        right = (logits.detach().argmax(-1) == targets).sum()
+        loss, right = self.windows(start, length)
         rate = self.learning_rate * length / config.sequence_length
         self.optimizer.param_groups[0]["lr"] = rate
-        loss, right = update(
-            self.model, self.optimizer, loss, right, clip=config.clip, sharded=True
-        )
+        self.optimizer.step()
+        positions = length * config.batch_size
         return {"loss": loss * positions, "right": right, "count": positions}
+
+    def compute(
+        self, inputs: Tensor, targets: Tensor, state: State | None
+    ) -> tuple[list[Tensor], State]:
+        """This process's columns of a window: loss and hits of all, gradients, the state after."""
+        positions, words = len(targets) * self.config.batch_size, targets.flatten()
+        hidden, _, after = self.model(inputs, state)
+        logits = self.model.logits(hidden).flatten(0, 1)  # T·B V
+        loss = F.cross_entropy(logits, words) * (words.numel() / positions)
+        right = (logits.detach().argmax(-1) == words).sum()
+        sums = gradients(self.model, loss, right, clip=self.config.clip, sharded=True)
+        return sums, detach(after)
 
     def end_epoch(self, sums: dict[str, float]) -> Row:
         """Accuracy of the pass, and of another one in eval mode."""
