@@ -165,7 +165,7 @@ def points(
 def whole_numbers(ax: Axes, label: str = style.EPOCH) -> None:
     """An x axis of epochs or counts: marked at whole numbers."""
     ax.set_xlabel(label)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    ax.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.margins(x=0.02)
 

@@ -94,11 +94,12 @@ def embedding_masks(masks: Mapping[float, np.ndarray]) -> np.ndarray:
     axes, one for each density.
     """
     figure, axes = style.new_figure(style.HEIGHT, columns=len(masks), sharey=True)
-    figure.get_layout_engine().set(wspace=0.08)  # between the numbers of neighbours
+    figure.get_layout_engine().set(wspace=0.06)  # between the numbers of neighbours
     for ax, (density, array) in zip(axes[0], masks.items(), strict=True):
         mask(array, ax, square=False)
         label_rows(ax, "density", density)
         ax.set_xlabel("dimension")
+        ax.xaxis.set_major_locator(MaxNLocator(2, integer=True))
         ax.set_title(rf"$\delta_E = {density:g}$")
     first = next(iter(masks.values()))
     axes[0, 0].set_yticks([0, len(first)], ["least frequent", "most frequent"], rotation=90)
