@@ -18,9 +18,9 @@
 # - Over all content words the correlation falls in the second half of training, from {result}`emergent/wikitext-2-lr20 classes.rho group=open method=pearson_log epoch=10 %+.2f` to {result}`emergent/wikitext-2-lr20 classes.rho group=open method=pearson_log epoch=last %+.2f`. Over the
 #   content words of W, those seen at least 3,000 times in training, it rises from {result}`emergent/wikitext-2-lr20 scale.value finding=6 statistic="ρ over the open classes of W" method=pearson_log epoch=10 %+.2f` to {result}`emergent/wikitext-2-lr20 scale.value finding=6 statistic="ρ over the open classes of W" method=pearson_log epoch=last %+.2f`: it
 #   becomes less negative (all on log frequency).
-# - Function words of W end far above, at {result}`emergent/wikitext-2-lr20 scale.value finding=6 statistic="ρ over the closed classes of W" method=pearson_log epoch=last %+.2f`. That content words gain more than they do in the second half, as in
-#   the paper, is not seen: the difference of the gains is {result}`emergent/wikitext-2-lr20 verdicts finding=6 part="gain in the second half of training over W: open minus closed" method=pearson_log` on WikiText-2 and {result}`emergent/enwiki-7m-lr20 verdicts finding=6 part="gain in the second half of training over W: open minus closed" method=pearson_log` on Wikipedia, where that decides (finding 6 {verdict}`emergent-6`).
-# - Neither class sends the more concentrated gradients in both texts. Over all words, at equal log frequency, the mean $\chi$ of function
+# - Function words of W end far above them, at {result}`emergent/wikitext-2-lr20 scale.value finding=6 statistic="ρ over the closed classes of W" method=pearson_log epoch=last %+.2f`. We do not see content words gain more than function words in the second half, as they do in
+#   the paper: the difference between the gains is {result}`emergent/wikitext-2-lr20 verdicts finding=6 part="gain in the second half of training over W: open minus closed" method=pearson_log` on WikiText-2 and {result}`emergent/enwiki-7m-lr20 verdicts finding=6 part="gain in the second half of training over W: open minus closed" method=pearson_log` on Wikipedia, where it is decisive (finding 6 {verdict}`emergent-6`).
+# - Neither class sends the more concentrated gradients on both texts. Over all words, at equal log frequency, the mean $\chi$ of function
 #   words minus that of content words is {over-seeds}`emergent/enwiki-7m-lr20 differences.adjusted epoch=last sample=all * 1000` thousandths on Wikipedia and {over-seeds}`emergent/wikitext-2-lr20 differences.adjusted epoch=last sample=all * 1000` on WikiText-2 (intervals
 #   over three seeds; [other sets of words and methods](emergent_words.ipynb)).
 # :::
@@ -65,7 +65,7 @@ about(page)
 # training. The authors suggest that function words signal syntax, which is learned first, and
 # that content words matter for the particular predictions that are learned afterwards.
 #
-# Since function words are also the frequent ones, they add a control: a
+# Since function words are also the frequent ones, the authors add a control: a
 # {term}`range of 120 words from each class <frequency-matched sample>`, sorted by frequency and
 # chosen so that their mean frequencies agree.
 #
@@ -89,7 +89,7 @@ HoverPoints(axes)
 # These are all words, and most of them have been met a few hundred times. Over W, the words seen at least 3,000 times in
 # training, the picture is different:
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-classes-w", "caption": "$\\rho_\\leftarrow(\\bar h^2)$ within the closed and the open classes of W, on log frequency (solid) and raw frequency (dashed). All lines fall after the first epoch. The closed classes soon recover. The open classes are below zero from the fourth epoch to the end, lowest in the seventh, and only become less negative. Bands: 95 % intervals over words; thin lines: single seeds."}, "image": {"alt": "Line chart: correlation within the closed and the open classes of the words seen at least 3,000 times, over epochs.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-classes-w", "caption": "$\\rho_\\leftarrow(\\bar h^2)$ within the closed and the open classes of W, on log frequency (solid) and raw frequency (dashed). All lines fall after the first epoch. The closed classes soon recover. The open classes are below zero from the fourth epoch to the end, lowest in the seventh, and after that only become less negative. Bands: 95 % intervals over words; thin lines: single seeds."}, "image": {"alt": "Line chart: correlation within the closed and the open classes of the words seen at least 3,000 times, over epochs.", "classes": "dark-light"}}
 own = page.own or page.main
 if "scale" in own:  # tables of the first round lack it
     axes = figures.classes_over_w(own["scale"], own["epochs"])
@@ -133,14 +133,14 @@ difference = chi["closed"].mean() - chi["open"].mean()
 f"closed minus open, thousandths: {1000 * difference:.2f} [{1000 * low:.2f}, {1000 * high:.2f}]"
 
 # %% [markdown]
-# The table behind it holds the mean of $\chi$ over seeds, so that this interval knows nothing of how runs differ.
+# The table behind it holds the mean of $\chi$ over seeds, so this interval takes no account of how runs differ.
 
 # %% [markdown]
 # ## How sure are we?
 #
 # Finding 6 compares the gains in the second half of training, over W.
 # Finding 7 compares the mean concentration of the two classes at the last epoch: over words that occur more
-# than 1,000 times in the text, and over W at equal log frequency; the matched samples are a side part; the difference over all words is shown but does not count. [All parts of the rules](../../book/emergent/verdicts.md).
+# than 1,000 times in the text, and over W at equal log frequency; the matched samples are a side part; the difference over all words is shown but does not count. See [all parts of the rules](../../book/emergent/verdicts.md).
 
 # %% tags=["remove-input"]
 verdicts(page, 6, 7)

@@ -27,7 +27,7 @@
 #   On raw frequency the difference of the two is open ({result}`emergent/wikitext-2-lr20 verdicts finding=8 part="ρ of h² gradient minus ρ of softmax gradient, last epoch" method=pearson`).
 # - So on WikiText-2 there is no sign, on log frequency, that the sparsity is inherited from above. On Wikipedia the difference is the other way round
 #   ({result}`emergent/enwiki-7m-lr20 verdicts finding=8 part="ρ of h² gradient minus ρ of softmax gradient, last epoch" method=pearson_log`): there both correlations have become negative, and there is nothing to inherit. The two texts
-#   contradict each other in this, so the verdict is {verdict}`emergent-8`. Size is no explanation at the end; in the first epoch on WikiText-2, on log frequency, it could be.
+#   contradict each other on this, so the verdict is {verdict}`emergent-8`. Size is no explanation at the end; in the first epoch on WikiText-2, on log frequency, it could be.
 # :::
 #
 # Two mundane explanations would make the finding uninteresting. Perhaps the gradients of frequent
@@ -68,8 +68,8 @@ about(page)
 #
 # Section 4 of {cite:t}`saphra2019` tests both. If frequent words had small gradients, the size of
 # the gradient, $\lVert\bar h^2\rVert_1$, should be strongly anti-correlated with frequency; in
-# the paper it is "only ever slightly anti-correlated", above −0.1. And the chi of the softmax
-# gradient $\bar x$ has no such strong correlation as that of $\bar h^2$.
+# the paper it is "only ever slightly anti-correlated", above −0.1. And the $\chi$ of the softmax
+# gradient $\bar x$ has no correlation as strong as that of $\bar h^2$.
 #
 # ## What the runs here give
 #
@@ -106,8 +106,8 @@ rho_sentence(
 rho_sentence(page, "On log frequency it has", value="l1", method="pearson_log")
 
 # %% [markdown]
-# Then the softmax gradient $\bar x = p - \mathbf 1_y$ beside $\bar h^2$. Its chi can only lie
-# between ½ and $1/\sqrt 2$: it is ½ if the wrong words share what the model gives them evenly,
+# Then the softmax gradient $\bar x = p - \mathbf 1_y$ beside $\bar h^2$. Its $\chi$ can only lie
+# between ½ and $1/\sqrt 2$: it is ½ if the wrong words share evenly what the model gives them,
 # and larger if a few of them take it all. How sure the model is of the right word does not enter.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-softmax", "caption": "$\\rho_\\leftarrow$ of the softmax gradient and of the gradient of the upper LSTM layer, which is made from it, raw frequency. In the reference runs the softmax gradient does not lead: it stays near zero, below the other in every epoch. (Before training all its values are equal, and nothing correlates.) At the end the band of the upper LSTM is so wide, though, that on this scale the difference is open."}, "image": {"alt": "Line chart: correlation with target-word frequency over epochs for the softmax gradient and the upper LSTM gradient.", "classes": "dark-light"}}
@@ -151,7 +151,7 @@ sc.chi_softmax_gradient(scores, torch.tensor([7, 7, 7])).round(decimals=3).tolis
 # ## How sure are we?
 #
 # Finding 8 has two parts: the correlation of $\ell_1$ stays above −0.1 in every epoch; and that
-# of the softmax gradient's chi is below that of $\bar h^2$, and below 0.3. [All parts of its
+# of the softmax gradient's $\chi$ is below that of $\bar h^2$, and below 0.3. See [all parts of its
 # rule](../../book/emergent/verdicts.md).
 
 # %% tags=["remove-input"]

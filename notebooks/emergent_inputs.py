@@ -15,21 +15,21 @@
 #
 # :::{admonition} What we found
 # :class: found
-# - The embedding does not overtake the lower layer as in the paper: on WikiText-2, at the end, its correlation minus that of the lower
+# - Unlike in the paper, the embedding does not overtake the lower layer: on WikiText-2, at the end, its correlation minus that of the lower
 #   layer is {claim}`emergent-3`, and on Wikipedia it is as far behind. On WikiText-2 the commonest words decide this; by rank correlation the embedding is slightly ahead there
-#   ({result}`emergent/wikitext-2-lr20 correlations.rho layer=embedding signal=activation role=input value=chi method=spearman epoch=last %+.2f` and
-#   {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm1 signal=activation role=input value=chi method=spearman epoch=last %+.2f`, no part of the rule).
+#   ({result}`emergent/wikitext-2-lr20 correlations.rho layer=embedding signal=activation role=input value=chi method=spearman epoch=last %+.2f` against
+#   {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm1 signal=activation role=input value=chi method=spearman epoch=last %+.2f`; this is no part of the rule).
 # - One gradient does follow the frequency of the input: that of the embedding, on WikiText-2 a little, late in training and on log frequency
 #   ({result}`emergent/wikitext-2-lr20 correlations.rho layer=embedding signal=gradient role=input value=chi method=pearson_log epoch=last %+.2f`; raw, the paper's scale,
 #   {result}`emergent/wikitext-2-lr20 correlations.rho layer=embedding signal=gradient role=input value=chi method=pearson epoch=last %+.2f`), on Wikipedia more clearly and on both scales ({result}`emergent/enwiki-7m-lr20 verdicts finding=4 method=pearson_log` and {result}`emergent/enwiki-7m-lr20 verdicts finding=4 method=pearson` where it is
-#   furthest from 0). Our bound is ±0.1; the paper says only that it is never significant.
+#   furthest from 0). Our bound is ±0.1; the paper says only that such a correlation is never significant.
 # - A cut of the learning rate starts no trend: after the first cut, at epoch 8, the correlations of activations do not turn upward as the paper's do (slope
-#   after minus slope before, an epoch: {claim}`emergent-5`).
+#   after minus slope before, per epoch: {claim}`emergent-5`).
 # :::
 #
-# So far words were targets, what the network has to predict. Here they are
-# {term}`inputs <input word>`, what it has just read. Each step's vectors are counted for the word
-# that was read, and correlated with its frequency:
+# So far words were targets, which the network has to predict. Here they are
+# {term}`inputs <input word>`, which it has just read. Each step's vectors are assigned to the word
+# that was read, and their mean $\chi$ is correlated with its frequency:
 #
 # $$\rho_\rightarrow(h) = \operatorname{corr}_w\bigl(\operatorname{mean}_{t:\,x_{t-1}=w}\chi(h_t),\ \operatorname{freq}(w)\bigr).$$
 
@@ -78,7 +78,7 @@ about(page)
 #
 # ## What the runs here give
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-inputs", "caption": "Correlation $\\rho_\\rightarrow$ between mean concentration and the frequency of the input word, raw frequency (Figure 3b of the paper). In the reference runs the activations of the lower layer begin below zero, pass those of the embedding in the third epoch and end far above them, the reverse of the paper. Solid: gradients; dashed: activations; grey: the signals that the text does not name. Bands: 95 % intervals over words; vertical lines: the learning rate was cut."}, "image": {"alt": "Line chart: correlation with input-word frequency over epochs, one line for each layer and signal; dashed vertical lines mark cuts of the learning rate.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-inputs", "caption": "Correlation $\\rho_\\rightarrow$ between mean concentration and the frequency of the input word, raw frequency (Figure 3b of the paper). In the reference runs the activations of the lower layer begin below zero, pass those of the embedding in the third epoch and end far above them, the reverse of the paper. Solid: gradients; dashed: activations; grey: the signals that the text does not name. Bands: 95 % intervals over words; vertical lines: cuts of the learning rate."}, "image": {"alt": "Line chart: correlation with input-word frequency over epochs, one line for each layer and signal; dashed vertical lines mark cuts of the learning rate.", "classes": "dark-light"}}
 axes = page.beside(
     figures.correlations_over_epochs,
     "correlations",
@@ -122,8 +122,8 @@ rho_sentence(
 )
 
 # %% [markdown]
-# In code: the same function for any signal and role. The table's $\chi$ is averaged over seeds, which leaves less noise, so that
-# these correlations are larger than the means of single runs, above: that of the embedding on log frequency by half or more.
+# In code: the same function for any signal and role. The table's $\chi$ is averaged over seeds, which leaves less noise, so
+# these correlations are larger than the means over single runs above, that of the embedding on log frequency by half or more.
 # What decides a finding is the mean over runs.
 
 # %%
@@ -152,7 +152,7 @@ rho[["layer", "method", "rho", "low", "high"]].round(2)
 # behind at the end; it is positive after the first epoch; and it gains more in the first half of
 # training than in the second. Finding 4: no gradient's correlation leaves ±0.1 in any epoch.
 # Finding 5: the slope of the mean correlation of the activations is steeper after the first cut
-# of the learning rate than before, and positive. [All parts of the rules](../../book/emergent/verdicts.md).
+# of the learning rate than before, and positive. See [all parts of the rules](../../book/emergent/verdicts.md).
 
 # %% tags=["remove-input"]
 verdicts(page, 3, 4, 5)
@@ -161,7 +161,7 @@ verdicts(page, 3, 4, 5)
 # Finding 4 is a claim about *every* gradient in *every* epoch, so one clear exception decides
 # against it; the value shown is the one furthest from 0. In the reference runs, on log frequency, that is the gradient of
 # the embedding in one of the last epochs; on raw frequency it is the softmax gradient in the first. Finding 5 needs a cut with at least two
-# epochs on either side, which the reference runs have by plan (after epochs 8 and 14). It is also the one with the weakest design: a cut happens once or twice in a run, and something that merely happens at the same time looks the same.
+# epochs on either side, which the reference runs have, as planned (after epochs 8 and 14). It is also the one with the weakest design: a cut happens once or twice in a run, and anything that merely happens at the same time looks the same.
 #
 # ## What to try next
 #

@@ -18,7 +18,7 @@
 # - The gradient of the upper layer stands out, as in the paper: over all words of WikiText-2 its correlation with log frequency reaches
 #   {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=3 %+.2f` in the third epoch, over those of Wikipedia {result}`emergent/enwiki-7m-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=1 %+.2f` in the first (raw {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson epoch=3 %+.2f` and {result}`emergent/enwiki-7m-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson epoch=1 %+.2f`). That of no other signal ever rises to 0.1.
 # - Over all words it does not last: it ends at {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f` and, on Wikipedia, {result}`emergent/enwiki-7m-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f`. Over W, the words seen at least 3,000 times, it
-#   comes back on WikiText-2 ([on another page](emergent_exposure.ipynb)), to {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=last %+.2f` on log and {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=last %+.2f` on raw frequency (finding 1: {verdict}`emergent-1`).
+#   comes back on WikiText-2 ([see the page on exposure](emergent_exposure.ipynb)), to {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=last %+.2f` on log and {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=last %+.2f` on raw frequency (finding 1: {verdict}`emergent-1`).
 # - On WikiText-2 the softmax gradient and the activations of the upper layer hardly follow the target's frequency at the end
 #   ({result}`emergent/wikitext-2-lr20 correlations.rho layer=softmax signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f` and
 #   {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm2 signal=activation role=target value=chi method=pearson_log epoch=last %+.2f`).
@@ -72,7 +72,7 @@ about(page)
 #
 # ## What the runs here give
 #
-# Solid lines are gradients, dashed lines activations; the colour is the layer, and the lower LSTM layer and the embedding are grey. Bands are 95 % intervals over words, thin lines single seeds, vertical dashed lines the cuts of the
+# Solid lines are gradients, dashed lines activations; colours tell the layers apart (the lower LSTM layer and the embedding are grey). Bands are 95 % intervals over words, thin lines single seeds, vertical dashed lines the cuts of the
 # {term}`learning rate`. Epoch 0 is the network before any training: what is there already owes
 # nothing to learning.
 
@@ -93,8 +93,8 @@ over_words = (1, "ρ over all words at the last epoch")
 rho_sentence(page, "At the last epoch, ρ←(h̄²) on raw frequency is", over_words)
 
 # %% [markdown]
-# In code, from the table of words that the reference runs left. Its $\chi$ is averaged over seeds, which leaves less noise: the
-# correlation is higher than the mean of those of single runs, above, and its interval is over words alone.
+# In code, from the table of words that the reference runs left. Its $\chi$ is averaged over seeds, which leaves less noise, so the
+# correlation is higher than the mean over single runs above; its interval is over words alone.
 
 # %%
 import sparsecore as sc
@@ -111,7 +111,7 @@ rho[["method", "rho", "low", "high"]].round(2)
 # often as the median word, so that a few function words can determine the correlation.
 # On the logarithm of frequency a few words weigh far less, if there are many others, as here:
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-targets-log", "caption": "The same on log frequency. In the reference runs the heavy line is highest in the third epoch and falls from then on, to less than a third of that; it still ends above all others."}, "image": {"alt": "Line chart: correlation with the logarithm of target-word frequency over epochs, one line for each layer and signal.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-targets-log", "caption": "The same on log frequency. In the reference runs the heavy line is highest in the third epoch and falls from then on, to less than a third of its peak; it still ends above all others."}, "image": {"alt": "Line chart: correlation with the logarithm of target-word frequency over epochs, one line for each layer and signal.", "classes": "dark-light"}}
 axes = page.beside(
     figures.correlations_over_epochs,
     "correlations",
@@ -139,15 +139,15 @@ rho_sentence(
 # out what the word's class (open, closed, neither) or its length in letters explains. A finding
 # that vanished there would be about grammar or spelling rather than exposure.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-methods", "caption": "$\\rho_\\leftarrow(\\bar h^2)$ at the last epoch by six methods, with 95 % intervals over words; a mark for each seed. In the reference runs all are positive and near one another; class and length take little away. The intervals on raw frequency, which rests on few words, are by far the widest."}, "image": {"alt": "Dot chart: the same correlation by six methods, each with its interval.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-methods", "caption": "$\\rho_\\leftarrow(\\bar h^2)$ at the last epoch by six methods, with 95 % intervals over words; a mark for each seed. In the reference runs all are positive and near one another; taking out class or length changes little. The intervals on raw frequency, which rests on few words, are by far the widest."}, "image": {"alt": "Dot chart: the same correlation by six methods, each with its interval.", "classes": "dark-light"}}
 axes = page.beside(figures.methods_compared, "correlations")
 
 # %% [markdown]
 # And this is how much depends on a few words: Pearson's correlation on raw frequency over all words once the most
-# frequent are left out. Where the line falls, the words just dropped had carried it. The same over W, and in other
+# frequent are left out. Where the line falls, the words just dropped had carried the correlation. The same over W, and in other
 # epochs, is [on the page about exposure](emergent_exposure.ipynb).
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-few-words", "caption": "Correlation on raw frequency over all words without the most frequent ones, at the last epoch. In the reference runs it falls steeply over the first three, touches zero once thirty are left out, and is above zero again without three hundred. Below each number, the share of the text that those words make up; thin lines: single seeds."}, "image": {"alt": "Line chart: correlation on raw frequency after leaving out the 1, 3, 10, 30, 100 and 300 most frequent words.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-few-words", "caption": "Correlation on raw frequency over all words without the most frequent ones, at the last epoch. In the reference runs it falls steeply with the first three, touches zero once thirty are left out, and is above zero again without three hundred. Below each number: the share of the text that those words make up; thin lines: single seeds."}, "image": {"alt": "Line chart: correlation on raw frequency after leaving out the 1, 3, 10, 30, 100 and 300 most frequent words.", "classes": "dark-light"}}
 axes = page.beside(figures.without_words, "influence")
 
 # %% [markdown]
@@ -155,7 +155,7 @@ axes = page.beside(figures.without_words, "influence")
 #
 # Finding 1 asks whether $\rho_\leftarrow(\bar h^2)$ is positive and growing; finding 2 whether it
 # is the only one that is strong (0.3 or more) and growing, and whether the activations of the
-# upper layer stay uncorrelated with the frequency of the target. [All parts of the
+# upper layer stay uncorrelated with the frequency of the target. See [all parts of the
 # rules](../../book/emergent/verdicts.md), with their values.
 
 # %% tags=["remove-input"]

@@ -15,13 +15,13 @@
 #
 # :::{admonition} What we found
 # :class: found
-# - A handful of words and punctuation marks, which count as words here, stands apart: the full stop is highest with a mean $\chi$ of
+# - A handful of words and punctuation marks, which count as words here, stand apart: the full stop is highest with a mean $\chi$ of
 #   {result}`emergent/wikitext-2-lr20 words.chi_lstm2_gradient_target word=. %.3f`, then *the* with {result}`emergent/wikitext-2-lr20 words.chi_lstm2_gradient_target word=the %.3f`. Most others lie within a few
 #   thousandths of {result}`emergent/wikitext-2-lr20 words.chi_lstm2_gradient_target %.3f`.
 # - Function words minus content words on Wikipedia, in thousandths: {result}`emergent/enwiki-7m-lr20 verdicts finding=7 part="mean χ, closed minus open, over words seen more than 1,000 times" * 1000` over words that occur more than 1,000 times, {result}`emergent/enwiki-7m-lr20 verdicts finding=7 part="mean χ, closed minus open, at equal log frequency over W" * 1000`
 #   at equal log frequency over words seen at least 3,000 times in training. On WikiText-2, where too few content words are as frequent as the paper's, {result}`emergent/wikitext-2-lr20 differences.adjusted epoch=last sample=all * 1000 %+.1f` over all words at
 #   equal log frequency.
-# - So the gradients of function words are not the more concentrated ones: finding 7 {verdict}`emergent-7`.
+# - So function words do not send the more concentrated gradients: finding 7 {verdict}`emergent-7`.
 # :::
 #
 # A correlation is one number for thousands of words. Here are the words themselves: each a point,
@@ -61,16 +61,16 @@ about(page)
 # %% [markdown]
 # ## What the paper found
 #
-# Figure 5 of {cite:t}`saphra2019` shows words that occur more than 1,000 times: chi rises with
+# Figure 5 of {cite:t}`saphra2019` shows words that occur more than 1,000 times: $\chi$ rises with
 # frequency, and function words lie above content words. "Gradients associated with function words
 # are more concentrated than the gradients of content words, even controlling for word frequency."
 #
 # ## What the runs here give
 #
-# The scale on the right translates chi into {term}`effective units`, $1/\chi^2$: how many equally
+# The scale on the right translates $\chi$ into {term}`effective units`, $1/\chi^2$: how many equally
 # large entries would be as concentrated.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-words", "caption": "Mean concentration $\\chi(\\bar h^2)$ of each target word after the last epoch, against its frequency (Figure 5 of the paper). In the reference runs the line, a mean over words whose frequencies lie within a factor of two, rises a little up to some tens of occurrences, falls, and rises again for some twenty of the commonest words and punctuation marks at the right. At the same frequency squares (closed classes) and dots (open classes) are intermingled."}, "image": {"alt": "Scatter chart: one point a word, frequency on a logarithmic axis against mean concentration, coloured by class; the most frequent words are named.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-words", "caption": "Mean concentration $\\chi(\\bar h^2)$ of each target word after the last epoch, against its frequency (Figure 5 of the paper). In the reference runs the line, a mean over words whose frequencies lie within a factor of two, rises a little up to some tens of occurrences, falls, and rises again for the twenty or so commonest words and punctuation marks at the right. At the same frequency squares (closed classes) and dots (open classes) are intermingled."}, "image": {"alt": "Scatter chart: one point a word, frequency on a logarithmic axis against mean concentration, coloured by class; the most frequent words are named.", "classes": "dark-light"}}
 axes = page.beside(
     figures.chi_against_frequency,
     "words",
@@ -84,7 +84,7 @@ HoverPoints(axes)
 # %% [markdown]
 # The samples matched in frequency, a mark for each word:
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-matched", "caption": "Mean concentration of the words in the two samples of equal mean frequency; the bars are the means of the samples. In the reference runs the means differ by a fraction of a thousandth, where the words of either sample spread over five to six thousandths."}, "image": {"alt": "Strip chart: concentration of the words of the closed and the open sample, with their means.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-matched", "caption": "Mean concentration of the words in the two samples of equal mean frequency; the bars are the means of the samples. In the reference runs the means differ by a fraction of a thousandth, while the words of each sample spread over five to six thousandths."}, "image": {"alt": "Strip chart: concentration of the words of the closed and the open sample, with their means.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.samples_compared,
     with_matched(page.reference),
@@ -124,7 +124,7 @@ extremes(page.main, min_frequency=100)
 # ## How sure are we?
 #
 # Finding 7 is decided by the difference of the two means over words that occur more than 1,000 times in the text, and over W,
-# the words seen at least 3,000 times in training, at equal log frequency; the matched samples of W complete it. [All parts of its
+# the words seen at least 3,000 times in training, at equal log frequency; the matched samples of W complete it. See [all parts of its
 # rule](../../book/emergent/verdicts.md).
 
 # %% tags=["remove-input"]

@@ -45,9 +45,9 @@ axes = figures.chi_in_the_plane()
 # ## What a value means
 #
 # If $n$ of the $D$ entries are equal and the others zero, $\chi = 1/\sqrt n$, whatever $D$ is. So
-# $1/\chi^2$ can be read as a number of {term}`effective units`. It is the inverse Simpson index, as ecologists count species,
-# of the shares $|v_i|/\sum_j|v_j|$. Nothing can be below
-# $1/\sqrt D$, the *floor* of a layer (bars at the right end), for 200 units 0.071. A vector of $D$ independent normal random
+# $1/\chi^2$ can be read as a number of {term}`effective units`. It is the inverse Simpson index, with which ecologists count species,
+# of the shares $|v_i|/\sum_j|v_j|$. $\chi$ cannot be below
+# $1/\sqrt D$, the *floor* of a layer (the bars at the right end of the figure): 0.071 for 200 units. A vector of $D$ independent normal random
 # numbers, which nobody would call sparse, has a $\chi$ somewhat above it, about $\sqrt{\pi/2D}$ (dots): 0.089 for 200 units, as
 # concentrated as 127 equal ones. After a dropout of one in five, 160 of a gradient's 200
 # entries are left, and the value is 0.099.
@@ -82,7 +82,7 @@ pd.DataFrame(
 #
 # - Values of layers of different widths cannot be compared as they stand. Their floors differ.
 #   {term}`Hoyer's measure` puts the floor at 0 and a single entry at 1 for every width.
-# - A correlation of $\chi$ with something says nothing of how large $\chi$ is. The pages of this book
+# - A correlation of $\chi$ with something says nothing about how large $\chi$ is. The pages of this book
 #   therefore show both.
 # - A mean of $1/\chi^2$ is not $1/$ (mean of $\chi$)$^2$. All tables hold the mean of $\chi$ over the
 #   places where a word occurs, as the paper defines it.
@@ -103,4 +103,4 @@ pd.DataFrame(
 # ## Try it
 #
 # `sc.chi`, `sc.effective_units` and `sc.hoyer` take any tensor, along any dimension, and can be
-# differentiated: as a penalty, $\chi$ makes a layer more concentrated on purpose.
+# differentiated: subtracted from a loss, $\chi$ makes a layer more concentrated on purpose.
