@@ -24,7 +24,7 @@
 # - Under Adam the slope is positive at first in four of the five networks, falls in all five, and ends with different signs (held out).
 # :::
 #
-# The numbers are those of the third round of runs, which repeats three arms (ways of training) of the second with new seeds, and decides findings 10 to 12. The second has all arms, and decides findings 1 to 9: figures comparing more than these three arms show the second round only.
+# The numbers are those of the third round of runs, which repeats three arms (ways of training) of the second with new seeds, and decides findings 10 to 12. The second has all arms, and decides findings 1 to 9; figures that compare more than these three arms show the second round only.
 #
 # Early in training frequent words send more concentrated gradients into the upper layer of a language model
 # than rare ones. But *the* differs from *barometer* in more than frequency. To find out what frequency does by
@@ -74,10 +74,10 @@ about(page)
 # %% [markdown]
 # ## How it is computed, in ten lines
 #
-# A run leaves two tables: `types` says what each type is, `probe` how concentrated the gradient is that
+# A run leaves two tables: `types` says what each type (distinct word) is, `probe` how concentrated the gradient is that
 # it sends down on held-out text, both halves of a split word being the target at the same positions.
 # The lines below give the mean difference within a word, in
-# thousandths of $\chi$, by how much more often its frequent half occurs. The run is one that your machine makes in a minute: SGD at 5, 64 units a layer, text of the
+# thousandths of $\chi$, by how much more often its frequent half occurs. The run is one that your machine makes in a minute: SGD at 5, 64 units per layer, text from the
 # installed packages, one seed. In so small a network the frequent half is ahead even at 5. In the reference runs, with 200 units on
 # Wikipedia, it is not; we do not know why.
 
@@ -99,10 +99,10 @@ by_ratio.agg(["mean", "sem", "count"]).round(2)
 # %% [markdown]
 # ## With intervals, by dose
 #
-# Three ways of training; the others are further down. At 1 : 1 the expected difference is zero by symmetry, which checks the
+# These are three ways of training; the others are further down. At 1 : 1 the expected difference is zero by symmetry, which checks the
 # code. Open markers compare different words: intact ones with others of which most occurrences, as inputs too,
 # were replaced by `<unk>`, adjusted linearly for how frequent they were before. That makes a word rarer without a second word
-# of its own that competes as a wrong guess; `<unk>` competes in its place. Held out, they are measured wherever they would naturally stand.
+# of its own that competes as a wrong guess; `<unk>` competes in its place. Held out, they are measured wherever they would naturally occur.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-dose", "caption": "By how much $\\chi$ of the upper gradient is larger, in training, for the frequent half of a split word than for its rare half (filled), and for an intact word than for one that was as frequent before it was thinned (open). At 1 : 1 the marks lie about zero; with SGD at 20 they rise from left to right, with Adam they fall, with SGD at 5 they stay near zero. Bars: 95 % intervals over seeds and words, where there are three seeds."}, "image": {"alt": "Line chart: difference in concentration in training at ratios 1 to 1, 4 to 1 and 19 to 1, for three ways of training.", "classes": "dark-light"}}
 right = right_of(page, "enwiki-3")
@@ -117,20 +117,20 @@ axes = figures.beside(
 # %% tags=["remove-input"]
 HoverPoints(axes)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-held", "caption": "The same on held-out text, where both halves are the target at the same positions. Adam's marks fall here too; those of SGD at 20 are too uncertain to say."}, "image": {"alt": "Line chart: difference in concentration on held-out text at ratios 1 to 1, 4 to 1 and 19 to 1, for three ways of training.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-held", "caption": "The same on held-out text, where both halves are the target at the same positions. Adam's marks fall here too; those of SGD at 20 are too uncertain to tell."}, "image": {"alt": "Line chart: difference in concentration on held-out text at ratios 1 to 1, 4 to 1 and 19 to 1, for three ways of training.", "classes": "dark-light"}}
 axes = figures.beside(figures.dose_response, page.reference, table="doses", **right)
 
 # %% tags=["remove-input"]
 HoverPoints(axes)
 
 # %% [markdown]
-# The word tables of these runs are not kept with the book. The part of an interval that comes from words can therefore be recomputed from
-# new runs only; means and spreads over seeds can be recomputed from the tables.
+# The word tables of these runs are not kept with the book. The part of an interval that comes from words can therefore be recomputed only from
+# new runs; means and spreads over seeds can be recomputed from the tables.
 #
 # ## Over training
 #
-# The slope of the lines above, by arm. Bands are the range over the seeds, which is no 95 % interval. Five arms have names that do not say all: *normal output rows* begins with
-# rows drawn from a normal distribution in place of a uniform one of the same variance; *targets shuffled* trains on the text's words in random order as targets;
+# The slope of the lines above, by arm. Bands are the range over the seeds, which is not a 95 % interval. Some arms have names that do not say everything: *normal output rows* begins with
+# rows drawn from a normal distribution in place of a uniform one of the same variance; *targets shuffled* trains with the text's words in random order as its targets;
 # *$\chi$ penalised* (or *rewarded*) adds $\chi$ of the gradient to the loss (or subtracts it); *frequent words first* is a curriculum, in which rare targets join the loss
 # later; *a tenth of the text ten times* makes as many updates on repeated text.
 
@@ -162,7 +162,7 @@ axes = figures.beside(
 # %% tags=["remove-input"]
 HoverPoints(axes)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-variants", "caption": "The same for variants of SGD at 5 (with momentum: at 0.5), each an LSTM, one panel per variant; grey and dashed in each: SGD at 5 itself. With normal output rows the slope stays at zero, as it does with the usual rows; with targets shuffled it grows from the start, and with momentum more. Left out is the arm in which $\\chi$ is rewarded, whose slopes are far steeper (table below). Bands: the range over the seeds."}, "image": {"alt": "Six small line charts: effect of frequency on concentration over updates for each variant of SGD at 5, with SGD at 5 itself in grey.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-variants", "caption": "The same for variants of SGD at 5 (with momentum: at 0.5), each an LSTM, one panel per variant; grey and dashed in each: SGD at 5 itself. With normal output rows the slope stays at zero, as it does with the usual rows; with targets shuffled it grows from the start, and with momentum it grows more. Left out is the arm in which $\\chi$ is rewarded, whose slopes are far steeper (table below). Bands: the range over the seeds."}, "image": {"alt": "Six small line charts: effect of frequency on concentration over updates for each variant of SGD at 5, with SGD at 5 itself in grey.", "classes": "dark-light"}}
 variants = (
     "normal-init",
     "shuffled",
@@ -179,7 +179,7 @@ axes = figures.slopes_by_arm(sides, variants)
 #
 # The networks other than the LSTM were trained with Adam and not with SGD: what they add is to be compared with the LSTM under Adam.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-arms", "caption": "The split slope after 3,000 updates, in training (filled) and on held-out text (open), for every arm that was run but the one in which $\\chi$ is rewarded, whose slopes are far steeper (table below). SGD at 20 keeps clear of zero in training only; the GRU and the minGRU held out only; the LSTM with Adam, SGD at 5 with targets shuffled and SGD with momentum by both measures. Bars: 95 % intervals over seeds and words."}, "image": {"alt": "Point chart: effect of frequency on concentration at the end of training by two measures, a row for each arm.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-arms", "caption": "The split slope after 3,000 updates, in training (filled) and on held-out text (open), for every arm that was run except the one in which $\\chi$ is rewarded, whose slopes are far steeper (table below). SGD at 20 keeps clear of zero in training only; the GRU and the minGRU held out only; the LSTM with Adam, SGD at 5 with targets shuffled and SGD with momentum by both measures. Bars: 95 % intervals over seeds and words."}, "image": {"alt": "Point chart: effect of frequency on concentration at the end of training by two measures, a row for each arm.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.slopes_compared,
     rounds,
@@ -214,7 +214,7 @@ arms_table(page, reference, "enwiki-3", kinds=["thin"])
 # ## At equal loss
 #
 # An arm that has learned less is not comparable with one that has learned more. So here are the
-# slopes by how well a network predicts (this was not registered, and decides nothing):
+# slopes against how well a network predicts (this was not registered, and decides nothing):
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-loss", "caption": "The split slope in training against held-out loss. Compare the lines only at losses that both reach: where SGD at 20 ends, Adam is positive too; Adam falls below zero only at losses that SGD at 20 never reaches. Marks are joined in the order of training, which leads to the right as the loss falls; SGD at 20 turns back at its end. Bars: 95 % intervals over seeds and words."}, "image": {"alt": "Line chart: effect of frequency on concentration in training against held-out loss, a line for each of three optimisers.", "classes": "dark-light"}}
 axes = figures.beside(
@@ -247,7 +247,7 @@ HoverPoints(axes)
 # $$\bar h = q\,\Bigl(\sum_{j \ne y} r_j W_j - W_y\Bigr),$$
 #
 # with $q$ the probability given to wrong words and $r_j$ the share of it that word $j$ has. Scale does
-# not matter to $\chi$: it depends on the rows and on the shares, and on nothing else. At the same
+# not matter to $\chi$, so only the rows and the shares do. At the same
 # position the two halves of a word differ in their own row $W_y$, and a little in the shares, since each
 # has the other among its wrong words. Over whole words one can leave out one or the other: *rows
 # alone* gives every wrong word the share that it has in the text, *shares alone* puts the mean row in the
@@ -281,7 +281,7 @@ axes = page.beside(figures.acquisition, "bands", arm="sgd-5", same_y=False)
 #
 # The rules were written down before the runs ({doc}`../../book/registrations`); a table of all findings is
 # in {doc}`../../book/causes/verdicts`. Each seed draws its own words,
-# its own coin and its own initial weights; intervals cover a new training and new words. With
+# its own coin and its own initial weights; intervals allow for another training run and other words. With
 # fewer than three seeds there is no interval and no verdict.
 
 # %% tags=["remove-input"]
