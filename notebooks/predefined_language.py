@@ -16,7 +16,7 @@
 # :::{admonition} What we found
 # :class: found
 # - Without fine-tuning the paper has the sparse model ahead, by 0.015 nats per word. Here the dense one is: dense minus sparse is {claim}`language-1` over eight seeds
-#   (test perplexity {over-seeds}`language/ptb-50k language/ptb-50k-2 runs.test_perplexity model=dense %.1f` dense, {over-seeds}`language/ptb-50k language/ptb-50k-2 runs.test_perplexity model=sparse %.1f` sparse). Fine-tuning, which reverses the order in the paper, changes nothing about it.
+#   (test perplexity {over-seeds}`language/ptb-50k language/ptb-50k-2 runs.test_perplexity model=dense %.1f` dense, {over-seeds}`language/ptb-50k language/ptb-50k-2 runs.test_perplexity model=sparse %.1f` sparse). Fine-tuning, which reverses the order in the paper, does not change this.
 # - After fine-tuning the dense model is ahead, as in the paper: sparse minus dense is {claim}`language-2` nats per word (the paper's
 #   0.007; test perplexity {over-seeds}`language/ptb-50k language/ptb-50k-2 runs.test_perplexity_finetuned model=dense %.1f` and {over-seeds}`language/ptb-50k language/ptb-50k-2 runs.test_perplexity_finetuned model=sparse %.1f`). Both models were still improving when training ended:
 #   in most runs the last epoch is the best.
@@ -118,7 +118,7 @@ num_blocks, round(gamma, 3), sizes
 # ## Does the sparse model overfit?
 #
 # The gap between training and validation text, both without dropout, says how much better a model is
-# on what it has seen. It is larger for the sparse model, and grows with fine-tuning in both:
+# on what it has seen. It is larger for the sparse model, and grows with fine-tuning in both models:
 
 # %% tags=["hide-input"]
 gap_table(page)
@@ -126,9 +126,9 @@ gap_table(page)
 # %% [markdown]
 # ## How sure are we?
 #
-# Three findings. A part is a difference between the two models in nats per word, with a 95 % interval
-# over seeds. It is true if the whole interval is above 0, false if it is below, however wide. Only of one that contains 0 is it asked whether it is narrow enough to have shown the paper's effect. Finding 2's
-# could not have shown one as small as the paper's 0.007: what it shows is a larger one. A single seed decides nothing. [All parts of
+# There are three findings. A part is a difference between the two models in nats per word, with a 95 % interval
+# over seeds. It is true if the whole interval is above 0 and false if it is below, however wide the interval. Only if the interval contains 0 do we ask whether it is narrow enough to have shown the paper's effect. That of finding 2
+# could not have shown an effect as small as the paper's 0.007; the one that it shows is larger. A single seed decides nothing. See [all parts of
 # the rules](../../book/predefined/verdicts.md).
 
 # %% tags=["remove-input"]
@@ -154,4 +154,4 @@ verdicts(page, 1, 2, 3)
 # - An open text: `sparsecore data fetch wikitext-2`, then add `--corpus wikitext-2`.
 # - Full size on a GPU: `sparsecore run language --preset paper --hidden-size 1725 --stack
 #   sparse_hidden --reduction 0.66666`.
-# - Sparse layers that are not wider, but fewer parameters: `--stack sparse_hidden --reduction 0.5`.
+# - Sparse layers that are no wider, with fewer parameters: `--stack sparse_hidden --reduction 0.5`.

@@ -97,7 +97,7 @@ f"{counted:,} parameters, {expected:,} expected; blocks read inputs {read}"
 # ## A stack of layers
 #
 # The paper's Figure 4: first a dense language model, then a sparse one that is twice as
-# wide in the middle. Each box is a dense LSTM, the shaded area beneath shows which part of the layer below it reads. Widths are to scale within each drawing.
+# wide in the middle. Each box is a dense LSTM; the shaded area beneath it shows which part of the layer below it reads. Widths are to scale within each drawing.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-stack-dense", "caption": "The three dense layers of the smaller language model (Figure 4a of the paper)."}, "image": {"alt": "Three boxes one above the other, each with its input and output sizes and its number of parameters.", "classes": "dark-light"}}
 axes = figures.stack(dense_stack())

@@ -16,17 +16,17 @@
 # :::{admonition} What we found
 # :class: found
 # - The full dense model knows {over-seeds}`reciting/ptb-3500 reciting/ptb-3500-2 reciting/ptb-3500-3 runs.accuracy family=dense part=1 * 100 %.1f` % of its text.
-#   So training time is not what the full model lacks, as it was in the first round; the smaller ones lack capacity, or a learning rate of their own (all rows share one).
-# - With the parameters of a dense model of *half* the widths, a sparse embedding beside wide sparse layers costs more than it brings: the two
+#   So the full model no longer lacks training time, as it did in the first round; the smaller models lack capacity, or a learning rate of their own (all share one).
+# - With the parameters of a dense model of *half* the widths, a sparse embedding beside wide sparse layers costs more than it gains: the two
 #   together fall behind the dense model ({claim}`reciting-2` points; in the paper they are 0.41 ahead). Between sparse layers alone and the dense model the
 #   difference is open ({claim}`reciting-1` points; the paper's 0.62 is too little to be seen with five seeds).
 # - With the parameters of a model of a *third* of the widths the order is the paper's: sparse layers with a sparse embedding recite the most ({over-seeds}`reciting/ptb-3500 reciting/ptb-3500-2 reciting/ptb-3500-3 runs.accuracy family="sparse RNN + sparse embedding" part=3 * 100 %.1f` %), dense ones
 #   less ({over-seeds}`reciting/ptb-3500 reciting/ptb-3500-2 reciting/ptb-3500-3 runs.accuracy family=dense part=3 * 100 %.1f` %), sparse layers alone the least ({over-seeds}`reciting/ptb-3500 reciting/ptb-3500-2 reciting/ptb-3500-3 runs.accuracy family="sparse RNN" part=3 * 100 %.1f` %). But seeds differ by as much as models do, and the
-#   differences stay open.
+#   differences remain open.
 # :::
 #
 # How much can a network hold? One way to ask is to let it learn a text by heart: no dropout, no validation text,
-# nothing that prevents it. Then count how many words of the text it can predict, each from the words before it. A model with
+# nothing to prevent it. Then count how many words of the text it can predict, each from the words before it. A model with
 # enough parameters knows all of it. With fewer, the question is how to spend them:
 #
 # - **dense**: a smaller model, every weight of which is there;
@@ -101,8 +101,8 @@ accuracy_sentence(page)
 # learn what follows what. A run that is still there at the end has failed to train and is left out of the verdicts; here every run
 # left it.
 #
-# In code: the best epoch of every run in percent, and the spread over seeds. `part` is the size, as one part in so many of
-# the original's widths.
+# In code: the best epoch of every run in percent, and the spread over seeds. `part` is the number by which
+# the original's widths are divided.
 
 # %%
 runs = page.main["runs"]
@@ -113,8 +113,8 @@ by_model.agg(["mean", "min", "max", "count"]).round(1)
 # %% [markdown]
 # ## How sure are we?
 #
-# Three findings, each a difference between two models with equally many parameters, in percentage
-# points, with a 95 % interval over seeds. A part is true if the whole interval is above 0. [All parts of the rules](../../book/predefined/verdicts.md).
+# There are three findings, each a difference between two models with equally many parameters, in percentage
+# points, with a 95 % interval over seeds. A part is true if the whole interval is above 0. See [all parts of the rules](../../book/predefined/verdicts.md).
 
 # %% tags=["remove-input"]
 verdicts(page, 1, 2, 3)
@@ -128,13 +128,13 @@ verdicts(page, 1, 2, 3)
 # {result}`reciting/ptb-3500 accuracy.words_to_learn family="dense" part=1 %.0f` words of the same text, one learning rate for all models, and
 # {result}`reciting/ptb-3500 accuracy.epochs family="dense" part=3 %.0f` epochs, about 36,000 updates (the paper has 100,000).
 #
-# What remains different is size. With 60 units a layer the blocks of the smallest models have five or six units each, the paper's 115. And
-# words that occur once are `<unk>` in our text, so that the embedding has fewer rare words to save on than the paper's: this may be why it
-# costs more here at a half. One rate for all models was not tuned for any of them.
+# What remains different is size. With 60 units per layer the blocks of the smallest models have five or six units each, the paper's 115. And
+# words that occur once are `<unk>` in our text, so that the embedding has fewer rare words to save on than the paper's: this may be why a sparse embedding
+# costs more here at half the widths. The one rate for all models was not tuned for any of them.
 #
 # ## What to try next
 #
 # - The text of the paper is licensed: `sparsecore data info ptb` says how to get it. Then
-#   `sparsecore reproduce reciting-2 --yes`. Any other text does as well: `sparsecore sweep reciting --preset small --corpus FILE`.
+#   `sparsecore reproduce reciting-2 --yes`. Any other text will do as well: `sparsecore sweep reciting --preset small --corpus FILE`.
 # - Full size on a GPU: `sparsecore sweep reciting --preset paper`.
 # - What the layers look like from inside: {doc}`explore_masks`.

@@ -16,7 +16,7 @@
 # :::{admonition} What we found
 # :class: found
 # - Of two embeddings of equal size the sparse one is better: at two values per word, on average, by
-#   {claim}`tagging-1` percentage points over twelve seeds (the figures below show the first four). (The layers above it are larger, since they read 20 numbers per word in place of two.)
+#   {claim}`tagging-1` percentage points over twelve seeds (the figures below show the first four). (The layers above it are larger, since they read 20 numbers per word instead of two.)
 # - It is the rare words that should be short. With the long vectors given to random words accuracy falls by
 #   {claim}`tagging-3` points, and by a further {claim}`tagging-4` if the rare words get them.
 # - The embedding can be cut to 15 % of its parameters with hardly any loss: the difference is {claim}`tagging-2` points over
@@ -79,8 +79,8 @@ about(page)
 # ## What the paper found
 #
 # {cite:t}`demeester2018` tag the Wall Street Journal part of the Penn Treebank with 43,815 words.
-# The rest of the network is kept tiny on purpose, 3,309 parameters, so that what happens to the
-# embedding shows. Their Figure 3 has two lines. Dense embeddings lose accuracy as they get shorter.
+# The rest of the network is kept tiny on purpose, 3,309 parameters, so that changes to the
+# embedding show. Their Figure 3 has two lines. Dense embeddings lose accuracy as they get shorter.
 # Sparse ones of the same number of parameters lose hardly any, down to about 15 % of the full size.
 #
 # Their explanation: the recurrent layer still receives 20 inputs. Most of these carry signals from
@@ -89,7 +89,7 @@ about(page)
 #
 # ## What the runs here give
 #
-# Each point is a setting of its own, averaged over seeds; the band is one standard deviation to
+# Each point is one setting, averaged over seeds; the band is one standard deviation to
 # either side. At the right end both lines meet: there all 20 numbers of all words are stored.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tagging", "caption": "Accuracy of the tagger against the size of its embedding (Figure 3 of the paper). Dense: all vectors are short. Sparse: vectors have 20 dimensions, most words store only a few. Points one above the other have equally many parameters in the embedding. To the left the two lines part: the sparse one leads, most of all at two values per word. Drawn from the first round's four seeds; bands: one standard deviation over them."}, "image": {"alt": "Line chart: accuracy in percent against numbers stored per word, one line for dense and one for sparse embeddings, with bands.", "classes": "dark-light"}}
@@ -132,7 +132,7 @@ accuracy_table(page)
 # ## Is it the rare words that should be short?
 #
 # One could argue the other way round: frequent words are mostly function words, which say little,
-# so *they* could do with short vectors, and much computing would be saved. Table 3 of the paper puts
+# so *they* could make do with short vectors, and much computing would be saved. Table 3 of the paper puts
 # that to the test. *Up* is the order used so far: the rarest words are the shortest. *None* gives
 # the long vectors to words drawn at random, *down* to the rarest words. The number of parameters is
 # the same in all three.
@@ -149,7 +149,7 @@ orders_table(page)
 # %% [markdown]
 # Where is the accuracy lost? The next figure sorts the words of the test text by how often they
 # were seen in training. In the order *up* a sparse embedding takes numbers from the rare words alone.
-# In the order *down* it takes them from the frequent ones, which are most of any text.
+# In the order *down* it takes them from the frequent ones, which make up most of any text.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tagging-frequency", "caption": "Accuracy on test words by how often they were seen in training, for models that store 5 values per word on average, and for the full one. For frequent words the model with long vectors for rare words is lowest by far. The one with long vectors for frequent words is ahead of the dense one of equal size on words seen twice or more, and behind on those seen once: {result}`tagging/ud-english-ewt frequencies.accuracy embedding_dim=20 density=0.25 order=up seen=once %.0f` % against {result}`tagging/ud-english-ewt frequencies.accuracy embedding_dim=5 seen=once %.0f` %. This figure is not in the paper."}, "image": {"alt": "Line chart: accuracy against five classes of training frequency, one line for each of five models.", "classes": "dark-light"}}
 axes = page.beside(
@@ -178,17 +178,17 @@ tuning_table(page)
 # %% [markdown]
 # ## How sure are we?
 #
-# Four findings, each with parts. A part is a difference between two settings, in percentage points,
+# There are four findings, each with parts. A part is a difference between two settings, in percentage points,
 # with a 95 % interval over seeds. It is true if the whole interval is on the claimed side: above 0
-# for findings 1, 3 and 4, above −0.5 for finding 2. [All parts of the
+# for findings 1, 3 and 4, above −0.5 for finding 2. See [all parts of the
 # rules](../../book/predefined/verdicts.md), with their values.
 
 # %% tags=["remove-input"]
 verdicts(page, 1, 2, 3, 4)
 
 # %% [markdown]
-# The intervals say how much another seed would change. They do not say whether another treebank
-# would agree; the English Web Treebank is a fifth of the size of the paper's text, has more unknown
+# The intervals say how much the results would change with another seed. They do not say whether another treebank
+# would agree: the English Web Treebank is a fifth of the size of the paper's text, has more unknown
 # words, and comes from blogs, reviews and e-mails. Accuracies are lower than the paper's for these
 # reasons, and because the paper's text keeps the treebank's empty elements, which are easy to tag.
 #
