@@ -31,7 +31,7 @@ check_parameters(globals())
 # ## The machine
 #
 # It is a {term}`WFSA`, a weighted finite-state automaton: three states in a row. At every word it may
-# go one state on, along the {term}`main path`, or stay where it is, by a {term}`self-loop`. Each
+# move on one state, along the {term}`main path`, or stay where it is, by a {term}`self-loop`. Each
 # has a *weight*, which depends on the word, and the value of a path through the states is the product of
 # the weights along it.
 #
@@ -58,7 +58,7 @@ rnn = automaton(
     stay=stay,
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-automaton", "caption": "The automaton: states in a row, the main path from left to right, self-loops above. At each arrow stands the word that it takes, with weight 1 (all others have 0), above each self-loop its weight, and in brackets the one at *but*. Nothing is drawn above state 0, where waiting is free. Like Figure 2 of the paper, with two transitions in place of four."}, "image": {"alt": "Three circles in a row, numbered 0 to 2, joined by arrows; arcs return to circles 1 and 2.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-automaton", "caption": "The automaton: states in a row, the main path from left to right, self-loops above. At each arrow stands the word that it takes, with weight 1 (all others have 0), above each self-loop its weight, and in brackets the one at *but*. Nothing is drawn above state 0, where waiting is free. Like Figure 2 of the paper, with two transitions instead of four."}, "image": {"alt": "Three circles in a row, numbered 0 to 2, joined by arrows; arcs return to circles 1 and 2.", "classes": "dark-light"}}
 from sparsecore.report import figures
 
 at_but = (rnn.bias + rnn.loop[:, vocabulary.index("but")]).sigmoid()[0].item()
@@ -92,7 +92,7 @@ axes = figures.path_through_sentence(reading(rnn, x, words))
 #
 # Two properties of trained automata can be seen already.
 #
-# - **They prefer the end of a text.** Waiting before the match is free, waiting after it costs. The
+# - **They prefer the end of a text.** Waiting before the match is free; waiting after it costs. The
 #   paper finds patterns that look for the last words of reviews. `last_loop_one=True` makes the
 #   waiting in the last state free as well, as its footnote 12 proposes.
 # - **A word that is not in the pattern is not forbidden**, only paid for.
@@ -128,7 +128,7 @@ score, steps = sc.best_paths(both, one_hot(text, vocabulary))
 round(score[0, 1].item(), 3), [text[t] for t in steps[0, 1].tolist()]
 
 # %% [markdown]
-# *bad bad* is worth $(-1)\cdot(-1)$, times what waiting at *good* costs, and beats *not … good* with
+# *bad bad* is worth $(-1)\cdot(-1)$, times the cost of waiting at *good*, and beats *not … good* with
 # $0.5 \cdot 0.5$ and two words of waiting. The search here keeps the paths with the largest and the smallest value into each state, which is
 # exact. The paper's results do not depend on it; its published phrases may.
 #

@@ -86,7 +86,7 @@ about_reader(reader)
 # the ℓ2 norm of the weights that lead into it. States with a norm below 0.1, and all those
 # behind them, were removed.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-states", "caption": "The automata before and after (Figure 1 of the paper): filled states are kept, hollow ones were removed. Rows are sorted by what is left, first by the number of states, then by their norms. Most automata are removed whole, which the last line counts; of the others the first states stay longest."}, "image": {"alt": "Rows of circles joined by lines, one row a WFSA of which something is kept; some states are filled, the others are hollow and small.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-states", "caption": "The automata before and after (Figure 1 of the paper): filled states are kept, hollow ones were removed. Rows are sorted by what is left, first by the number of states, then by their norms. Most automata are removed whole (the last line counts them); of the others the first states stay longest."}, "image": {"alt": "Rows of circles joined by lines, one row a WFSA of which something is kept; some states are filled, the others are hollow and small.", "classes": "dark-light"}}
 axes = figures.states_kept(reader.states)
 
 # %% [markdown]
@@ -123,8 +123,8 @@ phrase_rows(reader.patterns)
 # [Read the automata](explore_automata.ipynb), once its weakest states have been removed: its word scores are in the book,
 # those of the model above are not. Here its automata are called A, B, C and so on; they have nothing to do with the patterns above.
 # Words that it does not know are left out. <u>**Underlined**</u>: taken. Small print:
-# skipped. Faint: before the pattern begins, free of charge. The share is that of the automaton's
-# contribution to the decision, among the contributions of all.
+# skipped. Faint: before the pattern begins, free of charge. The share is the automaton's
+# part in the contributions of all automata to the decision.
 
 # %% tags=["hide-input"]
 decision(reader, sentence)
@@ -146,7 +146,7 @@ last = np.cumsum(reader.rnn.lengths) - 1
 # %% [markdown]
 # These are the words on the way to the *last* state of each. The path in the table is another choice among the many that an
 # automaton adds up: the one that contributes most, which may end in an earlier state and take fewer words. That most paths end near the end of the text is no accident: every self-loop after the last
-# transition costs, those before the first one do not.
+# transition costs; those before the first one do not.
 #
 # ## How sure are we?
 #

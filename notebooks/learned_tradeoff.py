@@ -15,7 +15,7 @@
 #
 # :::{admonition} What we found
 # :class: found
-# - Learned models are *not* ahead of structures chosen by hand of about the same size: learned minus chosen is {claim}`sentiment-1` percentage
+# - Learned models are *not* ahead of structures of about the same size chosen by hand: learned minus chosen is {claim}`sentiment-1` percentage
 #   points on average. In the first round the learned models were trained twice as long as the others, and were a little ahead. Here both were trained about as long (the rule asks for
 #   three quarters of the epochs). The interval is a little wider than the point that the paper claims, so by the rule the question is still untested; but it excludes a gain of a whole point.
 # - The best of the structures chosen by hand is the smallest, 24 automata of one transition each. The learned models of about that size are no better ({claim}`sentiment-2` points).
@@ -87,7 +87,7 @@ about(page)
 # {cite:t}`dodge2019` tell good reviews from bad ones. Their Figure 3 compares 24 WFSAs of one, two,
 # three or four transitions each (and a mix of these) with structures that a group lasso leaves of
 # the largest. At equal size the learned structures are better. Heavily regularised models gain one
-# to two points on WFSAs of a single transition, in four of five cases.
+# to two points over WFSAs of a single transition, in four of five cases.
 #
 # ## What the runs here give
 #
@@ -105,7 +105,7 @@ gain_sentence(page)
 # %% [markdown]
 # The two kinds of bars answer different questions. *Over seeds*: what would another training run
 # give? *Over documents*: what would other test documents of the same kind give? A few hundred test
-# documents leave the second one wide. Models are compared on the *same* documents, so differences
+# documents leave the latter wide. Models are compared on the *same* documents, so differences
 # between them are known better than the bars suggest; the intervals on the page of verdicts use that.
 
 # %% tags=["remove-input"] mystnb={"figure": {"name": "fig-learned-tradeoff-yours", "caption": "The same for your runs."}, "image": {"alt": "Accuracy against number of transitions in the reader's runs, fixed and learned structures.", "classes": "dark-light"}}
@@ -165,10 +165,10 @@ ablation_sentence(page)
 # %% [markdown]
 # ## How sure are we?
 #
-# Three findings, each with parts. A part is a difference in percentage points of accuracy between
+# There are three findings, each with parts. A part is a difference in percentage points of accuracy between
 # models of equal seed, with a 95 % interval for seeds and test documents together (finding 3: for documents). It is true if the
 # whole interval is above the bound: 0 for the essential parts of findings 1 and 2, −1 point for finding
-# 3, which asks whether a model of at most three automata is as good. [All parts of the
+# 3, which asks whether a model of at most three automata is as good. See [all parts of the
 # rules](../../book/learned/verdicts.md), with their values.
 
 # %% tags=["remove-input"]
