@@ -28,7 +28,7 @@
 #
 # Three papers, three meanings of *sparse*: numbers that happen to be near zero, weights that are zero
 # by decree, states that training takes away. None of the papers looks at the other two. With all
-# three in one library, one can ask.
+# three in one library, we can ask:
 #
 # - Does a network with few connections show more {term}`concentrated <chi>` signals than a dense one?
 # - How many automata take part in a decision, before anything has been pruned?
@@ -89,9 +89,9 @@ blocks_table(page)
 
 # %% [markdown]
 # Blocks also lower the perplexity of this small model, which is trained for a few passes only. Among so few different words
-# any perplexity is low: these do not compare with those of {doc}`predefined_language`, whose text is longer and has all its
-# words. How many weights do they leave
-# its two LSTM layers?
+# any perplexity is low: these cannot be compared with those of {doc}`predefined_language`, whose text is longer and has all its
+# words. How many weights do the blocks leave
+# in its two LSTM layers?
 
 # %%
 import sparsecore as sc
@@ -113,7 +113,7 @@ import sparsecore as sc
 # ## By nature, within what was learned
 #
 # Each automaton of a {term}`rational RNN` adds its score, times a weight, to the decision. The $\chi$
-# of these parts says how many of them decide: $1/\chi^2$ {term}`effective units`. Measured on the
+# of these parts says how many of them decide: $1/\chi^2$ {term}`effective units`. It is measured on the
 # documents of the development set.
 
 # %% tags=["hide-input"]
@@ -139,12 +139,12 @@ difference = mean_interval((chi["trained"] - chi["untrained"]).tolist())
 # %% [markdown]
 # ## Does training alone show what the penalty would keep?
 #
-# The same initial weights twice: once trained without a penalty, once with the group lasso, which
+# The same initial weights are trained twice: once without a penalty, once with the group lasso, which
 # removes most states. If natural sparsity is a preview of learned sparsity, states that the lasso
 # keeps should stand out in the network trained without it: by the norm of their weights, or by the
 # size of their scores. The AUC is the probability that a kept state ranks above a removed one.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-crossing-survival", "caption": "How well a network trained without a penalty shows which states the group lasso will keep, for several goals, the number of transitions that the lasso was to leave. Norms lie a little above chance (dotted), scores clearly above it. Small marks: single models; large ones: means."}, "image": {"alt": "Point chart: AUC by number of transitions left, two series, with a line at one half.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-crossing-survival", "caption": "How well a network trained without a penalty shows which states the group lasso will keep, for several goals (the number of transitions that the lasso was to leave). Norms lie a little above chance (dotted), scores clearly above it. Small marks: single models; large ones: means."}, "image": {"alt": "Point chart: AUC by number of transitions left, two series, with a line at one half.", "classes": "dark-light"}}
 axes = page.beside(figures.survival, "survival", same_y=True)
 
 # %% tags=["remove-input"]
@@ -153,7 +153,7 @@ HoverPoints(axes)
 # %% [markdown]
 # ## How sure are we?
 #
-# Four findings of our own. Their statistics and bounds were written down before the runs were looked at; that every part is
+# There are four findings of our own. Their statistics and bounds were written down before the runs were looked at; that every part is
 # essential was [written down after them](../../book/registrations.md). A part is true if its whole 95 % interval over seeds
 # is on the claimed side. The table of the findings is on the [front
 # page](../../book/index.md).

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Read the automata
 #
-# A classifier of product reviews in which every unit is a small automaton ({term}`WFSA`), trained with a {term}`group
+# This is a classifier of product reviews in which every unit is a small automaton ({term}`WFSA`), trained with a {term}`group
 # lasso` over its states. Type a review: which words does each automaton take, which does it skip, and what does its score add to
 # the decision? Then remove states with the slider, as pruning does, and watch the decision move.
 
@@ -70,8 +70,8 @@ explorer
 #   What does it look for once its last state is gone?
 # - **Change one word.** The automata know words by their vectors, so a near-synonym often does as well. Does the word *not* matter?
 # - **Look at the order.** Automata are sorted by the size of their contribution. Does one of them decide, or do they vote?
-# - **What is the path?** An automaton adds up every way to match; shown is the one with the largest
-#   part. [What do the automata look for?](learned_patterns.ipynb) has the best and worst phrases of a whole corpus.
+# - **What is the path?** An automaton adds up every way to match; the one shown contributes
+#   most. [What do the automata look for?](learned_patterns.ipynb) has the best and worst phrases of a whole corpus.
 #
 # The weights are those before fine-tuning, so that every state is there to be removed.
 #

@@ -15,7 +15,7 @@
 #
 # The explorers on the pages before this one work wherever they are read. Training a network of your own needs Python:
 # `make lab` opens the notebooks in JupyterLab; run this one there, and each cell below becomes a panel with a button.
-# `press()` presses it, so that this page can show the result: as a picture too, drawn from the same run, for readers without Python.
+# `press()` presses it, so that this page can show the result, also as a picture drawn from the same run, for readers without Python.
 
 # %% tags=["parameters", "hide-input"]
 preset = "quick"  # the panels train small models: all presets show the same

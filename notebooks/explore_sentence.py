@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Read your own sentence
 #
-# Type any sentence. A language model in this page reads it word by word: how {term}`concentrated <chi>` is each layer's
+# Type any sentence. A language model on this page reads it word by word: how {term}`concentrated <chi>` is each layer's
 # activation where a word is read, and the {term}`upward gradient` where the next one is to be predicted? Compare with an
 # untrained network, or with one that Adam trained, and press a word to see the units behind its column.
 
@@ -64,7 +64,7 @@ explorer
 #
 # The gradient is the closed form $W^\top(p - 1_y)$, where $W$ holds the output rows, $p$ is the prediction and $1_y$ the word
 # that comes: all that reaches the upper LSTM from above. Colours are scaled within a row, because values of different layers
-# [do not compare](methods_concentration.ipynb). One sentence has few words, so its ρ jumps about.
+# [cannot be compared](methods_concentration.ipynb). One sentence has few words, so its ρ jumps about.
 #
 # `python tools/explorer_models.py sentence --corpus FOLDER` makes the networks of this page again. With a text of your own
 # (`papermill … -p corpus text.txt`) the page trains a network on it and reads with that one.

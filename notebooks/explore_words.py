@@ -57,7 +57,7 @@ explorer
 #
 # The ρ above the chart is the chapter's: the correlation over all words, averaged over seeds, with an interval over seeds and
 # words. The one below is taken over the words drawn, each of which is an average over seeds, and it is a little higher for that
-# reason. Of signals other than the first only the frequent words are drawn in the epochs before the last, and ρ over them may be far
+# reason. For signals other than the first only the frequent words are drawn in the epochs before the last, and ρ over them may be far
 # from that over all words.
 #
 # Run with a text or a preset of your own (`papermill … -p corpus text.txt`), the page shows that run in place of the reference

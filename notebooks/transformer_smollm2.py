@@ -16,7 +16,7 @@
 # :::{admonition} What we found
 # :class: found
 # - In SmolLM2 the gradient at the last layer is *less* concentrated for frequent target words: ρ is
-#   {result}`transformer/smollm2-135m findings finding=2 part="ρ of the gradient, last norm"`, and no different with surprisal held
+#   {result}`transformer/smollm2-135m findings finding=2 part="ρ of the gradient, last norm"`, and hardly different with surprisal held
 #   fixed.
 # - Activations at frequent input words show almost nothing on average over the blocks: ρ of the residual stream is
 #   {result}`transformer/smollm2-135m findings finding=1 part="ρ of the activation, residual stream, mean over blocks"`.
@@ -25,7 +25,7 @@
 #   We had not asked for this beforehand.
 # :::
 #
-# The first part watches LSTMs while we train them. Here the same questions go to a {term}`language
+# The first part watches LSTMs while we train them. Here the same questions are put to a {term}`language
 # model` of another kind, which somebody else has trained on two trillion tokens: SmolLM2-135M, a Transformer of
 # 30 blocks. Are its {term}`activations <activation>` more {term}`concentrated <chi>` at frequent input words, and the
 # {term}`gradients <gradient>` that it receives more concentrated from frequent {term}`target words <target word>`?
@@ -77,8 +77,8 @@ about(page)
 # ```
 #
 # The table has a row for each word, layer and signal: mean $\chi$, how often the word occurs, and its mean
-# {term}`surprisal` $-\log p(w \mid \text{before})$. What follows from it for the last norm takes two lines. *pearson* is the
-# correlation with raw frequency, the paper's measure, which a handful of very frequent words decide; there the gradient's
+# {term}`surprisal` $-\log p(w \mid \text{before})$. Two lines give the correlations for the last norm. *pearson* is the
+# correlation with raw frequency, the paper's measure, which a handful of very frequent words decide; by it the gradient's
 # cannot be distinguished from zero:
 
 # %%
@@ -122,7 +122,7 @@ HoverPoints(axes)
 # The gradient is that of the whole window's loss. In the last norm it comes from the word to be predicted there
 # and from nothing else; further down, attention brings in the gradients of later positions that read this one.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transformer-targets", "caption": "The same for gradients and the word to be predicted. The neurons' line rises far above zero in the last blocks, those of the stream and of the attention stay near zero, with a dip around the twentieth, until the stream falls after the last block, as in the last norm. The last norm is below zero, and so is the LSTM beside it."}, "image": {"alt": "Line chart: correlation of gradients with target frequency over 30 blocks, one line each for residual stream, MLP neurons and attention output.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transformer-targets", "caption": "The same for gradients and the word to be predicted. The neurons' line rises far above zero in the last blocks; those of the stream and of the attention stay near zero, with a dip around the twentieth, until the stream falls after the last block, as in the last norm. The last norm is below zero, and so is the LSTM beside it."}, "image": {"alt": "Line chart: correlation of gradients with target frequency over 30 blocks, one line each for residual stream, MLP neurons and attention output.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.rho_by_block, page.reference, page.own, "correlations",
     signal="gradient", lstm=lstm, titles=whose,
@@ -138,10 +138,10 @@ HoverPoints(axes)
 lstm_table(page)
 
 # %% [markdown]
-# For the upper layer's gradient that is negative, where the [first part](emergent_targets.ipynb) finds positive correlations. The sign
+# For the upper layer's gradient it is negative, where the [first part](emergent_targets.ipynb) finds positive correlations. The sign
 # depends on which words are included, because the relation is not monotone: in our LSTM $\chi$ rises up to some tens of
-# occurrences, falls up to some hundreds, and rises again for some twenty of the commonest. Words that SmolLM2 has as one
-# piece, and that occur ten times in what it read, are mostly beyond the first rise.
+# occurrences, falls up to some hundreds, and rises again for the twenty or so commonest. Words that SmolLM2 has as one
+# piece, and that occur at least ten times in what it read, are mostly beyond the first rise.
 
 # %% [markdown]
 # ## Without the outlier dimensions
@@ -153,9 +153,9 @@ lstm_table(page)
 outliers_table(page)
 
 # %% [markdown]
-# They were found on another text, by a rule written down before: mean $|x|$ at least six times the median over
+# They were found on another text, by a rule written down beforehand: mean $|x|$ at least six times the median over
 # dimensions, after at least a fifth of the blocks. The rule first said half of the blocks; we changed it after seeing which
-# dimensions it picked, before any correlation was measured, because it missed 17, the largest of the last blocks. Leaving them
+# dimensions it picked, before any correlation was measured, because it missed dimension 17, the largest in the last blocks. Leaving them
 # out changes how concentrated the stream is; the question is whether it changes how that correlates with frequency.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transformer-without", "caption": "Activations at input words, $\\chi$ without the outlier dimensions; dashed: the residual stream with all its dimensions. Without the outliers the stream's line is at zero in blocks 3 to 5, above it from the sixth to the last but one, and below it after the last block and the last norm, where the dashed one ends above it. Neurons of different blocks are not the same dimensions, and are left out here."}, "image": {"alt": "Line chart: correlation with input frequency over 30 blocks, without outlier dimensions and with them.", "classes": "dark-light"}}
@@ -185,11 +185,11 @@ HoverPoints(axes)
 # %% [markdown]
 # ## How sure are we?
 #
-# Statistic and rule were registered before the run ({doc}`../../book/registrations`). Intervals answer for other words, not
-# for another training: there is one model. Its weights are rounded to 4 bits, it was tuned to follow instructions, and
+# Statistic and rule were registered before the run ({doc}`../../book/registrations`). Intervals allow for other words, not
+# for another training run: there is one model. Its weights are rounded to 4 bits, it was tuned to follow instructions, and
 # frequency is counted in WikiText-2, not in what it was trained on. The table has four findings, each claimed beforehand: 1,
 # activations at frequent inputs are more concentrated; 2, gradients from frequent targets are; 3, both are so without the outlier
-# dimensions; 4, and with surprisal held fixed.
+# dimensions; 4, and they are with surprisal held fixed.
 
 # %% tags=["remove-input"]
 findings_table(page)
@@ -200,4 +200,4 @@ findings_table(page)
 # - Another model: `python -m tools.notebooks transformer_smollm2 -p model HuggingFaceTB/SmolLM2-360M -p windows 40`
 #   (needs `pip install '.[lm]'`, and `sparsecore data fetch wikitext-2`).
 # - A model of your own, while you train it: `sc.TrainerTracker` in {doc}`../../book/use`.
-# - All of this page anew: `python tools/transformer_tables.py`.
+# - To make all of this page anew: `python tools/transformer_tables.py`.
