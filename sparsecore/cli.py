@@ -358,14 +358,13 @@ def bench(arguments: list[str]) -> None:
     parser.add_argument(
         "--seconds", type=float, default=6.0, help="of rounds a case (default: %(default)s)"
     )
+    parser.add_argument("--processes", type=int, default=1, help="fresh ones to run it in, in turn")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does everything work?")
     parser.add_argument("--out", help="folder of results.parquet and environment.json")
     parser.add_argument("--no-progress", action="store_true")
     chosen = parser.parse_args(arguments)
     for name in chosen.suite:
         check_choice("suite", name, SUITES)
-    if chosen.threads is not None and chosen.threads < 1:
-        raise InputError(f"--threads must be at least 1, got {chosen.threads}")
 
     from sparsecore.bench.run import run_and_save
 
@@ -377,6 +376,7 @@ def bench(arguments: list[str]) -> None:
         quick=chosen.quick,
         out=chosen.out,
         progress=not chosen.no_progress,
+        processes=chosen.processes,
     )
     print(f"{text}\n\nresults: {folder}")
     if refused:

@@ -11,7 +11,7 @@ import contextlib
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,8 @@ from sparsecore.errors import InputError
 
 FEWEST_ROUNDS, MOST_ROUNDS = 3, 50
 MIB = 1 << 20
+ROUNDS = "of rounds"
+Rounds = tuple[list[float], list[float]]  # milliseconds, ratios
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Settings:
 def run_case(
     suite: str, case: Case, settings: Settings, ceilings: Ceilings
 ) -> list[dict[str, Any]]:
-    """A row for each contestant; see :data:`COLUMNS`.
+    """A row for each contestant: :data:`COLUMNS`, and :data:`ROUNDS` with what they sum up.
 
     One that is refused, or cannot run here, has no times (NaN).
     """
@@ -70,7 +72,8 @@ def run_case(
         absent = dict.fromkeys(prepared.absent, (ABSENT, math.nan))
         rows = []
         for name, (gate, error) in (verdicts | absent).items():
-            timing = _timing(times, name)
+            rounds = _rounds(times, name)
+            timing = summary([rounds])
             rows.append(
                 {
                     "suite": suite,
@@ -89,6 +92,7 @@ def run_case(
                     "reason": prepared.absent.get(name, ""),
                     "axis": case.axis,
                     "size": case.size,
+                    ROUNDS: rounds,
                 }
             )
         return rows
@@ -106,8 +110,10 @@ COLUMNS = {
     "high_ms": "float64",
     "rounds": "int32",
     "ratio_to_reference": "float64",  # median over rounds: this / sparsecore; above 1 is slower
-    "ratio_low": "float64",  # quartiles
+    "ratio_low": "float64",  # quartiles; with several processes as far as their medians lie
     "ratio_high": "float64",
+    "processes": "int32",  # which made the rounds
+    "ratio_noise": "float64",  # of the median from process to process: half the range, relative
     "peak_mib": "float64",  # of the tensors that a step makes
     "largest_mib": "float64",  # of one tensor (in suite lm: of logits)
     "share_of_ceiling": "float64",  # least time for the result's work / median
@@ -148,17 +154,33 @@ def interleave(
     return pd.DataFrame(rounds)
 
 
-def _timing(times: pd.DataFrame, name: str) -> dict[str, float]:
-    """Median and quartiles of a contestant's times, and of its ratios to the reference."""
+def _rounds(times: pd.DataFrame, name: str) -> Rounds:
+    """A contestant's milliseconds and its ratios to the reference, round by round."""
     own = times[name] if name in times else pd.Series(dtype=float)
     ratios = own / times[REFERENCE] if REFERENCE in times else own * math.nan
-    found: dict[str, float] = {"rounds": len(own)}
+    return own.tolist(), ratios.tolist()
+
+
+def summary(processes: Sequence[Rounds]) -> dict[str, float]:
+    """Median and quartiles of times and ratios over the rounds of one process or several.
+
+    The interval of a ratio then holds the median of every process as well.
+    """
+    own, ratios = ([value for each in processes for value in each[n]] for n in (0, 1))
+    found: dict[str, float] = {"rounds": len(own), "processes": len(processes)}
     for series, labels in (
         (own, ("low_ms", "median_ms", "high_ms")),
         (ratios, ("ratio_low", "ratio_to_reference", "ratio_high")),
     ):
-        values = np.quantile(series, (0.25, 0.5, 0.75)) if len(series) else [math.nan] * 3
+        values = np.quantile(series, (0.25, 0.5, 0.75)) if series else [math.nan] * 3
         found |= dict(zip(labels, map(float, values), strict=True))
+    medians = [float(np.median(each)) for _, each in processes if each]
+    found["ratio_noise"] = math.nan
+    if len(medians) > 1:
+        low, high = min(medians), max(medians)
+        found["ratio_noise"] = (high - low) / 2 / found["ratio_to_reference"]
+        found["ratio_low"] = min(low, found["ratio_low"])
+        found["ratio_high"] = max(high, found["ratio_high"])
     return found
 
 

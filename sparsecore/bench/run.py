@@ -16,6 +16,8 @@ from tqdm.auto import tqdm
 from sparsecore.bench.ceilings import Ceilings, measure_ceilings
 from sparsecore.bench.gate import ABSENT, REFUSED
 from sparsecore.bench.harness import COLUMNS, Settings, run_case
+from sparsecore.bench.repeated import in_processes, pooled
+from sparsecore.errors import InputError
 from sparsecore.files import write_json
 from sparsecore.home import bench_dir
 from sparsecore.runs import bench_history
@@ -35,6 +37,7 @@ def run_and_save(
     quick: bool = False,
     out: str | None = None,
     progress: bool = True,
+    processes: int = 1,
 ) -> tuple[str, Path, list[str]]:
     """Run the suites, write what was found to a folder, and add it to the history beside it.
 
@@ -46,14 +49,19 @@ def run_and_save(
         quick: tiny sizes, which are no part of the history.
         out: the folder; None: one named by the date under ``$SPARSECORE_HOME/bench``.
         progress: show a bar.
+        processes: above 1, run the suites in so many fresh processes, one after another.
 
     Returns:
         The table as text with what has changed since the last run, the folder, and
         ``case: contestant`` of each one that was refused.
 
     Raises:
-        InputError: an unknown or absent device; a history that cannot be read or written.
+        InputError: an unknown or absent device; a history that cannot be read or written; a number
+            of threads or processes below 1.
     """
+    for name, value in (("threads", threads), ("processes", processes)):
+        if value is not None and value < 1:
+            raise InputError(f"--{name} must be at least 1, got {value}")
     folder = Path(out) if out else bench_dir(f"{datetime.now(UTC):%Y-%m-%d-%H%M%S}")
     past = folder.parent / bench_history.NAME
     if not quick:
@@ -63,7 +71,7 @@ def run_and_save(
         choose_threads()
     else:
         torch.set_num_threads(threads)
-    table, machine = run_suites(suites, settings, progress)
+    table, machine = run_suites(suites, settings, progress, processes)
     write_table(folder / "results.parquet", table)
     write_json(folder / "environment.json", machine)
     text = as_text(table, machine)
@@ -75,9 +83,27 @@ def run_and_save(
 
 
 def run_suites(
-    suites: Iterable[str], settings: Settings, progress: bool = True
+    suites: Iterable[str], settings: Settings, progress: bool = True, processes: int = 1
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Rows of :data:`~sparsecore.bench.harness.COLUMNS`, and the machine with its ceilings."""
+    if processes > 1:
+        runs = in_processes(_run_alone, processes, list(suites), settings, progress)
+        rows, machine = pooled([rows for rows, _ in runs]), runs[0][1]
+    else:
+        rows, machine = _run(suites, settings, progress)
+    table = pd.DataFrame(rows)[list(COLUMNS)].astype(COLUMNS)
+    return table, {**machine, "processes": processes}
+
+
+def _run_alone(threads: int, *arguments: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    torch.set_num_threads(threads)
+    return _run(*arguments)
+
+
+def _run(
+    suites: Iterable[str], settings: Settings, progress: bool
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The rows of this process, and the machine."""
     ceilings = measure_ceilings(settings.device, settings.quick)
     rows: list[dict[str, Any]] = []
     for suite in suites:
@@ -86,8 +112,7 @@ def run_suites(
         for case in bar:
             bar.set_postfix_str(case.name)
             rows += run_case(suite, case, settings, ceilings)
-    table = pd.DataFrame(rows)[list(COLUMNS)].astype(COLUMNS)
-    machine = {
+    return rows, {
         **describe_machine(settings.device.type),
         "commit": commit(),
         "mhz": megahertz(),
@@ -95,7 +120,6 @@ def run_suites(
         "seconds_a_case": settings.seconds,
         "quick": settings.quick,
     }
-    return table, machine
 
 
 GROW = ("ms", "peak MiB")
@@ -121,10 +145,13 @@ def as_text(table: pd.DataFrame, machine: dict[str, Any]) -> str:
             "largest_mib": "largest MiB",
             "share_of_ceiling": "of ceiling",
             "per_second": "/s",
+            "ratio_noise": "± processes",
         }
     )
     columns = ["contestant", "ms", "low", "high", "× ours", "peak MiB", "largest MiB"]
     columns += ["of ceiling", "/s", "gate"]
+    if table["processes"].max() > 1:
+        columns.insert(columns.index("× ours") + 1, "± processes")
     absent = shown["gate"] == ABSENT
     shown, missing = shown[~absent], shown[absent]
     comparisons, curves = shown[shown["axis"] == ""], shown[shown["axis"] != ""]

@@ -61,6 +61,7 @@ def test_two_processes(suite, other, tmp_path):
         (["--suite", "ltsm"], "unknown suite 'ltsm' (did you mean 'lstm'?)"),
         (["--device", "cpuu"], "unknown device 'cpuu' (did you mean 'cpu'?)"),
         (["--threads", "0"], "--threads must be at least 1, got 0"),
+        (["--processes", "0"], "--processes must be at least 1, got 0"),
         (["--quik"], "unrecognized arguments: --quik"),
     ],
 )

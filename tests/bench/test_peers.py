@@ -6,7 +6,7 @@ import torch
 from sparsecore.bench import peers
 from sparsecore.bench.case import REFERENCE, Case, Contestant, Prepared
 from sparsecore.bench.ceilings import Ceilings
-from sparsecore.bench.harness import COLUMNS, Settings, run_case
+from sparsecore.bench.harness import COLUMNS, ROUNDS, Settings, run_case
 from sparsecore.bench.run import run_and_save
 from sparsecore.bench.suites import rational
 
@@ -58,7 +58,7 @@ def test_absent_peers_are_rows_without_times():
     case = Case("a case", lambda: prepared, 1, "number")
     settings = Settings(torch.device("cpu"), quick=True)
     rows = run_case("a suite", case, settings, Ceilings(1.0, 1.0))
-    assert all(set(row) == set(COLUMNS) for row in rows)
+    assert all(set(row) == {*COLUMNS, ROUNDS} for row in rows)
     own, compiled, absent = rows
     assert own["peak_mib"] > 0 and own["reason"] == ""
     assert compiled["median_ms"] > 0 and compiled["peak_mib"] != compiled["peak_mib"]
