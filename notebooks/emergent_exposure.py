@@ -94,7 +94,7 @@ axes = page.beside(
 HoverPoints(axes)
 
 # %% [markdown]
-# Before training all words lie on the dashed level, at 0.0913: the output rows, of which the gradient is a sum, are drawn from a
+# Before training all words lie on the dashed level, at 0.0913: the rows of the output layer, of which the gradient is a weighted sum, are drawn from a
 # uniform distribution. Training makes their entries look like normal numbers, which accounts for much of the rise that all words share in the first epoch.
 #
 # ## How many words carry it?
@@ -153,7 +153,7 @@ tracker.table().columns.tolist()
 # cut to a quarter: in the reference runs after epochs 8 and 14, as planned, in others when the loss on held-out text does not
 # improve. In the first epochs the training loss is the higher one: it is an average over the epoch, and is taken with dropout.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training", "caption": "Loss on the training and validation text, in nats a token (left) and as perplexity (right). In the reference runs the training loss is the lower one from the sixth epoch on, and the gap widens: the network begins to learn its training text by heart. Both fall at the first cut of the learning rate."}, "image": {"alt": "Line chart: training and validation loss over epochs, dashed vertical lines where the learning rate was cut.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training", "caption": "Loss on the training and validation text, in nats per token (left) and as perplexity (right). In the reference runs the training loss is the lower one from the sixth epoch on, and the gap widens: the network begins to learn its training text by heart. Both fall at the first cut of the learning rate."}, "image": {"alt": "Line chart: training and validation loss over epochs, dashed vertical lines where the learning rate was cut.", "classes": "dark-light"}}
 axes = page.beside(figures.training_curve, "epochs", same_y=False)
 
 # %% [markdown]

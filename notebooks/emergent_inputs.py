@@ -19,7 +19,7 @@
 #   layer is {claim}`emergent-3`, and on Wikipedia it is as far behind. On WikiText-2 the commonest words decide this; by rank correlation the embedding is slightly ahead there
 #   ({result}`emergent/wikitext-2-lr20 correlations.rho layer=embedding signal=activation role=input value=chi method=spearman epoch=last %+.2f` against
 #   {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm1 signal=activation role=input value=chi method=spearman epoch=last %+.2f`; this is no part of the rule).
-# - One gradient does follow the frequency of the input: that of the embedding, on WikiText-2 a little, late in training and on log frequency
+# - One gradient does become more concentrated with the frequency of the input: that of the embedding, on WikiText-2 a little, late in training and on log frequency
 #   ({result}`emergent/wikitext-2-lr20 correlations.rho layer=embedding signal=gradient role=input value=chi method=pearson_log epoch=last %+.2f`; raw, the paper's scale,
 #   {result}`emergent/wikitext-2-lr20 correlations.rho layer=embedding signal=gradient role=input value=chi method=pearson epoch=last %+.2f`), on Wikipedia more clearly and on both scales ({result}`emergent/enwiki-7m-lr20 verdicts finding=4 method=pearson_log` and {result}`emergent/enwiki-7m-lr20 verdicts finding=4 method=pearson` where it is
 #   furthest from 0). Our bound is ±0.1; the paper says only that such a correlation is never significant.

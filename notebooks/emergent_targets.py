@@ -16,7 +16,7 @@
 # :::{admonition} What we found
 # :class: found
 # - The gradient of the upper layer stands out, as in the paper: over all words of WikiText-2 its correlation with log frequency reaches
-#   {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=3 %+.2f` in the third epoch, over those of Wikipedia {result}`emergent/enwiki-7m-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=1 %+.2f` in the first (raw {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson epoch=3 %+.2f` and {result}`emergent/enwiki-7m-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson epoch=1 %+.2f`). That of no other signal ever rises to 0.1.
+#   {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=3 %+.2f` in the third epoch, over those of Wikipedia {result}`emergent/enwiki-7m-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=1 %+.2f` in the first (on raw frequency {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson epoch=3 %+.2f` and {result}`emergent/enwiki-7m-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson epoch=1 %+.2f`). That of no other signal ever rises to 0.1.
 # - Over all words it does not last: it ends at {result}`emergent/wikitext-2-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f` and, on Wikipedia, {result}`emergent/enwiki-7m-lr20 correlations.rho layer=lstm2 signal=gradient role=target value=chi method=pearson_log epoch=last %+.2f`. Over W, the words seen at least 3,000 times, it
 #   comes back on WikiText-2 ([see the page on exposure](emergent_exposure.ipynb)), to {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson_log epoch=last %+.2f` on log and {result}`emergent/wikitext-2-lr20 scale.value finding=1 method=pearson epoch=last %+.2f` on raw frequency (finding 1: {verdict}`emergent-1`).
 # - On WikiText-2 the softmax gradient and the activations of the upper layer hardly follow the target's frequency at the end
@@ -172,6 +172,6 @@ null_sentence(page)
 #
 # - Does the size of the vocabulary matter? Lower the {term}`threshold` and see:
 #   `sparsecore run emergent --preset quick --threshold 4`.
-# - The other side of the {term}`dropout`, where gradients do not carry its zeros and their chi is
+# - The other side of the {term}`dropout`, where gradients do not carry its zeros and their $\chi$ is
 #   lower: `sparsecore run emergent --preset quick --dropout-side after`.
 # - Your own model: [](../../book/use.md).

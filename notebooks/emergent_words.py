@@ -70,7 +70,7 @@ about(page)
 # The scale on the right translates $\chi$ into {term}`effective units`, $1/\chi^2$: how many equally
 # large entries would be as concentrated.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-words", "caption": "Mean concentration $\\chi(\\bar h^2)$ of each target word after the last epoch, against its frequency (Figure 5 of the paper). In the reference runs the line, a mean over words whose frequencies lie within a factor of two, rises a little up to some tens of occurrences, falls, and rises again for the twenty or so commonest words and punctuation marks at the right. At the same frequency squares (closed classes) and dots (open classes) are intermingled."}, "image": {"alt": "Scatter chart: one point a word, frequency on a logarithmic axis against mean concentration, coloured by class; the most frequent words are named.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-words", "caption": "Mean concentration $\\chi(\\bar h^2)$ of each target word after the last epoch, against its frequency (Figure 5 of the paper). In the reference runs the line, a mean over words whose frequencies lie within a factor of two, rises a little up to some tens of occurrences, falls, and rises again for the twenty or so commonest words and punctuation marks at the right. At the same frequency squares (closed classes) and dots (open classes) are intermingled."}, "image": {"alt": "Scatter chart: one point per word, frequency on a logarithmic axis against mean concentration, coloured by class; the most frequent words are named.", "classes": "dark-light"}}
 axes = page.beside(
     figures.chi_against_frequency,
     "words",
@@ -82,7 +82,7 @@ axes = page.beside(
 HoverPoints(axes)
 
 # %% [markdown]
-# The samples matched in frequency, a mark for each word:
+# The samples matched in frequency, one mark per word:
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-matched", "caption": "Mean concentration of the words in the two samples of equal mean frequency; the bars are the means of the samples. In the reference runs the means differ by a fraction of a thousandth, while the words of each sample spread over five to six thousandths."}, "image": {"alt": "Strip chart: concentration of the words of the closed and the open sample, with their means.", "classes": "dark-light"}}
 axes = figures.beside(

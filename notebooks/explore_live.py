@@ -48,7 +48,7 @@ text
 # %% tags=["remove-input"]
 text.status.value
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-live-text", "caption": "What the run above measured: the mean concentration of the gradient that each word sends into the upper LSTM layer when it is to be predicted, against how often it occurs. A text of your own gives a picture like it, with its own words. On a text as short as this one few words are frequent, and the relation is loose."}, "image": {"alt": "Scatter chart: mean concentration of the gradient against frequency, a point a word, from the run of this page.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-live-text", "caption": "What the run above measured: the mean concentration of the gradient that each word sends into the upper LSTM layer when it is to be predicted, against how often it occurs. A text of your own gives a picture like it, with its own words. On a text as short as this one few words are frequent, and the relation is loose."}, "image": {"alt": "Scatter chart: mean concentration of the gradient against frequency, one point per word, from the run of this page.", "classes": "dark-light"}}
 from sparsecore.report import figures
 from sparsecore.report.explorers import HoverPoints
 

@@ -40,7 +40,7 @@ explorer
 # - **A dense layer with as many parameters is narrower.** The table says by how much, for a layer with
 #   the same inputs. In the paper's language model the dense inputs are narrower too: its middle layer
 #   is 1,725 wide on both sides where the dense one is 1,150.
-# - **An embedding's rare words are short.** At δ = 0.2 most words of the tagger's vocabulary have a
+# - **In an embedding rare words have short vectors.** At δ = 0.2 most words of the tagger's vocabulary have a
 #   handful of dimensions. The full 20 belong to the 192 most frequent ones.
 #
 # In a live notebook the fields are traits: `explorer.N = 5` redraws, and `explorer.gamma` reads what

@@ -86,7 +86,7 @@ about_reader(reader)
 # the ℓ2 norm of the weights that lead into it. States with a norm below 0.1, and all those
 # behind them, were removed.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-states", "caption": "The automata before and after (Figure 1 of the paper): filled states are kept, hollow ones were removed. Rows are sorted by what is left, first by the number of states, then by their norms. Most automata are removed whole (the last line counts them); of the others the first states stay longest."}, "image": {"alt": "Rows of circles joined by lines, one row a WFSA of which something is kept; some states are filled, the others are hollow and small.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-states", "caption": "The automata before and after (Figure 1 of the paper): filled states are kept, hollow ones were removed. Rows are sorted by what is left, first by the number of states, then by their norms. Most automata are removed whole (the last line counts them); of the others the first states stay longest."}, "image": {"alt": "Rows of circles joined by lines, one row per WFSA of which something is kept; some states are filled, the others are hollow and small.", "classes": "dark-light"}}
 axes = figures.states_kept(reader.states)
 
 # %% [markdown]

@@ -142,7 +142,7 @@ f"{len(sc.group_norms(rnn))} transitions, of which {sum(small.lengths)} are left
 # documents, and doubles or halves $\lambda$, by smaller factors after each reversal, until the number
 # is near enough to the goal. Every dot is one try.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-strength", "caption": "Transitions that are left of the largest structure, for every strength of the group lasso that a search tried. All searches for one goal begin at the same strength; the marks above one another are what it left of the same structure from other seeds, and those a little further right for other kinds of reviews."}, "image": {"alt": "Scatter chart: strength on a logarithmic axis against transitions left, one mark a try.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-strength", "caption": "Transitions that are left of the largest structure, for every strength of the group lasso that a search tried. All searches for one goal begin at the same strength; the marks above one another are what it left of the same structure from other seeds, and those a little further right for other kinds of reviews."}, "image": {"alt": "Scatter chart: strength on a logarithmic axis against transitions left, one mark per try.", "classes": "dark-light"}}
 axes = figures.transitions_left(page.main["trials"])
 
 # %% tags=["remove-input"]

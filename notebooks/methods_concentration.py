@@ -52,7 +52,7 @@ axes = figures.chi_in_the_plane()
 # concentrated as 127 equal ones. After a dropout of one in five, 160 of a gradient's 200
 # entries are left, and the value is 0.099.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-part", "caption": "Chi of a vector that uses a part of its units equally, for layers of several widths: it falls as the part grows, and a wider layer lies lower. At the right end all are used: the bar is the least possible value, the dot that of independent normal numbers."}, "image": {"alt": "Line chart on two logarithmic axes: chi falls as the square root of the share of units used; one line a width.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-part", "caption": "Chi of a vector that uses a part of its units equally, for layers of several widths: it falls as the part grows, and a wider layer lies lower. At the right end all are used: the bar is the least possible value, the dot that of independent normal numbers."}, "image": {"alt": "Line chart on two logarithmic axes: chi falls as the square root of the share of units used; one line per width.", "classes": "dark-light"}}
 from sparsecore.measure.reference_values import part_table
 
 axes = figures.chi_of_part(part_table(widths))

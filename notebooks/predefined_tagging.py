@@ -17,7 +17,7 @@
 # :class: found
 # - Of two embeddings of equal size the sparse one is better: at two values per word, on average, by
 #   {claim}`tagging-1` percentage points over twelve seeds (the figures below show the first four). (The layers above it are larger, since they read 20 numbers per word instead of two.)
-# - It is the rare words that should be short. With the long vectors given to random words accuracy falls by
+# - It is the rare words that should have short vectors. With the long vectors given to random words accuracy falls by
 #   {claim}`tagging-3` points, and by a further {claim}`tagging-4` if the rare words get them.
 # - The embedding can be cut to 15 % of its parameters with hardly any loss: the difference is {claim}`tagging-2` points over
 #   thirty networks of either kind, and a loss of half a point is excluded.
@@ -133,7 +133,7 @@ accuracy_table(page)
 #
 # One could argue the other way round: frequent words are mostly function words, which say little,
 # so *they* could make do with short vectors, and much computing would be saved. Table 3 of the paper puts
-# that to the test. *Up* is the order used so far: the rarest words are the shortest. *None* gives
+# that to the test. *Up* is the order used so far: the rarest words have the shortest vectors. *None* gives
 # the long vectors to words drawn at random, *down* to the rarest words. The number of parameters is
 # the same in all three.
 

@@ -49,7 +49,7 @@ about(page)
 absent_sentence(page)
 
 # %% [markdown]
-# In the charts the line is this library, and right of it is slower. Bars are quartiles over rounds.
+# In the charts the line is this library; what lies right of it is slower. Bars are quartiles over rounds.
 #
 # ## The language model, with all its statistics
 #
@@ -127,7 +127,7 @@ peers_table(page.suite("compiled"))
 # place*, quadratic in the length of the text), a vectorised loop and a parallel scan. *Projection* is
 # the matrix products that all of them share: nothing can be faster.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-rational", "caption": "Forward and backward of the rational recurrence, for texts of several lengths. The longer the text, the further right lie the other ways; left of the line lie only the matrix products alone, which all share. Key: T words, B texts at once, E numbers a word; 24 automata of 4 transitions."}, "image": {"alt": "Dot chart on a logarithmic axis: in-place slices, loop, scan and the matrix products alone, relative to this library, one row per length.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-rational", "caption": "Forward and backward of the rational recurrence, for texts of several lengths. The longer the text, the further right lie the other ways; left of the line lie only the matrix products alone, which all share. Key: T words, B texts at once, E numbers per word; 24 automata of 4 transitions."}, "image": {"alt": "Dot chart on a logarithmic axis: in-place slices, loop, scan and the matrix products alone, relative to this library, one row per length.", "classes": "dark-light"}}
 axes = figures.beside_peers(page.suite("rational"))
 
 # %% tags=["remove-input"]
