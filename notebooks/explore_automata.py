@@ -68,7 +68,7 @@ explorer
 #   first. For how long does nothing happen? The group lasso has already silenced those states.
 # - **Read the phrases beside an automaton**: the ones in the training reviews that score highest in the last state it still has.
 #   What does it look for once its last state is gone?
-# - **Change one word.** The automata know words by their vectors, so a near-synonym often does as well. Does the word *not* matter?
+# - **Change one word.** The automata know words by their vectors, so a near-synonym often works as well. Does the word *not* matter?
 # - **Look at the order.** Automata are sorted by the size of their contribution. Does one of them decide, or do they vote?
 # - **What is the path?** An automaton adds up every way to match; the one shown contributes
 #   most. [What do the automata look for?](learned_patterns.ipynb) has the best and worst phrases of a whole corpus.
