@@ -170,6 +170,7 @@ null_sentence(page)
 #
 # ## What to try next
 #
+# - The same page at a quarter of the learning rate, where the figure looks more like the paper's: set `reference = "wikitext-2-lr5"`.
 # - Does the size of the vocabulary matter? Lower the {term}`threshold` and see:
 #   `sparsecore run emergent --preset quick --threshold 4`.
 # - The other side of the {term}`dropout`, where gradients do not carry its zeros and their $\chi$ is

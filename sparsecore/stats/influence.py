@@ -86,6 +86,12 @@ def without_table(exposed: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def commonest(table: pd.DataFrame, count: int) -> pd.Series:
+    """So many words of a table, the most frequent ones, without ``<unk>`` and ``<eos>``."""
+    known = table[~table["word"].isin(EXCLUDED)].drop_duplicates("word")
+    return known.nlargest(count, "frequency")["word"]
+
+
 def left_out_table(exposed: pd.DataFrame, n_boot: int = 1000) -> pd.DataFrame:
     """Rho over the words of ``exposed``, with and without the twenty commonest, in every epoch.
 
@@ -94,7 +100,7 @@ def left_out_table(exposed: pd.DataFrame, n_boot: int = 1000) -> pd.DataFrame:
     ``exposed``: seed, epoch, word, frequency, chi.
     """
     trained = exposed[(exposed["epoch"] > 0) & ~exposed["word"].isin(EXCLUDED)]
-    common = trained.drop_duplicates("word").nlargest(COMMONEST, "frequency")["word"]
+    common = commonest(trained, COMMONEST)
     rows = []
     if trained["seed"].nunique() >= LEAST_SEEDS and trained["word"].nunique() >= FEWEST:
         for dropped, words in ((0, trained), (COMMONEST, trained[~trained["word"].isin(common)])):

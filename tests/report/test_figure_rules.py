@@ -15,7 +15,7 @@ from sparsecore.report import figures
 from sparsecore.report.figures import marks, style
 from sparsecore.report.figures.figure_data import points_of
 from sparsecore.report.figures.style import Look
-from sparsecore.report.pages.emergent import paper_place
+from sparsecore.report.pages.scale import paper_place
 from sparsecore.report.pages.tagging import FIG3, SHOWN
 from sparsecore.runs.reference import read_summary
 

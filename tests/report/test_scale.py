@@ -13,7 +13,8 @@ from sparsecore.experiments.emergent.findings import EXPOSURE
 from sparsecore.report import figures
 from sparsecore.report.figures.figure_data import points_of, rows_of
 from sparsecore.report.figures.scale import PANELS
-from sparsecore.report.pages.emergent import open_page, paper_place, scales
+from sparsecore.report.pages.emergent import open_page
+from sparsecore.report.pages.scale import cuts_or_time, paper_place, scales, ways_of_training
 from sparsecore.runs.reference import read_summary
 
 mpl.use("agg")
@@ -38,7 +39,9 @@ def test_the_papers_place_is_fifty_epochs_on_either_axis():
 def test_curves_of_committed_runs_are_named_by_text_and_rate():
     page = open_page("quick")
     table = scales(page)
-    assert list(table["run"].unique()) == ["WikiText-2, rate 20", "Wikipedia, rate 20"]
+    assert list(table["run"].unique()) == [
+        "WikiText-2, rate 20", "WikiText-2, rate 5", "Wikipedia, rate 20"
+    ]  # fmt: skip
     assert page.own is None
     assert table["exposure"].max() >= EXPOSURE  # of the median word of W, by the last epoch
 
@@ -54,8 +57,31 @@ def test_the_curves_end_where_the_training_did_and_have_a_band_and_a_place_each(
         assert ax.get_xlim()[1] >= paper_place()[x][1]
     rows = rows_of(figure)
     assert rows is not None and set(rows["panel"]) == {"updates", "exposure"}
-    assert points_of(figure)["text"].str.startswith("a, rate 20, log, updates").any()
+    assert points_of(figure)["text"].str.match("a, rate 20, log, [0-9,]+ updates: ").any()
     plt.close("all")
+
+
+def test_ways_of_training_have_a_line_each_and_part_where_the_rate_was_cut():
+    ways = ways_of_training()
+    names = ["rate 20, cut twice", "rate 20, never cut", "rate 5, cut twice"]
+    assert list(ways["run"].unique()) == names
+    cut, uncut = (ways[ways["run"] == name].set_index(["method", "epoch"]) for name in names[:2])
+    apart = (cut["value"] - uncut["value"]).abs().groupby("epoch").max()
+    assert (apart[apart.index <= 8] < 0.05).all() and apart[20] > 0.05
+    epochs = open_page("quick").main["epochs"]
+    axes = figures.rho_by_training(ways, epochs)
+    assert [ax.get_ylabel().split(", ")[1] for ax in axes] == ["log frequency", "raw frequency"]
+    for ax in axes:
+        named = [str(line.get_label()) for line in ax.lines]
+        assert [name for name in named if name in names] == names
+    plt.close("all")
+
+
+def test_runs_beside_themselves_owe_nothing_to_their_cuts():
+    shown = cuts_or_time("wikitext-2-lr20", "wikitext-2-lr20", after=8, n_boot=20).data
+    assert shown.count("<tr>") == 4 and shown.count("<td>+0.00 [+0.00, +0.00]</td>") == 4
+    with pytest.raises(InputError, match=r"there are no tables in .*wikitext-3"):
+        cuts_or_time("wikitext-2-lr20", "wikitext-3", after=8)
 
 
 def test_each_of_the_other_findings_has_its_panel(scale):

@@ -30,7 +30,12 @@ from sparsecore.report.figures.regularisation import (
     tradeoff_panels,
     transitions_left,
 )
-from sparsecore.report.figures.scale import classes_over_w, findings_by_scale, rho_by_scale
+from sparsecore.report.figures.scale import (
+    classes_over_w,
+    findings_by_scale,
+    rho_by_scale,
+    rho_by_training,
+)
 from sparsecore.report.figures.speed import beside_peers, growth_panels
 from sparsecore.report.figures.stack import stack
 from sparsecore.report.figures.tagging import accuracy_by_frequency, orders_compared, tradeoff
@@ -76,6 +81,7 @@ __all__ = [
     "recurrent_masks",
     "rho_by_block",
     "rho_by_scale",
+    "rho_by_training",
     "samples_compared",
     "slopes_by_arm",
     "slopes_compared",

@@ -66,7 +66,35 @@ def rho_by_scale(scale: pd.DataFrame, paper: Mapping[str, tuple[float, float]]) 
         ax.set_ylabel(r"$\rho_{\leftarrow}(\overline{h}^2)$ over W")
         keep_rows(ax, shown[["run", *COLUMNS]])
         label_rows(ax, "panel", x)
-    style.figure_legend(axes[0, 0].get_figure(root=True), axes[:1, 0], ncols=2)
+    ncols = shown["run"].nunique()  # a column for each run
+    style.figure_legend(
+        axes[0, 0].get_figure(root=True), axes[:1, 0], ncols=min(ncols, 3),
+        columnspacing=1.2, handlelength=1.4,
+    )  # fmt: skip
+    return axes[:, 0]
+
+
+@style.theme()
+def rho_by_training(ways: pd.DataFrame, epochs: pd.DataFrame) -> np.ndarray:
+    """ρ over W by epoch, a line for each way of training: log frequency above, raw below.
+
+    ``ways``: epoch, method, value, low, high, with a column ``run``. ``epochs``: the epoch table
+    of runs that were cut, for the places of the cuts.
+    """
+    require_columns(ways, ["epoch", "method", "value", "low", "high", "run"])
+    names = list(ways["run"].unique())
+    looks = marks.looks_of(names, {name: name for name in names})
+    _, axes = style.new_figure(6.6, rows=2, sharex=True)
+    for ax, (method, (name, _)) in zip(axes[:, 0], style.SCALES.items(), strict=True):
+        own = ways[ways["method"] == method]
+        marks.zero_line(ax)
+        marks.lines(ax, own, "epoch", "value", "run", looks, ends=("low", "high"), alpha=0.12)
+        mark_step_cuts(ax, epochs)
+        marks.whole_numbers(ax)
+        ax.set_ylabel(rf"$\rho$ over W, {name} frequency")
+        marks.name_lines(ax)
+        keep_rows(ax, own)
+    axes[0, 0].set_xlabel("")
     return axes[:, 0]
 
 

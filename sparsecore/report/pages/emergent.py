@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from sparsecore.errors import InputError
-from sparsecore.experiments.emergent.config import PAPER, Emergent
+from sparsecore.experiments.emergent.config import Emergent
 from sparsecore.measure.words import matched_words
 from sparsecore.report.pages.parts import (
     Study,
@@ -212,33 +212,6 @@ def _of_verdict(
         return None
     value, low, high = (float(rows.iloc[0][end]) for end in ("value", "low", "high"))
     return value, low, high
-
-
-def paper_place() -> dict[str, tuple[float, float]]:
-    """The paper's first and last epoch on the axes of the curves by scale."""
-    updates, seen = float(PAPER["updates_an_epoch"]), float(PAPER["exposure_an_epoch"])
-    last = PAPER["epochs"]
-    return {"updates": (updates, last * updates), "exposure": (seen, last * seen)}
-
-
-def scales(page: Page) -> pd.DataFrame:
-    """The curves by scale of all committed runs that have them, and of the reader's own.
-
-    Rows of their tables ``scale``, with a column ``run``: the text and its learning rate. Of the
-    texts the one that the pages show comes first.
-    """
-    found, results = [], checkout_folder("book", "results", "emergent")
-    for path in sorted(results.glob("*/provenance.json"), reverse=True):
-        tables, known = read_summary(path.parent), read_provenance(path.parent)
-        if tables is not None and known is not None and "scale" in tables:
-            text = TEXTS.get(known["corpus"]["name"], known["corpus"]["name"])
-            name = f"{text}, rate {known['settings']['learning_rate']:g}"
-            found.append(tables["scale"].assign(run=name))
-    if page.own is not None:
-        found.append(page.own["scale"].assign(run="your run"))
-    if not found:
-        raise InputError(f"no tables in {results} have curves by scale")
-    return pd.concat(found, ignore_index=True)
 
 
 def explored(page: Page) -> Any:
