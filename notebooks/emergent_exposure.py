@@ -16,8 +16,8 @@
 # :::{admonition} What we found
 # :class: found
 # - In the first pass over WikiText-2, yes: over W, the words that the runs see at least 3,000 times, the correlation of concentration with log
-#   frequency is {result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=pearson_log dropped=0 epoch=1 %+.2f`. By the third pass it is lost ({result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=pearson_log dropped=0 epoch=3 %.2f`); in the twentieth it is {result}`emergent/wikitext-2-lr20 left_out statistic=rho method=pearson_log dropped=0 epoch=last` ({result}`emergent/wikitext-2-lr20 left_out statistic=rho method=pearson dropped=0 epoch=last` with raw frequency), much of it gained since
-#   the learning rate was cut ([by scale](emergent_scale.ipynb)).
+#   frequency is {result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=pearson_log dropped=0 epoch=1 %+.2f`. By the third pass it is lost ({result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=pearson_log dropped=0 epoch=3 %.2f`); in the twentieth it is {result}`emergent/wikitext-2-lr20 left_out statistic=rho method=pearson_log dropped=0 epoch=last` ({result}`emergent/wikitext-2-lr20 left_out statistic=rho method=pearson dropped=0 epoch=last` with raw frequency), much of it gained after
+#   the eighth pass ([by scale](emergent_scale.ipynb)).
 # - At the end about twenty words account for nearly all of it: without the twenty commonest words and punctuation marks it is {result}`emergent/wikitext-2-lr20 left_out statistic=rho method=pearson_log dropped=20 epoch=last`,
 #   and by rank correlation over all of W {result}`emergent/wikitext-2-lr20 left_out statistic=rho method=spearman dropped=0 epoch=last`. In the first pass it did not depend on them ({result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=pearson_log dropped=20 epoch=1 %+.2f` without the twenty). In between, the correlation over the
 #   other words had become negative ({result}`emergent/wikitext-2-lr20 left_out.value statistic=rho method=pearson_log dropped=20 epoch=6 %+.2f` in the sixth pass); from there it rose as much as that over all of W, but only to zero.

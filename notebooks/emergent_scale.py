@@ -66,7 +66,7 @@ about(page)
 # frequency of the target. Over all words it mixes common words with rare ones that the network has hardly met; over W it does
 # not.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-scale", "caption": "$\\rho_\\leftarrow(\\bar h^2)$ over the words of W, on log frequency (solid) and raw frequency (dashed): above over updates, below over how often the median word of W was seen so far. Shaded: where the figures of the paper lie, from its first epoch to its last. In updates the curves end at less than a tenth of the paper's first epoch; in exposure our median word reaches the last epochs of the paper's rarest. Against exposure the solid lines of the two texts at a rate of 20 lie on one another until the median word has been seen some 800 times; then WikiText-2, a tenth of the text read more often, turns up first. At a rate of 5 the correlation peaks later, and higher. Bands: 95 % intervals over words; thin lines: single seeds."}, "image": {"alt": "Two line charts on a log axis: the correlation over updates and over exposure, with the range of the paper shaded.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-scale", "caption": "$\\rho_\\leftarrow(\\bar h^2)$ over the words of W, on log frequency (solid) and raw frequency (dashed): above over updates, below over how often the median word of W was seen so far. Shaded: where the figures of the paper lie, from its first epoch to its last. In updates the curves end at less than a tenth of the paper's first epoch; in exposure our median word reaches the last epochs of the paper's rarest. Against exposure the solid lines of the two texts at a rate of 20 lie on one another until the median word has been seen some 800 times; then WikiText-2, a tenth as much text but read more times, turns upward first. At a rate of 5 the correlation peaks later, and higher. Bands: 95 % intervals over words; thin lines: single seeds."}, "image": {"alt": "Two line charts on a log axis: the correlation over updates and over exposure, with the range of the paper shaded.", "classes": "dark-light"}}
 axes = figures.rho_by_scale(scales(page), paper_place())
 
 # %% tags=["remove-input"]
@@ -95,14 +95,14 @@ rho[["method", "words", "rho", "low", "high"]].round(2)
 # The runs above differ in the text. These, all on WikiText-2 with the same seeds, differ in how the learning rate goes: 20 or 5, divided by four after epochs 8 and 14;
 # and 20 throughout. Up to epoch 8 the first and the last of them are trained alike, apart from rounding on another processor.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-ways", "caption": "$\\rho$ over the words of W by epoch, on log frequency (above) and raw frequency (below), for three ways of setting the learning rate. Without a cut (blue) the correlation comes back as it does with cuts (orange): more slowly on log frequency, less far on raw frequency. Bands: 95 % intervals over seeds and words."}, "image": {"alt": "Two line charts: the correlation over twenty epochs, a line for each of three ways of setting the learning rate, with the places of the cuts.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-ways", "caption": "$\\rho$ over the words of W by epoch, on log frequency (above) and raw frequency (below), for three ways of setting the learning rate. Without a cut (orange) the correlation comes back as it does with cuts (blue): more slowly on log frequency, less far on raw frequency. Bands: 95 % intervals over seeds and words."}, "image": {"alt": "Two line charts: the correlation over twenty epochs, a line for each of three ways of setting the learning rate, with the places of the cuts.", "classes": "dark-light"}}
 axes = figures.rho_by_training(ways_of_training(), page.main["epochs"])
 
 # %% tags=["remove-input"]
 HoverPoints(axes)
 
 # %% [markdown]
-# What time did since the eighth epoch, and what the cuts did, seed by seed over the same words ([written down](../../book/registrations.md) before the runs without a cut):
+# The change in ρ since the eighth epoch with and without cuts, and what is between the two in the end, seed by seed over the same words ([written down](../../book/registrations.md) before the runs without a cut):
 
 # %% tags=["hide-input"]
 cuts_or_time("wikitext-2-lr20", "wikitext-2-uncut", after=8)
@@ -118,7 +118,7 @@ cuts_or_time("wikitext-2-lr20", "wikitext-2-uncut", after=8)
 # Each panel has the statistic that decides one finding, and in its title what the paper predicts. The 0.3 that stands for "strong" is
 # ours, not the paper's.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-scales", "caption": "Findings 2, 3, 6 and 7 over updates: the largest correlation of a signal other than the upper gradient; that of the embedding minus that of the lower layer, with input words; that of the upper gradient within open and closed classes of W; and the mean concentration of function words minus content words. In 3 the line has settled, below zero; in 6 and 7 there is still movement at the end; in 2 no other signal comes near 0.3. Shaded: the paper."}, "image": {"alt": "Four line charts on a log axis of updates, a finding each, with the range of the paper shaded.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-scales", "caption": "Findings 2, 3, 6 and 7 over updates, on WikiText-2 at a rate of 20: the largest correlation of a signal other than the upper gradient; that of the embedding minus that of the lower layer, with input words; that of the upper gradient within open and closed classes of W; and the mean concentration of function words minus content words. In 3 the line has settled, below zero; in 6 and 7 there is still movement at the end; in 2 no other signal comes near 0.3. (Finding 7 is decided on Wikipedia, as too few content words of this text occur over 1,000 times.) Shaded: the paper."}, "image": {"alt": "Four line charts on a log axis of updates, a finding each, with the range of the paper shaded.", "classes": "dark-light"}}
 curves = (page.own or page.main)["scale"]
 axes = figures.findings_by_scale(curves, paper_place())
 

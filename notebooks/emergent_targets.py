@@ -73,10 +73,10 @@ about(page)
 # ## What the runs here give
 #
 # Solid lines are gradients, dashed lines activations; colours tell the layers apart (the lower LSTM layer and the embedding are grey). Bands are 95 % intervals over words, thin lines single seeds, vertical dashed lines the cuts of the
-# {term}`learning rate`. Epoch 0 is the network before any training: what is there already owes
-# nothing to learning.
+# {term}`learning rate`. Epoch 0 is the network before any training: what is seen there
+# is not due to learning.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-targets", "caption": "Correlation $\\rho_\\leftarrow$ between mean concentration and the frequency of the target word, raw frequency (Figure 3a of the paper). In the reference runs the heavy line, the gradient of the upper layer, alone rises clearly: in the first two epochs, and again, after a fall, when the learning rate is first cut. All others stay near zero. Bands: 95 % intervals over words."}, "image": {"alt": "Line chart: correlation with target-word frequency over epochs, one line for each layer and signal, with bands.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-targets", "caption": "Correlation $\\rho_\\leftarrow$ between mean concentration and the frequency of the target word, raw frequency (Figure 3a of the paper). In the reference runs the heavy line, the gradient of the upper layer, alone rises: in the first two epochs, and again, after a fall, when the learning rate is first cut. All others stay near zero. Bands: 95 % intervals over words."}, "image": {"alt": "Line chart: correlation with target-word frequency over epochs, one line for each layer and signal, with bands.", "classes": "dark-light"}}
 axes = page.beside(
     figures.correlations_over_epochs,
     "correlations",

@@ -133,8 +133,8 @@ accuracy_table(page)
 #
 # One could argue the other way round: frequent words are mostly function words, which say little,
 # so *they* could make do with short vectors, and much computing would be saved. Table 3 of the paper puts
-# that to the test. *Up* is the order used so far: the rarest words have the shortest vectors. *None* gives
-# the long vectors to words drawn at random, *down* to the rarest words. The number of parameters is
+# that to the test. *Up* is the order used so far: the rarest words have the shortest vectors. Order *none* gives
+# long vectors to words drawn at random, order *down* to the rarest words. The number of parameters is
 # the same in all three.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tagging-orders", "caption": "Which words have the long vectors (Table 3 of the paper). At each density the three orders store equally many values, and which words get them makes a difference of several percentage points. Bars: 95 % intervals of the mean over seeds."}, "image": {"alt": "Point chart with error bars: accuracy at each density for three orders of the vocabulary, and for the full dense embedding.", "classes": "dark-light"}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ PAPER = {
 }
 COLUMNS = ["finding", "statistic", "updates", "exposure", "method", "value", "low", "high", "seed"]
 THOUSANDTHS = 1e3
-COLOURS = (style.BLUE, style.VIOLET, style.ORANGE, style.GREEN, style.PINK, style.OCHRE)
+COLOURS = (style.BLUE, style.GREEN, style.VIOLET, style.ORANGE, style.PINK, style.OCHRE)
 PANELS = {  # finding -> what is drawn of it: statistic, method -> name, colour, dashes
     2: {("largest ρ of another signal", "pearson_log"): ("log", style.GREEN, style.SOLID),
         ("largest ρ of another signal", "pearson"): ("raw", style.GREEN, style.DASHED)},
@@ -83,7 +84,11 @@ def rho_by_training(ways: pd.DataFrame, epochs: pd.DataFrame) -> np.ndarray:
     """
     require_columns(ways, ["epoch", "method", "value", "low", "high", "run"])
     names = list(ways["run"].unique())
-    looks = marks.looks_of(names, {name: name for name in names})
+    colours = dict(zip(names, (style.BLUE, style.ORANGE, style.GREEN), strict=False))
+    looks = {
+        name: replace(look, colour=colours.get(name, look.colour))
+        for name, look in marks.looks_of(names, {name: name for name in names}).items()
+    }
     _, axes = style.new_figure(6.6, rows=2, sharex=True)
     for ax, (method, (name, _)) in zip(axes[:, 0], style.SCALES.items(), strict=True):
         own = ways[ways["method"] == method]

@@ -104,7 +104,7 @@ def _reference(reference: str, explorer: str, category: str) -> Reader:
     results["test_accuracy"] /= 100  # in percent there
     arguments, _ = reference_automata(explorer)
     about = (
-        f"The smallest model that the group lasso left of reviews of {as_typed(category)} in the "
+        f"The smallest model that the group lasso left for reviews of {as_typed(category)} in the "
         f"reference runs. {about_run(results, len(states))}"
     )
     ids = {word: n for n, word in enumerate(arguments["words"])}
