@@ -7,8 +7,7 @@ from sparsecore.bench.case import REFERENCE
 from sparsecore.bench.gate import judge
 from sparsecore.bench.suites import lm, lm_windows
 from sparsecore.ops.staircase import lookup
-from sparsecore.training import windows
-from tests.training.tape import taped
+from tests.training.tape import replays_windows
 
 CPU = torch.device("cpu")
 
@@ -24,14 +23,7 @@ def check(device):
 
 
 def test_replayed_windows_compute_what_is_right(monkeypatch):
-    lengths = []
-
-    def record(step, *arguments):
-        lengths.append(len(step.offsets) - 1)
-        return taped(step, *arguments)
-
-    monkeypatch.setattr(windows, "recordable", lambda device: True)
-    monkeypatch.setattr(windows, "recorded", record)
+    lengths = replays_windows(monkeypatch)
     monkeypatch.setattr(lookup, "compiles_on_cpu", lambda *_: False)
     monkeypatch.setattr(lookup, "is_traced", lambda: True)
     torch._C._set_mkldnn_enabled(False)

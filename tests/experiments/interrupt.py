@@ -35,8 +35,8 @@ def contents(run: Run) -> dict[str, bytes]:
     return {name: (run.path / name).read_bytes() for name in names}
 
 
-def interrupt(config: Any, monkeypatch: pytest.MonkeyPatch, steps: int) -> tuple[Run, int]:
-    """Stop a run after so many steps, and let it go on; the run, and how many steps were begun."""
+def stop(config: Any, monkeypatch: pytest.MonkeyPatch, steps: int) -> list[None]:
+    """Stop a run after so many steps; an entry for each step that was begun, then and later."""
     monkeypatch.setenv("SPARSECORE_CHECKPOINT_SECONDS", "0")
     task = part_of(config.name, "task").Task
     original, begun = task.step, []
@@ -48,9 +48,15 @@ def interrupt(config: Any, monkeypatch: pytest.MonkeyPatch, steps: int) -> tuple
         return original(self, batch)
 
     monkeypatch.setattr(task, "step", interrupted)
-    before = {run.path for run in list_runs()}
     with pytest.raises(KeyboardInterrupt):
         execute(config, progress=False)
-    assert not any(run.done for run in list_runs() if run.path not in before)
     torch.manual_seed(99)  # a fresh process would not have this one's random state
+    return begun
+
+
+def interrupt(config: Any, monkeypatch: pytest.MonkeyPatch, steps: int) -> tuple[Run, int]:
+    """Stop a run after so many steps, and let it go on; the run, and how many steps were begun."""
+    before = {run.path for run in list_runs()}
+    begun = stop(config, monkeypatch, steps)
+    assert not any(run.done for run in list_runs() if run.path not in before)
     return execute(config, progress=False), len(begun)

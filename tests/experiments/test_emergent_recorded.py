@@ -14,6 +14,7 @@ from sparsecore.experiments.emergent.task import Task, prepare
 from sparsecore.runs.execute import execute
 from sparsecore.training import graphs
 from tests.conftest import small_text
+from tests.experiments.interrupt import stop
 from tests.experiments.test_emergent import small, tables
 
 CPU = torch.device("cpu")
@@ -73,22 +74,9 @@ def test_static_steps_give_the_tables_and_weights_of_eager_ones(
 def test_the_way_may_change_where_a_run_was_interrupted(text_file, tmp_path, monkeypatch, on_cpu):
     whole = execute(small(text_file, epochs=2), progress=False)
     monkeypatch.setenv("SPARSECORE_HOME", str(tmp_path / "other"))
-    monkeypatch.setenv("SPARSECORE_CHECKPOINT_SECONDS", "0")
     for static, turns in ((True, 3), (False, 7), (True, 1), (True, 2)):
         monkeypatch.setattr(module, "recordable", lambda device, static=static: static)
-        original, left = Task.step, [turns]
-
-        def interrupted(self, index, original=original, left=left):
-            left[0] -= 1
-            if left[0] < 0:
-                raise KeyboardInterrupt
-            return original(self, index)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(Task, "step", interrupted)
-            with pytest.raises(KeyboardInterrupt):
-                execute(small(text_file, epochs=2), progress=False)
-        torch.manual_seed(99)
+        stop(small(text_file, epochs=2), monkeypatch, turns)
     assert tables(execute(small(text_file, epochs=2), progress=False)) == tables(whole)
 
 

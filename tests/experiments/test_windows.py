@@ -14,11 +14,11 @@ from sparsecore.ops.staircase import lookup
 from sparsecore.runs.execute import execute
 from sparsecore.training import windows as module
 from sparsecore.training.windows import Step, Windows
-from tests.experiments.interrupt import contents
+from tests.experiments.interrupt import contents, stop
 from tests.experiments.test_emergent_recorded import NoWaiting, needs_gpu
 from tests.experiments.test_language import small as language
 from tests.experiments.test_reciting import small as reciting
-from tests.training.tape import taped
+from tests.training.tape import replays_windows, taped
 
 
 def sparse(text_file):
@@ -52,15 +52,7 @@ def soon(monkeypatch):
 @pytest.fixture
 def on_cpu(monkeypatch):
     """Tapes, replayed where a GPU would replay graphs; the lengths, as they are recorded."""
-    lengths = []
-
-    def record(step, *arguments):
-        lengths.append(len(step.offsets) - 1)
-        return taped(step, *arguments)
-
-    monkeypatch.setattr(module, "recordable", lambda device: True)
-    monkeypatch.setattr(module, "recorded", record)
-    return lengths
+    return replays_windows(monkeypatch)
 
 
 def begun(config, folder):
@@ -93,23 +85,9 @@ def test_the_way_may_change_where_a_run_was_interrupted(text_file, tmp_path, mon
     config = CONFIGS["language"](text_file)
     whole = contents(execute(config, progress=False))
     monkeypatch.setenv("SPARSECORE_HOME", str(tmp_path / "other"))
-    monkeypatch.setenv("SPARSECORE_CHECKPOINT_SECONDS", "0")
-    task = part_of(config.name, "task").Task
     for replays, steps in ((True, 9), (False, 8), (True, 11)):
         monkeypatch.setattr(module, "recordable", lambda device, replays=replays: replays)
-        original, left = task.step, [steps]
-
-        def interrupted(self, window, original=original, left=left):
-            left[0] -= 1
-            if left[0] < 0:
-                raise KeyboardInterrupt
-            return original(self, window)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(task, "step", interrupted)
-            with pytest.raises(KeyboardInterrupt):
-                execute(config, progress=False)
-        torch.manual_seed(99)
+        stop(config, monkeypatch, steps)
     assert contents(execute(config, progress=False)) == whole
 
 

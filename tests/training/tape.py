@@ -7,12 +7,13 @@ tensor that was put elsewhere is not seen. Random numbers are drawn anew.
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from sparsecore.training import graphs
+from sparsecore.training import graphs, windows
 
 
 class Tape(TorchDispatchMode):
@@ -46,3 +47,16 @@ def taped(
     with graphs.undone(tensors, device), tape:
         step()
     return tape.replay
+
+
+def replays_windows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Windows replay tapes where a GPU would replay graphs; the lengths, as they are recorded."""
+    lengths: list[int] = []
+
+    def record(step: Any, *arguments: Any) -> Callable[[], object]:
+        lengths.append(len(step.offsets) - 1)
+        return taped(step, *arguments)
+
+    monkeypatch.setattr(windows, "recordable", lambda device: True)
+    monkeypatch.setattr(windows, "recorded", record)
+    return lengths

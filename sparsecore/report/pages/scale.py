@@ -49,14 +49,14 @@ def scales(page: Page) -> pd.DataFrame:
 
 
 def ways_of_training(text: str = "wikitext-2") -> pd.DataFrame:
-    """ρ over W by epoch, over seeds and words, of every way in which a text was trained on.
+    """ρ over W by epoch, over seeds and words, of every planned way of training on a text.
 
     Rows of the tables ``left_out`` (statistic ρ, all words), with a column ``run``: the rate, and
     whether it was cut.
     """
     found = []
     for tables, known in _committed("left_out"):
-        if known["corpus"]["name"] == text:
+        if known["corpus"]["name"] == text and known["settings"].get("cuts"):
             rate, uncut = known["settings"]["learning_rate"], _uncut(known)
             run = f"rate {rate:g}, {'never cut' if uncut else 'cut twice'}"
             rows = tables["left_out"].query("statistic == 'rho' and dropped == 0")
