@@ -29,7 +29,8 @@ def info(name: str) -> None:
     """Describe one data set: size, licence, citation, addresses, checksums, where it is."""
     if name == "embedded":
         _say(
-            "English sentences from the documentation of the installed Python packages.\n"
+            "English sentences from the documentation of Python, NumPy, pandas, SciPy, SymPy and "
+            "NetworkX, as they are installed.\n"
             "Nothing to download; the text is collected on first use."
         )
         return

@@ -1,9 +1,9 @@
-"""The ``embedded`` corpus: English sentences from the documentation of the installed packages.
+"""The ``embedded`` corpus: English sentences from the documentation of installed packages.
 
-Every Python environment holds some million words of technical English, written by people: the
-documentation strings of the standard library and of the installed packages. They are read from the
-source files (never imported), cleaned to plain sentences, and each is kept once. The corpus thus
-depends on the packages that are installed; its content hash says which text a result comes from.
+Every Python environment with PyTorch holds half a million words of technical English, written by
+people: the documentation strings of the standard library and of a few large packages. They are read
+from the source files (never imported), cleaned to plain sentences, and each is kept once. The
+corpus thus depends on the versions of these; its content hash says which text a result comes from.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import platform
 import re
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from sparsecore.data.cache import cached
@@ -22,13 +22,13 @@ from sparsecore.data.prose import sentences
 from sparsecore.errors import InputError
 from sparsecore.files import write_json
 
-VERSION = 3  # raise when the same packages would give other sentences
+PACKAGES = ("networkx", "numpy", "pandas", "scipy", "sympy")  # beside the standard library
+VERSION = 4  # raise when the same packages would give other sentences
 LARGEST = 1 << 20  # larger source files are data
 BATCH = 1 << 20  # bytes of source handed to a process at once
 
 _SKIPPED = frozenset(
-    "tests test testing _testing __pycache__ node_modules site-packages dist-packages "
-    "lib2to3 idlelib sparsecore".split()
+    "tests test testing _testing __pycache__ site-packages dist-packages lib2to3 idlelib".split()
 )
 _SKIPPED_FILES = ("test_", "conftest", "license")
 _KEY = re.compile(r"[^a-z]+")
@@ -42,8 +42,8 @@ def harvest(progress: bool = True) -> Path:
     ``paragraphs.parquet``: module, kind (which part of a documentation string: ``description``,
     ``parameter``, ``returned``, ``raised``), text. ``info.json``: packages and counts.
     """
-    folders = site_folders()
-    packages = installed(folders)
+    folders = package_folders()
+    packages = versions(folders)
     return cached(
         "embedded",
         [packages, platform.python_version(), VERSION],
@@ -52,20 +52,23 @@ def harvest(progress: bool = True) -> Path:
     )
 
 
-def site_folders() -> list[Path]:
-    """The folders of the standard library and of the installed packages."""
-    names = ("stdlib", "purelib", "platlib")
-    paths = {Path(sysconfig.get_path(name)).resolve() for name in names}
-    return sorted(path for path in paths if path.is_dir())
+def package_folders() -> dict[str, Path]:
+    """Where each of :data:`PACKAGES` lies, if installed; under ``""`` the standard library."""
+    sites = [Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")]
+    found = {"": Path(sysconfig.get_path("stdlib")).resolve()}
+    found |= {name: site / name for name in PACKAGES for site in sites if (site / name).is_dir()}
+    return found
 
 
-def installed(folders: list[Path]) -> list[str]:
-    """``name-version`` of every installed distribution, sorted."""
+def versions(folders: Mapping[str, Path]) -> list[str]:
+    """``name-version`` of each of these packages, sorted."""
     return sorted(
-        path.stem
-        for folder in folders
-        for path in folder.glob("*-info")
-        if path.suffix in (".dist-info", ".egg-info") and not path.name.startswith("sparsecore-")
+        {
+            path.stem
+            for name, folder in folders.items()
+            for path in folder.parent.glob(f"{name}-*-info")
+            if name and path.suffix in (".dist-info", ".egg-info")
+        }
     )
 
 
@@ -85,10 +88,10 @@ def read_modules(files: list[tuple[str, str]]) -> list[_Module]:
     return result
 
 
-def source_files(folders: list[Path]) -> list[tuple[str, str, int]]:
+def source_files(folders: Mapping[str, Path]) -> list[tuple[str, str, int]]:
     """``(module, path, size)`` of the Python files to read, in an order that is always the same."""
     files = []
-    for folder in folders:
+    for package, folder in folders.items():
         for parent, names, leaves in os.walk(folder):
             names[:] = sorted(name for name in names if name not in _SKIPPED)
             for leaf in sorted(leaves):
@@ -97,7 +100,8 @@ def source_files(folders: list[Path]) -> list[tuple[str, str, int]]:
                     continue
                 size = path.stat().st_size
                 if 200 < size <= LARGEST:
-                    module = ".".join(path.relative_to(folder).with_suffix("").parts)
+                    inside = path.relative_to(folder).with_suffix("").parts
+                    module = ".".join((package, *inside) if package else inside)
                     files.append((module, str(path), size))
     return sorted(files)
 
@@ -115,7 +119,7 @@ def _batches(files: list[tuple[str, str, int]]) -> Iterator[list[tuple[str, str]
         yield batch
 
 
-def _write(folder: Path, folders: list[Path], packages: list[str], progress: bool) -> None:
+def _write(folder: Path, folders: Mapping[str, Path], packages: list[str], progress: bool) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
     from tqdm.auto import tqdm
@@ -144,7 +148,7 @@ def _write(folder: Path, folders: list[Path], packages: list[str], progress: boo
     if len(documents) < 3:
         raise InputError(
             "the embedded corpus needs installed packages with documentation; "
-            f"{', '.join(map(str, folders))} has {len(documents)} documented modules"
+            f"{', '.join(map(str, folders.values()))} has {len(documents)} documented modules"
         )
     (folder / "text.txt").write_text("\n\n".join(documents) + "\n", encoding="utf-8")
     module, kind, text = zip(*rows, strict=True)

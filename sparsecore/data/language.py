@@ -58,8 +58,8 @@ def prepare_corpus(
 ) -> Corpus:
     """Tokenise, lower-case, split and filter a corpus as Saphra & Lopez (2019, §3) do.
 
-    ``corpus`` is ``"embedded"`` (the documentation strings of the installed Python packages), a
-    name of the download registry (fetch it first), or a local path: a text file (plain, ``.gz`` or
+    ``corpus`` is ``"embedded"`` (documentation strings of Python and installed packages), a name
+    of the download registry (fetch it first), or a local path: a text file (plain, ``.gz`` or
     ``.xz``), split 70/10/20 by document in an order drawn from ``seed``, or a folder with a train,
     a valid and a test file. Files hold documents separated by blank lines, or, if no line is blank,
     one document or sentence a line.

@@ -3,7 +3,7 @@
 The text is documentation of the installed packages, as many sentences as it takes, repeated. All
 cores take part where the contestant's name does not say otherwise.
 
-- sparsecore: ``encode_file``, the shipped tagger on shared word vectors, the harvest of everything.
+- sparsecore: ``encode_file``, the shipped tagger on shared word vectors, the whole harvest.
 - a pattern: ``re.findall`` of words and marks, one dictionary.
 - spaCy: its English tokenizer; for parts of speech ``nlp.pipe`` of the same tagger.
 """
@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from sparsecore.bench.case import REFERENCE, Case, Contestant, Prepared
-from sparsecore.data.embedded import harvest, read_modules, site_folders, source_files
+from sparsecore.data.embedded import harvest, package_folders, read_modules, source_files
 from sparsecore.data.encode import encode_file, new_index
 from sparsecore.data.pool import parallel_map
 from sparsecore.data.tagging import Tagger, count_tags, fast_tagger, load_tagger, pipe_tagger
@@ -73,7 +73,7 @@ def documentation(tokens: int) -> list[str]:
     """Sentences of the installed packages, a line each, of about so many tokens."""
     lines: list[str] = []
     count = 0
-    for module, path, _ in source_files(site_folders()):
+    for module, path, _ in source_files(package_folders()):
         for _, paragraphs in read_modules([(module, path)]):
             for _, sentences in paragraphs:
                 lines += sentences
@@ -172,9 +172,9 @@ def parts_of_speech(lines: list[str]) -> Prepared:
 
 
 def harvested() -> Prepared:
-    """The documentation of every installed package, and the same once it is kept."""
+    """The whole corpus, and the same once it is kept."""
     folder = tempfile.TemporaryDirectory()
-    files = [(module, path) for module, path, _ in source_files(site_folders())[:MODULES]]
+    files = [(module, path) for module, path, _ in source_files(package_folders())[:MODULES]]
 
     def step() -> None:
         with home_in(folder.name):
