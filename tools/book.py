@@ -32,6 +32,7 @@ HTML = BUILD / "html"
 NEXT = BUILD / "next"  # the book under way takes the place of the last one when it is whole
 STAMP = BUILD / "book.sha256"
 LOG = BUILD / "book.log"
+PAGES = (sys.executable, "-m", "tools.pages")  # in a process of its own, for what it prints
 
 _TOP = ("_config.yml", "_toc.yml", "CHANGELOG.md", "CITATION.cff", "requirements.lock")
 _TROUBLE = re.compile(r"(WARNING|ERROR|CRITICAL|Error|Exception)\b")
@@ -69,11 +70,9 @@ def build() -> bool:
 
 def _build(mark: str) -> bool:
     shutil.rmtree(NEXT, ignore_errors=True)
-    command = [_jupyter_book(), "build", ".", "--path-output", str(NEXT), "-W", "-n"]
-    command += ["--keep-going"]
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [*PAGES, str(NEXT)], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     log = COLOURS.sub("", done.stdout + done.stderr)
     write_text(LOG, log)
@@ -83,18 +82,13 @@ def _build(mark: str) -> bool:
         raise NotebookFailure(f"The book was not built:\n{told}\n  (all of it: {_short(LOG)})")
     STAMP.unlink(missing_ok=True)
     shutil.rmtree(HTML, ignore_errors=True)
-    (NEXT / "_build" / "html").rename(HTML)
+    (NEXT / "html").rename(HTML)
     write_text(STAMP, mark)
     return True
 
 
 def _short(text: str | Path) -> str:
     return str(text).replace(f"{ROOT}/", "")
-
-
-def _jupyter_book() -> str:
-    """The jupyter-book of the running Python's environment, whatever the shell's PATH says."""
-    return str(Path(sys.executable).parent / "jupyter-book")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,9 +6,9 @@ from tools import book, notebooks
 from tools.tidy import NotebookFailure
 
 BUILDER = """#!/bin/sh
-# stands in for: jupyter-book build . --path-output NEXT -W -n --keep-going
-mkdir -p "$4/_build/html"
-cp book/index.md "$4/_build/html/index.html"
+# stands in for: python -m tools.pages NEXT
+mkdir -p "$1/html"
+cp book/index.md "$1/html/index.html"
 echo built >> built.txt
 if grep -q wrong book/index.md; then
     printf '\\033[91m%s/book/index.md:1: WARNING: undefined label\\033[0m\\n' "$PWD" >&2
@@ -38,7 +38,7 @@ def place(tmp_path, monkeypatch):
         monkeypatch.setattr(book, name, value)
     monkeypatch.setattr(notebooks, "ROOT", tmp_path)
     monkeypatch.setattr(notebooks, "WORK", build / "notebooks")
-    monkeypatch.setattr(book, "_jupyter_book", lambda: str(builder))
+    monkeypatch.setattr(book, "PAGES", (str(builder),))
     return tmp_path
 
 
