@@ -87,14 +87,14 @@ about_reader(reader)
 # behind them, were removed.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-states", "caption": "The automata before and after (Figure 1 of the paper): filled states are kept, hollow ones were removed. Rows are sorted by what is left, first by the number of states, then by their norms. Most automata are removed whole (the last line counts them); of the others the first states stay longest."}, "image": {"alt": "Rows of circles joined by lines, one row per WFSA of which something is kept; some states are filled, the others are hollow and small.", "classes": "dark-light"}}
-axes = figures.states_kept(reader.states)
+states, names = kept_automata(reader)
+axes = figures.states_kept(reader.states, names)
 
 # %% [markdown]
 # The automata that still have a state: the arrow in front of a state takes a word, the loop above
 # it skips one.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-automata", "caption": "The automata that are left (Figure 2 of the paper): dotted states were taken out. An automaton can take one word for each solid state. Patterns are numbered in the order of their automata, which the figure before sorts by size. The area of a disc is the norm of the state's weights; where it is small, the number of the state stands beside the circle."}, "image": {"alt": "A row of circles for each automaton, joined by arrows, with a loop above each circle; removed states are dotted.", "classes": "dark-light"}}
-states, names = kept_automata(reader)
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-automata", "caption": "The automata that are left (Figure 2 of the paper): dotted states were taken out. An automaton can take one word for each solid state. The area of a disc is the norm of the state's weights; where it is small, the number of the state stands beside the circle."}, "image": {"alt": "A row of circles for each automaton, joined by arrows, with a loop above each circle; removed states are dotted.", "classes": "dark-light"}}
 axes = figures.automata(states, names)
 
 # %% [markdown]

@@ -78,7 +78,7 @@ about(page)
 # The accuracy of an epoch is measured as in the paper: each word is predicted before the update that learns from
 # it.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-reciting-epochs", "caption": "How much of the text each model recites, over the epochs. Solid: as many parameters as the original; dashed: as a dense model of half its widths; dotted: of a third. Lines of one style have equally many parameters. The learning rate falls a little with every epoch, and by the end all lines are nearly level. Bands: from the least to the greatest of the seeds."}, "image": {"alt": "Line chart: share of words predicted right over the epochs, a line for each of seven models.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-reciting-epochs", "caption": "How much of the text each model recites, over the epochs. Solid: as many parameters as the original; dashed: as a dense model of half its widths; dotted: of a third. Lines of one style have equally many parameters. The learning rate falls a little with every epoch. By the end the solid and dashed lines are level; the dotted ones still rise a little. Bands: from the least to the greatest of the seeds."}, "image": {"alt": "Line chart: share of words predicted right over the epochs, a line for each of seven models.", "classes": "dark-light"}}
 axes = page.beside(figures.reciting_over_epochs, "curves")
 
 # %% tags=["remove-input"]

@@ -109,7 +109,9 @@ def test_kept_states_are_filled_and_stand_first():
         }
     )
     ax = figures.states_kept(states)
-    assert [text.get_text() for text in ax.get_yticklabels()] == ["2"]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["WFSA 2"]
+    named = figures.states_kept(states, {1: "pattern 1"})
+    assert [text.get_text() for text in named.get_yticklabels()] == ["pattern 1"]
     assert [text.get_text() for text in ax.texts] == ["and 1 more, of which no state was kept"]
     removed, kept = ax.collections[:2]
     assert len(removed.get_facecolor()) == 0 and len(kept.get_facecolor()) == 1

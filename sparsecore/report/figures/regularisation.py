@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -117,12 +118,15 @@ def transitions_left(trials: pd.DataFrame, full: int | None = None, ax: Axes | N
 
 
 @style.theme()
-def states_kept(states: pd.DataFrame, ax: Axes | None = None) -> Axes:
+def states_kept(
+    states: pd.DataFrame, names: Mapping[int, str] | None = None, ax: Axes | None = None
+) -> Axes:
     """The automata before and after (Fig. 1): a row a WFSA, filled states are kept.
 
     ``states``: wfsa, state (1, 2, …), norm, kept; of one model. The area of a circle is the norm of
     the state's weights; the small square is the start state. Rows stand by what they keep; those
     that keep nothing are counted in the last line (all are drawn where no WFSA keeps anything).
+    ``names``: of the rows, by wfsa; without them a row has the number of its WFSA.
     """
     require_columns(states, ["wfsa", "state", "norm", "kept"])
     order = states.groupby("wfsa").agg(kept=("kept", "sum"), norm=("norm", "sum"))
@@ -152,8 +156,8 @@ def states_kept(states: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.scatter([0] * len(row), list(row.values()), marker="s", s=14, color=style.INK, zorder=2)
     ax.set_xticks(range(int(states["state"].max()) + 1))
     ax.set_xlabel("state (0: start)")
-    ax.set_yticks(list(row.values()), [str(int(wfsa) + 1) for wfsa in row])
-    ax.set_ylabel("WFSA")
+    names = names or {int(wfsa): f"WFSA {wfsa + 1}" for wfsa in row}
+    ax.set_yticks(list(row.values()), [names.get(int(wfsa), "") for wfsa in row])
     ax.set_ylim(len(row) + (0.5 if gone else -0.4), -0.6)
     if gone:
         text = f"and {gone} more, of which no state was kept"
