@@ -92,10 +92,10 @@ def read_chunks(
                     f"corpus file {path} is not text: no space or line break in "
                     f"{len(rest):,} characters up to line {line}"
                 )
-            if cut:
+            data = stream.read(BLOCK)
+            if cut and data:  # a file of one block is one piece
                 yield Chunk(rest[:cut], form)
                 rest = rest[cut:]
-            data = stream.read(BLOCK)
         rest += decoder.decode(b"", final=True)
         if form and rest:
             yield Chunk(rest, form)
