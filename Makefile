@@ -100,8 +100,8 @@ bench: .venv/.ready  ## speed and memory beside what a user would pick instead (
 lint: .venv/.ready  ## ruff: style and likely bugs
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-types: .venv/.ready  ## pyright over the library, tests and tools
-	$(BIN)/basedpyright
+types: .venv/.ready  ## pyrefly over the library, tests and tools
+	$(BIN)/pyrefly check
 
 format: .venv/.ready  ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

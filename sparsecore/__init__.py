@@ -43,7 +43,7 @@ _CALLBACKS = {  # need more than the library does, so that ``import *`` leaves t
     "LightningTracker": "sparsecore.measure.callbacks.lightning",
 }
 
-__all__ = ["__version__", *_PUBLIC]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = ["__version__", *_PUBLIC]  # pyrefly: ignore[unresolvable-dunder-all]
 
 if TYPE_CHECKING:
     from sparsecore.data.causal_lm import load_lm as load_lm

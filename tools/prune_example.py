@@ -28,7 +28,7 @@ from sparsecore.training.batches import columns, num_windows, window
 
 OUT = Path(__file__).resolve().parents[1] / "book" / "results" / "pruning"
 SHARES = (0.0, 0.25, 0.5, 0.75)  # of the second layer's units, that go
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "corpus": "embedded",
     "max_tokens": 40_000,
     "threshold": 8,
@@ -62,7 +62,7 @@ def measured(corpus: Corpus, settings: dict[str, Any]) -> pd.DataFrame:
     model = LSTMLanguageModel(len(corpus.vocabulary), SIZE, SIZE, dropout=0.2)
     fit(model, train, settings["strength"], settings["epochs"])
     model.eval()
-    norms = entering_norms(model.lstm2)  # pyright: ignore
+    norms = entering_norms(model.lstm2)  # pyrefly: ignore[bad-argument-type]
     rows = []
     for share in SHARES:
         threshold = float(norms.quantile(share)) if share else 0.0
@@ -82,8 +82,10 @@ def measured(corpus: Corpus, settings: dict[str, Any]) -> pd.DataFrame:
 def fit(model: LSTMLanguageModel, text: Tensor, strength: float, epochs: int) -> None:
     """Adam, each step followed by the proximal step of the group lasso on the units."""
     groups = [
-        unit_groups(model.lstm1, "lstm1.", readers=["lstm2.weight_ih_l0"]),  # pyright: ignore
-        unit_groups(model.lstm2, "lstm2.", readers=["decoder.weight"]),  # pyright: ignore
+        # pyrefly: ignore[bad-argument-type]
+        unit_groups(model.lstm1, "lstm1.", readers=["lstm2.weight_ih_l0"]),
+        # pyrefly: ignore[bad-argument-type]
+        unit_groups(model.lstm2, "lstm2.", readers=["decoder.weight"]),
     ]
     optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
     for _ in range(epochs):

@@ -234,8 +234,10 @@ def _batches(examples: list[Any]) -> Iterator[list[Any]]:
 def _without_training_words(nlp: Language) -> Language:
     """A copy whose vocabulary does not list the words of the training text."""
     copy = _blank()
-    weights = nlp.get_pipe("tagger").to_bytes(exclude=["vocab"])  # type: ignore[attr-defined]
-    copy.get_pipe("tagger").from_bytes(weights, exclude=["vocab"])  # type: ignore[attr-defined]
+    # pyrefly: ignore[missing-attribute]
+    weights = nlp.get_pipe("tagger").to_bytes(exclude=["vocab"])
+    # pyrefly: ignore[missing-attribute]
+    copy.get_pipe("tagger").from_bytes(weights, exclude=["vocab"])
     return copy
 
 

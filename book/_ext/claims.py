@@ -265,7 +265,7 @@ def _texts(claim: Claim) -> list[str]:
 def _measure(part: dict[str, Any], claim: Claim) -> str:
     """By which method a part is asked, and on which text where there are several."""
     texts = [label_of(vars(claim) | part)] if len(_texts(claim)) > 1 else []
-    return ", ".join(filter(None, [METHODS.get(part["method"], ""), *texts]))
+    return ", ".join(name for name in [METHODS.get(part["method"], ""), *texts] if name)
 
 
 def _value(result: dict[str, Any]) -> str:

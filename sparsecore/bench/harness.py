@@ -58,7 +58,7 @@ def run_case(
 
     One that is refused, or cannot run here, has no times (NaN).
     """
-    with contextlib.closing(case.prepare()) as prepared:
+    with contextlib.closing(case.prepare()) as prepared:  # pyrefly: ignore[bad-specialization]
         verdicts = judge(prepared)
         timed = {
             name: contestant

@@ -105,7 +105,7 @@ def extract(archive: Path, members: dict[str, str], folder: Path) -> None:
         raise
     except (OSError, *_UNSOUND) as error:
         number = getattr(error, "errno", None)
-        if number in (None, errno.EINVAL):  # EINVAL: a place before the file begins
+        if number is None or number == errno.EINVAL:  # EINVAL: a place before the file begins
             raise InputError(f"{archive.name} is not a sound zip or tar archive") from error
         raise InputError(f"cannot unpack {archive}: {os.strerror(number)}") from error
 

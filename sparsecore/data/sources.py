@@ -54,8 +54,8 @@ class DataSource:
 
 
 def _source(name: str, entry: dict[str, Any]) -> DataSource:
-    remotes = [Remote(**{**remote, "urls": tuple(remote["urls"])}) for remote in entry["remotes"]]
-    return DataSource(**{**entry, "name": name, "remotes": tuple(remotes)})
+    remotes = [Remote(**(remote | {"urls": tuple(remote["urls"])})) for remote in entry["remotes"]]
+    return DataSource(**(entry | {"name": name, "remotes": tuple(remotes)}))
 
 
 _CATALOGUE = Path(__file__).with_name("catalogue.toml").read_text(encoding="utf-8")

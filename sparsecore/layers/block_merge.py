@@ -127,6 +127,7 @@ def dense_places(
     """
     arange = partial(torch.arange, device="cpu", dtype=torch.int64)
     h, w = units[-1][1], windows[-1][1]
+    one: list[tuple[int, ...]]
     one = [(gates * h, w), (gates * h, h), *([(gates * h,)] * 2 if bias else [])]
     shapes = one * directions
     begin = [0, *itertools.accumulate(math.prod(shape) for shape in shapes)]

@@ -237,7 +237,8 @@ def _components(layer: nn.Module) -> list[dict[str, int]]:
                 "begin": window.start,
                 "end": window.stop,
                 "input_size": size,
-                "outputs": block.hidden_size * num_directions(layer),  # pyright: ignore
+                # pyrefly: ignore[bad-assignment, unsupported-operation]
+                "outputs": block.hidden_size * num_directions(layer),
                 "parameters": sum(p.numel() for p in block.parameters()),
             }
             for window, size, block in zip(windows, sizes, layer.blocks, strict=True)

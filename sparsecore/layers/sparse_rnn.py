@@ -124,7 +124,7 @@ class SparseRecurrent(nn.Module):
     def reset_parameters(self) -> None:
         """Initial weights anew: U(±1/√s) for a block of s units."""
         for block in self.blocks:
-            block.reset_parameters()  # pyright: ignore
+            block.reset_parameters()  # pyrefly: ignore[not-callable]
 
     def flatten_parameters(self) -> None:
         """As ``nn.LSTM.flatten_parameters``, for every block that has it."""
@@ -172,7 +172,7 @@ class SparseRecurrent(nn.Module):
         """The same of a dense layer."""
         return {}
 
-    def _load_from_state_dict(
+    def _load_from_state_dict(  # pyrefly: ignore[bad-override]
         self, state_dict: dict[str, Any], prefix: str, *arguments: Any
     ) -> None:
         block_dense.rename_dense_state(self, state_dict, prefix)
@@ -251,7 +251,7 @@ class SparseLSTM(SparseRecurrent):
     cell = nn.LSTM
     states = 2
 
-    def forward(
+    def forward(  # pyrefly: ignore[bad-override]
         self, input: Tensor | PackedSequence, hx: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor | PackedSequence, tuple[Tensor, ...]]:
         """Outputs of the last layer, and (hn, cn) of all."""

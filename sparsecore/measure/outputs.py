@@ -173,7 +173,7 @@ def describe(value: Any) -> str:
 
 def check_plain(tensor: Tensor, layer: str) -> None:
     """Raise :class:`InputError` inside ``torch.func`` (``vmap``, ``grad``)."""
-    if torch._C._functorch.is_functorch_wrapped_tensor(tensor):  # pyright: ignore
+    if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
         raise InputError(
             f"layer {layer!r} runs inside torch.func (vmap, grad), where values cannot be taken "
             "out; track the plain forward and backward pass, or use tracker.paused()"
@@ -189,7 +189,7 @@ def hooked(tensor: Tensor, inputs: Any, hook: Callable[[Tensor], None]) -> Tenso
     """
     handed_through = any(one.tensor is tensor for one in tensors(inputs))
     if _is_product(tensor) and not handed_through:
-        tensor = _Renamed.apply(tensor)  # pyright: ignore[reportAssignmentType]
+        tensor = _Renamed.apply(tensor)
     elif tensor.is_leaf or tensor._is_view() or tensor._backward_hooks or handed_through:
         tensor = tensor.clone()
     tensor.register_hook(hook)

@@ -170,7 +170,7 @@ def in_backward() -> bool:
 
 def sequence_number() -> int:
     """How many nodes of the graph this thread has made."""
-    return torch._C._autograd._get_sequence_nr()  # pyright: ignore[reportAttributeAccessIssue]
+    return torch._C._autograd._get_sequence_nr()  # pyrefly: ignore[implicit-import]
 
 
 def recomputed_at() -> int:

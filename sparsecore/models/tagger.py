@@ -54,7 +54,7 @@ class Tagger(nn.Module):
         super().__init__()
         if num_tags < 2:
             raise InputError(f"a tagger needs at least 2 tags, got {num_tags}")
-        width = int(embedding.embedding_dim)  # type: ignore[arg-type]
+        width = int(embedding.embedding_dim)  # pyrefly: ignore[bad-argument-type]
         self.embedding = embedding
         self.embedding_dropout = LockedDropout(dropout)
         self.forward_rnn = rnn(width, hidden_size)

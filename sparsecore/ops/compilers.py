@@ -66,7 +66,7 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     import numba
 
-    options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no folder that can be written

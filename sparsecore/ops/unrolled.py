@@ -70,7 +70,8 @@ def unroll(
         carried = cell(x_t, carried, *module._flat_weights)
         outputs.append(carried[0] if is_lstm else carried)
     if alone:
-        return outputs, carried
+        return outputs, carried  # pyrefly: ignore[bad-return]
+    # pyrefly: ignore[bad-return, missing-attribute]
     return outputs, tuple(s.unsqueeze(0) for s in carried) if is_lstm else carried.unsqueeze(0)
 
 

@@ -68,7 +68,7 @@ class RecurrentStack(nn.Module):
     def flatten_parameters(self) -> None:
         """As ``nn.LSTM.flatten_parameters``, for every layer."""
         for layer in self.layers:
-            layer.flatten_parameters()  # pyright: ignore
+            layer.flatten_parameters()  # pyrefly: ignore[not-callable]
 
 
 def cut_stack(rnn: nn.RNNBase, kept: Kept, columns: Sequence[int]) -> nn.Module:

@@ -146,7 +146,7 @@ def compact_lstm(lstm: nn.LSTM, threshold: float = THRESHOLD) -> nn.LSTM:
         kind = f"{type(whole).__name__} of {type(whole).__module__}"
         raise InputError(f"compact_lstm takes an nn.LSTM, got {kind}")
     kept = kept_units(whole, threshold)
-    return cut_layers(whole, kept, list(range(whole.input_size)))  # pyright: ignore
+    return cut_layers(whole, kept, list(range(whole.input_size)))  # pyrefly: ignore[bad-return]
 
 
 def cut_layers(rnn: nn.RNNBase, kept: Kept, columns: Sequence[int]) -> nn.RNNBase:

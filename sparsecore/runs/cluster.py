@@ -125,7 +125,7 @@ def _local_cluster(jobs: int | None, tasks: int, gpus: bool) -> Any:
             index: {"cls": Nanny, "options": {**options, "env": environment}}
             for index, environment in enumerate(environments)
         },
-        silence_logs=logging.CRITICAL,  # pyright: ignore[reportArgumentType]
+        silence_logs=logging.CRITICAL,
     )
 
 
@@ -141,7 +141,7 @@ def visible_gpus() -> list[str]:
 def _slurm_cluster(jobs: int | None) -> Any:
     """A SLURM job a worker, all else as Dask's configuration says; jobs that end are replaced."""
     import dask
-    from dask_jobqueue import SLURMCluster  # pyright: ignore[reportMissingImports]
+    from dask_jobqueue import SLURMCluster
 
     options = dask.config.get("jobqueue.slurm.scheduler-options", None) or {}
     try:

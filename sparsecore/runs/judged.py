@@ -87,7 +87,8 @@ def with_rounds(
         ):
             if mine != theirs:
                 raise InputError(f"{folder} is of another {name}: {theirs!r}, not {mine!r}")
-    runs = pd.concat([*(s["runs"] for _, s, _ in earlier), tables["runs"]], ignore_index=True)
+    each = [*(summary["runs"] for _, summary, _ in earlier), tables["runs"]]
+    runs = pd.concat(each, ignore_index=True)
     rounds = [
         {"tables": folder.name, "seeds": other["seeds"], "runs": len(other["runs"])}
         for folder, _, other in earlier

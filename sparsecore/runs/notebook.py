@@ -88,7 +88,7 @@ def executed(script: str, parameters: Mapping[str, Any], draft: Path, cwd: str |
     import papermill
 
     papermill.execute_notebook(
-        jupytext.reads(script, fmt="py:percent"),  # pyright: ignore[reportArgumentType]
+        jupytext.reads(script, fmt="py:percent"),
         str(draft),
         parameters=dict(parameters),
         kernel_name="python3",

@@ -11,7 +11,7 @@ from sparsecore.errors import InputError, near_match
 class Parser(argparse.ArgumentParser):
     """argparse whose errors are one line, like all others."""
 
-    def parse_args(self, *given: Any, **named: Any) -> Any:  # pyright: ignore
+    def parse_args(self, *given: Any, **named: Any) -> Any:
         """What was chosen; an unknown option is told with the nearest one."""
         chosen, unknown = self.parse_known_args(*given, **named)
         if unknown:

@@ -78,9 +78,9 @@ def _float32_products(tf32: bool) -> Iterator[None]:
     """
     newer: Any = (  # PyTorch makes these modules at run time
         torch.backends.cuda.matmul,
-        torch.backends.mkldnn.matmul,  # pyright: ignore
+        torch.backends.mkldnn.matmul,  # pyrefly: ignore[missing-attribute]
         torch.backends.cudnn.rnn,
-        torch.backends.cudnn.conv,  # pyright: ignore
+        torch.backends.cudnn.conv,  # pyrefly: ignore[missing-attribute]
     )
     before = [switch.fp32_precision for switch in newer]
     matmul = _read(torch.get_float32_matmul_precision)

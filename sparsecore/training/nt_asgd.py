@@ -55,7 +55,7 @@ class AveragedSGD:
     def step(self) -> None:
         """One update at the learning rate of now; the new iterate joins the mean."""
         live = [p for p in self.parameters if p.grad is not None]
-        gradients: list[Tensor] = [p.grad for p in live]  # pyright: ignore[reportAssignmentType]
+        gradients: list[Tensor] = [p.grad for p in live]  # pyrefly: ignore[bad-assignment]
         rate = self.learning_rate
         if self.weight_decay:
             torch._foreach_mul_(live, 1 - rate * self.weight_decay)

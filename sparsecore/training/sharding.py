@@ -51,7 +51,7 @@ def all_reduce_gradients(parameters: Iterable[Tensor], *values: Tensor) -> list[
     trained = [p for p in parameters if p.requires_grad]
     for p in trained:
         p.grad = torch.zeros_like(p) if p.grad is None else p.grad
-    gradients: list[Tensor] = [p.grad for p in trained]  # pyright: ignore[reportAssignmentType]
+    gradients: list[Tensor] = [p.grad for p in trained]  # pyrefly: ignore[bad-assignment]
     scalars = [value.detach().float().reshape(1) for value in values]
     flat = all_reduce_(torch.cat([*(g.flatten() for g in gradients), *scalars]))
     pieces = flat.split([*(g.numel() for g in gradients), *[1] * len(scalars)])

@@ -157,6 +157,6 @@ class Step:
                 if parameter not in at.gradients:
                     at.gradients[parameter] = torch.empty_like(parameter.grad)
         trained = list(self.trained)
-        found: list[Tensor] = [p.grad for p in trained]  # pyright: ignore[reportAssignmentType]
+        found: list[Tensor] = [p.grad for p in trained]  # pyrefly: ignore[bad-assignment]
         torch._foreach_copy_([at.gradients[p] for p in trained], found)
         at.model.zero_grad(set_to_none=True)  # that memory is the next step's

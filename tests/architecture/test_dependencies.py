@@ -30,7 +30,6 @@ MODULES = {
 # what is run, or used by another package, and never imported
 RUN = {
     "accelerate": "the Trainer of transformers",
-    "basedpyright": "make types",
     "beartype": "checks of jaxtyping's shapes",
     "gguf": "transformers reads GGUF files with it",
     "jaxtyping": "checks of shapes",
@@ -42,6 +41,7 @@ RUN = {
     "pandas-stubs": "make types",
     "pre-commit": "git hooks",
     "pydata-sphinx-theme": "pinned for the book's theme",
+    "pyrefly": "make types",
     "pytest-xdist": "make test",
     "ruff": "make lint",
     "sphinx-book-theme": "the book's theme",

@@ -60,7 +60,7 @@ def test_norm_bars_do_not_stretch():
 
 def test_docstrings_keep_code_and_lose_accidental_markup():
     lines = ["||v||1 of ``a*b`` and w_ * x_i", "", ">>> f(2 ** 3)", "8 | 4", "", "after *this*"]
-    escape_docstring(None, "function", "f", None, None, lines)  # pyright: ignore[reportArgumentType]
+    escape_docstring(None, "function", "f", None, None, lines)
     assert lines == [
         r"\|\|v\|\|1 of ``a*b`` and w\_ \* x_i",
         "",
@@ -73,7 +73,7 @@ def test_docstrings_keep_code_and_lose_accidental_markup():
 
 def test_docstrings_keep_code_that_follows_two_colons():
     lines = ["Tables of a * b::", "", '    f(["*.mlp"])', "", "Patterns are *.mlp"]
-    escape_docstring(None, "function", "f", None, None, lines)  # pyright: ignore[reportArgumentType]
+    escape_docstring(None, "function", "f", None, None, lines)
     assert lines == [r"Tables of a \* b::", "", '    f(["*.mlp"])', "", r"Patterns are \*.mlp"]
 
 
@@ -87,7 +87,7 @@ def test_scripts_from_outside_are_dropped():
         "script_files": [own, outside, thebe, data],
         "css_files": ["_static/sphinx-thebe.css", "_static/book.css"],
     }
-    drop_outside_files(None, "p", "t", context, None)  # pyright: ignore[reportArgumentType]
+    drop_outside_files(None, "p", "t", context, None)
     assert context == {"script_files": [own, data], "css_files": ["_static/book.css"]}
 
 
@@ -348,7 +348,7 @@ def test_a_number_stays_with_its_percent_or_unit_and_an_interval_whole():
     number = nodes.strong("", "15")
     line = nodes.paragraph("", "", nodes.Text("of "), number, nodes.Text(" % or 3"))
     block = nodes.paragraph("", "", nodes.Text(" percent of 3"), nodes.literal("", "4 %"))
-    document = nodes.document(None, None)  # type: ignore[arg-type]
+    document = nodes.document(None, None)
     document += [line, block]
-    keep_numbers_whole(None, document, "")  # type: ignore[arg-type]
+    keep_numbers_whole(None, document, "")
     assert line.astext() == "of 15\u00a0% or 3" and block.astext() == " percent of 34 %"

@@ -35,7 +35,7 @@ def test_items_are_drawn_lazily():
     results = parallel_map(operator.neg, items(), 2)
     assert next(results) == 0
     assert len(drawn) < 20
-    results.close()  # type: ignore[attr-defined]
+    results.close()
 
 
 def test_an_exception_in_a_helper_is_raised_here():

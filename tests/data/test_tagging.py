@@ -179,7 +179,7 @@ def test_bad_names_and_lengths_get_one_line(
 
 def test_training_is_the_same_for_the_same_seed() -> None:
     def weights(seed: int) -> bytes:
-        return fit(gold(), seed=seed, epochs=2, dropout=0.1).get_pipe("tagger").model.to_bytes()  # type: ignore[attr-defined]
+        return fit(gold(), seed=seed, epochs=2, dropout=0.1).get_pipe("tagger").model.to_bytes()
 
     assert weights(3) == weights(3)
     assert weights(3) != weights(4)

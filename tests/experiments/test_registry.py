@@ -27,7 +27,7 @@ GENERAL = [*PACKAGE.glob("runs/*.py"), *PACKAGE.glob("training/*.py"), PACKAGE /
 def test_an_experiment_is_data_and_a_task(name):
     config = experiment_class(name)
     assert dataclasses.is_dataclass(config) and config.name == name
-    assert config.__dataclass_params__.frozen  # pyright: ignore[reportAttributeAccessIssue]
+    assert config.__dataclass_params__.frozen
     assert set(config.presets) == {"quick", "small", "paper"}
     study = part_of(name, "config").study("quick")
     assert study and len(set(study)) == len(study)

@@ -78,7 +78,7 @@ def test_frozen_layers_and_passes_without_backward():
 def test_second_name_of_a_shared_module(layers):
     net = model()
     net.append(net[0])
-    net.forward = lambda ids: net[3](net[2](net[1](net[4](ids))))
+    net.forward = lambda ids: net[3](net[2](net[1](net[4](ids))))  # pyrefly: ignore[bad-assignment]
     text = warned(net, layers)
     assert "'4' is the same module as '0'" in text
     assert warned(net, ["4"]) == ""

@@ -134,7 +134,7 @@ def test_the_arms_of_a_round_are_those_of_all_its_folders(tables, tmp_path, monk
     assert all(set(table["arm"]) == {"sgd-5", "gru"} for table in found.values())
     assert having(found, ["gru"]) is found
     assert having(found, ["adam"]) is None and having(None, ["gru"]) is None
-    page = Study("causes", dict, found, None, "quick", executed=False)  # pyright: ignore
+    page = Study("causes", dict, found, None, "quick", executed=False)
     told = arms_table(page, "text", "text-2").data
     assert "GRU with Adam" in told
     assert told.index("SGD with momentum (new seeds)") < told.index("GRU with Adam")

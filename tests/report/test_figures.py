@@ -86,7 +86,7 @@ def test_several_cuts_share_a_name_that_stands_between_them():
     ax = style.new_axes()
     figures.mark_step_cuts(ax, epochs)
     assert [text.get_text() for text in ax.texts] == ["learning rate cuts (dashed)"]
-    assert ax.texts[0].xy[0] == 2.5 and len(ax.get_lines()) == 2  # pyright: ignore
+    assert ax.texts[0].xy[0] == 2.5 and len(ax.get_lines()) == 2
 
 
 def test_lines_are_means_over_seeds(correlations):

@@ -23,7 +23,7 @@ def test_every_committed_folder_of_tables_is_of_a_study():
     folders = {
         str(path.parent.relative_to(studies.RESULTS))
         for path in studies.RESULTS.glob("*/*/provenance.json")
-        if "experiment" in read_provenance(path.parent)  # pyright: ignore[reportOperatorIssue]
+        if "experiment" in read_provenance(path.parent)  # pyrefly: ignore[not-iterable]
     }
     listed = {study.tables for study in studies.read_studies()}
     others = {"emergent/wikitext-2-first"}  # and what tools/explorer_models.py makes

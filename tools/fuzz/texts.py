@@ -11,7 +11,7 @@ import tarfile
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sparsecore.data.conllu import read_conllu
 from sparsecore.data.contextual import contextual_vectors
@@ -85,10 +85,10 @@ def vectors(width: int = 6) -> bytes:
     ).encode()
 
 
-def tarred(files: dict[str, bytes], mode: str = "w:gz") -> bytes:
+def tarred(files: dict[str, bytes], mode: Literal["w", "w:gz"] = "w:gz") -> bytes:
     """A tar archive."""
     sink = io.BytesIO()
-    with tarfile.open(fileobj=sink, mode=mode) as packed:  # pyright: ignore
+    with tarfile.open(fileobj=sink, mode=mode) as packed:
         for name, content in files.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(content)

@@ -91,7 +91,7 @@ def contestant(task: Callable[..., Task], replays: bool = True) -> Contestant:
     return Contestant(step, values)
 
 
-def begun(config: Language, words: int, device: torch.device, **changes: float) -> Task:
+def begun(config: Language, words: int, device: torch.device, **changes: Any) -> Task:
     """A task on words drawn at random, with the same weights every time."""
     counts = np.arange(words, 0, -1)
     text = np.random.default_rng(0).integers(0, words, config.batch_size * (sum(LENGTHS) + 1))

@@ -121,7 +121,7 @@ def flash_recurrence(backend: str, dtype: str) -> Recurrence:
         Unavailable: the package is not installed.
     """
     try:
-        from flashrnn import flashrnn  # pyright: ignore[reportMissingImports]
+        from flashrnn import flashrnn
     except ImportError as error:
         raise Unavailable(f"{install_hint('flashrnn')} brings it; {error}") from error
     run: Any = flashrnn

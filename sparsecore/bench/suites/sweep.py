@@ -45,7 +45,7 @@ def prepare(quick: bool) -> Prepared:
     def configs(sizes: dict[str, int], first: int) -> list[Emergent]:
         own = {**sizes, "corpus": str(text), "device": "cpu", "threshold": 1, "class_threshold": 1}
         runs = range(first, first + RUNS)
-        return [Emergent.preset("quick", **own, seed=seed) for seed in runs]  # pyright: ignore
+        return [Emergent.preset("quick", **own, seed=seed) for seed in runs]
 
     def contestant(name: str, workers: Workers | None) -> Contestant:
         def step() -> None:

@@ -114,7 +114,7 @@ def prepare(
             ),
             "hooks that keep tensors": _kept(model(), layers, ids, loss),
         },
-        lambda: _kept(model().double(), layers, ids, loss).values(),  # pyright: ignore
+        lambda: _kept(model().double(), layers, ids, loss).values(),  # pyrefly: ignore[not-callable]
         blocks.close,
     )
 

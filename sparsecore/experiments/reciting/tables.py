@@ -73,7 +73,8 @@ def accuracies(results: pd.DataFrame) -> pd.DataFrame:
                 "words_to_learn": group["tokens"].iloc[0],
                 **over_seeds(100 * group["accuracy"], "accuracy"),
                 "evaluated_accuracy": 100 * group["evaluated_accuracy"].mean(),
-                "paper_accuracy": PAPER.get((int(part), str(family)), math.nan),  # pyright: ignore
+                # pyrefly: ignore[bad-argument-type]
+                "paper_accuracy": PAPER.get((int(part), str(family)), math.nan),
                 "epochs": group["epochs"].mean(),
                 "seeds": len(group),
             }

@@ -16,10 +16,6 @@ for the device and shapes depend on shapes alone, so a whole training step fits 
 Axes: G blocks, T time, B texts, U units of a block (padded), W inputs of a block (padded).
 """
 
-# pyright: reportMissingImports=false, reportIndexIssue=false, reportCallIssue=false
-# pyright: reportGeneralTypeIssues=false
-# pyright: reportArgumentType=false, reportOperatorIssue=false, reportAttributeAccessIssue=false
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -196,7 +192,7 @@ def block_lstm_triton(
         h0 = c0 = a.new_zeros(len(xs), B, U)
     else:
         h0, c0 = (torch.stack([_padded(s, U) for s in each]) for each in zip(*states, strict=True))
-    outputs = _Sweep.apply(a.unflatten(1, (T, B)), w_hh, h0, c0)  # pyright: ignore
+    outputs = _Sweep.apply(a.unflatten(1, (T, B)), w_hh, h0, c0)
     ys, hs, cs = (each.unbind(0) for each in outputs)
     return [
         (y[..., :s], (h[..., :s], c[..., :s])) for y, h, c, s in zip(ys, hs, cs, sizes, strict=True)
@@ -229,6 +225,7 @@ def matches_reference(device: torch.device, dtype: torch.dtype) -> bool:
         results = function([given[0], given[3]], [given[6:10], given[10:14]], states)
         outputs = [t for y, final in results for t in (y, *final)]
         loss = sum((t * t).sum() / B for t in outputs)
+        # pyrefly: ignore[no-matching-overload]
         return outputs + list(torch.autograd.grad(loss, given))
 
     right = run(naive_block_lstm, torch.device("cpu"), torch.float64)

@@ -72,7 +72,7 @@ def linear_cross_entropy(
         hidden, weight, bias = hidden.detach(), weight.detach(), bias.detach()
     if dtype := autocast_dtype(hidden):
         hidden = hidden.to(dtype)
-    return _LinearCrossEntropy.apply(hidden, weight, bias, target, chunk_rows)  # pyright: ignore
+    return _LinearCrossEntropy.apply(hidden, weight, bias, target, chunk_rows)
 
 
 def default_rows(rows: int, vocabulary: int, width: int, device: str) -> int:

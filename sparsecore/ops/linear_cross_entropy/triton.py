@@ -10,9 +10,6 @@ with the target's logit beside them these give
 The second writes p - onehot(target) over the logits. The products before and after are PyTorch's.
 """
 
-# pyright: reportMissingImports=false, reportIndexIssue=false, reportCallIssue=false
-# pyright: reportArgumentType=false, reportOperatorIssue=false, reportAttributeAccessIssue=false
-
 from __future__ import annotations
 
 import torch

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -103,10 +104,10 @@ def rational_recurrence(
     fixed = layout.last_rows(fixed_loops) if fixed_loops is not None else []
     if semiring not in INITIAL:
         raise InputError(f"unknown semiring {semiring!r}{near_match(semiring, INITIAL)}")
-    tensors = [x, main, loop, bias, c0, final]
+    tensors: list[Any] = [x, main, loop, bias, c0, final]
     if not torch.is_grad_enabled():  # then nothing of a long text is kept for the backward pass
         tensors = [None if tensor is None else tensor.detach() for tensor in tensors]
-    given = Recurrence(*tensors, mask, layout, fixed)  # pyright: ignore
+    given = Recurrence(*tensors, mask=mask, layout=layout, fixed=fixed)
     with without_autocast(x):
         if is_transformed():
             return naive_rational_recurrence(

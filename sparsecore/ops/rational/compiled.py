@@ -21,7 +21,7 @@ from sparsecore.ops.rational.steps import ProjectionGradients, chunks_of, projec
 
 def plus_times_compiled(given: Recurrence) -> tuple[Tensor, Tensor]:
     """As :func:`~sparsecore.ops.rational.plus_times.plus_times` in float32 or float64."""
-    return _Compiled.apply(*given)  # pyright: ignore
+    return _Compiled.apply(*given)
 
 
 class _Compiled(torch.autograd.Function):

@@ -30,7 +30,7 @@ from sparsecore.ops.rational.steps import (
 
 def maximum(given: Recurrence, *, add: bool) -> tuple[Tensor, Tensor]:
     """As :func:`~sparsecore.ops.rational.plus_times.plus_times`; ``add``: ⊗ is +, else ×."""
-    return _Maximum.apply(add, *given)  # pyright: ignore
+    return _Maximum.apply(add, *given)
 
 
 class _Maximum(torch.autograd.Function):

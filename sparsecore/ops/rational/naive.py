@@ -47,7 +47,7 @@ def naive_rational_recurrence(
             c = after
             weights = [1.0] * length if final is None else final[row : row + length]
             over_time.append(sum(w * state for w, state in zip(weights, c[1:], strict=True)))
-        scores.append(torch.stack(over_time))
+        scores.append(torch.stack(over_time))  # pyrefly: ignore[bad-argument-type]
         ends += c[1:]
         row += length
     return torch.stack(scores, -1), torch.stack(ends, -1)

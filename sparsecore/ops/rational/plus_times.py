@@ -33,7 +33,7 @@ from sparsecore.ops.rational.steps import (
 
 def plus_times(given: Recurrence) -> tuple[Tensor, Tensor]:
     """Scores (T, B, D) and last states (B, S), in plain PyTorch."""
-    return _PlusTimes.apply(*given)  # pyright: ignore
+    return _PlusTimes.apply(*given)
 
 
 class _PlusTimes(torch.autograd.Function):

@@ -7,9 +7,6 @@ weights after are single matrix products, as on the CPU, and so are the names.
 """
 
 # ruff: noqa: RUF005  (Triton knows sums of tuples, but no unpacking)
-# pyright: reportMissingImports=false, reportIndexIssue=false, reportCallIssue=false
-# pyright: reportGeneralTypeIssues=false
-# pyright: reportArgumentType=false, reportOperatorIssue=false, reportAttributeAccessIssue=false
 
 from __future__ import annotations
 
@@ -33,7 +30,7 @@ OPTIONS = {"num_warps": 1, "enable_fp_fusion": True}
 
 def plus_times_triton(given: Recurrence) -> tuple[Tensor, Tensor]:
     """As :func:`~sparsecore.ops.rational.plus_times.plus_times`, on a GPU."""
-    return _Kernel.apply(*given)  # pyright: ignore
+    return _Kernel.apply(*given)
 
 
 @triton.jit
@@ -232,8 +229,10 @@ def matches_reference(device: torch.device, dtype: torch.dtype) -> bool:
     def run(function: Any, device: torch.device, dtype: torch.dtype) -> list[Tensor]:
         tensors = [t.to(device, dtype).requires_grad_() for t in drawn]
         fixed = layout.last_rows([True, False, False])
-        outputs = function(Recurrence(*tensors, mask.to(device), layout, fixed))
+        given = Recurrence(*tensors, mask=mask.to(device), layout=layout, fixed=fixed)
+        outputs = function(given)
         loss = sum((t * t).sum() / B for t in outputs)
+        # pyrefly: ignore[no-matching-overload]
         return [*outputs, *torch.autograd.grad(loss, tensors)]
 
     right = run(plus_times, torch.device("cpu"), torch.float64)

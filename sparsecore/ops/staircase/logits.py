@@ -37,7 +37,7 @@ def staircase_logits(
         bias = None if bias is None else bias.to(dtype)
     if is_traced():
         return _sum_of_products(hidden, panels, bias)
-    logits: Tensor = _Products.apply(hidden.reshape(-1, hidden.shape[-1]), bias, *panels)  # pyright: ignore
+    logits: Tensor = _Products.apply(hidden.reshape(-1, hidden.shape[-1]), bias, *panels)
     return logits.view(*hidden.shape[:-1], len(tables[0]))
 
 

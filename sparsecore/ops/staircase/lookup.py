@@ -39,7 +39,7 @@ def staircase_lookup(rows: Tensor, tables: Sequence[Tensor], layout: Tensor) -> 
     if is_traced() or not rows.is_cpu:
         return gather(rows, tables, layout)
     used, inverse = torch.unique(rows, return_inverse=True)  # sorted
-    vectors: Tensor = _UsedRows.apply(used, *tables)  # pyright: ignore
+    vectors: Tensor = _UsedRows.apply(used, *tables)
     return vectors.index_select(0, inverse.flatten()).view(*rows.shape, vectors.shape[1])
 
 
@@ -47,7 +47,7 @@ def staircase_lookup(rows: Tensor, tables: Sequence[Tensor], layout: Tensor) -> 
 def _compiled() -> Callable[..., Tensor]:
     from sparsecore.ops.staircase.compiled import CompiledLookup
 
-    return CompiledLookup.apply  # pyright: ignore
+    return CompiledLookup.apply
 
 
 class _UsedRows(torch.autograd.Function):

@@ -165,7 +165,7 @@ def without_words(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         sns.pointplot(**drawing, **seeds, markers="", linewidth=0.7, alpha=0.5)
     sns.pointplot(**drawing, errorbar=None, color=colour, markersize=6, linewidth=2)
     means = table.groupby("dropped")["rho"].mean()
-    told = [f"without {k:g} words: {rho:.3f}".replace("-", "−") for k, rho in means.items()]  # pyright: ignore
+    told = [f"without {k:g} words: {rho:.3f}".replace("-", "−") for k, rho in means.items()]
     keep_points(ax, range(len(means)), means, told)
     ticks = [f"{k}\n{100 * s:.0f} %" for k, s in shares.items()]
     ax.set_xticks(range(len(shares)), ticks)

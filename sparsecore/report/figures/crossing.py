@@ -56,7 +56,7 @@ def survival(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
                "legend": False, "ax": ax}  # fmt: skip
     sns.swarmplot(**drawing, dodge=True, size=4, alpha=0.5, warn_thresh=1)
     first = len(ax.lines)
-    sns.pointplot(**drawing, dodge=0.4,  # pyright: ignore[reportArgumentType]
+    sns.pointplot(**drawing, dodge=0.4,  # pyrefly: ignore[bad-argument-type]
                   errorbar=None, linewidth=2, markersize=8,
                   markers=[str(look.marker) for look in LOOKS.values()])  # fmt: skip
     for line, look in zip(ax.lines[first:], LOOKS.values(), strict=True):

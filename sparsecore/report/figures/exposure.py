@@ -39,7 +39,7 @@ def exposure_heatmap(
     sns.heatmap(grid, cmap=style.SEQUENTIAL, vmin=low, vmax=high, rasterized=True, cbar_kws=bar,
                 yticklabels=False, ax=ax)  # fmt: skip
     ax.invert_yaxis()
-    style.dress(ax.collections[0].colorbar.ax)  # pyright: ignore[reportOptionalMemberAccess]
+    style.dress(ax.collections[0].colorbar.ax)  # pyrefly: ignore[missing-attribute]
     ranks = _label_ranks(len(grid))
     ax.set_yticks([r - 0.5 for r in ranks], [f"{grid.index[r - 1]}  {r}" for r in ranks],
                   parse_math=False)  # fmt: skip

@@ -30,7 +30,7 @@ def keep_rows(ax: Axes, rows: pd.DataFrame) -> Axes:
     _ROWS[ax] = rows.reset_index(drop=True)
     figure = ax.get_figure(root=True)
     assert figure is not None
-    figure._repr_mimebundle_ = partial(_mimebundle, figure)  # pyright: ignore
+    figure._repr_mimebundle_ = partial(_mimebundle, figure)  # pyrefly: ignore[missing-attribute]
     return ax
 
 

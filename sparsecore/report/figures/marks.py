@@ -155,7 +155,8 @@ def points(
     reach = np.nan_to_num(np.stack([values - ends[0], ends[1] - values]))
     x, y = (values, places) if across else (places, values)
     options = {"capsize": 3, "elinewidth": 1.6, "linestyle": "none", **options}
-    ax.errorbar(x, y, **{"xerr" if across else "yerr": reach}, color=look.colour,
+    options["xerr" if across else "yerr"] = reach
+    ax.errorbar(x, y, color=look.colour,
                 marker=look.marker, markersize=7, label=look.name, **options,
                 markerfacecolor=look.colour if look.filled else "none")  # fmt: skip
     if texts is not None:

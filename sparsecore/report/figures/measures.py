@@ -46,7 +46,7 @@ def chi_in_the_plane(ax: Axes | None = None) -> Axes:
     ax.set(xlabel="first entry $v_1$", ylabel="second entry $v_2$")
     bar = ax.figure.colorbar(picture, ax=ax, label=r"$\chi(v)$", shrink=0.85)
     style.dress(bar.ax)
-    bar.outline.set_edgecolor(style.FAINT)  # pyright: ignore
+    bar.outline.set_edgecolor(style.FAINT)
     style.legend(ax, loc="upper center", bbox_to_anchor=(0.5, 1.13), ncols=2)
     points = {"v1": x.ravel(), "v2": y.ravel(), "chi": chi.ravel().round(4)}
     return keep_rows(ax, pd.DataFrame(points))

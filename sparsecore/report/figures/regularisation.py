@@ -43,7 +43,6 @@ def accuracy_against_transitions(table: pd.DataFrame, ax: Axes | None = None) ->
         bars: dict[str, Any] = {"fmt": "none", "ecolor": look.colour, "alpha": 0.6, "zorder": 2}
         across = np.nan_to_num(rows.get("transitions_sd", pd.Series(0.0, rows.index)))
         x, y = rows["transitions"].to_numpy(), rows["accuracy"].to_numpy()
-        shape: dict[str, Any]
         for low, high, seeds, shape in (
             ("low", "high", rows["seeds"], {"elinewidth": 3.0}),
             ("documents_low", "documents_high", None, {"elinewidth": 1.0, "capsize": 3}),
@@ -51,6 +50,7 @@ def accuracy_against_transitions(table: pd.DataFrame, ax: Axes | None = None) ->
             ends = marks.ends_to_draw(rows[low], rows[high], seeds, marks.PERCENT)
             known = ~np.isnan(ends[0])
             reach = np.stack([y - ends[0], ends[1] - y])[:, known]
+            # pyrefly: ignore[bad-argument-type]
             ax.errorbar(x[known], y[known], yerr=reach, **bars, **shape)
         wide = across > 0
         ax.errorbar(x[wide], y[wide], xerr=across[wide], elinewidth=1.0, **bars)

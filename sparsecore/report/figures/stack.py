@@ -70,7 +70,8 @@ def _all_sizes(group: pd.DataFrame) -> str:
     """The components of a layer in a few lines, equal ones together."""
     layer = group["layer"].iloc[0]
     counts = group.groupby(["inputs", "outputs"], sort=False).size()
-    shapes = [f"{n} × ({i:,} → {o:,})" for (i, o), n in counts.items()]  # pyright: ignore
+    # pyrefly: ignore[not-iterable]
+    shapes = [f"{n} × ({i:,} → {o:,})" for (i, o), n in counts.items()]
     shown = shapes if len(shapes) <= 3 else [*shapes[:2], "…"]
     name = rf"$R_{{{layer},1}}$ … $R_{{{layer},{len(group)}}}$"
     return "\n".join([name, *shown, f"{_short(int(group['parameters'].sum()))} par."])

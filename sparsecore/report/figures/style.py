@@ -149,7 +149,7 @@ def new_axes(ax: Axes | None = None, *, width: float = WIDTH, height: float = HE
     figure, axes = new_figure(height)
     if width < WIDTH:
         margin = (1 - width / WIDTH) / 2
-        figure.get_layout_engine().set(rect=(margin, 0, 1 - 2 * margin, 1))  # pyright: ignore
+        figure.get_layout_engine().set(rect=(margin, 0, 1 - 2 * margin, 1))
     return axes[0, 0]
 
 

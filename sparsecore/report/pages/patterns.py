@@ -90,7 +90,7 @@ def _reference(reference: str, explorer: str, category: str) -> Reader:
     folder = reference_folder("sentiment", reference)
     tables, _ = read_reference(folder)
     phrases = tables["patterns"]
-    steps = [*phrases.filter(like="transition_"), "after"]  # empty where an automaton is shorter
+    steps = [*phrases.filter(like="transition_").columns, "after"]  # empty in shorter automata
     phrases[steps] = phrases[steps].astype(object).fillna("")
     known = list(phrases["category"].unique())
     if category not in known:

@@ -62,7 +62,7 @@ def train(folder, callback, module=None, resume=None, **options):
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=folder,
-        callbacks=[callback, *settings.pop("more", ())],
+        callbacks=[callback, *settings.pop("more", ())],  # pyrefly: ignore[not-iterable]
         **settings,
     )
     data = torch.utils.data.DataLoader(batches(), batch_size=None)
