@@ -48,16 +48,18 @@ def test_curves_of_committed_runs_are_named_by_text_and_rate():
 
 def test_the_curves_end_where_the_training_did_and_have_a_band_and_a_place_each(scale):
     axes = figures.rho_by_scale(scale.assign(run="a, rate 20"), paper_place())
-    figure = axes[0].get_figure()
-    assert [ax.get_xscale() for ax in axes] == ["log", "log"]
-    for ax, x in zip(axes, ("updates", "exposure"), strict=True):
-        named = [line for line in ax.lines if not str(line.get_label()).startswith("_")]
-        assert [line.get_label() for line in named] == ["a, rate 20, log", "a, rate 20, raw"]
-        assert max(named[0].get_xdata()) == scale[x].max()
-        assert ax.get_xlim()[1] >= paper_place()[x][1]
+    figure = axes[0, 0].get_figure()
+    assert [ax.get_title() for ax in axes[0]] == ["log frequency", "raw frequency"]
+    for row, x in zip(axes, ("updates", "exposure"), strict=True):
+        for ax in row:
+            named = [line for line in ax.lines if not str(line.get_label()).startswith("_")]
+            assert [line.get_label() for line in named] == ["a, rate 20"]
+            assert ax.get_xscale() == "log" and max(named[0].get_xdata()) == pytest.approx(scale[x].max())
+            assert ax.get_xlim()[1] >= paper_place()[x][1]
     rows = rows_of(figure)
-    assert rows is not None and set(rows["panel"]) == {"updates", "exposure"}
-    assert points_of(figure)["text"].str.match("a, rate 20, log, [0-9,]+ updates: ").any()
+    panels = {f"{x}, {name}" for x in ("updates", "exposure") for name in ("log", "raw")}
+    assert rows is not None and set(rows["panel"]) == panels
+    assert points_of(figure)["text"].str.match("a, rate 20, [0-9,]+ updates: ").any()
     plt.close("all")
 
 

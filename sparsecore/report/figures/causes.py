@@ -42,7 +42,7 @@ ORDER = (  # of the palette, rate 20 in the colour of Wikipedia's run; no figure
     "reward", "curriculum",
 )  # fmt: skip
 LOOKS = marks.looks_of(ORDER, ARMS)
-LOOKS["curriculum"] = replace(LOOKS["curriculum"], dashes=style.DASHED, filled=False)
+LOOKS["curriculum"] = replace(LOOKS["curriculum"], dashes=style.DOTTED, filled=False)
 ON_SCALE = tuple(arm for arm in ARMS if arm != "reward")  # whose slopes dwarf the others
 THOUSANDTHS = 1e3
 FEWEST = 10  # words of a band that is drawn

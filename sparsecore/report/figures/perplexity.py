@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from sparsecore.report.figures import marks, style
 from sparsecore.report.figures.figure_data import keep_rows
@@ -22,6 +23,8 @@ STEPS = {"no": "without fine-tuning", "yes": "after fine-tuning"}
 CURVE = ["model", "seed", "epoch", "phase", "valid_loss", "averaged"]
 TEST = ["model", "finetuned", "test_perplexity", "low", "high", "seeds"]
 MARKS = 18  # of a line, about
+LATER = 8  # epochs that an inset needs
+BELOW = 0.3  # the share of the height that is left below it
 
 
 @style.theme()
@@ -30,7 +33,7 @@ def perplexity_over_epochs(curves: pd.DataFrame, ax: Axes | None = None) -> Axes
 
     ``curves``: model (dense or sparse), seed, epoch, phase (train or finetune), valid_loss (nats),
     averaged. The line is the geometric mean; open markers: plain weights; filled: averaged ones.
-    The dashed line stands where fine-tuning begins.
+    The dashed line stands where fine-tuning begins; the inset has the later epochs alone.
     """
     require_columns(curves, CURVE)
     ax = style.new_axes(ax)
@@ -52,17 +55,34 @@ def perplexity_over_epochs(curves: pd.DataFrame, ax: Axes | None = None) -> Axes
         for part, fill in ((mean[~averaged], "none"), (mean[averaged], look.colour)):
             ax.plot(part.index, part, color=look.colour, marker=look.marker, linestyle="none",
                     markersize=6.5, markerfacecolor=fill, markevery=every)  # fmt: skip
-    begins = curves.loc[curves["phase"] == "finetune", "epoch"]
     ax.set_yscale("log")
-    if len(begins):
-        place = float(begins.min()) - 0.5
-        ax.axvline(place, color=style.INK, linestyle=(0, (3, 3)), linewidth=1.0)
-        name_upright(ax, place, "fine-tuning begins")
     marks.round_ticks(ax)
     ax.set_ylabel("validation perplexity")
     marks.whole_numbers(ax, "epoch")
+    inset = _later_epochs(ax, rows)
+    begins = curves.loc[curves["phase"] == "finetune", "epoch"]
+    if len(begins):
+        place = float(begins.min()) - 0.5
+        for part, top in ((ax, 1.0 if inset is None else BELOW), (inset or ax, 1.0)):
+            part.axvline(place, 0, top, color=style.INK, linestyle=(0, (3, 3)), linewidth=1.0)
+        name_upright(inset or ax, place, "fine-tuning begins")
     marks.name_lines(ax, width=14)
     return keep_rows(ax, curves[CURVE])
+
+
+def _later_epochs(ax: Axes, rows: pd.DataFrame) -> Axes | None:
+    """An inset with the means of the last half of the epochs, in which the lines lie close."""
+    later = rows[rows["epoch"] > rows["epoch"].max() / 2]
+    if later["epoch"].nunique() < LATER:
+        return None
+    inset = ax.inset_axes((0.42, BELOW + 0.09, 0.56, 0.9 - BELOW))
+    for model, look in MODELS.items():
+        mean = later[later["model"] == model].groupby("epoch")["valid_loss"].mean().map(math.exp)
+        inset.plot(mean.index, mean, color=look.colour, linewidth=1.6)
+    inset.tick_params(labelsize=style.TEXT - 2)
+    inset.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    inset.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    return inset
 
 
 @style.theme()

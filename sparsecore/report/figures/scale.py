@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -46,33 +47,36 @@ TITLES = {
 
 @style.theme()
 def rho_by_scale(scale: pd.DataFrame, paper: Mapping[str, tuple[float, float]]) -> np.ndarray:
-    """Finding 1: ρ over W, above over updates, below over exposure, both on log axes.
+    """Finding 1: ρ over W, over updates (above) and exposure (below), log axes; log and raw.
 
     ``scale``: the tables of that name, on top of one another, with a column ``run``, whose values
     have a colour each. ``paper``: its first and last epoch on either axis.
     """
     require_columns(scale, [*COLUMNS, "run"])
     shown = _trained(scale[(scale["finding"] == 1) & scale["method"].isin(list(style.SCALES))])
-    colours = dict(zip(shown["run"].unique(), COLOURS, strict=False))
     looks = {
-        f"{run} {method}": Look(f"{run}, {name}", colour, dashes, width=1.6 if dashes else 2.6)
-        for run, colour in colours.items()
-        for method, (name, dashes) in style.SCALES.items()
+        run: Look(run, colour, width=2.2)
+        for run, colour in zip(shown["run"].unique(), COLOURS, strict=False)
     }
-    drawn = shown.assign(series=shown["run"] + " " + shown["method"])
-    _, axes = style.new_figure(6.6, rows=2)
-    for ax, x in zip(axes[:, 0], AXES, strict=True):
-        marks.lines(ax, drawn, x, "value", "series", looks, ends=("low", "high"), alpha=0.14)
-        _mark_paper(ax, x, paper, PAPER[x])
-        ax.set_ylabel(r"$\rho_{\leftarrow}(\overline{h}^2)$ over W")
-        keep_rows(ax, shown[["run", *COLUMNS]])
-        label_rows(ax, "panel", x)
-    ncols = shown["run"].nunique()  # a column for each run
+    _, axes = style.new_figure(7.2, rows=2, columns=2, sharey=True, sharex="row")
+    for row, x in zip(axes, AXES, strict=True):
+        for ax, (method, (name, _)) in zip(row, style.SCALES.items(), strict=True):
+            own = shown[shown["method"] == method]
+            marks.lines(
+                ax, own, x, "value", "run", looks, ends=("low", "high"), single=False, alpha=0.14
+            )
+            _mark_paper(ax, x, paper, PAPER[x])
+            ax.set_title(f"{name} frequency" if x == "updates" else "")
+            ax.set_xlabel(textwrap.fill(AXES[x], 28))
+            ax.set_ylabel(r"$\rho_{\leftarrow}(\overline{h}^2)$ over W" if ax is row[0] else "")
+            keep_rows(ax, own[["run", *COLUMNS]])
+            label_rows(ax, "panel", f"{x}, {name}")
+    axes[0, 0].set_ylim(bottom=-0.55)  # room for what the shades are
     style.figure_legend(
-        axes[0, 0].get_figure(root=True), axes[:1, 0], ncols=min(ncols, 3),
+        axes[0, 0].get_figure(root=True), axes[:1, 0], ncols=min(len(looks), 3),
         columnspacing=1.2, handlelength=1.4,
     )  # fmt: skip
-    return axes[:, 0]
+    return axes
 
 
 @style.theme()
@@ -95,7 +99,7 @@ def rho_by_training(ways: pd.DataFrame, epochs: pd.DataFrame) -> np.ndarray:
         marks.zero_line(ax)
         marks.lines(ax, own, "epoch", "value", "run", looks, ends=("low", "high"), alpha=0.12)
         mark_step_cuts(ax, epochs)
-        marks.whole_numbers(ax)
+        marks.whole_numbers(ax, "epoch")
         ax.set_ylabel(rf"$\rho$ over W, {name} frequency")
         marks.name_lines(ax)
         keep_rows(ax, own)
@@ -171,13 +175,13 @@ def _mark_paper(ax: Axes, x: str, paper: Mapping[str, tuple[float, float]], name
     """Shade what the paper's epochs cover."""
     marks.zero_line(ax)
     ax.set_xscale("log")
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 3) if name else (1,)))
+    ax.xaxis.set_major_locator(LogLocator())
     ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     ax.set_xlabel(AXES[x])
     first, last = paper[x]
     ax.axvspan(first, last, color=style.INK, alpha=0.12, linewidth=0)
     if name:
         ax.annotate(
-            name, (np.sqrt(first * last), 0.02), xycoords=("data", "axes fraction"),
-            ha="center", va="bottom", fontsize=style.TEXT - 1, color=style.INK,
+            name.replace(", ", ",\n"), (np.sqrt(first * last), 0.02),
+            xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=style.TEXT - 1, color=style.INK,
         )  # fmt: skip

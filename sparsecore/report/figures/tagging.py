@@ -135,7 +135,8 @@ def accuracy_by_frequency(
         dense = setting[1] == 1
         kind, later = DENSE if dense else ORDERS[str(setting[2])], dense and index > 0
         dashes = style.DASHED if later else style.SOLID
-        looks[name] = Look(name, kind.colour, dashes, kind.marker, filled=not later)
+        colour = style.VIOLET if later else kind.colour
+        looks[name] = Look(name, colour, dashes, kind.marker, filled=not later)
         drawn.append(rows.assign(model=name, place=[classes.index(c) for c in rows["seen"]]))
     if not drawn:
         return ax
