@@ -14,6 +14,11 @@ TRITON := triton==3.9.0; sys_platform == "linux"
 ALONE := tests/training/test_distributed.py tests/tools/test_torture.py
 PATHS  = $(filter tests/% sparsecore/% tools/%,$(ARGS))
 
+# Without bytecode each of some hundred processes would compile PyTorch anew. It is written below
+# .venv, whatever the shell says about the folders of the sources.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
+
 BIN := .venv/bin
 UV   = UV_FIND_LINKS='$(FIND_LINKS)' $(BIN)/uv pip install --quiet --python $(BIN)/python
 
