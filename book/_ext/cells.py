@@ -19,6 +19,7 @@ within a seed to the rows that differ from these in what is named.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable
 from functools import partial
@@ -57,7 +58,7 @@ def cell(root: Path, text: str) -> str:
         raise InputError(f"{len(rows)} rows of {folder} fit {text!r}, not one")
     if column:
         value = factor * float(rows[column].mean())
-        return (shape % value).replace("-", "−") if shape else format_value(value, None)
+        return _shaped(shape, value) if shape else format_value(value, None)
     value, *ends = (factor * float(rows.iloc[0][end]) for end in (estimate, "low", "high"))
     return format_value(value, ends if ends[0] == ends[0] else None)  # NaN is no interval
 
@@ -84,7 +85,17 @@ def over_seeds(root: Path, text: str) -> str:
         if values.isna().any():
             raise InputError(f"{text!r}: the two sides have different seeds")
     value, *ends = mean_interval((float(factor[0] if factor else 1) * values).to_list())
-    return (shape % value).replace("-", "−") if shape else format_value(value, ends)
+    return _shaped(shape, value) if shape else format_value(value, ends)
+
+
+def _shaped(shape: str, value: float) -> str:
+    """A number in the shape that is asked for, with commas between thousands.
+
+    >>> _shaped("%.0f", 14284.0), _shaped("%+.4f", -0.0033)
+    ('14,284', '−0.0033')
+    """
+    text = re.sub(r"(?<![.\d])\d{4,}", lambda found: f"{int(found[0]):,}", shape % value)
+    return text.replace("-", "−")
 
 
 def _by_seed(

@@ -293,8 +293,8 @@ def _judged(claim: Claim) -> nodes.Node:
     if claim.verdict == "partly":
         why = _contradiction(claim) or why
     if claim.verdict == "holds":
-        further = [_true_in_places(claim), *map(_otherwise, claim.elsewhere)]
-        why = "; ".join([why, *filter(None, further)])
+        further = [_true_in_places(claim) or why, *map(_otherwise, claim.elsewhere)]
+        why = "; ".join(filter(None, further))
     if claim.verdict == "fails" and (where := _places(claim, deciding(claim), "no")):
         why = f"this essential part is false on {where}"
     told = verdict_badge(claim.verdict)
@@ -317,15 +317,16 @@ def _contradiction(claim: Claim) -> str:
 
 
 def _true_in_places(claim: Claim) -> str:
-    """Which parts that count are true here and open there, with the value of a true one."""
-    told = []
+    """Where each part that counts is true, if one of them is not true everywhere."""
     counted = [part for part in claim.parts if part.get("kind") in ("essential", "side")]
-    for name in dict.fromkeys(part["part"] for part in counted):
-        rows = [part for part in counted if part["part"] == name]
-        if where := _places(claim, rows, "yes"):
-            value = _value(next(part for part in rows if part["outcome"] == "yes"))
-            told.append(f"one part, {name} ({value}), on {where} alone")
-    return "; ".join(told)
+    names = list(dict.fromkeys(part["part"] for part in counted))
+    rows = {name: [part for part in counted if part["part"] == name] for name in names}
+    where = {name: _places(claim, rows[name], "yes") for name in names}
+    if not any(where.values()):
+        return ""
+    number = {1: "its part counts", 2: "both parts count"}.get(len(names), "all parts count")
+    told = [f"{name} on {where[name]} only" if where[name] else name for name in names]
+    return f"{number} as true: {'; '.join(told)}"
 
 
 def _otherwise(other: dict[str, Any]) -> str:
@@ -335,19 +336,22 @@ def _otherwise(other: dict[str, Any]) -> str:
 
 
 def _places(claim: Claim, rows: Sequence[dict[str, Any]], outcome: str) -> str:
-    """On which frequency, and on which text of several, a part has an outcome; empty if on all."""
+    """On which frequency or text, of several, a part has an outcome; empty if on all."""
     found = [part for part in rows if part["outcome"] == outcome]
     if len(found) in (0, len(rows)):
         return ""
     if len(_texts(claim)) == 1:
         return " and ".join(METHODS.get(part["method"], "") for part in found)
-    told = []
+    by_text = {}
     for text in _texts(claim):
         own = [part for part in rows if part.get("corpus", claim.corpus) == text]
         which = [METHODS.get(part["method"], "") for part in own if part in found]
         if which:
-            told.append(text_name(text) + (f" ({which[0]})" if len(which) < len(own) else ""))
-    return " and ".join(told)
+            by_text[text_name(text)] = which[0] if len(which) < len(own) else ""
+    scales = {*by_text.values()}
+    if len(by_text) == len(_texts(claim)) > 1 and len(scales) == 1:
+        return scales.pop()  # the same on all texts
+    return " and ".join(f"{text}{f' ({on})' if on else ''}" for text, on in by_text.items())
 
 
 def _before(claim: Claim, claims: Collection[Claim]) -> nodes.Node:

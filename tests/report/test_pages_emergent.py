@@ -146,7 +146,7 @@ def test_matched_words_and_extremes(alone):
     assert sizes["open"] == sizes["closed"]
     assert pages.with_matched(None) is None
     html = pages.extremes(alone.yours, min_frequency=50, count=3).data
-    assert html.count("<tr") == 4
+    assert html.count("<tr") == 5 and "open, least concentrated" in html
 
 
 def test_an_unknown_reference_is_named(tmp_path, monkeypatch):

@@ -151,9 +151,9 @@ def null_sentence(page: Page, n_permutations: int = 1000) -> Any:
         shown = [f"{found[method]:.3f} on {scale}" for method, scale in SCALES.items()]
         parts.append(f"p = {' and '.join(shown)} {whose}")
     return markdown(
-        f"Is it more than chance? Frequencies shuffled {n_permutations:,} times among the words "
-        f"correlate as much, in either direction, with {'; '.join(parts)} (last epoch; the least "
-        f"possible p is {1 / (n_permutations + 1):.3f})."
+        f"Is it more than chance? With frequencies shuffled among words {n_permutations:,} times, "
+        f"a correlation this strong in either direction has {'; '.join(parts)} (last epoch; the "
+        f"least possible p is {1 / (n_permutations + 1):.3f})."
     )
 
 
@@ -269,13 +269,13 @@ def extremes(tables: Summary, min_frequency: int = 100, count: int = 8) -> Any:
     words = tables["words"]
     words = words[words["frequency"] >= min_frequency]
     value = "chi_lstm2_gradient_target"
-    columns = {}
+    rows = []
     for word_class in ("closed", "open"):
         part = words[words["word_class"] == word_class].sort_values(value, ascending=False)
         for name, chosen in (("most", part.head(count)), ("least", part.tail(count).iloc[::-1])):
             shown = [f"{w} ({v:.3f})" for w, v in zip(chosen["word"], chosen[value], strict=True)]
-            columns[f"{word_class}, {name} concentrated"] = pd.Series(shown, dtype=object)
-    return html_table(pd.DataFrame(columns).fillna(""))
+            rows.append([f"{word_class}, {name} concentrated", ", ".join(shown)])
+    return html_table(pd.DataFrame(rows, columns=["words", "with mean χ"]))
 
 
 def _about_reference(page: Page) -> str:

@@ -34,8 +34,8 @@ def layer_sentence(input_size: int, hidden_size: int, num_blocks: int, gamma: fl
     return markdown(
         f"The sparse layer has {sparse['hidden_size']:,} hidden units with "
         f"{100 * sparse['parameters'] / wide['parameters']:.0f} % of the parameters of a dense "
-        f"layer as wide. A dense layer on the same {input_size:,} inputs gets "
-        f"{narrow['hidden_size']:,} units for them."
+        f"layer as wide. With that many parameters a dense layer on the same {input_size:,} inputs "
+        f"has {narrow['hidden_size']:,} units."
     )
 
 

@@ -17,6 +17,7 @@ from sparsecore.stats.growth import exponent
 OURS = "sparsecore"
 LATER = ["axis", "size", "reason"]  # columns that older results lack
 ALLOCATOR = "MALLOC_MMAP_MAX_"
+SMALL = ("", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 ABSENT = "absent"  # gate of a contestant that could not run on the machine
 
 
@@ -101,9 +102,10 @@ def extremes_sentence(rows: pd.DataFrame) -> Any:
         for row in _rows(ordered.iloc[[0, -1]])
     )
     faster = int((others["ratio_to_reference"] < 1).sum())
+    count = SMALL[len(others)] if len(others) < len(SMALL) else len(others)
     return markdown(
-        f"Times range from {least} to {most}; {faster or 'none'} of {len(others)} "
-        f"{'is' if faster == 1 else 'are'} below 1, which would be faster than this library."
+        f"Times range from {least} to {most}; {faster or 'none'} of the {count} "
+        f"{'are' if faster > 1 else 'is'} below 1, that is, faster."
     )
 
 

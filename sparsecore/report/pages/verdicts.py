@@ -29,7 +29,7 @@ NOTE = (
     "known. A finding <b>fails</b> if an essential part is false, <b>holds</b> if all essential "
     "and side parts are true, and holds <b>partly</b> if all essential ones are. It is <b>not "
     "tested at this size</b> if the runs could not have decided it, whatever they gave, and "
-    "<b>undecided</b> if they could have, but the answer lies too near the bound."
+    "<b>undecided</b> if they could have, but the interval contains the bound."
 )
 VERDICTS = {
     "holds": "holds",

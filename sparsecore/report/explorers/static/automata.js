@@ -2,7 +2,7 @@
 // decision; a slider prunes them.
 
 import { frame, path, svg } from "./charts.js";
-import { choice, count, element, signed } from "./dom.js";
+import { choice, count, element } from "./dom.js";
 import { matrix } from "./numbers.js";
 import { arcs, kept, keptLengths, roles, scores, tellingPath } from "./rational.js";
 
@@ -98,7 +98,7 @@ function render({ model, el }) {
       { class: "note" },
       element("span", { class: "token taken" }, "taken"), " by a transition of the automaton, whose number is the small figure after the word; ",
       element("span", { class: "token loop" }, "skipped"), " by a self-loop; the rest was read before the pattern began. ",
-      "In the drawings a filled state is one that the path reaches, an arrow is the thicker the larger the norm of the weights of the state that it enters, and what is faint is removed.",
+      "In the drawings the path reaches the filled states. The larger the norm of the weights of a state, the thicker the arrow that enters it. What is faint is removed.",
     ),
   );
 
@@ -167,7 +167,7 @@ function render({ model, el }) {
           "li",
           {},
           element("div", { class: "head" }, diagram(lengths[d], counts[d], data.norms.slice(starts[d], starts[d] + lengths[d]), mostNorm, telling ? telling.state : 0),
-            element("div", { class: "share" }, counts[d] ? bar : "", element("span", {}, counts[d] ? `${signed(parts[d])} for ${side}` : "removed"))),
+            element("div", { class: "share" }, counts[d] ? bar : "", element("span", {}, counts[d] ? `${Math.abs(parts[d]).toFixed(2)} towards ${side}` : "removed"))),
           phrasesOf(d, lengths[d], counts[d]),
           counts[d] === 0 ? "" : element("p", { class: "tokens" }, ...read.flatMap((word, t) => [
             element("span", { class: `token ${did[t].role}`, title: did[t].role === "taken" ? `transition ${did[t].transition}` : did[t].role },

@@ -193,7 +193,7 @@ function render({ model, el }) {
       marked: named, levels: state.matched ? levels(chi, sample) : [],
     });
     const told_ = data.rho[state.signal]?.[at()];
-    const all = told_ ? ` ρ with log frequency ${signed(told_[0])} [${signed(told_[1])}, ${signed(told_[2])}] over all ${count(told_[3])} words, as in the chapter.` : "";
+    const all = told_ ? ` ρ with log frequency ${signed(told_[0])} [${signed(told_[1])}, ${signed(told_[2])}] over all ${count(told_[3])} words, computed as in the chapter.` : "";
     const part = shown.length < data.words.length ? ` The tables keep ${count(shown.length)} of them for this epoch.` : "";
     caption.textContent = `Epoch ${data.epochs[at()]}.${all}${part}`;
     const whole_ = low === every[0] && high === every[1];

@@ -44,7 +44,8 @@ function key(names) {
 /** How to ask a picture, below the first one of a page; the others answer in the same way. */
 function hint() {
   if (document.querySelector(".hover-note")) return [];
-  return [element("p", { class: "hover-note" }, "Point at the pictures, or use the arrow keys on them: they name what is there.")];
+  const how = matchMedia("(hover: none)").matches ? "Tap a figure" : "Point at a figure, or use the arrow keys on it,";
+  return [element("p", { class: "hover-note" }, `${how} to identify lines and points.`)];
 }
 
 function lay(image, data) {
