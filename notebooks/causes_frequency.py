@@ -124,9 +124,6 @@ axes = figures.beside(figures.dose_response, page.reference, table="doses", **ri
 HoverPoints(axes)
 
 # %% [markdown]
-# The word tables of these runs are not kept with the book. The part of an interval that comes from words can therefore be recomputed only from
-# new runs; means and spreads over seeds can be recomputed from the tables.
-#
 # ## Over training
 #
 # The slope of the lines above, by arm. Bands are the range over the seeds, which is not a 95 % interval. Some arms have names that do not say everything: *normal output rows* begins with
@@ -194,17 +191,17 @@ axes = figures.beside(
 HoverPoints(axes)
 
 # %% [markdown]
-# The same in numbers, with the slope over whole words of the same ranks. Slopes are in
+# The same in numbers, folded, with the slope over whole words of the same ranks. Slopes are in
 # thousandths of $\chi$ per nat, after 3,000 updates, with 95 % intervals. Three arms have two rows each, because they were trained in
 # both rounds, the second time from other random numbers (*new seeds*).
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "hide-output"]
 arms_table(page, reference, "enwiki-3", kinds=["split", "words"])
 
 # %% [markdown]
 # And the slopes over thinned words:
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "hide-output"]
 arms_table(page, reference, "enwiki-3", kinds=["thin"])
 
 # %% [markdown]
@@ -216,7 +213,7 @@ arms_table(page, reference, "enwiki-3", kinds=["thin"])
 # An arm that has learned less is not comparable with one that has learned more. So here are the
 # slopes against how well a network predicts (this was not registered, and decides nothing):
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-loss", "caption": "The split slope in training against held-out loss. Compare the lines only at losses that both reach: where SGD at 20 ends, Adam is positive too; Adam falls below zero only at losses that SGD at 20 never reaches. Marks are joined in the order of training, which leads to the right as the loss falls; SGD at 20 turns back at its end. Bars: 95 % intervals over seeds and words."}, "image": {"alt": "Line chart: effect of frequency on concentration in training against held-out loss, a line for each of three optimisers.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-loss", "caption": "The split slope in training against held-out loss. Compare the lines only at losses that both reach: where SGD at 20 ends, Adam is still positive or open; Adam falls below zero only at losses that SGD at 20 never reaches. Marks are joined in the order of training, which leads to the right as the loss falls; SGD at 20 turns back at its end. Bars: 95 % intervals over seeds and words."}, "image": {"alt": "Line chart: effect of frequency on concentration in training against held-out loss, a line for each of three optimisers.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.slopes_over_loss,
     progress(page.reference),
@@ -273,7 +270,7 @@ chi = {
 # %% tags=["hide-input"]
 carriers_table(page)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-acquisition", "caption": "Word acquisition with SGD at 5: mean surprisal of held-out words against the concentration of their gradient, over training, by how often a word occurs in the training text. A line goes to the right as its words are learned. Words seen 300 times or more rise as they are learned, the commonest first and highest; those seen 100 to 299 times rise little, and those seen 30 to 99 times, hardly learned yet, move to and fro. Held-out text has no dropout, whose zeros make $\\chi$ larger in training: here normal random numbers would have 0.089."}, "image": {"alt": "Line chart: mean concentration against mean surprisal, a line for each band of frequency.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causes-acquisition", "caption": "Word acquisition with SGD at 5: the concentration of the gradient of held-out words against their mean surprisal, over training, by how often a word occurs in the training text. A line goes to the right as its words are learned. Words seen 300 times or more rise as they are learned, the commonest first and highest; those seen 100 to 299 times rise little, and those seen 30 to 99 times, hardly learned yet, move to and fro. Held-out text has no dropout, whose zeros make $\\chi$ larger in training: here normal random numbers would have 0.089."}, "image": {"alt": "Line chart: mean concentration against mean surprisal, a line for each band of frequency.", "classes": "dark-light"}}
 axes = page.beside(figures.acquisition, "bands", arm="sgd-5", same_y=False)
 
 # %% [markdown]

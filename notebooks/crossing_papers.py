@@ -20,14 +20,14 @@
 #   better.
 # - Training concentrates the vote of the automata without any penalty, by {claim}`crossing-3` in $\chi$: fewer of them
 #   decide.
-# - It also shows in part which states the group lasso would keep: a kept state has the larger norm with
+# - Training without a penalty also shows in part which states the group lasso would keep: a kept state has the larger norm with
 #   probability {claim}`crossing-4`, where chance is a half, and the larger score with
 #   {result}`crossing/ptb-reviews findings finding=4 part="AUC of the size of the state's score at the end of a text"`.
 #   Position within an automaton may explain this; the two were not separated.
 # :::
 #
 # Three papers, three meanings of *sparse*: numbers that happen to be near zero, weights that are zero
-# by decree, states that training takes away. None of the papers looks at the other two. With all
+# by decree, states that training takes away. None of the papers considers the other two meanings. With all
 # three in one library, we can ask:
 #
 # - Does a network with few connections show more {term}`concentrated <chi>` signals than a dense one?
@@ -89,8 +89,8 @@ blocks_table(page)
 
 # %% [markdown]
 # Blocks also lower the perplexity of this small model, which is trained for a few passes only. Among so few different words
-# any perplexity is low: these cannot be compared with those of {doc}`predefined_language`, whose text is longer and has all its
-# words. How many weights do the blocks leave
+# any perplexity is low: these cannot be compared with those of {doc}`predefined_language`, whose text, though shorter, keeps
+# all its words. How many weights do the blocks leave
 # in its two LSTM layers?
 
 # %%

@@ -145,7 +145,8 @@ import sparsecore as sc
 scores = torch.zeros(3, 1000)  # three predictions of word 7 among 1,000
 scores[1, 7] = 10.0  # sure, and right
 scores[2, 8] = 10.0  # one wrong word has nearly everything
-sc.chi_softmax_gradient(scores, torch.tensor([7, 7, 7])).round(decimals=3).tolist()
+chi = sc.chi_softmax_gradient(scores, torch.tensor([7, 7, 7]))
+[round(value, 3) for value in chi.tolist()]
 
 # %% [markdown]
 # ## How sure are we?

@@ -21,7 +21,7 @@
 # - Function words minus content words on Wikipedia, in thousandths: {result}`emergent/enwiki-7m-lr20 verdicts finding=7 part="mean χ, closed minus open, over words seen more than 1,000 times" * 1000` over words that occur more than 1,000 times, {result}`emergent/enwiki-7m-lr20 verdicts finding=7 part="mean χ, closed minus open, at equal log frequency over W" * 1000`
 #   at equal log frequency over words seen at least 3,000 times in training. On WikiText-2, where too few content words are as frequent as the paper's, {result}`emergent/wikitext-2-lr20 differences.adjusted epoch=last sample=all * 1000 %+.1f` over all words at
 #   equal log frequency.
-# - So function words do not, as a class, send the more concentrated gradients: finding 7 {verdict}`emergent-7`. One comparison of WikiText-2 points the other way, samples of common words that are equally frequent on average
+# - So on Wikipedia, which decides, function words do not, as a class, send the more concentrated gradients: finding 7 {verdict}`emergent-7`. One comparison of WikiText-2 points the other way, samples of common words that are equally frequent on average
 #   ({result}`emergent/wikitext-2-lr20 verdicts finding=7 part="mean χ, closed minus open, in samples of W matched in frequency" * 1000`); on Wikipedia it does not ({result}`emergent/enwiki-7m-lr20 verdicts finding=7 part="mean χ, closed minus open, in samples of W matched in frequency" * 1000`).
 # :::
 #

@@ -128,7 +128,7 @@ score, steps = sc.best_paths(both, one_hot(text, vocabulary))
 round(score[0, 1].item(), 3), [text[t] for t in steps[0, 1].tolist()]
 
 # %% [markdown]
-# *bad bad* is worth $(-1)\cdot(-1)$, times the cost of waiting at *good*, and beats *not … good* with
+# *bad bad* is worth $(-1)\cdot(-1)$, times the weight of waiting at *good*, and beats *not … good* with
 # $0.5 \cdot 0.5$ and two words of waiting. The search here keeps the paths with the largest and the smallest value into each state, which is
 # exact. The paper's results do not depend on it; its published phrases may.
 #

@@ -16,8 +16,8 @@
 # :::{admonition} What we found
 # :class: found
 # - In the reference runs the smallest models keep {result}`sentiment/reviews runs.transitions goal=8.0 %.0f` of 96
-#   transitions, in {result}`sentiment/reviews runs.wfsas goal=8.0 %.1f` automata on average. They are few enough to read, but
-#   most of what they look for cannot be interpreted.
+#   transitions, in {result}`sentiment/reviews runs.wfsas goal=8.0 %.1f` automata on average. They are few enough to read. In
+#   the one model that we read, we can interpret one automaton of three.
 # - They get {result}`sentiment/reviews runs.test_accuracy goal=8.0 %.0f` % of the test reviews right, where guessing gets
 #   50 %; the larger regularised ones (goal: 40 transitions) get
 #   {result}`sentiment/reviews runs.test_accuracy goal=40.0 %.0f` %.
@@ -25,7 +25,7 @@
 # :::
 #
 # A network with a handful of hidden units can be read as a whole, if its units can be read. Those
-# of a {term}`rational RNN` can: each is a small automaton (a {term}`WFSA`) that adds up how well
+# of a {term}`rational RNN` can in principle: each is a small automaton (a {term}`WFSA`) that adds up how well
 # the text matches a soft pattern. This page takes the smallest structure that the
 # {term}`group lasso` left in our first study, whose reviews had no titles (hence lower accuracies than on
 # the [page before](learned_tradeoff.ipynb)), and asks each of its automata what it has learned.
@@ -150,8 +150,7 @@ last = np.cumsum(reader.rnn.lengths) - 1
 #
 # ## How sure are we?
 #
-# These are the phrases of one trained model. Another seed gives other patterns, often about the
-# same words. Whether as few as three automata lose little is finding 3 of the
+# These are the phrases of one trained model. Whether as few as three automata lose little is finding 3 of the
 # [page before](learned_tradeoff.ipynb). The paper shows meaningful phrases for its three patterns; most of
 # ours are not meaningful. A pattern that looks like a list of words has probably learned a list of words.
 #

@@ -74,8 +74,8 @@ layer_sentence(input_size, hidden_size, num_blocks, gamma)
 
 # %% [markdown]
 # No zero is stored or multiplied: such a layer is the same as $N$ smaller dense layers side by side,
-# each on its own window, with their outputs put one after the other. So it runs at the speed of
-# ordinary layers. `sc.SparseLSTM` does just that.
+# each on its own window, with their outputs put one after the other. Large layers run about as fast as
+# ordinary ones. `sc.SparseLSTM` does just that.
 #
 # In code: the same layer, built and counted; the entries that exist are those drawn above.
 

@@ -78,7 +78,7 @@ axes = figures.beside_peers(page.suite("lstm"))
 # %% tags=["remove-input"]
 extremes_sentence(page.suite("lstm"))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-embedding", "caption": "A step of a sparse embedding beside dense, padded and masked ones. Only at V 43815 does the dense one lie left of the line, faster than this library. Key: V words, k dimensions, density δ, M bins."}, "image": {"alt": "Dot chart on a logarithmic axis: dense, padded and masked embeddings relative to this library, one row per geometry.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speed-embedding", "caption": "A step of a sparse embedding beside dense, padded and masked ones. Only at V 43,815 does the dense one lie left of the line, faster than this library. Key: V words, k dimensions, density δ, M bins."}, "image": {"alt": "Dot chart on a logarithmic axis: dense, padded and masked embeddings relative to this library, one row per geometry.", "classes": "dark-light"}}
 axes = figures.beside_peers(page.suite("embedding"))
 
 # %% tags=["remove-input"]
