@@ -13,7 +13,7 @@ from sparsecore.errors import InputError
 SHORTEST = 4  # words of a sentence, its end counted
 
 
-def common_sentences(corpus: str = "embedded", max_types: int = 600) -> dict[str, Any]:
+def common_sentences(corpus: str = "embedded", max_types: int = 800) -> dict[str, Any]:
     """Those sentences of a training text whose words are all among its ``max_types`` commonest.
 
     Returns:
