@@ -38,9 +38,7 @@ vectors = None  # embedded, glove-6b, a GloVe file, an encoder
 goal = None  # transitions to be left; None: the preset's smallest
 seed = 0
 device = "auto"  # auto | cpu | cuda
-sentence = "I was wrong: the sound is excellent and it still works after a year."
 reference = "reviews"  # which committed study is read
-explorer = "reviews"  # which committed model classifies the sentence
 
 # %% tags=["remove-input"]
 from sparsecore.runs.notebook import check_parameters
@@ -51,18 +49,14 @@ check_parameters(globals())
 from sparsecore.report import figures
 from sparsecore.report.pages.patterns import (
     about_reader,
-    check_sentence,
-    decision,
     kept_automata,
     open_reader,
     phrase_rows,
 )
 
-check_sentence(sentence)
 reader = open_reader(
     preset,
     reference,
-    explorer,
     corpus=corpus,
     category=category,
     vectors=vectors,
@@ -117,37 +111,16 @@ phrase_rows(reader.patterns)
 # pattern 1 (*harpe*, *motorsports*, *wringer* against *evidence*, *potential*) we see no meaning at all. The extremes over
 # all documents favour rare words, whose vectors may lie far out in the direction that a transition looks in.
 #
-# ## One sentence, step by step
-#
-# Any sentence can be given as the parameter `sentence`. On this page the sentence is classified by the larger model of
-# [Read the automata](explore_automata.ipynb), once its weakest states have been removed: its word scores are in the book,
-# those of the model above are not. Here its automata are called A, B, C and so on; they have nothing to do with the patterns above.
-# Words that it does not know are left out. <u>**Underlined**</u>: taken. Small print:
-# skipped. Faint: before the pattern begins, free of charge. The share is the automaton's
-# part in the contributions of all automata to the decision.
-
-# %% tags=["hide-input"]
-decision(reader, sentence)
-
-# %% [markdown]
-# In code: `sc.best_paths` gives for every text and state the path with the largest score (or, with
-# `largest=False`, the smallest) and the words that it takes. The paths into the last state of each automaton:
+# In code: the highest and the lowest score that a single path has in the last state of each pattern.
 
 # %%
-import numpy as np
-
-import sparsecore as sc
-
-vectors, tokens = reader.vectors(sentence)  # T × E; T words
-score, steps = sc.best_paths(reader.rnn, vectors)  # texts × states; × positions
-last = np.cumsum(reader.rnn.lengths) - 1
-[[tokens[t] for t in steps[0, state].tolist() if t >= 0] for state in last]
+phrases = reader.patterns
+last = phrases.groupby("wfsa")["state"].transform("max")
+ends = phrases[(phrases["state"] == last) & (phrases["rank"] == 1)]
+numbered = ends.assign(pattern=ends["wfsa"] + 1)
+numbered.pivot(index="pattern", columns="end", values="score").round(2)
 
 # %% [markdown]
-# These are the words on the way to the *last* state of each. The path in the table is another choice among the many that an
-# automaton adds up: the one that contributes most, which may end in an earlier state and take fewer words. That most paths end near the end of the text is no accident: every self-loop after the last
-# transition costs; those before the first one do not.
-#
 # ## How sure are we?
 #
 # These are the phrases of one trained model. Whether as few as three automata lose little is finding 3 of the
@@ -156,7 +129,8 @@ last = np.cumsum(reader.rnn.lengths) - 1
 #
 # ## What to try next
 #
-# - Another sentence, another seed, another goal: they are parameters of this page.
+# - A sentence of yours, word by word: [Read the automata](explore_automata.ipynb).
+# - Another seed, another goal: they are parameters of this page.
 # - Reviews: `sparsecore data fetch amazon-reviews`, `sparsecore data fetch glove-6b`, and
-#   `preset = "small"`, `category = "books"`, `sentence = "not worth the time ."`.
-# - From Python: `sparsecore.pruning.patterns.explain` gives the tables from which this page is made.
+#   `preset = "small"`, `category = "books"`.
+# - From Python: `sparsecore.pruning.patterns.phrases` gives the table from which this page is made.

@@ -110,9 +110,7 @@ def trained_reader(
     monkeypatch.setitem(experiment.PRESETS, "quick", quick)
     given = {"corpus": str(reviews), "vectors": str(vectors), "strength": 1e-5, "device": "cpu"}
     run = sentiment.smallest_run("quick", **given)
-    return patterns.open_reader("quick", "reviews", "reviews", **given), load_trained(
-        run.path, run.config
-    )
+    return patterns.open_reader("quick", "reviews", **given), load_trained(run.path, run.config)
 
 
 def output(shown: Any) -> dict[str, Any]:
@@ -195,14 +193,12 @@ def hostile(tmp_path_factory):
         patch.setenv("SPARSECORE_HOME", str(folder / "home"))
         page = emergent_page(folder)
         reader, trained = trained_reader(folder, patch)
-        texts = f"{' '.join(WORDS)} so bad"
         shown = [
             emergent.about(page),
             emergent.extremes(page.yours, min_frequency=1, count=40),
             verdicts.parts_table(page, 1),
             patterns.about_reader(reader),
             patterns.phrase_rows(reader.patterns),
-            patterns.decision(reader, texts),
             parts.html_table(pd.DataFrame({word: [word] for word in WORDS})),
             parts.markdown("; ".join(map(parts.as_typed, WORDS))),
             ChiExplorer(**{**emergent.trajectories(page), "words": list(WORDS[:6])}),
@@ -254,14 +250,13 @@ def test_nothing_of_it_runs(visit):
 def test_words_names_and_labels_read_as_typed(visit):
     page, _ = visit
     cells = page.locator(".cell_output").all_inner_texts()
-    about, extremes, _, _, phrases, decision, table, prose = cells[:8]
+    about, extremes, _, _, phrases, table, prose = cells[:7]
     assert NAME in about
     prose = prose.translate(STRAIGHT).replace("–", "--")
     for word in WORDS:
         assert word in table and word in prose, word
     assert sum(f"{word} (" in extremes for word in WORDS) >= 8
     assert any(label in phrases for label in LABELS)
-    assert any(label in decision for label in LABELS) and "< script > hit = 1" in decision
     chips = page.locator(".chip").all_inner_texts()
     assert [chip.removesuffix(" ×") for chip in chips] == list(WORDS[:6])
     options = page.locator(".sparse-explorer select").last.inner_text()

@@ -113,7 +113,7 @@ def test_a_sentence_has_the_interval_of_the_verdict_where_there_is_one(beside):
 
 def test_null_is_told_for_both(alone, beside):
     text = pages.null_sentence(beside, n_permutations=200).data
-    assert "shuffled 200 times" in text and "0.005 on log frequency" in text
+    assert "shuffled among words 200 times" in text and "0.005 on log frequency" in text
     assert text.count("on log frequency") == 2 and "the least possible p is 0.005" in text
     assert pages.null_sentence(alone, n_permutations=200).data.count("on log frequency") == 1
 

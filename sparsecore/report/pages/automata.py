@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from sparsecore.errors import InputError
 from sparsecore.experiments.sentiment.tables import Trained, load_trained
 from sparsecore.files import reading
 from sparsecore.layers.rational import RationalRNN
-from sparsecore.models.classifier import SequenceClassifier, rnn_of
+from sparsecore.models.classifier import rnn_of
 from sparsecore.pruning.groups import group_norms
 from sparsecore.pruning.patterns import phrases
 from sparsecore.report.explorers.numbers import from_steps
@@ -98,28 +97,6 @@ def reference_automata(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
             **provenance["model"],  # offset, labels, threshold
         }
         return arguments, dict(tables["accuracy"].iloc[0])
-
-
-def pruned(arguments: dict[str, Any]) -> SequenceClassifier:
-    """The model that is left at the threshold, with a word's number, one-hot, for its vector.
-
-    The weights of a state are then the scores of the words: ``main`` and ``loop`` (S, V), the
-    latter with the bias.
-    """
-    starts = np.cumsum([0, *arguments["lengths"]])
-    above = arguments["norms"] > arguments["threshold"]
-    kept = [int(above[a:b].cumprod().sum()) for a, b in pairwise(starts)]
-    states = np.concatenate([np.arange(a, a + n) for a, n in zip(starts, kept, strict=False)])
-    left = [d for d, n in enumerate(kept) if n]
-    rnn = RationalRNN(len(arguments["words"]), [kept[d] for d in left])
-    model = SequenceClassifier(rnn, len(left))
-    with torch.no_grad():
-        for name in ("main", "loop"):
-            getattr(rnn, name).copy_(torch.from_numpy(arguments[name][states]))
-        rnn.bias.zero_()
-        model.output.weight.zero_()[1] = torch.from_numpy(arguments["weight"][left])
-        model.output.bias.zero_()[1] = arguments["offset"]
-    return model.eval().requires_grad_(False)
 
 
 def readable(trained: Trained) -> dict[str, Any]:
