@@ -16,9 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sparsecore.data.reviews import Documents, ReviewCorpus, collection_of, prepare_reviews
-from sparsecore.data.text import tokenize
 from sparsecore.data.vectors import word_vectors
-from sparsecore.errors import InputError
 from sparsecore.models.classifier import SequenceClassifier
 from sparsecore.training.distributed import all_reduce_
 from sparsecore.training.sharding import all_reduce_gradients, local_shard, shared_dropout
@@ -192,35 +190,6 @@ def prepare_inputs(config: Any, progress: bool = True) -> Inputs:
         first,
         {**corpus.info, "category": corpus.name, "vectors": about},
     )
-
-
-def text_vectors(text: str, inputs: Inputs, config: Any) -> tuple[Tensor, list[str]]:
-    """(T, E) vectors and the T tokens of a text of one's own, boundaries included.
-
-    Words of the corpus have the vectors that the model was trained with; others are looked up in
-    the same source, and are random where it does not know them either. ``config``: that of
-    :func:`prepare_inputs`, whose ``inputs`` these are.
-    """
-    words = [token for token in tokenize(text) if token != "\n"]
-    if not words:
-        raise InputError("the text has no words")
-    if inputs.first is not None:
-        from sparsecore.data.contextual import encode_words
-
-        return torch.from_numpy(encode_words(config.vectors, words)), words
-    index = {word: number for number, word in enumerate(inputs.corpus.words)}
-    tokens = ["<s>", *words, "</s>"]
-    table = torch.from_numpy(inputs.table)
-    count = len(index)
-    rows = {"<s>": count + 1, "</s>": count + 2, **{w: index[w] + 1 for w in words if w in index}}
-    new = sorted({word for word in words if word not in rows})
-    vectors = {word: table[row] for word, row in rows.items()}
-    if new:
-        # with the corpus's words beside them, so that at least one is known
-        wanted = [*new, *inputs.corpus.words]
-        found = word_vectors(config.vectors, wanted, config.vector_size, progress=False)
-        vectors |= {word: torch.from_numpy(found.table[n]) for n, word in enumerate(new, 1)}
-    return torch.stack([vectors[token] for token in tokens]), tokens
 
 
 def _hash(*parts: str) -> str:

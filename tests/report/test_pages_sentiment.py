@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from sparsecore.errors import InputError
 from sparsecore.experiments.sentiment import config as experiment
@@ -19,7 +20,6 @@ from sparsecore.report.pages import parts, patterns
 from sparsecore.report.pages import sentiment as pages
 from sparsecore.report.pages.automata import readable
 from sparsecore.report.pages.verdicts import parts_table
-from sparsecore.training.documents import text_vectors
 from tests.browser import run_node
 from tests.pruning.planted import write_planted
 
@@ -124,8 +124,9 @@ def test_the_automata_reader_decides_as_the_model_does(given):
     )
     model = trained.regularised
     assert model is not None
-    vectors, tokens = text_vectors(sample["text"], trained.inputs, trained.config)
-    assert tokens == read
+    rows = {word: n for n, word in enumerate(trained.inputs.corpus.words, 1)}
+    rows |= {"<s>": len(rows) + 1, "</s>": len(rows) + 2}
+    vectors = torch.from_numpy(trained.inputs.table)[[rows[word] for word in read]]
     logits = model(vectors[:, None])[0]
     logit = np.dot(found, data["weight"]) + data["offset"]
     assert logit == pytest.approx(float(logits[1] - logits[0]), rel=0.05, abs=0.05)  # 8 bits

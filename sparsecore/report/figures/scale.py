@@ -183,5 +183,6 @@ def _mark_paper(ax: Axes, x: str, paper: Mapping[str, tuple[float, float]], name
     if name:
         ax.annotate(
             name.replace(", ", ",\n"), (np.sqrt(first * last), 0.02),
-            xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=style.TEXT - 1, color=style.INK,
+            xycoords=("data", "axes fraction"), ha="center", va="bottom",
+            fontsize=style.TEXT - 1, color=style.INK,
         )  # fmt: skip
