@@ -21,7 +21,11 @@ def main(folder: str) -> int:
         Path(folder) / "html",
         noconfig=True,
         path_config=ROOT / "_config.yml",
-        confoverrides={"external_toc_path": str(ROOT / "_toc.yml"), "nitpicky": True},
+        confoverrides={
+            "external_toc_path": str(ROOT / "_toc.yml"),
+            "latex_individualpages": False,
+            "nitpicky": True,
+        },
         warningiserror=True,
         keep_going=True,
         jobs=os.cpu_count() or 1,

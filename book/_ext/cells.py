@@ -28,14 +28,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from committed import read_claims, read_summary
 from docutils import nodes
 from pandas.api.types import is_float_dtype
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxRole
 
 from sparsecore.errors import InputError
-from sparsecore.runs.claims import Claim, format_value, read_claims
-from sparsecore.runs.reference import read_summary
+from sparsecore.runs.claims import Claim, format_value
 from sparsecore.stats.seeds import mean_interval
 
 

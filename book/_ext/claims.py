@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from committed import read_claims
 from docutils import nodes
 from names import label_of, part_in_words, round_of, run_size, text_name
 from sphinx import addnodes
@@ -23,7 +24,7 @@ from tables import plain, table
 
 from sparsecore.errors import InputError, near_match
 from sparsecore.report.pages.verdicts import OUTCOMES
-from sparsecore.runs.claims import Claim, format_value, read_claims
+from sparsecore.runs.claims import Claim, format_value
 from sparsecore.runs.judged import studies_of, tuning_seed
 from sparsecore.stats.judgement import DIVIDED, agreed, merged
 from sparsecore.stats.verdict import NOT_TESTED, VERDICTS

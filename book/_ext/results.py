@@ -17,6 +17,7 @@ from typing import Any
 
 import costs
 from claims import seeds_of
+from committed import read_claims
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -24,7 +25,7 @@ from tables import plain as _text
 from tables import table
 
 from sparsecore.experiments.emergent.config import Emergent
-from sparsecore.runs.claims import Claim, preset_name, read_claims
+from sparsecore.runs.claims import Claim, preset_name
 from sparsecore.runs.studies import read_studies
 
 TEXTS = {"227 million tokens": 227e6, "2 billion tokens": 2e9}

@@ -1,6 +1,8 @@
 """The live panels, driven as their controls drive them: values are set and buttons clicked."""
 
+import itertools
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -54,10 +56,10 @@ def test_a_geometry_is_raced_against_dense(text):
     assert panel.tables["race"]["model"].nunique() == 2
 
 
-def test_the_race_trains_both_models(text):
+def test_the_race_trains_both_models(text, monkeypatch):
     from sparsecore.experiments.emergent.config import Emergent
     from sparsecore.experiments.registry import prepare
-    from sparsecore.live.geometry import race
+    from sparsecore.live import geometry
     from sparsecore.models.language_model import LSTMLanguageModel
     from sparsecore.training.batches import columns
 
@@ -66,8 +68,11 @@ def test_the_race_trains_both_models(text):
     torch.manual_seed(0)
     V = len(corpus.vocabulary)
     models = {name: LSTMLanguageModel(V, 8, 10, 1, 0.0) for name in ("a", "b")}
-    rows = [row for part in race(models, columns(corpus.train, 2), config, 1.0) for row in part]
-    table = pd.DataFrame(rows)
+    clock = SimpleNamespace(monotonic=itertools.count().__next__)  # a second a step
+    monkeypatch.setattr(geometry, "time", clock)
+    parts = geometry.race(models, columns(corpus.train, 2), config, 200)
+    table = pd.DataFrame([row for part in parts for row in part])
+    assert table["step"].max() == 200
     by_model = table.groupby("model")["perplexity"]
     assert (by_model.last() < by_model.first()).all()
     assert (table.groupby("step")["model"].nunique() == 2).all()
