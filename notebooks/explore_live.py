@@ -20,7 +20,7 @@
 # %% tags=["parameters", "hide-input"]
 preset = "quick"  # the panels train small models: all presets show the same
 corpus = None  # the text that is given at first: embedded, a name or a path
-max_tokens = 80_000  # words of it that are read at first
+max_tokens = 40_000  # words of it that are read at first
 seed = 0
 device = "auto"  # auto | cpu | cuda
 
@@ -33,7 +33,7 @@ check_parameters(globals())
 # ## A text of your own
 #
 # Upload a text, or give the path of one. A small language model is trained on it while $\chi$ is recorded, which takes about a
-# minute for 300,000 words; this page reads 80,000. The run is kept in the folder that the panel names.
+# minute for 300,000 words; this page reads 40,000. The run is kept in the folder that the panel names.
 
 # %%
 from sparsecore.live import your_geometry, your_text

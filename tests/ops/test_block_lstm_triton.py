@@ -7,7 +7,7 @@ from torch import nn
 import sparsecore as sc
 from sparsecore.ops.block_lstm import block_lstm, fuses, naive_block_lstm
 from tests.ops.gpu import assert_compiles, interpreted, needs_triton, on_a_gpu
-from tests.ops.test_block_lstm import CASES, outputs_and_gradients, problem
+from tests.ops.test_block_lstm import CASES, SIZES, outputs_and_gradients, problem
 
 SEEDS = [(7, 5), (6, 6), (7, 5)] * 2  # the blocks of two seeds
 MORE = [(2, 65, [(5, 3), (4, 4)], True, True), (2, 2, SEEDS, True, True)]
@@ -54,20 +54,19 @@ class Counted:
 def a_launch_for_each_step():
     from sparsecore.ops.block_lstm import triton as module
 
-    for T, sizes in [(2, SEEDS), (3, [(3, 4)])]:
-        forward, backward = Counted(module._forward), Counted(module._backward)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(module, "_forward", forward)
-            patch.setattr(module, "_backward", backward)
-            outputs_and_gradients(module.block_lstm_triton, *problem(T, 2, sizes, True, True))
-        assert (forward.started, backward.started) == (T, T)
+    forward, backward = Counted(module._forward), Counted(module._backward)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_forward", forward)
+        patch.setattr(module, "_backward", backward)
+        outputs_and_gradients(module.block_lstm_triton, *problem(3, 2, SIZES, True, True))
+    assert (forward.started, backward.started) == (3, 3)
 
 
 def twice_through_one_graph():
     """What the backward pass needs is kept as it was: a second time gives the same."""
     from sparsecore.ops.block_lstm.triton import block_lstm_triton
 
-    xs, weights, states = problem(2, 2, SEEDS, True, True)
+    xs, weights, states = problem(2, 2, SIZES[:2], True, True)
     ((y, _), *_) = block_lstm_triton(xs, weights, states)
     once, again = (torch.autograd.grad(y.sum(), xs[0], retain_graph=True)[0] for _ in range(2))
     assert torch.equal(once, again) and once.abs().max() > 0
@@ -77,12 +76,12 @@ def twice_through_one_graph():
 
 
 def a_layer_through_the_kernels():
-    """From the layer down, as on a GPU: its blocks in both directions of two layers."""
+    """From the layer down, as on a GPU: its blocks in both directions."""
     from sparsecore.layers import block_stack, block_sweep
     from sparsecore.ops import block_lstm as module
 
     torch.manual_seed(0)
-    layer = sc.SparseLSTM(7, 11, 3, 0.55, num_layers=2, bidirectional=True).double()
+    layer = sc.SparseLSTM(7, 11, 3, 0.55, bidirectional=True).double()
     x = torch.randn(3, 2, 7, dtype=torch.float64, requires_grad=True)
     found = []
     for kernels in (False, True):
