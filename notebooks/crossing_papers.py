@@ -144,7 +144,7 @@ difference = mean_interval((chi["trained"] - chi["untrained"]).tolist())
 # keeps should stand out in the network trained without it: by the norm of their weights, or by the
 # size of their scores. The AUC is the probability that a kept state ranks above a removed one.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-crossing-survival", "caption": "How well a network trained without a penalty shows which states the group lasso will keep, for several goals (the number of transitions that the lasso was to leave). Norms lie a little above chance (dotted), scores clearly above it. Small marks: single models; large ones: means."}, "image": {"alt": "Point chart: AUC by number of transitions left, two series, with a line at one half.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-crossing-survival", "caption": "How well a network trained without a penalty shows which states the group lasso will keep, for several goals (the number of transitions that the lasso was to leave). Norms lie a little above chance (dashed), scores clearly above it. Small marks: single models; large ones: means."}, "image": {"alt": "Point chart: AUC by number of transitions left, two series, with a line at one half.", "classes": "dark-light"}}
 axes = page.beside(figures.survival, "survival", same_y=True)
 
 # %% tags=["remove-input"]

@@ -102,7 +102,7 @@ axes = figures.rho_by_training(ways_of_training(), page.main["epochs"])
 HoverPoints(axes)
 
 # %% [markdown]
-# The change in ρ since the eighth epoch with and without cuts, and what is between the two in the end, seed by seed over the same words ([written down](../../book/registrations.md) before the runs without a cut):
+# The change in ρ since the eighth epoch, with and without cuts, and the difference between the two at the end, seed by seed over the same words ([written down](../../book/registrations.md) before the runs without a cut):
 
 # %% tags=["hide-input"]
 cuts_or_time("wikitext-2-lr20", "wikitext-2-uncut", after=8)
@@ -131,5 +131,5 @@ HoverPoints(axes)
 #
 # ## What to try next
 #
-# - The learning rate with a smaller vocabulary: there, too, a rate of 5 goes on rising where one of 20 falls again, see [What makes a gradient sparse?](../../book/causes/index.md)
+# - The learning rate with a smaller vocabulary: there, as here over *all* words, ρ stays high at a rate of 5 and falls again at 20, see [What makes a gradient sparse?](../../book/causes/index.md)
 # - Curves of a run of your own, finer than its epochs: `sparsecore run emergent --preset quick --statistics-every 100`.

@@ -21,8 +21,8 @@
 # - Function words minus content words on Wikipedia, in thousandths: {result}`emergent/enwiki-7m-lr20 verdicts finding=7 part="mean χ, closed minus open, over words seen more than 1,000 times" * 1000` over words that occur more than 1,000 times, {result}`emergent/enwiki-7m-lr20 verdicts finding=7 part="mean χ, closed minus open, at equal log frequency over W" * 1000`
 #   at equal log frequency over words seen at least 3,000 times in training. On WikiText-2, where too few content words are as frequent as the paper's, {result}`emergent/wikitext-2-lr20 differences.adjusted epoch=last sample=all * 1000 %+.1f` over all words at
 #   equal log frequency.
-# - So on Wikipedia, which decides, function words do not, as a class, send the more concentrated gradients: finding 7 {verdict}`emergent-7`. One comparison of WikiText-2 points the other way, samples of common words that are equally frequent on average
-#   ({result}`emergent/wikitext-2-lr20 verdicts finding=7 part="mean χ, closed minus open, in samples of W matched in frequency" * 1000`); on Wikipedia it does not ({result}`emergent/enwiki-7m-lr20 verdicts finding=7 part="mean χ, closed minus open, in samples of W matched in frequency" * 1000`).
+# - So on Wikipedia, which decides, function words do not, as a class, send the more concentrated gradients: finding 7 {verdict}`emergent-7`. In one comparison on WikiText-2, of samples of common words that are equally frequent on average, function words are ahead
+#   ({result}`emergent/wikitext-2-lr20 verdicts finding=7 part="mean χ, closed minus open, in samples of W matched in frequency" * 1000`); on Wikipedia the same comparison decides nothing ({result}`emergent/enwiki-7m-lr20 verdicts finding=7 part="mean χ, closed minus open, in samples of W matched in frequency" * 1000`).
 # :::
 #
 # A correlation is one number for thousands of words. Here are the words themselves: each a point,
@@ -71,7 +71,7 @@ about(page)
 # The scale on the right translates $\chi$ into {term}`effective units`, $1/\chi^2$: how many equally
 # large entries would be as concentrated.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-words", "caption": "Mean concentration $\\chi(\\bar h^2)$ of each target word after the last epoch, against its frequency (Figure 5 of the paper). In the reference runs the line, a mean over words whose frequencies lie within a factor of two, rises a little up to some tens of occurrences, falls, and rises again for the twenty or so commonest words and punctuation marks at the right. At the same frequency squares (closed classes) and dots (open classes) are intermingled."}, "image": {"alt": "Scatter chart: one point per word, frequency on a logarithmic axis against mean concentration, coloured by class; the most frequent words are named.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-words", "caption": "Mean concentration $\\chi(\\bar h^2)$ of each target word after the last epoch, against its frequency (Figure 5 of the paper). In the reference runs the line, a mean over words whose frequencies lie within a factor of two, rises a little up to some tens of occurrences, falls, and rises again for the twenty or so commonest words and punctuation marks at the right. Up to some 2,000 occurrences squares (closed classes) and dots (open classes) are intermingled; nearly all words beyond are of closed classes."}, "image": {"alt": "Scatter chart: one point per word, frequency on a logarithmic axis against mean concentration, coloured by class; the most frequent words are named.", "classes": "dark-light"}}
 axes = page.beside(
     figures.chi_against_frequency,
     "words",
@@ -85,7 +85,7 @@ HoverPoints(axes)
 # %% [markdown]
 # The samples matched in frequency, one mark per word:
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-matched", "caption": "Mean concentration of the words in the two samples of equal mean frequency; the bars are the means of the samples. In the reference runs the means differ by a fraction of a thousandth, while the words of each sample spread over five to six thousandths."}, "image": {"alt": "Strip chart: concentration of the words of the closed and the open sample, with their means.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-matched", "caption": "Mean concentration of the words in the two samples of *all* words that have equal mean frequency (the third row of the table below); the bars are the means of the samples. In the reference runs the means differ by a fraction of a thousandth, while the words of each sample spread over some six thousandths."}, "image": {"alt": "Strip chart: concentration of the words of the closed and the open sample, with their means.", "classes": "dark-light"}}
 axes = figures.beside(
     figures.samples_compared,
     with_matched(page.reference),

@@ -15,7 +15,7 @@
 #
 # :::{admonition} What we found
 # :class: found
-# - In the reference runs the smallest models keep {result}`sentiment/reviews runs.transitions goal=8.0 %.0f` of 96
+# - In our first study, whose reviews had no titles, the smallest models keep {result}`sentiment/reviews runs.transitions goal=8.0 %.0f` of 96
 #   transitions, in {result}`sentiment/reviews runs.wfsas goal=8.0 %.1f` automata on average. They are few enough to read. In
 #   the one model that we read, we can interpret one automaton of three.
 # - They get {result}`sentiment/reviews runs.test_accuracy goal=8.0 %.0f` % of the test reviews right, where guessing gets
@@ -80,7 +80,7 @@ about_reader(reader)
 # the ℓ2 norm of the weights that lead into it. States with a norm below 0.1, and all those
 # behind them, were removed.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-states", "caption": "The automata before and after (Figure 1 of the paper): filled states are kept, hollow ones were removed. Rows are sorted by what is left, first by the number of states, then by their norms. Most automata are removed whole (the last line counts them); of the others the first states stay longest."}, "image": {"alt": "Rows of circles joined by lines, one row per WFSA of which something is kept; some states are filled, the others are hollow and small.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learned-states", "caption": "The automata before and after (Figure 1 of the paper): filled states are kept, hollow ones were removed. Most automata are removed whole (the last line counts them); of the others the first states stay longest."}, "image": {"alt": "Rows of circles joined by lines, one row per WFSA of which something is kept; some states are filled, the others are hollow and small.", "classes": "dark-light"}}
 states, names = kept_automata(reader)
 axes = figures.states_kept(reader.states, names)
 
@@ -106,7 +106,7 @@ phrase_rows(reader.patterns)
 
 # %% [markdown]
 # In the model of the reference runs one pattern of three can be read. Pattern 2 scores highest where *excellent book* ends a
-# review, and lowest where a word such as *unreliable* or *careless* comes shortly before the end. Pattern 3 has some complaints
+# review, and lowest where a word such as *unreliable* or *careless* is followed, after some words, by the end of the review. Pattern 3 has some complaints
 # at its top (*negligence*) and *great read* at its bottom, but also rare words that mean nothing here (*doomsdayer520*). In
 # pattern 1 (*harpe*, *motorsports*, *wringer* against *evidence*, *potential*) we see no meaning at all. The extremes over
 # all documents favour rare words, whose vectors may lie far out in the direction that a transition looks in.

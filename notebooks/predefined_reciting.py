@@ -16,10 +16,10 @@
 # :::{admonition} What we found
 # :class: found
 # - The full dense model knows {over-seeds}`reciting/ptb-3500 reciting/ptb-3500-2 reciting/ptb-3500-3 runs.accuracy family=dense part=1 * 100 %.1f` % of its text.
-#   So the full model no longer lacks training time, as it did in the first round; the smaller models lack capacity, training time, or a learning rate of their own (all share one).
+#   Unlike in the first round, the full model has thus had enough training. What the smaller ones lack is capacity, training time or a learning rate of their own (all share one); we cannot say which.
 # - With the parameters of a dense model of *half* the widths, a sparse embedding beside wide sparse layers costs more than it gains: the two
 #   together fall behind the dense model ({claim}`reciting-2` points; in the paper they are 0.41 ahead). Between sparse layers alone and the dense model the
-#   difference is open ({claim}`reciting-1` points; the paper's 0.62 is too little to be seen with five seeds).
+#   difference is undecided ({claim}`reciting-1` points; the paper's 0.62 is too little to be seen with five seeds).
 # - With the parameters of a model of a *third* of the widths the order is the paper's: sparse layers with a sparse embedding recite the most ({over-seeds}`reciting/ptb-3500 reciting/ptb-3500-2 reciting/ptb-3500-3 runs.accuracy family="sparse RNN + sparse embedding" part=3 * 100 %.1f` %), dense ones
 #   less ({over-seeds}`reciting/ptb-3500 reciting/ptb-3500-2 reciting/ptb-3500-3 runs.accuracy family=dense part=3 * 100 %.1f` %), sparse layers alone the least ({over-seeds}`reciting/ptb-3500 reciting/ptb-3500-2 reciting/ptb-3500-3 runs.accuracy family="sparse RNN" part=3 * 100 %.1f` %). But seeds differ by as much as models do, and the
 #   differences remain open.

@@ -161,7 +161,7 @@ class ClaimDetails(Claims):
         for label, body in (
             ("Claim", plain(claim.claim)),
             ("Paper", plain(claim.paper_value)),
-            ("Statistic", plain(claim.statistic)),
+            ("Statistic", plain(claim.statistic.replace(" (the value given)", ""))),
             ("Rule", plain(claim.rule)),
             ("Verdict", verdict),
             ("Before", _before(claim, claims.values())),
@@ -326,8 +326,8 @@ def _true_in_places(claim: Claim) -> str:
     if not any(where.values()):
         return ""
     number = {1: "its part counts", 2: "both parts count"}.get(len(names), "all parts count")
-    told = [f"{name} on {where[name]} only" if where[name] else name for name in names]
-    return f"{number} as true: {'; '.join(told)}"
+    told = [f"{name}, on {where[name]} only" if where[name] else name for name in names]
+    return f"{number} as true by the rule: {'; '.join(told)}"
 
 
 def _otherwise(other: dict[str, Any]) -> str:
