@@ -147,7 +147,8 @@ def test_of_two_texts_it_is_said_where_a_part_is_true():
     ]  # fmt: skip
     claim = Claim(**FIELDS, parts=parts, **own)
     assert _judged(claim).astext() == (
-        "holds its part counts as true: a on WikiText-2 (raw frequency) and Wikipedia only"
+        "holds its part counts as true by the rule: a, on WikiText-2 (raw frequency) and "
+        "Wikipedia only"
     )
     lines = [line for line in _ours(claim).astext().split("\n") if line]
     assert lines[1:5] == [

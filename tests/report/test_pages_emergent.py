@@ -96,7 +96,7 @@ def test_differences_have_a_row_for_each_set_of_words_and_the_verdicts_interval(
           "high": 0.004}]
     )  # fmt: skip
     shown = pages.differences_table(dataclasses.replace(beside, reference=tables)).data
-    assert "+1.5 [−1.0, +4.0]" in shown
+    assert "+1.5 [−1.0,\N{NO-BREAK SPACE}+4.0]" in shown
 
 
 def test_a_sentence_has_the_interval_of_the_verdict_where_there_is_one(beside):

@@ -82,7 +82,10 @@ def test_ways_of_training_have_a_line_each_and_part_where_the_rate_was_cut():
 
 def test_runs_beside_themselves_owe_nothing_to_their_cuts():
     shown = cuts_or_time("wikitext-2-lr20", "wikitext-2-lr20", after=8, n_boot=20).data
-    assert shown.count("<tr>") == 4 and shown.count("<td>+0.00 [+0.00, +0.00]</td>") == 4
+    assert (
+        shown.count("<tr>") == 4
+        and shown.count("<td>+0.00 [+0.00,\N{NO-BREAK SPACE}+0.00]</td>") == 4
+    )
     with pytest.raises(InputError, match=r"there are no tables in .*wikitext-3"):
         cuts_or_time("wikitext-2-lr20", "wikitext-3", after=8)
 

@@ -22,6 +22,7 @@ MODELS = {
 STEPS = {"no": "without fine-tuning", "yes": "after fine-tuning"}
 CURVE = ["model", "seed", "epoch", "phase", "valid_loss", "averaged"]
 TEST = ["model", "finetuned", "test_perplexity", "low", "high", "seeds"]
+BEGINS = "fine-tuning begins"
 MARKS = 18  # of a line, about
 LATER = 8  # epochs that an inset needs
 BELOW = 0.3  # the share of the height that is left below it
@@ -65,7 +66,13 @@ def perplexity_over_epochs(curves: pd.DataFrame, ax: Axes | None = None) -> Axes
         place = float(begins.min()) - 0.5
         for part, top in ((ax, 1.0 if inset is None else BELOW), (inset or ax, 1.0)):
             part.axvline(place, 0, top, color=style.INK, linestyle=(0, (3, 3)), linewidth=1.0)
-        name_upright(inset or ax, place, "fine-tuning begins")
+        if inset is None:
+            name_upright(ax, place, BEGINS)
+        else:
+            inset.margins(y=0.2)
+            inset.annotate(BEGINS, (place, 1), (4, -3), inset.get_xaxis_transform(),
+                           "offset points", color=style.INK, fontsize=style.TEXT - 2,
+                           va="top")  # fmt: skip
     marks.name_lines(ax, width=14)
     return keep_rows(ax, curves[CURVE])
 
@@ -77,8 +84,12 @@ def _later_epochs(ax: Axes, rows: pd.DataFrame) -> Axes | None:
         return None
     inset = ax.inset_axes((0.42, BELOW + 0.09, 0.56, 0.9 - BELOW))
     for model, look in MODELS.items():
-        mean = later[later["model"] == model].groupby("epoch")["valid_loss"].mean().map(math.exp)
+        epochs = later[later["model"] == model].groupby("epoch")
+        mean = epochs["valid_loss"].mean().map(math.exp)
         inset.plot(mean.index, mean, color=look.colour, linewidth=1.6)
+        if later["seed"].nunique() >= marks.FEWEST_SEEDS:
+            least, most = epochs["perplexity"].min(), epochs["perplexity"].max()
+            inset.fill_between(mean.index, least, most, color=look.colour, alpha=0.16, linewidth=0)
     inset.tick_params(labelsize=style.TEXT - 2)
     inset.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     inset.yaxis.set_major_locator(MaxNLocator(4, integer=True))

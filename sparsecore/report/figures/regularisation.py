@@ -126,13 +126,14 @@ def states_kept(
     ``states``: wfsa, state (1, 2, …), norm, kept; of one model. The area of a circle is the norm of
     the state's weights; the small square is the start state. Rows stand by what they keep; those
     that keep nothing are counted in the last line (all are drawn where no WFSA keeps anything).
-    ``names``: of the rows, by wfsa; without them a row has the number of its WFSA.
+    ``names``: of the rows, by wfsa and in their order; without them rows have numbers.
     """
     require_columns(states, ["wfsa", "state", "norm", "kept"])
     order = states.groupby("wfsa").agg(kept=("kept", "sum"), norm=("norm", "sum"))
     order = order.sort_values(["kept", "norm"], ascending=False, kind="stable")
     shown = order[order["kept"] > 0] if (order["kept"] > 0).any() else order
     gone = len(order) - len(shown)
+    shown = shown.reindex(list(names)) if names else shown
     row = {wfsa: index for index, wfsa in enumerate(shown.index)}
     ax = style.new_axes(ax, height=max(2.2, 0.4 * len(row) + 1.2))
     kept_colour, largest = FAMILIES["regularised"].colour, float(states["norm"].max()) or 1.0

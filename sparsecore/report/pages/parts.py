@@ -37,6 +37,7 @@ CORPORA = {
     "ud-english-ewt": "the English Web Treebank",
     "wikitext-2": "WikiText-2",
 }
+_INTERVAL = re.compile(r"\[[−+\d.]+, [−+\d.]+\]")  # whose ends stay on one line
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>$|~#&!^])")
 
 
@@ -271,6 +272,7 @@ def html_table(table: pd.DataFrame, *, escape: bool = True, note: str = "") -> A
             formatters=dict.fromkeys(table.select_dtypes("integer"), "{:,}".format),
         )  # fmt: skip
     text = text.replace('class="dataframe"', 'class="findings"')
+    text = _INTERVAL.sub(lambda ends: ends[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
     scrolling = f'<div class="table-scroll" tabindex="0">{text}</div>'  # with the keyboard too
     return markup(scrolling + (f'<p class="table-note">{note}</p>' if note else ""))
 
