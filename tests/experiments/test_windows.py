@@ -39,7 +39,12 @@ CONFIGS = {
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
-    """Few windows of a length are made one by one; layers run by operations that a tape sees."""
+    """Few windows of a length are made one by one; layers run by operations that a tape sees.
+
+    In one thread: the last bits of a product of several depend on where its factors lie.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     monkeypatch.setattr(module, "AFTER", 1)
     monkeypatch.setattr(block_merge, "MAX_HIDDEN", 0)
     monkeypatch.setattr(lookup, "compiles_on_cpu", lambda *_: False)
@@ -47,6 +52,7 @@ def soon(monkeypatch):
     torch._C._set_mkldnn_enabled(False)
     yield
     torch._C._set_mkldnn_enabled(True)
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
