@@ -348,7 +348,7 @@ def test_a_panel_without_python_shows_what_it_did(explorer):
     panels = page.locator(".needs-python")
     assert panels.count() == 2
     assert panels.first.locator(".sparse-explorer").count() == 1
-    assert "Words read: 80000" in panels.first.inner_text()
+    assert "Words read: 40000" in panels.first.inner_text()
     said = page.locator(".cell_output pre")
     assert "validation perplexity" in said.nth(0).inner_text()
     assert "sparse, 200 units: perplexity" in said.nth(1).inner_text()

@@ -82,7 +82,12 @@ def test_a_slower_library_is_seen_and_noise_is_not(path):
 def test_the_page_shows_each_run_with_its_intervals(path):
     rows = history.read(path)
     markup = speed.history_table(rows).data
-    for text in ("2026-11-01 aaa", "2026-11-03 ccc+", "2.00 [1.98, 2.02]", "4.08 [4.04, 4.12]"):
+    for text in (
+        "2026-11-01 aaa",
+        "2026-11-03 ccc+",
+        "2.00 [1.98,\N{NO-BREAK SPACE}2.02]",
+        "4.08 [4.04,\N{NO-BREAK SPACE}4.12]",
+    ):
         assert text in markup
     assert "lm ± 1.0 % and 1.0 %" in speed.noise_sentence(rows).data
     assert "*plain* at *V 9* (2 to 1)" in speed.changes_sentence(rows).data
