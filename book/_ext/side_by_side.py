@@ -12,5 +12,6 @@ from sphinx.application import Sphinx
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Say it for that extension."""
-    app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
+    if (numbering := app.extensions.get("sphinx_multitoc_numbering")) is not None:
+        numbering.parallel_read_safe = True
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -47,6 +47,26 @@ def test_perplexity_over_epochs():
         figures.perplexity_over_epochs(pd.DataFrame(rows).drop(columns="valid_loss"))
 
 
+def test_many_epochs_have_the_later_ones_in_an_inset():
+    epochs, seeds = range(1, 21), (0, 1, 2)
+    rows = pd.DataFrame(
+        [(m, s, e, "train" if e < 16 else "finetune") for m in ("dense", "sparse") for s in seeds
+         for e in epochs], columns=["model", "seed", "epoch", "phase"],
+    )  # fmt: skip
+    rows = rows.assign(valid_loss=5 - rows["epoch"] / 20 + rows["seed"] / 10, averaged=True)
+    ax = figures.perplexity_over_epochs(rows)
+    (inset,) = ax.child_axes
+    means = [drawn for drawn in inset.get_lines() if len(drawn.get_xdata()) == 10]
+    assert len(means) == 2 and list(means[0].get_xdata()) == list(range(11, 21))
+    np.testing.assert_allclose(means[0].get_ydata(), np.exp(5.1 - np.arange(11, 21) / 20))
+    assert len(inset.collections) == 2  # the range over seeds
+    assert [text.get_text() for text in inset.texts] == ["fine-tuning begins"] and not [
+        text for text in ax.texts if "begins" in text.get_text()
+    ]
+    few = figures.perplexity_over_epochs(rows[rows["epoch"] <= 10])
+    assert not few.child_axes
+
+
 def test_perplexities_compared():
     table = pd.DataFrame(
         {

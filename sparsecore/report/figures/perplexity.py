@@ -64,11 +64,13 @@ def perplexity_over_epochs(curves: pd.DataFrame, ax: Axes | None = None) -> Axes
     begins = curves.loc[curves["phase"] == "finetune", "epoch"]
     if len(begins):
         place = float(begins.min()) - 0.5
-        for part, top in ((ax, 1.0 if inset is None else BELOW), (inset or ax, 1.0)):
-            part.axvline(place, 0, top, color=style.INK, linestyle=(0, (3, 3)), linewidth=1.0)
+        drawing = {"color": style.INK, "linestyle": (0, (3, 3)), "linewidth": 1.0}
         if inset is None:
+            ax.axvline(place, **drawing)
             name_upright(ax, place, BEGINS)
         else:
+            ax.axvline(place, ymax=BELOW, **drawing)
+            inset.axvline(place, **drawing)
             inset.margins(y=0.2)
             inset.annotate(BEGINS, (place, 1), (4, -3), inset.get_xaxis_transform(),
                            "offset points", color=style.INK, fontsize=style.TEXT - 2,
