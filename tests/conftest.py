@@ -1,5 +1,7 @@
 """What all tests share: a home of their own, one thread, and a small generated text."""
 
+import atexit
+import gc
 import os
 import signal
 import sys
@@ -16,6 +18,13 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # no test asserts how long something takes: the machine may be busy
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: no later collection walks it (Accelerate asks for some)."""
+    gc.collect()
+    gc.freeze()
+    atexit.register(gc.unfreeze)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -46,7 +55,7 @@ def every_tracker_closed():
         pytest.fail("a tracker was left open")
 
 
-def small_text(sentences: int = 400, seed: int = 0) -> str:
+def small_text(sentences: int = 280, seed: int = 0) -> str:
     """Generated English-like sentences, one document a line, with a Zipf-like vocabulary."""
     generator = np.random.default_rng(seed)
     subjects = "the a this every some no".split()
@@ -62,7 +71,7 @@ def small_text(sentences: int = 400, seed: int = 0) -> str:
 
 @pytest.fixture
 def text_file(tmp_path):
-    """A text of 400 generated sentences."""
+    """A text of 280 generated sentences."""
     path = tmp_path / "small.txt"
     path.write_text(small_text())
     return path

@@ -5,12 +5,14 @@ import json
 import pandas as pd
 
 from sparsecore.data.language import prepare_corpus
+from tests.conftest import small_text
 from tools import prune_example
 
 
 def test_each_row_is_a_smaller_model(text_file, monkeypatch):
     for name, value in {"SIZE": 8, "B": 4, "T": 10, "RATE": 0.02}.items():
         monkeypatch.setattr(prune_example, name, value)
+    text_file.write_text(small_text(400))
     corpus = prepare_corpus(str(text_file), threshold=1, progress=False)
     table = prune_example.measured(corpus, {"seed": 0, "epochs": 1, "strength": 0.1})
     assert table["units"][0] == "8 + 8" and (table["perplexity"] > 1).all()

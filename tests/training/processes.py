@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +18,11 @@ from sparsecore.experiments.registry import part_of
 FORK = multiprocessing.get_context("fork")  # for what is quick and would import much
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["tests.training.warm", "tests.training.processes"])
+
+
+def get_ready() -> None:
+    """Start the server, which imports for some seconds while the test goes on."""
+    multiprocessing.forkserver.ensure_running()
 
 
 def launch(

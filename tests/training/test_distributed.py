@@ -40,7 +40,7 @@ from sparsecore.training.sharding import all_gather, local_shard, shared_dropout
 from tests.conftest import small_text
 from tests.experiments.test_tagging import planted_text
 from tests.pruning.planted import write_planted
-from tests.training.processes import command, launch, run_all
+from tests.training.processes import command, get_ready, launch, run_all
 
 CPU = torch.device("cpu")
 
@@ -95,6 +95,7 @@ NAMES = ("emergent", "language", "reciting", "tagging", "sentiment")
 @pytest.fixture(scope="module")
 def single(texts, tmp_path_factory) -> dict[str, Run]:
     """Each run by one process."""
+    get_ready()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPARSECORE_HOME", str(tmp_path_factory.mktemp("single")))
         return {config.name: execute(config, progress=False) for config in configs(texts)}
