@@ -18,7 +18,7 @@ BLOCK = 1 << 20  # bytes read at once
 LONGEST = 8 << 20  # a longer document is handed out in pieces
 TOKENISED = "tokenised"  # one line after another as they are; never detected, only asked for
 
-BLANK_LINES = re.compile(r"\n(?:[ \t]*+\n)++")
+BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
 _BLANK = re.compile(r"\n[ \t]*\n")
 _TITLE = re.compile(r"^(?= ?= (?!=).*(?<!=) = ?$)", re.MULTILINE)
 _FIRST_TITLE = re.compile(r"\s*^ ?= (?!=).*(?<!=) = ?\n[ \t]*\n", re.MULTILINE)

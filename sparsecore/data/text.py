@@ -36,12 +36,12 @@ _STARTERS = frozenset(
 
 _CANDIDATE = re.compile(
     r"""
-    (?<=\S)(?<!\S[.!?])[.!?]++["')\]”’»]*+[ \t]++(?=["'(\[“‘«]*+[A-Z0-9À-ÖØ-Þ<]) |  # run-on text
+    (?<=\S)(?<!\S[.!?])[.!?]+["')\]”’»]*[ \t]+(?=["'(\[“‘«]*[A-Z0-9À-ÖØ-Þ<]) |  # run-on text
     [ ](?:\.|[!?]+)[ ](?!['’]?n?['’]?t\b)  # tokenised: a terminator by itself
     """,
     re.VERBOSE,
 )
-_CLOSING = re.compile(r"(?:(?:['’]{2}|[\"”’')\]»])[ ])++")
+_CLOSING = re.compile(r"(?:(?:['’]{2}|[\"”’')\]»])[ ])+")
 _WORD_BEFORE = re.compile(r"[^\s(\[\"'“‘]*$")
 _WORD_AFTER = re.compile(r"\w+")
 _INITIALS = re.compile(r"(?:\w\.)+\w")

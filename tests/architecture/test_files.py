@@ -4,6 +4,7 @@ That public names have docstrings is ruff's rule D1.
 """
 
 import ast
+import importlib
 import subprocess
 from pathlib import Path
 
@@ -52,6 +53,19 @@ def test_committed_files_are_small():
 
 def size(path: str) -> int:
     return (ROOT / path).stat().st_size
+
+
+def test_patterns_match_alike_in_every_python():
+    """Before Python 3.11.5 possessive quantifiers and atomic groups match less than they should."""
+    parse, at_fault = importlib.import_module("re._parser").parse, []
+    for path in CODE:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "re.compile":
+                (pattern, *_) = node.args
+                told = str(parse(pattern.value)) if isinstance(pattern, ast.Constant) else ""
+                if "POSSESSIVE" in told or "ATOMIC" in told:
+                    at_fault.append(f"{name(path)}:{node.lineno}")
+    assert at_fault == []
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
