@@ -173,7 +173,10 @@ def test_the_figure_of_the_front_page_names_the_points_it_is_pointed_at(browser,
         assert "Wikipedia, log" in layer.locator(".tip").inner_text() and visit.trouble == []
 
 
-@pytest.fixture(params=["http", "file"])
+WAYS = ["file", pytest.param("http", marks=pytest.mark.slow)]  # one loads a file beside it
+
+
+@pytest.fixture(params=WAYS)
 def explorer(request, browser, address, book):
     """Opens the page of an explorer, over http or from the disk."""
     start = address if request.param == "http" else book.as_uri()
@@ -306,6 +309,7 @@ def test_the_decision_moves_when_states_go(explorer):
     assert dot.get_attribute("cy") != before and "removed" in own.inner_text()
 
 
+@pytest.mark.parametrize("explorer", ["http", "file"], indirect=True)
 def test_any_sentence_is_read_in_the_page(explorer):
     own = explorer("explore_sentence").page.locator(".sparse-explorer")
     table = own.locator("table")
