@@ -7,7 +7,7 @@ DEVICE ?= auto
 PORT   ?= 8000
 ARGS   ?=
 
-TRITON := triton==3.9.0; sys_platform == "linux"
+TRITON := triton==3.7.1; sys_platform == "linux"
 
 # Tests of processes that wait for each other are four times as fast when nothing else runs. They
 # come first, unless ARGS names paths (pytest ends with 5 where ARGS chooses none of them).
@@ -51,7 +51,7 @@ venv: .venv/.ready  ## the virtual environment .venv, every package as pinned in
 	$(UV) --no-deps -e .
 	@touch $@
 
-# In its interpreter Triton runs the kernels for GPUs on any processor; PyTorch for CUDA brings its own.
+# In its interpreter Triton runs the kernels for GPUs on any processor: the version that PyTorch for CUDA brings.
 # Where it cannot be installed those tests are skipped.
 .venv/.triton: .venv/.ready
 	-@$(BIN)/python -c 'import triton' 2>/dev/null || $(UV) '$(TRITON)'

@@ -40,8 +40,10 @@ def fake_gpu(waits: bool = False, kind: str = "cuda") -> Iterator[torch.device]:
             target = f"sparsecore.{name}.installed"
             stack.enter_context(mock.patch(target, return_value=False))
         stack.enter_context(mock.patch.object(nn.Module, "to", _moved))
-        # CPU builds warn that there is no cuDNN
+        # CPU builds warn that there is no cuDNN, those for CUDA ask it for a device
         stack.enter_context(mock.patch("torch.backends.cudnn.is_acceptable", return_value=False))
+        stack.callback(torch._C._set_cudnn_enabled, torch._C._get_cudnn_enabled())
+        torch._C._set_cudnn_enabled(False)
         stack.enter_context(mock.patch.object(Tensor, "backward", _backward))
         # a look at values on the host, where they are real when a model is made
         stack.enter_context(mock.patch("sparsecore.layers.embedding._checked_order", _order))
@@ -56,14 +58,15 @@ def fake_gpu(waits: bool = False, kind: str = "cuda") -> Iterator[torch.device]:
 
 @contextlib.contextmanager
 def _guard(kind: str) -> Iterator[None]:
-    """What PyTorch asks for the current device; in a CPU build that of ``meta``, doing nothing."""
+    """What PyTorch asks for the current device; without one that of ``meta``, doing nothing."""
     try:
         library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libc10.so"))
         guards = (ctypes.c_void_p * (max(PLACES.values()) + 1)).in_dll(library, GUARDS)
     except (OSError, ValueError):
         pytest.skip("this build of PyTorch hides how devices are registered")
     before = guards[PLACES[kind]]
-    guards[PLACES[kind]] = before or guards[PLACES["meta"]]
+    if kind != "cuda" or not torch.cuda.is_available():
+        guards[PLACES[kind]] = guards[PLACES["meta"]]
     try:
         yield
     finally:

@@ -109,8 +109,9 @@ class Unpacked(io.RawIOBase):
 
     def close(self) -> None:
         """Close the file beneath."""
-        self.stream.close()
-        self.file.close()
+        for opened in ("stream", "file"):  # one that could not be opened has neither
+            if opened in self.__dict__:
+                getattr(self, opened).close()
         super().close()
 
 

@@ -68,10 +68,10 @@ def _forward(
         k = start + tl.arange(0, DEEP)
         h_k = tl.load(h + before + texts * U + k[None, :], there, other=0.0)
         w_k = rows + k[:, None]
-        i = tl.dot(h_k, tl.load(w_k), i, input_precision=PRECISION)
-        f = tl.dot(h_k, tl.load(w_k + U * U), f, input_precision=PRECISION)
-        g = tl.dot(h_k, tl.load(w_k + 2 * U * U), g, input_precision=PRECISION)
-        o = tl.dot(h_k, tl.load(w_k + 3 * U * U), o, input_precision=PRECISION)
+        i = tl.dot(h_k, tl.load(w_k), i, PRECISION, out_dtype=i.dtype)
+        f = tl.dot(h_k, tl.load(w_k + U * U), f, PRECISION, out_dtype=f.dtype)
+        g = tl.dot(h_k, tl.load(w_k + 2 * U * U), g, PRECISION, out_dtype=g.dtype)
+        o = tl.dot(h_k, tl.load(w_k + 3 * U * U), o, PRECISION, out_dtype=o.dtype)
     i, f, g, o = tl.sigmoid(i), tl.sigmoid(f), _tanh(g), tl.sigmoid(o)
     c_t = f * tl.load(c + before + at, there, other=0.0) + i * g
     tl.store(c + now + at, c_t, there)
@@ -98,7 +98,7 @@ def _backward(
         for start in range(0, 4 * U, DEEP):
             k = start + tl.arange(0, DEEP)
             d_k = tl.load(after + k[None, :], there, other=0.0)
-            dh = tl.dot(d_k, tl.load(columns + k[:, None] * U), dh, input_precision=PRECISION)
+            dh = tl.dot(d_k, tl.load(columns + k[:, None] * U), dh, PRECISION, out_dtype=dh.dtype)
     sums = (block * T + t) * B * 4 * U + at_gate
     i = tl.load(gates + sums, there, other=0.0)
     f = tl.load(gates + sums + U, there, other=0.0)
