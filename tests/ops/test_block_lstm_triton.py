@@ -115,9 +115,11 @@ def test_the_kernels_compile_for_a_gpu(name):
         (10, "fp32", "tf32"),
         (20, "fp32", "ieee"),
         (40, "fp32", "tf32"),
+        (10, "fp64", "ieee"),
         (20, "fp64", "ieee"),
     ]:
-        _, shared, options = module._launch(3, texts, 576)
+        dtype = {"fp32": torch.float32, "fp64": torch.float64}[number]
+        _, shared, options = module._launch(3, texts, 576, dtype)
         constants = shared | {"PRECISION": precision, "KEEP": True}
         types = dict.fromkeys("tTB", "i32")
         assert_compiles(getattr(module, name), constants, types, "*" + number, **options)

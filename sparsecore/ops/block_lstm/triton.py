@@ -128,7 +128,7 @@ class _Sweep(torch.autograd.Function):
         h, c = a.new_empty(2, G, T + 1, B, U)
         h[:, 0], c[:, 0] = h0, c0
         gates = torch.empty_like(a) if keep else a
-        grid, shared, options = _launch(G, B, U)
+        grid, shared, options = _launch(G, B, U, w.dtype)
         with torch.cuda.device_of(a):
             for t in range(T):
                 _forward[grid](a, w, gates, h, c, t, T, B, KEEP=keep, **shared, **options)
@@ -148,7 +148,7 @@ class _Sweep(torch.autograd.Function):
         own, grad_h = own.contiguous(), grad_h.contiguous()
         returning = grad_c.clone(memory_format=torch.contiguous_format)
         delta = torch.empty_like(gates)
-        grid, shared, options = _launch(G, B, w.shape[-1])
+        grid, shared, options = _launch(G, B, w.shape[-1], w.dtype)
         with torch.cuda.device_of(own):
             for t in range(T - 1, -1, -1):
                 _backward[grid](
@@ -162,12 +162,16 @@ class _Sweep(torch.autograd.Function):
         )
 
 
-def _launch(G: int, B: int, U: int) -> tuple[tuple[int, int, int], dict[str, Any], dict[str, Any]]:
+def _launch(
+    G: int, B: int, U: int, number: torch.dtype
+) -> tuple[tuple[int, int, int], dict[str, Any], dict[str, Any]]:
     """Programs of a step, their constants, and how they are compiled."""
     texts = min(max(16, triton.next_power_of_2(B)), MOST_TEXTS)
-    shared = {"U": U, "TEXTS": texts, "UNITS": UNITS, "DEEP": DEEP}
+    double = number == torch.float64  # two registers a number
+    shared = {"U": U, "TEXTS": texts, "UNITS": UNITS, "DEEP": DEEP // 2 if double else DEEP}
     shared |= {"PRECISION": float32_products()}
-    options = {"num_warps": texts // 4, "enable_fp_fusion": True}  # no sum leaves the registers
+    warps = 8 if double else texts // 4  # no sum leaves the registers
+    options = {"num_warps": warps, "enable_fp_fusion": True}
     return (G, U // UNITS, triton.cdiv(B, texts)), shared, options
 
 
