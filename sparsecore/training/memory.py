@@ -18,6 +18,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from sparsecore.errors import InputError, is_out_of_memory
 
 COPIES = 2  # the parameters and their gradients; most optimisers keep more
+ADVICE = "take a smaller hidden_size, embedding_size, num_layers or vocabulary"
 
 
 @contextlib.contextmanager
@@ -38,7 +39,7 @@ def models_must_fit(device: torch.device) -> Iterator[None]:
             raise InputError(
                 f"the model is too large for {device}: its parameters and their gradients need "
                 f"more than {COPIES * parameters / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; "
-                "take a smaller hidden_size, embedding_size, num_layers or vocabulary"
+                f"{ADVICE}"
             )
 
     hook = register_module_parameter_registration_hook(add)
@@ -47,7 +48,10 @@ def models_must_fit(device: torch.device) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:  # so large that no addresses could be reserved
         if not is_out_of_memory(error):
             raise
-        raise InputError(f"the model is too large for {device}: {error}") from error
+        raise InputError(
+            f"the model is too large for {device}: one of its parameters alone does not fit into "
+            f"its addresses, {free / 1e9:.1f} GB are free; {ADVICE}"
+        ) from error
     finally:
         hook.remove()
 
