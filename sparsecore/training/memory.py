@@ -39,7 +39,7 @@ def models_must_fit(device: torch.device) -> Iterator[None]:
             raise InputError(
                 f"the model is too large for {device}: its parameters and their gradients need "
                 f"more than {COPIES * parameters / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; "
-                f"{ADVICE}"
+                + ADVICE
             )
 
     hook = register_module_parameter_registration_hook(add)
@@ -49,8 +49,8 @@ def models_must_fit(device: torch.device) -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         raise InputError(
-            f"the model is too large for {device}: one of its parameters alone does not fit into "
-            f"its addresses, {free / 1e9:.1f} GB are free; {ADVICE}"
+            f"the model is too large for {device}: one of its parameters alone cannot be "
+            f"addressed, {free / 1e9:.1f} GB are free; {ADVICE}"
         ) from error
     finally:
         hook.remove()

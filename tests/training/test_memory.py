@@ -31,5 +31,5 @@ def test_a_model_that_cannot_fit_is_refused_with_an_estimate(monkeypatch):
 
 
 def test_what_has_no_addresses_is_refused_too():
-    with pytest.raises(InputError, match=r"too large .*take a smaller"), models_must_fit(CPU):
+    with pytest.raises(InputError, match="one of its parameters alone"), models_must_fit(CPU):
         nn.LSTM(2_000_000, 2_000_000)  # 128 TB

@@ -68,6 +68,7 @@ def _forward(
         k = start + tl.arange(0, DEEP)
         h_k = tl.load(h + before + texts * U + k[None, :], there, other=0.0)
         w_k = rows + k[:, None]
+        # Triton 3.7 takes the sum for float32 unless its type is said
         i = tl.dot(h_k, tl.load(w_k), i, PRECISION, out_dtype=i.dtype)
         f = tl.dot(h_k, tl.load(w_k + U * U), f, PRECISION, out_dtype=f.dtype)
         g = tl.dot(h_k, tl.load(w_k + 2 * U * U), g, PRECISION, out_dtype=g.dtype)
